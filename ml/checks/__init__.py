@@ -1,0 +1,1 @@
+"""The checks: what an audit asks, and how it answers in words."""

@@ -1,0 +1,182 @@
+"""The checks this installation knows, in the order a report shows them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.metadata import entry_points
+
+from ml.estimate import Estimate, JsonObject
+from ml.evidence.tables import Evidence
+from ml.protocol import Limit, Protocol
+
+ENTRY_POINTS = "plumbline.checks"
+
+
+class State(StrEnum):
+    PASS = "pass"  # noqa: S105
+    CAUTION = "caution"
+    FAIL = "fail"
+    NOT_ASSESSED = "not assessed"  # said aloud: silence would read as a pass
+    INFO = "info"  # no limit was set
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One claim of a check, with the cases it rests on."""
+
+    id: str  # unique within the report, "<check>.<what>"
+    state: State
+    claim: str  # one plain sentence
+    why: str = ""  # a second sentence, with the counts
+    measure: str | None = None  # id of the estimate it judges
+    limit: Limit | None = None
+    cases: tuple[str, ...] = ()  # ids, complete
+    action: str = ""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    state: State
+    question: str
+    summary: str  # one sentence for the section's head
+    reason: str | None = None  # a sentence, when the state is not assessed
+    estimates: tuple[Estimate, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    series: tuple[JsonObject, ...] = ()  # what the charts are drawn from
+
+
+Run = Callable[[Evidence, Protocol], CheckResult]
+
+# need -> (is it there?, the sentence when it is not)
+_NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
+    "labels": (
+        lambda evidence: evidence.present is not None and bool((evidence.present >= 0).any()),
+        "This cohort has no reference labels. A column 'label' in cases.csv adds them.",
+    ),
+    "prediction": (
+        lambda evidence: evidence.prediction is not None,
+        "There is neither a model nor a table of predictions. Name one when starting the audit.",
+    ),
+    "probabilities": (
+        lambda evidence: (
+            evidence.prediction is not None and evidence.prediction.probabilities is not None
+        ),
+        "There are no class probabilities. Hand in predictions with one column per class.",
+    ),
+    "readings": (
+        lambda evidence: evidence.readings is not None and len(evidence.readings.value) > 0,
+        "This cohort has no readings. Add readings.csv with at least two readers per case.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    id: str  # kebab-case; in addresses, rows and docs; never reused
+    title: str
+    question: str
+    needs: tuple[str, ...]  # keys of the table above; all must be met
+    run: Run
+
+    def __post_init__(self) -> None:
+        unknown = [need for need in self.needs if need not in _NEEDS]
+        if unknown:
+            raise ValueError(f"check {self.id}: unknown needs {unknown}, known: {list(_NEEDS)}")
+
+    def __call__(self, evidence: Evidence, protocol: Protocol) -> CheckResult:
+        reason = self.missing(evidence)
+        return not_assessed(self.question, reason) if reason else self.run(evidence, protocol)
+
+    def missing(self, evidence: Evidence) -> str | None:
+        """Why this check cannot run on the evidence, or None when it can."""
+        for need in self.needs:
+            is_there, sentence = _NEEDS[need]
+            if not is_there(evidence):
+                return sentence
+        return None
+
+
+def not_assessed(
+    question: str,
+    reason: str,
+    *,
+    estimates: Sequence[Estimate] = (),
+    findings: Sequence[Finding] = (),
+    series: Sequence[JsonObject] = (),
+) -> CheckResult:
+    """A result that says why there is none; what could be counted may still be shown."""
+    return CheckResult(
+        state=State.NOT_ASSESSED,
+        question=question,
+        summary=f"Not assessed: {reason[0].lower()}{reason[1:]}",
+        reason=reason,
+        estimates=tuple(estimates),
+        findings=tuple(findings),
+        series=tuple(series),
+    )
+
+
+_checks: dict[str, Check] = {}
+
+
+def audit_check(
+    check_id: str, *, title: str, question: str, needs: tuple[str, ...]
+) -> Callable[[Run], Check]:
+    """Make a function an audit check. Built-in checks and plug-ins come through this door.
+
+    Raises:
+        ValueError: if another check has the id, or a need is unknown.
+    """
+
+    def register(run: Run) -> Check:
+        if check_id in _checks:
+            raise ValueError(f"two checks are called {check_id!r}")
+        _checks[check_id] = Check(check_id, title, question, needs, run)
+        return _checks[check_id]
+
+    return register
+
+
+@cache
+def _load_plugins() -> None:
+    for plugin in entry_points(group=ENTRY_POINTS):
+        try:
+            check = plugin.load()
+        except Exception as error:
+            # A report that silently lacks a check would be worse than none.
+            raise RuntimeError(f"the plug-in check {plugin.name!r} cannot be loaded") from error
+        if not isinstance(check, Check) or _checks.get(check.id) is not check:
+            raise RuntimeError(f"the plug-in {plugin.name!r} is no check made by audit_check")
+
+
+def all_checks() -> tuple[Check, ...]:
+    """Every check, in the order of the report; plug-ins follow the built-in ones."""
+    _load_plugins()
+    return tuple(_checks.values())
+
+
+def checks_of(protocol: Protocol) -> tuple[Check, ...]:
+    """The checks a protocol names, in the order of the report.
+
+    Raises:
+        LookupError: naming the checks that this installation does not have.
+    """
+    known = all_checks()
+    unknown = sorted(set(protocol.checks) - {check.id for check in known})
+    if unknown:
+        raise LookupError(f"This installation has no check called {', '.join(unknown)}.")
+    return tuple(check for check in known if check.id in protocol.checks)
+
+
+_WORST_FIRST = (State.FAIL, State.CAUTION, State.PASS, State.INFO)
+
+
+def worst(states: Iterable[State]) -> State:
+    """The state that stands for several: fail, caution, pass, info; else not assessed.
+
+    "Not assessed" hides nothing and is not hidden: it is shown beside, and stands for the
+    whole only where nothing else does.
+    """
+    seen = set(states)
+    return next((state for state in _WORST_FIRST if state in seen), State.NOT_ASSESSED)

@@ -1,0 +1,1 @@
+"""What the passes saw, and how it is kept."""

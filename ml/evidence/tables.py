@@ -1,0 +1,123 @@
+"""What a check may look at: arrays only, no paths, no pixels, no identity of a person."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Scale = Literal["nominal", "ordinal", "interval"]
+SCALES: tuple[Scale, ...] = ("nominal", "ordinal", "interval")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model, or a table handed in its place, says about each case.
+
+    One row per case, in the order of ``Evidence.case_ids``. A case the model could not be run
+    on is a row of NaN and an entry in ``failures``: it is never dropped.
+    """
+
+    classes: tuple[str, ...]
+    positive: tuple[str, ...]  # classes that count as "finding present"
+    kind: Literal["probabilities", "logits"]  # as declared, before activation
+    probabilities: FloatArray | None  # (n, k) 0..1 after the declared activation
+    score: FloatArray  # (n,) P(finding present), 0..1; NaN where the case failed
+    failures: Mapping[str, str] = field(default_factory=dict)  # case id -> error code
+    source: str = "model"  # "model" | "uploaded"
+    operating_points: tuple[tuple[str, float], ...] = ()  # (name, threshold) as declared
+
+    def __post_init__(self) -> None:
+        if self.score.ndim != 1:
+            raise ValueError(f"score must be (n,), got {self.score.shape}")
+        known = self.score[~np.isnan(self.score)]
+        # Sums of rounded probabilities may pass 1 in the last digit; logits pass it by far.
+        if known.size and (known.min() < -1e-6 or known.max() > 1 + 1e-6):
+            raise ValueError(f"score must lie in 0..1, got {known.min():.6g} to {known.max():.6g}")
+        shape = (self.score.size, len(self.classes))
+        if self.probabilities is not None and self.probabilities.shape != shape:
+            raise ValueError(f"probabilities must be {shape}, got {self.probabilities.shape}")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What readers were asked, and the scale their answers lie on."""
+
+    id: str
+    scale: Scale
+    values: tuple[str, ...]  # all possible answers, in order; () when the scale is interval
+
+    def __post_init__(self) -> None:
+        if self.scale not in SCALES:
+            raise ValueError(f"question {self.id}: scale must be one of {', '.join(SCALES)}")
+        if self.scale != "interval" and not self.values:
+            raise ValueError(f"question {self.id}: a {self.scale} scale declares its values")
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Every reading of every reader in long form; no reading is merged into another."""
+
+    case_index: IntArray  # (m,) row of Evidence.case_ids
+    reader: Sequence[str]  # (m,)
+    question: Sequence[str]  # (m,) key of `questions`
+    value: Sequence[str]  # (m,) the answer as given
+    number: FloatArray  # (m,) the answer as a number, NaN where it is none
+    questions: Mapping[str, Question]  # in the order they were declared
+    exchangeable: bool  # readers are only numbered within a case, they have no identity
+
+    def __post_init__(self) -> None:
+        sizes = {
+            self.case_index.size,
+            len(self.reader),
+            len(self.question),
+            len(self.value),
+            self.number.size,
+        }
+        if len(sizes) != 1:
+            raise ValueError(f"readings must have one row each, got columns of {sorted(sizes)}")
+        unknown = set(self.question) - set(self.questions)
+        if unknown:
+            raise ValueError(f"readings answer undeclared questions: {', '.join(sorted(unknown))}")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One cohort, and what was said about it; n cases in one order everywhere."""
+
+    case_ids: tuple[str, ...]  # (n,)
+    cluster: IntArray  # (n,) code of the independent unit a case belongs to
+    cluster_kind: Literal["case", "patient", "group"]
+    label: tuple[str | None, ...]  # (n,) reference label as given
+    present: IntArray | None  # (n,) 1 present, 0 absent, -1 no label; None: no labels at all
+    classes: tuple[str, ...]  # of the cohort
+    positive: tuple[str, ...]
+    covariates: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    prediction: Prediction | None = None
+    readings: Readings | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.case_ids)
+        sizes = {"cluster": self.cluster.size, "label": len(self.label)}
+        if self.present is not None:
+            sizes["present"] = self.present.size
+            if not np.isin(self.present, (-1, 0, 1)).all():
+                raise ValueError("present must be 1, 0 or -1 (no label)")
+        if self.prediction is not None:
+            sizes["prediction"] = self.prediction.score.size
+        sizes |= {name: len(column) for name, column in self.covariates.items()}
+        wrong = {name: size for name, size in sizes.items() if size != n}
+        if wrong:
+            raise ValueError(f"expected {n} rows for {n} cases, got {wrong}")
+
+    @property
+    def n_clusters(self) -> int:
+        return int(np.unique(self.cluster).size)
+
+    @property
+    def each_case_alone(self) -> bool:
+        """True when no two cases share a patient or group."""
+        return self.n_clusters == len(self.case_ids)

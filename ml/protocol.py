@@ -1,0 +1,315 @@
+"""The protocol: which checks run, against which limits, with which settings."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ml.estimate import JsonObject
+
+Direction = Literal["min", "max"]
+Origin = Literal["pre-registered", "regulator", "literature", "platform-default"]
+ORIGINS: tuple[Origin, ...] = get_args(Origin)
+
+DEFAULT_SEED = 20261123
+DEFAULT_LEVEL = 0.95
+DEFAULT_DRAWS = 2000
+DEFAULT_THRESHOLD = 0.5
+DEFAULT_CHECKS = ("discrimination", "operating-point", "calibration", "agreement")
+
+_KEYS = frozenset(
+    {"title", "checks", "limits", "operating_point", "prevalence", "subgroups", "seed", "level"}
+    | {"draws"}
+)
+_LIMIT_KEYS = frozenset({"check", "measure", "value", "direction", "origin", "reference"})
+_CHECK_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_MAX_SEED = 2**63 - 1
+_DRAWS_RANGE = (200, 20_000)
+
+
+class ProtocolError(Exception):
+    """The protocol cannot be used; ``problems`` holds one sentence for each reason."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(" ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One line a measure must stay on the right side of."""
+
+    check: str
+    measure: str
+    value: float
+    direction: Direction  # "min": the measure must reach it; "max": must not pass it
+    origin: Origin
+    reference: str = ""  # where the number comes from, a sentence
+
+    def to_json(self) -> JsonObject:
+        return {
+            "check": self.check,
+            "measure": self.measure,
+            "value": self.value,
+            "direction": self.direction,
+            "origin": self.origin,
+            "reference": self.reference,
+        }
+
+
+def _platform(check: str, measure: str, value: float, direction: Direction, why: str) -> Limit:
+    return Limit(check, measure, value, direction, "platform-default", why)
+
+
+_DEFAULT_LIMITS = (
+    _platform(
+        "discrimination", "auroc", 0.85, "min",
+        "The platform asks for 0.85 where nobody declared a limit; no clinical claim is behind it.",
+    ),
+    _platform(
+        "operating-point", "sensitivity", 0.90, "min",
+        "The platform asks that nine of ten cases with the finding are found where nobody declared "
+        "a limit.",
+    ),
+    _platform(
+        "operating-point", "specificity", 0.80, "min",
+        "The platform asks that four of five cases without the finding are left alone where nobody "
+        "declared a limit.",
+    ),
+    _platform(
+        "calibration", "ece_top_label", 0.05, "max",
+        "The platform lets confidence and accuracy differ by five points on average where nobody "
+        "declared a limit.",
+    ),
+    Limit(
+        "agreement", "alpha", 0.667, "min", "literature",
+        "Krippendorff (2004), Content Analysis, 2nd ed., p. 241: the lowest conceivable limit for "
+        "tentative conclusions.",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Fixed before the run; its hash is what a report quotes."""
+
+    checks: tuple[str, ...] = DEFAULT_CHECKS
+    limits: tuple[Limit, ...] = _DEFAULT_LIMITS
+    operating_point: float | str | None = None  # threshold, or the name the model declares
+    prevalence: float | None = None  # of the finding where the model is meant to be used, 0..1
+    subgroups: tuple[str, ...] = ()  # covariates
+    seed: int = DEFAULT_SEED
+    level: float = DEFAULT_LEVEL  # of every interval
+    draws: int = DEFAULT_DRAWS  # of every bootstrap and simulation
+    is_default: bool = False
+    title: str = ""
+
+    @classmethod
+    def default(cls) -> "Protocol":
+        """What applies when nobody wrote a protocol; reports mark it as such."""
+        return cls(is_default=True, title="Platform default")
+
+    @classmethod
+    def parse(cls, mapping: Mapping[str, object]) -> "Protocol":
+        """Read a protocol as written in ``protocol.yaml``.
+
+        A key that is left out takes the platform's default; ``limits: []`` means no limits.
+
+        Raises:
+            ProtocolError: with every problem found, not only the first.
+        """
+        reader = _Reader(mapping)
+        protocol = reader.protocol()
+        if reader.problems:
+            raise ProtocolError(reader.problems)
+        return protocol
+
+    def limit(self, check: str, measure: str) -> Limit | None:
+        """The first limit set on a measure of a check."""
+        return next(iter(self.limits_of(check, measure)), None)
+
+    def limits_of(self, check: str, measure: str) -> tuple[Limit, ...]:
+        """Every limit set on a measure of a check; one of each direction at most."""
+        return tuple(
+            limit for limit in self.limits if (limit.check, limit.measure) == (check, measure)
+        )
+
+    def to_json(self) -> JsonObject:
+        return {"title": self.title, "is_default": self.is_default, **self._content()}
+
+    @property
+    def sha256(self) -> str:
+        """Of the canonical JSON of everything that can change a result (not of the title)."""
+        text = json.dumps(
+            self._content(), sort_keys=True, separators=(",", ":"), ensure_ascii=False,
+            allow_nan=False,
+        )  # fmt: skip
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _content(self) -> JsonObject:
+        return {
+            "checks": list(self.checks),
+            "limits": [limit.to_json() for limit in self.limits],
+            "operating_point": self.operating_point,
+            "prevalence": self.prevalence,
+            "subgroups": list(self.subgroups),
+            "seed": self.seed,
+            "level": self.level,
+            "draws": self.draws,
+        }
+
+
+class _Reader:
+    """Collects every problem of a mapping instead of stopping at the first."""
+
+    def __init__(self, mapping: Mapping[str, object]) -> None:
+        self.mapping = mapping
+        self.problems: list[str] = []
+
+    def protocol(self) -> Protocol:
+        unknown = sorted(str(key) for key in self.mapping if key not in _KEYS)
+        if unknown:
+            known = ", ".join(sorted(_KEYS))
+            self.problems.append(
+                f"The protocol holds unknown keys: {', '.join(unknown)}. Known keys: {known}."
+            )
+        return Protocol(
+            checks=self._checks(),
+            limits=self._limits(),
+            operating_point=self._operating_point(),
+            prevalence=self._prevalence(),
+            subgroups=self._texts("subgroups"),
+            seed=self._integer("seed", DEFAULT_SEED, 0, _MAX_SEED),
+            level=self._level(),
+            draws=self._integer("draws", DEFAULT_DRAWS, *_DRAWS_RANGE),
+            is_default=False,
+            title=self._text("title"),
+        )
+
+    def _text(self, key: str) -> str:
+        value = self.mapping.get(key)
+        if value is not None and not isinstance(value, str):
+            self.problems.append(f"'{key}' must be text, got {value!r}.")
+        return value if isinstance(value, str) else ""
+
+    def _texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+        value = self.mapping.get(key)
+        if value is None:
+            return default
+        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+            self.problems.append(f"'{key}' must be a list of names, got {value!r}.")
+            return default
+        if len(set(value)) < len(value):
+            self.problems.append(f"'{key}' names something twice: {', '.join(value)}.")
+        return tuple(value)
+
+    def _checks(self) -> tuple[str, ...]:
+        checks = self._texts("checks", DEFAULT_CHECKS)
+        if not checks:
+            self.problems.append("'checks' is empty: name at least one check, or leave it out.")
+        self.problems += [
+            f"'{check}' is not a check id: lower case words joined by hyphens."
+            for check in checks
+            if not _CHECK_ID.fullmatch(check)
+        ]
+        return checks
+
+    def _operating_point(self) -> float | str | None:
+        value = self.mapping.get("operating_point")
+        if value is None or (isinstance(value, str) and value.strip()):
+            return value
+        number = _number(value)
+        if number is None or not 0 <= number <= 1:
+            self.problems.append(
+                "'operating_point' must be a threshold from 0 to 1 or the name of one that the "
+                f"model declares, got {value!r}."
+            )
+        return number
+
+    def _prevalence(self) -> float | None:
+        return self._between_0_and_1("prevalence")
+
+    def _level(self) -> float:
+        level = self._between_0_and_1("level")
+        if level is not None and level < 0.5:
+            self.problems.append(f"'level' must be at least 0.5, got {level:g}.")
+        return DEFAULT_LEVEL if level is None else level
+
+    def _between_0_and_1(self, key: str) -> float | None:
+        value = self.mapping.get(key)
+        if value is None:
+            return None
+        number = _number(value)
+        if number is None or not 0 < number < 1:
+            self.problems.append(f"'{key}' must be a number between 0 and 1, got {value!r}.")
+        return number
+
+    def _integer(self, key: str, default: int, low: int, high: int) -> int:
+        value = self.mapping.get(key)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            self.problems.append(
+                f"'{key}' must be a whole number from {low:,} to {high:,}, got {value!r}."
+            )
+            return default
+        return value
+
+    def _limits(self) -> tuple[Limit, ...]:
+        value = self.mapping.get("limits")
+        if value is None:
+            return _DEFAULT_LIMITS
+        if not isinstance(value, list | tuple):
+            self.problems.append(f"'limits' must be a list, got {value!r}.")
+            return ()
+        limits = [limit for at, row in enumerate(value, 1) if (limit := self._limit(at, row))]
+        lines = [(limit.check, limit.measure, limit.direction) for limit in limits]
+        self.problems += [
+            f"Two limits of direction {direction} are set on {check}.{measure}."
+            for check, measure, direction in sorted({l_ for l_ in lines if lines.count(l_) > 1})
+        ]
+        return tuple(limits)
+
+    def _limit(self, at: int, row: object) -> Limit | None:
+        if not isinstance(row, Mapping):
+            self.problems.append(f"Limit {at} must hold check, measure, value and direction.")
+            return None
+        before = len(self.problems)
+        unknown = sorted(str(key) for key in row if key not in _LIMIT_KEYS)
+        if unknown:
+            self.problems.append(f"Limit {at} holds unknown keys: {', '.join(unknown)}.")
+        for key in ("check", "measure"):
+            if not isinstance(row.get(key), str) or not str(row[key]).strip():
+                self.problems.append(f"Limit {at} names no {key}.")
+        number = _number(row.get("value"))
+        if number is None:
+            self.problems.append(f"Limit {at} has no number as value: {row.get('value')!r}.")
+        if row.get("direction") not in get_args(Direction):
+            self.problems.append(
+                f"Limit {at} must have the direction min or max, got {row.get('direction')!r}."
+            )
+        if row.get("origin") not in ORIGINS:
+            self.problems.append(
+                f"Limit {at} must say its origin ({', '.join(ORIGINS)}), got {row.get('origin')!r}."
+            )
+        if not isinstance(row.get("reference", ""), str | None):
+            self.problems.append(f"Limit {at} must have a text as reference.")
+        if len(self.problems) > before or number is None:
+            return None
+        return Limit(
+            str(row["check"]),
+            str(row["measure"]),
+            number,
+            row["direction"],
+            row["origin"],
+            row.get("reference") or "",
+        )
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    number = float(value)
+    return number if number == number and abs(number) != float("inf") else None

@@ -1,0 +1,1 @@
+"""Measures: pure functions of arrays, one per file, each with its interval and its source."""

@@ -1,0 +1,242 @@
+"""Writing a protocol down, starting an audit, stopping it, taking it up again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Max
+from django.db.models.functions import Now
+
+from ml.checks import all_checks
+from ml.engine.plan import plan, shards
+from ml.protocol import Protocol as Rules
+from ml.protocol import ProtocolError
+from portal.accounts.access import check_may
+from portal.accounts.models import Team, User
+from portal.accounts.roles import Act
+from portal.audits.models import Audit, CheckRun, LogLine, Pass, Protocol, Shard
+from portal.audits.states import AUDIT, PROTOCOL, AuditState, ProtocolState
+from portal.cohorts import catalogue
+from portal.cohorts.models import CohortVersion
+from portal.cohorts.states import CohortState
+from portal.jobs import Job, enqueue
+from portal.leases import WorkState
+from portal.registry.models import ModelVersion, Predictions
+from portal.registry.states import VersionState
+from portal.trail.actions import record
+
+
+def read_rules(body: Mapping[str, Any]) -> Rules:
+    """A protocol from its stored or uploaded form; ValidationError says what is wrong with it."""
+    try:
+        if body.get("is_default"):
+            return Rules.default()
+        rules = Rules.parse({key: value for key, value in body.items() if key != "is_default"})
+    except ProtocolError as error:
+        raise ValidationError(error.problems) from error
+    known = {check.id for check in all_checks()}
+    unknown = sorted(set(rules.checks) - known)
+    if unknown:
+        raise ValidationError(f"This installation has no check called {', '.join(unknown)}.")
+    return rules
+
+
+@transaction.atomic
+def write_protocol(*, actor: User, team: Team, name: str, body: Mapping[str, Any]) -> Protocol:
+    """A new draft; a name that exists gets its next version."""
+    check_may(actor, team, Act.WRITE_PROTOCOL)
+    rules = read_rules(body)
+    Team.objects.select_for_update().get(pk=team.pk)
+    newest = Protocol.objects.filter(team=team, name=name).aggregate(v=Max("version"))["v"] or 0
+    protocol = Protocol.objects.create(
+        team=team,
+        name=name,
+        version=newest + 1,
+        body=rules.to_json(),
+        sha256=rules.sha256,
+        created_by=actor,
+    )
+    record(team=team, actor=actor, action="protocol written", obj=protocol, sha256=rules.sha256)
+    return protocol
+
+
+@transaction.atomic
+def lock_protocol(*, actor: User, protocol: Protocol) -> None:
+    check_may(actor, protocol.team, Act.WRITE_PROTOCOL)
+    PROTOCOL.check_move(protocol.state, ProtocolState.LOCKED)
+    draft = Protocol.objects.filter(pk=protocol.pk, state=ProtocolState.DRAFT)
+    if draft.update(state=ProtocolState.LOCKED, locked_at=Now()):
+        record(
+            team=protocol.team,
+            actor=actor,
+            action="protocol locked",
+            obj=protocol,
+            sha256=protocol.sha256,
+        )
+
+
+@transaction.atomic
+def start_audit(
+    *,
+    actor: User,
+    team: Team,
+    cohort_version: CohortVersion,
+    model_version: ModelVersion | None = None,
+    predictions: Predictions | None = None,
+    protocol: Protocol | None = None,
+    title: str = "",
+) -> Audit:
+    """Plan the passes, write the rows, ring. The protocol's copy is what will be run."""
+    check_may(actor, team, Act.RUN_AUDIT)
+    _check_usable(team, cohort_version, model_version, predictions, protocol)
+    rules = read_rules(protocol.body) if protocol else Rules.default()
+    Team.objects.select_for_update().get(pk=team.pk)  # numbers are given one at a time
+    newest = Audit.objects.filter(team=team).aggregate(newest=Max("number"))["newest"] or 0
+    audit = Audit.objects.create(
+        team=team,
+        number=newest + 1,
+        title=(title or _title(cohort_version, model_version, predictions))[:200],
+        model_version=model_version,
+        predictions=predictions,
+        cohort_version=cohort_version,
+        protocol=protocol,
+        protocol_body=rules.to_json(),
+        protocol_sha256=rules.sha256,
+        look=Audit.objects.filter(cohort_version=cohort_version).count() + 1,
+        created_by=actor,
+    )
+    _write_plan(audit, rules)
+    move(audit, AuditState.DRAFT, AuditState.WAITING)
+    record(
+        team=team,
+        actor=actor,
+        action="audit started",
+        obj=audit,
+        protocol_sha256=rules.sha256,
+        look=audit.look,
+    )
+    log(audit, "audit", f"Started by {actor}; look {audit.look} at this cohort version.")
+    ring_work(audit)
+    return audit
+
+
+def _check_usable(
+    team: Team,
+    cohort_version: CohortVersion,
+    model_version: ModelVersion | None,
+    predictions: Predictions | None,
+    protocol: Protocol | None,
+) -> None:
+    if model_version is not None and predictions is not None:
+        raise ValidationError("An audit has a model or predictions, not both: choose one.")
+    if cohort_version.state != CohortState.SEALED:
+        raise ValidationError("This cohort version is still a draft: seal it first.")
+    if model_version is not None and model_version.state != VersionState.ACCEPTED:
+        raise ValidationError(f"{model_version} is {model_version.state}: choose an accepted one.")
+    if protocol is not None and protocol.state != ProtocolState.LOCKED:
+        raise ValidationError(f"{protocol} is a draft: lock it before the first inference.")
+    if model_version is not None and cohort_version.n_images == 0:
+        raise ValidationError(
+            "This cohort has no images, so a model cannot run on it. Audit its readings without a "
+            "model, or hand in predictions."
+        )
+    owners = {
+        cohort_version.cohort.team_id,
+        model_version.model.team_id if model_version else team.pk,
+        predictions.team_id if predictions else team.pk,
+        protocol.team_id if protocol else team.pk,
+    }
+    if owners != {team.pk}:
+        raise ValidationError("Model, cohort and protocol must belong to the team of the audit.")
+
+
+def _title(
+    cohort: CohortVersion, model: ModelVersion | None, predictions: Predictions | None
+) -> str:
+    subject = model or predictions
+    return f"{subject} × {cohort}" if subject else f"Readers of {cohort}"
+
+
+def _write_plan(audit: Audit, rules: Rules) -> None:
+    case_ids = [case["case_id"] for case in catalogue.load(audit.cohort_version)["cases"]]
+    for position, planned in enumerate(plan(rules, has_model=audit.model_version is not None)):
+        pieces = shards(case_ids)
+        row = Pass.objects.create(
+            audit=audit,
+            name=planned.name,
+            position=position,
+            params=planned.params,
+            n_shards=len(pieces),
+            n_cases=len(case_ids),
+        )
+        Shard.objects.bulk_create(
+            Shard(work=row, position=number, case_ids=list(piece), n_cases=len(piece))
+            for number, piece in enumerate(pieces)
+        )
+    wanted = [check for check in all_checks() if check.id in rules.checks]
+    CheckRun.objects.bulk_create(
+        CheckRun(audit=audit, check_id=check.id, title=check.title, position=position)
+        for position, check in enumerate(wanted)
+    )
+
+
+def move(audit: Audit, old: AuditState, new: AuditState, **changes: Any) -> bool:
+    """Take an audit from one state to the next; False if it had already left `old`."""
+    AUDIT.check_move(old, new)
+    moved = Audit.objects.filter(pk=audit.pk, state=old).update(state=new, **changes) == 1
+    if moved:
+        audit.refresh_from_db()
+    return moved
+
+
+def log(audit: Audit, source: str, text: str) -> None:
+    LogLine.objects.create(audit=audit, source=source[:60], text=text[:500])
+
+
+def ring_work(audit: Audit) -> None:
+    """Ring once for every shard that waits; where no pass is needed, for the checks."""
+    waiting = Shard.objects.filter(work__audit=audit, state=WorkState.WAITING)
+    shard_ids = list(waiting.order_by("work__position", "position").values_list("pk", flat=True))
+    waiting.update(rung_at=Now())
+    for shard_id in shard_ids:
+        enqueue(Job.RUN_SHARD, shard_id=str(shard_id))
+    if not shard_ids:
+        ring_checks(audit)
+
+
+def ring_checks(audit: Audit) -> None:
+    waiting = audit.check_runs.filter(state=WorkState.WAITING)
+    check_run_ids = list(waiting.order_by("position").values_list("pk", flat=True))
+    waiting.update(rung_at=Now())
+    for check_run_id in check_run_ids:
+        enqueue(Job.RUN_CHECK, check_run_id=str(check_run_id))
+
+
+@transaction.atomic
+def stop_audit(*, actor: User, audit: Audit) -> None:
+    """Running shards end by themselves; nothing new is begun."""
+    check_may(actor, audit.team, Act.RUN_AUDIT)
+    if not move(audit, AuditState(audit.state), AuditState.STOPPED):
+        return
+    Shard.objects.filter(work__audit=audit, state=WorkState.WAITING).update(state=WorkState.STOPPED)
+    audit.check_runs.filter(state=WorkState.WAITING).update(state=WorkState.STOPPED)
+    record(team=audit.team, actor=actor, action="audit stopped", obj=audit)
+    log(audit, "audit", f"Stopped by {actor}. What is done is kept.")
+
+
+@transaction.atomic
+def resume_audit(*, actor: User, audit: Audit) -> None:
+    """Take a stopped or failed audit up again; finished shards are not done twice."""
+    check_may(actor, audit.team, Act.RUN_AUDIT)
+    was = AuditState(audit.state)
+    if not move(audit, was, AuditState.WAITING, failure=""):
+        return
+    again = {"state": WorkState.WAITING, "attempts": 0, "error": "", "finished_at": None}
+    undone = [WorkState.STOPPED, WorkState.FAILED]
+    Shard.objects.filter(work__audit=audit, state__in=undone).update(**again)
+    audit.check_runs.filter(state__in=undone).update(**again)
+    audit.passes.filter(state__in=undone).update(state=WorkState.WAITING)
+    record(team=audit.team, actor=actor, action="audit resumed", obj=audit, was=was)
+    log(audit, "audit", f"Taken up again by {actor}.")
+    ring_work(audit)

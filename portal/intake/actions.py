@@ -1,0 +1,166 @@
+"""Everything that changes an upload. A worker reads it; nothing half-imported stays."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from portal.accounts.access import check_may
+from portal.accounts.models import Team, User
+from portal.accounts.roles import Act
+from portal.blobs import store
+from portal.blobs.models import Blob
+from portal.cohorts import actions as cohorts
+from portal.intake.models import Upload, UploadKind
+from portal.jobs import Job, enqueue
+from portal.leases import LeaseLost, WorkState, give_up_or_wait, release
+from portal.registry import actions as registry
+from portal.trail.actions import record
+
+ACT_OF = {
+    UploadKind.MODEL: Act.HAND_IN_MODEL,
+    UploadKind.PREDICTIONS: Act.HAND_IN_MODEL,
+    UploadKind.COHORT: Act.HAND_IN_COHORT,
+}
+
+
+@transaction.atomic
+def hand_in(
+    *, actor: User, team: Team, kind: UploadKind, file_name: str, blob: Blob, seal: bool = True
+) -> Upload:
+    check_may(actor, team, ACT_OF[kind])
+    upload = Upload.objects.create(
+        team=team, kind=kind, file_name=file_name[:255], blob=blob, seal=seal, created_by=actor
+    )
+    record(team=team, actor=actor, action=f"{kind} handed in", obj=upload, sha256=blob.sha256)
+    ring_upload(upload)
+    return upload
+
+
+def ring_upload(upload: Upload) -> None:
+    Upload.objects.filter(pk=upload.pk).update(rung_at=Now())
+    enqueue(Job.READ_UPLOAD, upload_id=str(upload.pk))
+
+
+@transaction.atomic
+def retry_upload(*, actor: User, upload: Upload) -> None:
+    """Only an upload that failed on our side; a refused one needs another file."""
+    check_may(actor, upload.team, ACT_OF[UploadKind(upload.kind)])
+    failed = Upload.objects.filter(pk=upload.pk, state=WorkState.FAILED)
+    if failed.update(state=WorkState.WAITING, attempts=0, error="", finished_at=None):
+        record(team=upload.team, actor=actor, action="upload retried", obj=upload)
+        ring_upload(upload)
+
+
+def accept(
+    upload: Upload, fence: int, result: Mapping[str, Any], folder: Path, log: Sequence[str]
+) -> None:
+    """Store what the child wrote to `folder` and make the rows, in one transaction at the end."""
+    kind = UploadKind(upload.kind)
+    if kind == UploadKind.COHORT:
+        catalogue_path = folder / result["catalogue"]
+        catalogue = json.loads(catalogue_path.read_bytes())
+        types = _media_types(catalogue)
+        files = {
+            path.name: store.put_path(path, types.get(path.name, "application/octet-stream"))
+            for path in sorted((folder / "files").glob("*"))
+        }
+        catalogue_blob = store.put_path(catalogue_path, "application/json")
+        with transaction.atomic():
+            version = cohorts.add_version(
+                team=upload.team,
+                actor=upload.created_by,
+                catalogue=catalogue,
+                blob=catalogue_blob,
+                files=files,
+            )
+            if upload.seal and version.state != "sealed":
+                cohorts.seal_version(actor=upload.created_by, version=version)
+            _done(upload, fence, log, cohort_version=version)
+        return
+    if kind == UploadKind.MODEL:
+        accept_model(upload, fence, result, folder, log)
+        return
+    table = store.put_path(folder / result["table"], "application/vnd.apache.parquet")
+    with transaction.atomic():
+        predictions = registry.accept_predictions(
+            team=upload.team,
+            actor=upload.created_by,
+            meta=result["meta"],
+            table=table,
+            sha256=result["sha256"],
+            n_cases=result["n"],
+        )
+        _done(upload, fence, log, predictions=predictions)
+
+
+def accept_model(
+    upload: Upload, fence: int, result: Mapping[str, Any], folder: Path, log: Sequence[str]
+) -> None:
+    weights = store.put_path(folder / "files" / result["sha256"])
+    read = registry.ReadModel(
+        manifest=result["manifest"],
+        card=result["card"],
+        sha256=result["sha256"],
+        manifest_sha256=result["manifest_sha256"],
+        weights=weights,
+    )
+    try:
+        with transaction.atomic():
+            version = registry.accept_version(team=upload.team, actor=upload.created_by, read=read)
+            _done(upload, fence, log, model_version=version)
+    except registry.VersionExists as exists:
+        refuse(upload, fence, [{"code": "version_exists", "message": str(exists)}], log)
+
+
+def _media_types(catalogue: Mapping[str, Any]) -> dict[str, str]:
+    types: dict[str, str] = {}
+    for case in catalogue["cases"]:
+        for image in case["images"]:
+            types[image["display_sha256"]] = "image/png"
+            types[image["sha256"]] = image["media_type"]
+    return types
+
+
+@transaction.atomic
+def refuse(
+    upload: Upload,
+    fence: int,
+    refusals: Sequence[Mapping[str, Any]],
+    log: Sequence[str],
+    name: str = "",
+    version: str = "",
+) -> None:
+    """Done, with reasons. A refused model stays on the list of models."""
+    extra: dict[str, Any] = {}
+    if upload.kind == UploadKind.MODEL:
+        extra["model_version"] = registry.refuse_version(
+            team=upload.team,
+            actor=upload.created_by,
+            name=name or Path(upload.file_name).stem or "unnamed",
+            version=version or "unread",
+            refusals=refusals,
+        )
+    _done(upload, fence, log, refusals=[dict(refusal) for refusal in refusals], **extra)
+    record(
+        team=upload.team,
+        actor=None,
+        action=f"{upload.kind} refused",
+        obj=upload,
+        codes=sorted({refusal["code"] for refusal in refusals}),
+    )
+
+
+def _done(upload: Upload, fence: int, log: Sequence[str], **changes: Any) -> None:
+    if not release(Upload, upload.pk, fence, WorkState.DONE, log=list(log)[-100:], **changes):
+        raise LeaseLost(str(upload))
+
+
+def fail(upload: Upload, fence: int, sentence: str, log: Sequence[str]) -> None:
+    """The attempt failed on our side: again later, until the attempts are used up."""
+    upload.refresh_from_db()
+    state = give_up_or_wait(upload.attempts)
+    release(Upload, upload.pk, fence, state, error=sentence, log=list(log)[-100:])

@@ -1,0 +1,56 @@
+"""The jobs the portal may ask for, by name. The code that does them lives in workers/."""
+
+import logging
+from enum import StrEnum
+
+from celery import Celery
+from django.db import transaction
+
+from portal.outbox.models import OutboxMessage
+
+logger = logging.getLogger(__name__)
+
+app = Celery("portal")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+
+
+class Queue(StrEnum):
+    INTAKE = "intake"
+    INFERENCE = "inference"
+    STATISTICS = "statistics"
+    HOUSEKEEPING = "housekeeping"
+
+
+class Job(StrEnum):
+    READ_UPLOAD = "workers.intake.read_upload"
+    RUN_SHARD = "workers.inference.run_shard"
+    RUN_CHECK = "workers.statistics.run_check"
+    SEAL_AUDIT = "workers.statistics.seal_audit"
+    RECONCILE = "workers.housekeeping.reconcile"
+
+
+QUEUE_OF = {
+    Job.READ_UPLOAD: Queue.INTAKE,
+    Job.RUN_SHARD: Queue.INFERENCE,
+    Job.RUN_CHECK: Queue.STATISTICS,
+    Job.SEAL_AUDIT: Queue.STATISTICS,
+    Job.RECONCILE: Queue.HOUSEKEEPING,
+}
+
+
+def enqueue(job: Job, **kwargs: str) -> None:
+    """Ring once the current transaction commits; the outbox remembers when the broker is away."""
+    message = OutboxMessage.objects.create(job=job, queue=QUEUE_OF[job], kwargs=kwargs)
+    transaction.on_commit(lambda: _ring_quietly(message))
+
+
+def _ring_quietly(message: OutboxMessage) -> None:
+    try:
+        ring(message)
+    except Exception as error:  # the reconciler rings again; the request must not fail
+        logger.warning("doorbell kept for later, the broker did not take it: %s", error)
+
+
+def ring(message: OutboxMessage) -> None:
+    app.send_task(message.job, kwargs=message.kwargs, queue=message.queue)
+    OutboxMessage.objects.filter(pk=message.pk).delete()

@@ -1,0 +1,33 @@
+"""Is this process alive, and can it serve? For load balancers and the launcher."""
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_GET
+
+from portal.jobs import app
+from portal.outbox.models import OutboxMessage
+
+
+@require_GET
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Alive: touches neither the database nor the broker."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@require_GET
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Ready: the database answers. A missing broker delays work but loses nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return JsonResponse(
+        {"database": "ok", "broker": _broker(), "outbox": OutboxMessage.objects.count()}
+    )
+
+
+def _broker() -> str:
+    try:
+        with app.connection_for_write(transport_options={"socket_timeout": 1}) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
+    except Exception:
+        return "away; work waits in the outbox"
+    return "ok"

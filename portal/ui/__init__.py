@@ -1,0 +1,1 @@
+"""How pages look and speak: base templates, components, numbers, icons and drawn charts."""

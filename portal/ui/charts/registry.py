@@ -1,0 +1,58 @@
+"""Which module draws which kind of series."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from django.utils.safestring import SafeString
+
+from portal.ui.charts import agreement, forest, histogram, operating, ratings, reliability, roc
+from portal.ui.charts.table import Table, build
+
+Series = dict[str, Any]
+
+
+class UnknownKind(ValueError):
+    """A series of a kind that nobody here can draw."""
+
+
+class Kind(NamedTuple):
+    """The two faces of one kind of series."""
+
+    draw: Callable[[Series, str], SafeString]
+    table: Callable[[Series], Table]
+
+
+KINDS: dict[str, Kind] = {
+    "roc": Kind(roc.draw, roc.table),
+    "reliability": Kind(reliability.draw, reliability.table),
+    "score-histogram": Kind(histogram.draw, histogram.table),
+    "forest": Kind(forest.draw, forest.table),
+    "operating-curve": Kind(operating.draw, operating.table),
+    "agreement-matrix": Kind(agreement.draw, agreement.table),
+    "rating-distribution": Kind(ratings.draw, ratings.table),
+}
+
+
+def is_drawn(series: Series) -> bool:
+    """Whether there is a picture of it; per-case points have only their table."""
+    return series.get("kind") in KINDS
+
+
+def render(series: Series, palette: str = "page") -> SafeString:
+    """The drawing: classes for the page, literal colours with ``palette="print"``."""
+    return _kind(series).draw(series, palette)
+
+
+def table(series: Series) -> Table:
+    """The same numbers as rows."""
+    if series.get("kind") == "points":
+        return build(series["fields"], series["rows"])
+    return _kind(series).table(series)
+
+
+def _kind(series: Series) -> Kind:
+    try:
+        return KINDS[series["kind"]]
+    except KeyError:
+        known = ", ".join(KINDS)
+        raise UnknownKind(f"no drawing for {series.get('kind')!r}; known are {known}") from None

@@ -1,0 +1,31 @@
+"""Everything the demonstration hands in, in one call."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo import br35h, lidc, vgg16
+from demo.facts import BrainCohort, ReaderCohort
+from demo.packages import Say
+
+
+@dataclass(frozen=True)
+class Built:
+    brain: BrainCohort
+    readers: ReaderCohort
+    model: Path
+
+
+def build(
+    cache: Path,
+    out: Path,
+    *,
+    cases: br35h.Cases = 300,
+    seed: int = br35h.SEED,
+    say: Say = print,
+) -> Built:
+    """Write `out`/brain-mr, `out`/lidc (cohort folders) and `out`/vgg16 (a model folder)."""
+    return Built(
+        brain=br35h.build(cache, out / "brain-mr", cases=cases, seed=seed, say=say),
+        readers=lidc.build(cache, out / "lidc", say=say),
+        model=vgg16.build(cache, out / "vgg16", say=say),
+    )

@@ -163,9 +163,9 @@ def _ask_pip(package: Package, folder: Path, cache: Path) -> Path:
         ) from None
     fetched = folder / package.wheel
     if done.returncode != 0 or not fetched.is_file():
-        reason = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        reason = (done.stderr.strip().splitlines() or ["nothing"])[-1].rstrip(".")
         raise PackageError(
-            f"{package} could not be fetched from the package index; pip said: {reason} "
+            f"{package} could not be fetched from the package index; pip said: {reason}. "
             + _by_hand(package, cache)
         )
     return fetched

@@ -13,9 +13,10 @@ from portal.ui.estimates import limit_value, show
 from portal.ui.measures import measure
 from portal.ui.states import look
 
-_WIDTH, _ROW, _FIRST = 760, 24, 44
-_LEFT, _RIGHT = 350.0, 560.0
-_LONGEST = 34  # characters of a label that fit
+_WIDTH, _ROW, _FIRST = 920, 24, 44
+_N = 330  # where the counts end
+_LEFT, _RIGHT = 370.0, 730.0
+_LONGEST = 44  # characters of a label that fit
 
 
 def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
@@ -56,7 +57,7 @@ def _measure_id(series: dict[str, Any]) -> str:
 
 def _frame(drawing: Drawing, series: dict[str, Any], x: Linear, bottom: float) -> None:
     name = measure(_measure_id(series).partition(":")[0])
-    drawing.text(300, 16, "n", "t2", "end")
+    drawing.text(_N, 16, "n", "t2", "end")
     drawing.text(_LEFT, 16, name.name, "t2")
     drawing.text(_WIDTH, 16, "Estimate [low, high]", "t2", "end")
     rule = series.get("limit")
@@ -64,7 +65,7 @@ def _frame(drawing: Drawing, series: dict[str, Any], x: Linear, bottom: float) -
         at = x.clamped(rule["value"])
         left, right = (at, x.end) if rule["direction"] == "min" else (x.start, at)
         drawing.rect(left, 26, right - left, bottom - 26, "ok")
-    steps = ticks(x.low, x.high, 4)
+    steps = ticks(x.low, x.high, 5)
     for step in steps:
         drawing.path(f"M{x(step):.1f} 26V{bottom:g}", "gr")
         text = limit_value(step, _measure_id(series)) if name.unit == "rate" else None
@@ -82,7 +83,7 @@ def _row(drawing: Drawing, row: dict[str, Any], x: Linear, baseline: float) -> N
     words = str(row["label"])
     short = words if len(words) <= _LONGEST else words[: _LONGEST - 1] + numbers.ELLIPSIS
     drawing.text(0, baseline, short, "tb" if row.get("all") else "tk")
-    drawing.text(300, baseline, numbers.count(estimate.get("n") or 0), "t2", "end")
+    drawing.text(_N, baseline, numbers.count(estimate.get("n") or 0), "t2", "end")
     if not shown.value or estimate["value"] is None:
         drawing.text(_WIDTH, baseline, "not estimated", "end")
         return

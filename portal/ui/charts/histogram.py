@@ -31,8 +31,9 @@ def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
     x_axis(drawing, x, _MIDDLE, "Score", labels_at=_MIDDLE + _HALF + 26)
     scale = " (bar height: square root of count)" if root else ""
     drawing.text(0, 12, f"Cases{scale}", "t2")
-    drawing.text(x(0.42), _MIDDLE - _HALF * 0.6, f"present, n = {numbers.count(present)}", "pos-t")
-    drawing.text(x(0.42), _MIDDLE + _HALF * 0.6, f"absent, n = {numbers.count(absent)}", "neg-t")
+    left = x(0.54) if threshold is None or not 0.54 < threshold < 0.9 else x(0.14)
+    drawing.text(left, _MIDDLE - _HALF * 0.6, f"present, n = {numbers.count(present)}", "pos-t")
+    drawing.text(left, _MIDDLE + _HALF * 0.6, f"absent, n = {numbers.count(absent)}", "neg-t")
     return drawing.render(sentence(series), title=series.get("title", ""))
 
 

@@ -18,7 +18,7 @@ _BARS = 290.0
 
 def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
     x, y = Linear(0, 1, LEFT, RIGHT), Linear(0, 1, _BOTTOM, _TOP)
-    drawing = Drawing(WIDTH, 348, palette=palette)
+    drawing = Drawing(WIDTH, 350, palette=palette)
     y_axis(drawing, y, "Observed fraction with the finding")
     band = series.get("band") or []
     drawing.area(
@@ -82,11 +82,10 @@ def _scores(drawing: Drawing, series: dict[str, Any], x: Linear) -> None:
     if histogram:
         present, absent = sum(histogram["present"]), sum(histogram["absent"])
         split_bars(drawing, histogram, x, _BARS, height=22, root=True)
-        middle = x(0.5)
-        drawing.text(middle, _BARS - 26, f"present, n = {numbers.count(present)}", "pos-t", "mid")
-        drawing.text(middle, _BARS + 34, f"absent, n = {numbers.count(absent)}", "neg-t", "mid")
+        drawing.text(x(0.5), _BARS - 10, f"present, n = {numbers.count(present)}", "pos-t", "mid")
+        drawing.text(x(0.5), _BARS + 17, f"absent, n = {numbers.count(absent)}", "neg-t", "mid")
     name = "Predicted probability" + (" (bar height: square root of count)" if histogram else "")
-    x_axis(drawing, x, _BARS, name, labels_at=_BARS + 36 if histogram else _BARS + 15)
+    x_axis(drawing, x, _BARS, name, labels_at=_BARS + 38 if histogram else _BARS + 15)
 
 
 def sentence(series: dict[str, Any]) -> str:

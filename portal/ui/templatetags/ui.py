@@ -1,4 +1,4 @@
-"""The components of a page: `{% load ui %}`. Each is shown with an example in docs/ui-components.md."""
+"""The components of a page (`{% load ui %}`), each with an example in docs/ui-components.md."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,9 +10,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from portal.ui import icons, numbers
-from portal.ui.charts import Table, render, table
+from portal.ui.charts import Table, is_drawn, render, table
 from portal.ui.estimates import as_json, limit_text, margin, show
 from portal.ui.measures import measure
+from portal.ui.navigation import place
 from portal.ui.plumb import CARD, ROW, plumb
 from portal.ui.states import look
 
@@ -155,8 +156,8 @@ def note(content: str, tone: str = "", icon: str = "") -> SafeString:
 
 
 @register.simple_block_tag
-def empty(content: str, title: str, *, action: str = "", url: str = "") -> SafeString:
-    """What belongs here, why it is useful, one button."""
+def empty_state(content: str, title: str, *, action: str = "", url: str = "") -> SafeString:
+    """What belongs here, why it is useful, one button: `{% empty_state "Title" %}...`."""
     button = (
         format_html('<p class="mt4"><a class="btn p" href="{}">{}</a></p>', url, action)
         if url
@@ -257,19 +258,21 @@ def chart_table(series: dict[str, Any]) -> dict[str, Table]:
 def nav_item(
     context: Context, key: str, label: str, icon: str, aside: str | int | None = None
 ) -> dict[str, Any]:
-    """A place in the side navigation; it is left out while the portal has no page for it."""
-    nav = context.get("nav") or {}
-    urls = nav.get("urls", {}) if isinstance(nav, dict) else getattr(nav, "urls", {})
-    current = context.get("section") or (
-        nav.get("section") if isinstance(nav, dict) else getattr(nav, "section", "")
-    )
+    """A place in the side navigation; left out while the portal has no page for it."""
+    current = context.get("section") == key
     return {
-        "url": urls.get(key),
+        "url": place(key),
         "label": label,
         "icon": icon,
         "aside": aside,
-        "current": current == key,
+        "current": current,
     }
+
+
+@register.simple_tag
+def place_url(key: str) -> str:
+    """The address of a named place, or nothing."""
+    return place(key)
 
 
 @register.filter(name="count")
@@ -300,6 +303,17 @@ def size(n_bytes: int | None) -> str:
 @register.filter
 def short_hash(digest: str | None) -> str:
     return numbers.short_hash(digest) if digest else numbers.NOT_KNOWN
+
+
+@register.filter
+def is_drawable(series: dict[str, Any]) -> bool:
+    return is_drawn(series)
+
+
+@register.filter
+def message_tone(level_tag: str) -> str:
+    """The tone of a note for a message of the framework."""
+    return {"error": "fail", "warning": "caution", "success": "pass"}.get(level_tag, "info")
 
 
 @register.filter

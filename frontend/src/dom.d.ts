@@ -1,0 +1,2 @@
+/** Assets that the bundler imports for their side effect. */
+declare module "*.css"

@@ -1,0 +1,225 @@
+"""Results as the engine hands them over, with made-up values: one series of every drawn kind."""
+
+import math
+from typing import Any
+
+LIMIT = {
+    "check": "discrimination",
+    "measure": "auroc",
+    "value": 0.85,
+    "direction": "min",
+    "origin": "pre-registered",
+    "reference": "",
+}
+SENSITIVITY_LIMIT = LIMIT | {
+    "check": "operating-point",
+    "measure": "sensitivity",
+    "value": 0.9,
+    "origin": "platform-default",
+}
+
+
+def estimate(measure: str, value: float | None, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": measure,
+        "convention": "",
+        "value": value,
+        "low": None,
+        "high": None,
+        "level": 0.95,
+        "n": 3000,
+        "n_events": 1500,
+        "method": "",
+        "reason": None,
+        "extra": {},
+    } | changes
+
+
+AUROC = estimate(
+    "auroc",
+    0.8211,
+    low=0.7963,
+    high=0.8432,
+    method="cluster bootstrap, 2000 draws, seed 20261123",
+    extra={"n_clusters": 1271, "cluster_kind": "group"},
+)
+SENSITIVITY = estimate(
+    "sensitivity",
+    506 / 1500,
+    low=0.304,
+    high=0.367,
+    n=1500,
+    method="Wilson",
+    extra={"numerator": 506, "denominator": 1500},
+)
+UNDEFINED = estimate("slope", None, reason="all scores are equal", level=None)
+
+FINDING = {
+    "id": "operating-point.sensitivity",
+    "state": "fail",
+    "claim": "It misses two findings in three at its declared threshold.",
+    "why": "At the threshold of 0.5 the model calls 994 of 1,500 images with the finding absent.",
+    "measure": "sensitivity",
+    "limit": SENSITIVITY_LIMIT,
+    "cases": [f"case-{k}" for k in range(994)],
+    "action": "do not deploy at 0.5; see the other thresholds",
+}
+
+
+def _curve(area: float, n: int = 60) -> list[list[float]]:
+    power = area / (1 - area)
+    return [[k / n, 1 - (1 - k / n) ** power] for k in range(n + 1)]
+
+
+def roc(area: float = 0.8211) -> dict[str, Any]:
+    points = _curve(area)
+    return {
+        "kind": "roc",
+        "check": "discrimination",
+        "title": "The ranking is fair; the threshold is not",
+        "subtitle": "ROC with 95 % band from group bootstrap",
+        "points": points,
+        "band": [[f, max(t - 0.04, 0.0), min(t + 0.03, 1.0)] for f, t in points],
+        "auc": AUROC | {"value": area},
+        "operating": {"threshold": 0.5, "fpr": 0.02, "tpr": points[2][1]},
+    }
+
+
+def _bin(k: int, n: int, observed: float) -> dict[str, Any]:
+    return {
+        "low": k / 10,
+        "high": (k + 1) / 10,
+        "n": n,
+        "events": round(n * observed),
+        "mean": (k + 0.5) / 10,
+        "observed": observed if n else None,
+        "observed_low": max(observed - 0.4 / math.sqrt(n), 0.0) if n else None,
+        "observed_high": min(observed + 0.4 / math.sqrt(n), 1.0) if n else None,
+    }
+
+
+def reliability() -> dict[str, Any]:
+    counts = [2387, 46, 19, 24, 7, 21, 25, 30, 0, 441]
+    observed = [0.373, 0.9, 0.93, 0.95, 0.9, 1.0, 1.0, 0.97, 0.0, 0.99]
+    bins = [_bin(k, n, p) for k, (n, p) in enumerate(zip(counts, observed, strict=True))]
+    return {
+        "kind": "reliability",
+        "check": "calibration",
+        "title": "A score below 0.1 means a finding in 37 % of cases",
+        "subtitle": "Reliability, ten bins, 95 % intervals; grey: where a perfect model would fall",
+        "bins": bins,
+        "band": [
+            {
+                "mean": b["mean"],
+                "low": max(b["mean"] - 0.5 / math.sqrt(b["n"]), 0.0),
+                "high": min(b["mean"] + 0.5 / math.sqrt(b["n"]), 1.0),
+            }
+            for b in bins
+            if b["n"]
+        ],
+        "histogram": {k: v for k, v in histogram().items() if k in ("edges", "present", "absent")},
+    }
+
+
+def histogram() -> dict[str, Any]:
+    present = [891, 43, 30, 20, 16, 15, 14, 14, 15, 18, 20, 22, 19, 17, 20, 24, 24, 30, 48, 200]
+    absent = [1490, 3, 2, 1, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]
+    return {
+        "kind": "score-histogram",
+        "check": "discrimination",
+        "title": "Most findings are scored near zero",
+        "subtitle": "Scores of 3,000 cases",
+        "edges": [k / 20 for k in range(21)],
+        "present": present,
+        "absent": absent,
+        "threshold": 0.5,
+    }
+
+
+def forest() -> dict[str, Any]:
+    rows = [
+        ("All cases", 3000, 0.821, 0.796, 0.843, "fail"),
+        ("Short side below 225 px", 934, 0.882, 0.848, 0.914, "caution"),
+        ("225 px exactly", 329, 0.863, 0.794, 0.933, "caution"),
+        ("Above 225 px, and a label that is far too long", 1737, 0.793, 0.759, 0.823, "fail"),
+        ("High contrast", 1000, 0.921, 0.9, 0.94, "pass"),
+    ]
+    drawn = [
+        {
+            "label": label,
+            "estimate": estimate("auroc", value, low=low, high=high, n=n),
+            "state": state,
+            "all": label == "All cases",
+        }
+        for label, n, value, low, high, state in rows
+    ]
+    missing = estimate("auroc", None, n=6, reason="only 6 cases", level=None)
+    drawn.append({"label": "Grey images", "estimate": missing, "state": "not assessed"})
+    return {
+        "kind": "forest",
+        "check": "discrimination",
+        "title": "AUC by image-derived subgroup",
+        "subtitle": "Square: below the limit. Triangle: interval straddles it. Diamond: all cases.",
+        "unit": "",
+        "rows": drawn,
+        "limit": LIMIT,
+    }
+
+
+def operating_curve(smallest: float = 0.0001) -> dict[str, Any]:
+    thresholds = [smallest ** (1 - k / 40) for k in range(41)]
+    return {
+        "kind": "operating-curve",
+        "check": "operating-point",
+        "title": "What other thresholds would give",
+        "subtitle": "For orientation only: choosing a threshold here uses up the test set",
+        "rows": [
+            {
+                "threshold": t,
+                "sensitivity": 0.68 - 0.35 * k / 40,
+                "specificity": 1 - 0.14 * (1 - k / 40) ** 2,
+            }
+            for k, t in enumerate(thresholds)
+        ],
+        "threshold": 0.5,
+    }
+
+
+def agreement_matrix() -> dict[str, Any]:
+    values = [
+        [None, 0.71, 0.46, 0.28, 0.34],
+        [0.71, None, 0.69, 0.51, 0.37],
+        [0.46, 0.69, None, 0.63, 0.31],
+        [0.28, 0.51, 0.63, None, None],
+        [0.34, 0.37, 0.31, None, None],
+    ]
+    return {
+        "kind": "agreement-matrix",
+        "check": "agreement",
+        "title": "Readers agree with each other more than with the model",
+        "subtitle": "Pairwise weighted kappa, quadratic weights",
+        "labels": ["R1", "R2", "R3", "R4", "Model"],
+        "values": values,
+        "n": [[2 if v is None else 120 for v in row] for row in values],
+        "measure": "kappa_weighted",
+    }
+
+
+def ratings() -> dict[str, Any]:
+    return {
+        "kind": "rating-distribution",
+        "check": "agreement",
+        "title": "The middle category is used most",
+        "subtitle": "All readings of the question",
+        "question": "malignancy",
+        "values": ["1", "2", "3", "4", "5"],
+        "counts": [712, 1203, 2615, 1277, 1012],
+        "readers_per_case": {"1": 777, "2": 499, "3": 482, "4": 896},
+    }
+
+
+def every_kind() -> list[dict[str, Any]]:
+    return [
+        *(roc(), reliability(), histogram(), forest()),
+        *(operating_curve(), agreement_matrix(), ratings()),
+    ]

@@ -1,1 +1,9 @@
-"""The checks: what an audit asks, and how it answers in words."""
+"""The built-in checks. Importing a module registers its check; this list is the report's order."""
+
+# isort: off
+from ml.checks import discrimination as discrimination
+from ml.checks import operating_point as operating_point
+from ml.checks import calibration as calibration
+from ml.checks import agreement as agreement
+from ml.checks.registry import all_checks as all_checks
+# isort: on

@@ -1,0 +1,192 @@
+"""Do the readers agree, and does the model agree with them?"""
+
+import numpy as np
+
+from ml.checks import words
+from ml.checks.agreement_series import agreement_matrix, alpha_forest, rating_distribution
+from ml.checks.answers import AnswerTable, answer_tables, model_answers
+from ml.checks.judge import Wording, findings_of, result_of
+from ml.checks.reader_model import ID, Beside, beside_readers, with_model
+from ml.checks.registry import CheckResult, Finding, State, audit_check, not_assessed
+from ml.checks.scored import clusters_at, in_clusters, operating_point, settings_of
+from ml.estimate import Estimate, JsonObject, undefined
+from ml.evidence.tables import Evidence
+from ml.protocol import Protocol
+from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.icc import icc_one_way, icc_two_way
+from ml.stats.kappa import PairwiseKappa, kappa_conger, kappa_fleiss, pairwise_kappa
+from ml.stats.krippendorff import alpha
+
+QUESTION = "Do the readers agree, and does the model agree with them?"
+_NO_IDENTITY = (
+    "Not estimated: readers are only numbered within a case here, so nothing that belongs to one "
+    "reader can be measured."
+)
+_MAX_PAIRS = 15  # beyond, pairs are shown in the matrix only
+
+
+@audit_check(ID, title="Agreement", question=QUESTION, needs=("readings",))
+def agreement(evidence: Evidence, protocol: Protocol) -> CheckResult:
+    assert evidence.readings is not None
+    exchangeable = evidence.readings.exchangeable
+    tables = answer_tables(evidence.readings, len(evidence.case_ids))
+    usable = [table for table in tables if (table.per_case >= 2).any()]
+    if not usable:
+        return not_assessed(
+            QUESTION,
+            "No case was answered by two readers. Add a second reading of the same cases.",
+            series=[rating_distribution(ID, table) for table in tables],
+        )
+    settings = settings_of(protocol)
+    clusters = clusters_at(evidence, np.arange(len(evidence.case_ids)))
+    estimates: list[Estimate] = []
+    matrices: dict[str, JsonObject] = {}
+    for table in usable:
+        measured, pairs = _measure(table, clusters, settings, exchangeable)
+        estimates += measured if table is usable[0] else _qualified(measured, table)
+        if pairs is not None:
+            matrices[table.question.id] = agreement_matrix(ID, table, pairs, table.readers)
+    alphas = [estimate for estimate in estimates if estimate.id.partition(":")[0] == "alpha"]
+    wordings = {"alpha": _wording(evidence, usable[0], estimates[0], clusters)}
+    beside, compared = _beside(evidence, protocol, usable, clusters, settings)
+    if beside is not None:
+        estimates += beside.estimates
+        if not exchangeable:
+            mean, matrix = with_model(beside, clusters, settings)
+            estimates.append(mean)
+            matrices[beside.table.question.id] = matrix
+    findings = (*findings_of(ID, estimates, protocol, wordings), *compared)
+    series = [
+        *matrices.values(),
+        alpha_forest(ID, usable[0], alphas, protocol),
+        *(rating_distribution(ID, table) for table in usable),
+    ]
+    return result_of(QUESTION, estimates, findings, series)
+
+
+def _qualified(measured: list[Estimate], table: AnswerTable) -> list[Estimate]:
+    """Measures of a further question under its name; single pairs are left to the matrix."""
+    return [
+        estimate.renamed(f"{estimate.id}:{table.question.id}")
+        for estimate in measured
+        if estimate.value is not None and ":" not in estimate.id
+    ]
+
+
+def _measure(
+    table: AnswerTable, clusters: Clusters, settings: Settings, exchangeable: bool
+) -> tuple[list[Estimate], PairwiseKappa | None]:
+    """Every measure of one question; alpha first. Conventions name the question."""
+    size = len(table.question.values)
+    scale = table.question.scale
+    estimates = [alpha(table.codes, scale, clusters, settings, categories=size or None)]
+    pairs = None
+    if scale == "interval":
+        reason = "Not estimated: the answers are numbers, not categories; see the ICC."
+        estimates += [
+            undefined(measure, reason)
+            for measure in ("kappa_fleiss", "kappa_conger", "kappa_weighted")
+        ]
+    else:
+        estimates.append(kappa_fleiss(table.codes, size, clusters, settings))
+        if exchangeable:
+            estimates += [undefined("kappa_conger", _NO_IDENTITY),
+                          undefined("kappa_weighted", _NO_IDENTITY)]  # fmt: skip
+        else:
+            estimates.append(kappa_conger(table.codes, size, clusters, settings))
+            pairs, of_pairs = _pairs(table, clusters, settings)
+            estimates += of_pairs
+    estimates.append(_icc(table, clusters, settings, exchangeable))
+    asked = f"question “{table.question.id}”"
+    set_aside = "".join(
+        f"; {words.count(number)} {what} left out"
+        for number, what in (
+            (table.undeclared, "answers outside the declared values"),
+            (table.repeated, "repeated answers of a reader to a case"),
+        )
+        if number
+    )
+    return [
+        estimate.renamed(
+            estimate.id,
+            convention=", ".join(p for p in (asked, estimate.convention) if p) + set_aside,
+        )
+        for estimate in estimates
+    ], pairs
+
+
+def _pairs(
+    table: AnswerTable, clusters: Clusters, settings: Settings
+) -> tuple[PairwiseKappa, list[Estimate]]:
+    size = len(table.question.values)
+    weights = "quadratic" if table.question.scale == "ordinal" else "identity"
+    pairs = pairwise_kappa(table.codes, size, weights, clusters, settings)
+    estimates = [pairs.mean]
+    if weights == "quadratic":
+        linear = pairwise_kappa(table.codes, size, "linear", clusters, settings).mean
+        estimates.append(linear.renamed("kappa_weighted:linear"))
+    if len(pairs.pairs) <= _MAX_PAIRS:
+        estimates += [
+            one.renamed(f"kappa_weighted:{table.readers[a]}-{table.readers[b]}")
+            for a, b, one in pairs.pairs
+        ]
+    return pairs, estimates
+
+
+def _icc(
+    table: AnswerTable, clusters: Clusters, settings: Settings, exchangeable: bool
+) -> Estimate:
+    if not table.numeric:
+        return undefined("icc", "Not estimated: the answers are not numbers on an ordered scale.")
+    if exchangeable or not (table.per_case == len(table.readers)).sum() >= 2:
+        return icc_one_way(table.numbers, clusters, settings)
+    return icc_two_way(table.numbers, clusters, settings)
+
+
+def _wording(
+    evidence: Evidence, table: AnswerTable, estimate: Estimate, clusters: Clusters
+) -> Wording:
+    rows = np.flatnonzero(table.per_case >= 2)
+    codes = table.codes[rows]
+    spread = np.nanmax(codes, axis=1) - np.nanmin(codes, axis=1)
+    differ = rows[spread > 0][np.argsort(-spread[spread > 0], kind="stable")]
+    value = words.decimal(estimate.value) if estimate.value is not None else ""
+    used = f"{words.cases(rows.size)}{in_clusters(clusters.where(rows))}"
+    return Wording(
+        f"Readers agree on {table.question.id} with an alpha of {value}, where 1 is perfect and "
+        "0 is chance.",
+        why=(
+            f"They differ on {words.count(differ.size)} of {used} that two or more of "
+            "them answered."
+        ),
+        cases=tuple(evidence.case_ids[row] for row in differ),
+        action="Do not take one reader’s answer as the truth; agree on how the question is asked.",
+    )
+
+
+def _beside(
+    evidence: Evidence,
+    protocol: Protocol,
+    tables: list[AnswerTable],
+    clusters: Clusters,
+    settings: Settings,
+) -> tuple[Beside | None, list[Finding]]:
+    """The model beside the readers on the first question it can answer; a finding if none."""
+    if evidence.prediction is None:
+        return None, []
+    point = operating_point(evidence.prediction, protocol)
+    reason = ""
+    for table in tables:
+        answers = model_answers(
+            evidence, evidence.prediction, table.question, point.threshold if point else None
+        )
+        if answers.codes is not None:
+            return beside_readers(table, answers.codes, answers.how, clusters, settings), []
+        reason = reason or answers.how
+    finding = Finding(
+        f"{ID}.model",
+        State.NOT_ASSESSED,
+        f"The model is not compared with the readers: {reason}.",
+        action="Ask the readers a question with the values present and absent.",
+    )
+    return None, [finding]

@@ -1,0 +1,125 @@
+"""What the charts of the agreement check are drawn from."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from ml.checks import words
+from ml.checks.answers import AnswerTable
+from ml.checks.judge import judge
+from ml.checks.registry import State
+from ml.estimate import Estimate, JsonObject, JsonValue
+from ml.evidence.tables import IntArray
+from ml.protocol import Protocol
+from ml.stats.kappa import PairwiseKappa
+
+_MAX_BARS = 12
+
+
+def agreement_matrix(
+    check: str, table: AnswerTable, pairs: PairwiseKappa, names: tuple[str, ...]
+) -> JsonObject:
+    """Kappa of every pair; null on the diagonal and where a pair shares too little."""
+    ordered = table.question.scale == "ordinal"
+    best, worst = np.nanmax(pairs.values, initial=-1), np.nanmin(pairs.values, initial=1)
+    title = "No pair of readers has a kappa"
+    if np.isfinite(pairs.values).any():
+        title = f"Kappa of pairs lies between {words.decimal(worst)} and {words.decimal(best)}"
+    return {
+        "kind": "agreement-matrix",
+        "check": check,
+        "title": title,
+        "subtitle": (
+            f"Cohen’s kappa on {table.question.id}, "
+            f"{'quadratic weights' if ordered else 'unweighted'}; n: cases both answered"
+        ),
+        "labels": list(names),
+        "values": [
+            [round(float(value), 6) if np.isfinite(value) else None for value in row]
+            for row in pairs.values
+        ],
+        "n": [[int(number) for number in row] for row in pairs.n],
+        "measure": "kappa_weighted" if ordered else "kappa_cohen",
+        "question": table.question.id,
+    }
+
+
+def alpha_forest(
+    check: str, first: AnswerTable, estimates: list[Estimate], protocol: Protocol
+) -> JsonObject:
+    """Alpha of every question, the first one against its limit."""
+    limit = protocol.limit(check, "alpha")
+    rows: list[JsonValue] = []
+    for estimate in estimates:
+        own = protocol.limit(check, estimate.id)
+        state = judge(estimate, own) if own else State.INFO
+        if estimate.value is None:
+            state = State.NOT_ASSESSED
+        rows.append(
+            {
+                "label": estimate.id.partition(":")[2] or first.question.id,
+                "estimate": estimate.to_json(),
+                "state": state.value,
+            }
+        )
+    defined = [estimate.value for estimate in estimates if estimate.value is not None]
+    title = "Agreement could not be estimated"
+    if defined:
+        title = f"Alpha on {first.question.id} is {words.decimal(defined[0])}"
+    if len(defined) > 1:
+        title = (
+            f"Alpha lies between {words.decimal(min(defined))} and {words.decimal(max(defined))}"
+        )
+    return {
+        "kind": "forest",
+        "check": check,
+        "title": title,
+        "subtitle": (
+            f"Krippendorff’s alpha by question, {protocol.level * 100:g} % intervals; "
+            f"{estimates[0].method or 'no interval'}"
+        ),
+        "unit": "",
+        "rows": rows,
+        "limit": limit.to_json() if limit else None,
+    }
+
+
+def rating_distribution(check: str, table: AnswerTable) -> JsonObject:
+    """How often each answer was given, and how many readers each case has."""
+    labels, counts = _bars(table)
+    readers, number = np.unique(table.per_case[table.per_case > 0], return_counts=True)
+    per_case = {str(int(k)): int(n) for k, n in zip(readers, number, strict=True)}
+    total = int(counts.sum())
+    title = f"No answers on {table.question.id}"
+    if total:
+        most = int(np.argmax(counts))
+        share = words.per_cent(counts[most] / total)
+        title = f"“{labels[most]}” is the most frequent answer on {table.question.id}: {share}"
+    return {
+        "kind": "rating-distribution",
+        "check": check,
+        "title": title,
+        "subtitle": (
+            f"{words.count(total)} answers on {words.cases(int(number.sum()))}; "
+            + ", ".join(
+                f"{words.cases(n)} with {k} reader{'' if k == '1' else 's'}"
+                for k, n in per_case.items()
+            )
+        ),
+        "question": table.question.id,
+        "values": list(labels),
+        "counts": [int(n) for n in counts],
+        "readers_per_case": dict(per_case),
+    }
+
+
+def _bars(table: AnswerTable) -> tuple[list[str], IntArray]:
+    given = table.codes[~np.isnan(table.codes)]
+    values = table.question.values
+    if table.question.scale != "interval":
+        return list(values), np.bincount(given.astype(np.int64), minlength=len(values))
+    distinct, counts = np.unique(given, return_counts=True)
+    if distinct.size <= _MAX_BARS:
+        return [f"{value:g}" for value in distinct], counts
+    counts, edges = np.histogram(given, bins=_MAX_BARS)
+    return [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)], counts

@@ -1,0 +1,235 @@
+"""What the model's answers are worth at the threshold it is used at."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.checks import words
+from ml.checks.judge import Wording, findings_of, judge, result_of
+from ml.checks.registry import CheckResult, Finding, State, audit_check, not_assessed
+from ml.checks.scored import (
+    OperatingPoint,
+    Scored,
+    clusters_at,
+    failed_finding,
+    missing_scores,
+    operating_point,
+    scored_cases,
+)
+from ml.estimate import Estimate, JsonObject, JsonValue
+from ml.evidence.tables import Evidence, IntArray
+from ml.protocol import Protocol
+from ml.stats.arrays import BoolArray
+from ml.stats.bootstrap import Clusters
+from ml.stats.predictive_values import predictive_value
+from ml.stats.proportion import effective_size, proportion, wilson
+
+ID = "operating-point"
+QUESTION = "What are its answers worth at the threshold it is used at?"
+CONFIDENT = 0.99  # "sure": a confidence above, of which one answer in a hundred may be wrong
+_CURVE = np.unique(
+    np.concatenate([np.linspace(0, 1, 101), [1e-4, 3e-4, 1e-3, 3e-3, 0.997, 0.999, 0.9997, 0.9999]])
+)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """The answer to every labelled case; a case without a score counts as answered wrongly."""
+
+    rows: IntArray
+    present: BoolArray
+    called: BoolArray  # called present
+    clusters: Clusters
+    failed: int
+
+    def where(self, chosen: BoolArray) -> Clusters:
+        return self.clusters.where(np.flatnonzero(chosen))
+
+
+@audit_check(ID, title="Operating point", question=QUESTION, needs=("labels", "prediction"))
+def operating_point_check(evidence: Evidence, protocol: Protocol) -> CheckResult:
+    scored = scored_cases(evidence)
+    failed = failed_finding(ID, evidence, scored, "count as wrong answers")
+    reason = missing_scores(scored)
+    if reason:
+        return not_assessed(QUESTION, reason, findings=failed)
+    assert evidence.prediction is not None
+    point = operating_point(evidence.prediction, protocol)
+    if point is None:
+        name = protocol.operating_point
+        reason = (
+            f"The protocol names the operating point {name!r}, which the model does not declare."
+        )
+        return not_assessed(QUESTION, reason, findings=failed)
+    answers = _answers(evidence, scored, point)
+    estimates = _estimates(answers, point, protocol)
+    wordings = _wordings(evidence, answers, point)
+    findings = (
+        *findings_of(ID, estimates, protocol, wordings),
+        *_confident(evidence, scored, protocol.level),
+        *failed,
+    )
+    series = [_forest(estimates, protocol, answers), _curve(scored, point)]
+    return result_of(QUESTION, estimates, findings, series)
+
+
+def _answers(evidence: Evidence, scored: Scored, point: OperatingPoint) -> _Answers:
+    assert evidence.present is not None
+    rows = np.concatenate([scored.rows, scored.failed])
+    present = evidence.present[rows] == 1
+    called = np.empty(rows.size, dtype=bool)
+    called[: scored.rows.size] = scored.scores >= point.threshold
+    called[scored.rows.size :] = ~present[scored.rows.size :]
+    return _Answers(rows, present, called, clusters_at(evidence, rows), scored.failed.size)
+
+
+def _estimates(answers: _Answers, point: OperatingPoint, protocol: Protocol) -> list[Estimate]:
+    present, called, level = answers.present, answers.called, protocol.level
+    at = f"score ≥ {point.words} is called present ({point.origin})"
+    if answers.failed:
+        at += f"; {words.cases(answers.failed)} without a score count as wrong"
+    n_events = int(present.sum())
+    sensitivity = proportion(
+        "sensitivity", called[present], answers.where(present), level=level, convention=at,
+        n_events=n_events, of_what="cases with the finding",
+    )  # fmt: skip
+    specificity = proportion(
+        "specificity", ~called[~present], answers.where(~present), level=level, convention=at,
+        n_events=0, of_what="cases without the finding",
+    )  # fmt: skip
+    share = n_events / present.size
+    prevalence = protocol.prevalence
+    origin = "set by the protocol"
+    if prevalence is None:
+        prevalence, origin = share, "of this cohort; the protocol sets none"
+    stated = f"{at}; prevalence {words.per_cent(prevalence)} ({origin})"
+    # A cohort of one class has no prevalence to state; the measure then gives its own reason.
+    usable = min(max(prevalence, 1e-9), 1 - 1e-9)
+    return [
+        sensitivity,
+        specificity,
+        predictive_value(
+            "ppv", called, present, usable, answers.clusters, level=level, convention=stated
+        ),
+        predictive_value(
+            "npv", called, present, usable, answers.clusters, level=level, convention=stated
+        ),
+    ]
+
+
+def _wordings(evidence: Evidence, answers: _Answers, point: OperatingPoint) -> dict[str, Wording]:
+    misses = answers.rows[answers.present & ~answers.called]
+    alarms = answers.rows[~answers.present & answers.called]
+    score = evidence.prediction.score if evidence.prediction else np.empty(0)
+    # The most confident wrong answers come first; failed cases, which have none, last.
+    misses = misses[np.argsort(np.nan_to_num(score[misses], nan=2.0), kind="stable")]
+    alarms = alarms[np.argsort(-np.nan_to_num(score[alarms], nan=-1.0), kind="stable")]
+    n_present = int(answers.present.sum())
+    n_absent = answers.present.size - n_present
+    at = f"at its threshold of {point.words}"
+    missed = f"misses {words.count(misses.size)}" if misses.size else "misses none"
+    raised = words.count(alarms.size) if alarms.size else "none"
+    return {
+        "sensitivity": Wording(
+            f"It {missed} of {words.cases(n_present)} with the finding {at}.",
+            cases=tuple(evidence.case_ids[row] for row in misses),
+            action=f"Do not rely on a negative answer {at}; see what other thresholds would give.",
+        ),
+        "specificity": Wording(
+            f"It raises a false alarm in {raised} of {words.cases(n_absent)} without the "
+            f"finding {at}.",
+            cases=tuple(evidence.case_ids[row] for row in alarms),
+            action=f"Do not rely on a positive answer {at}; see what other thresholds would give.",
+        ),
+    }
+
+
+def _confident(evidence: Evidence, scored: Scored, level: float) -> list[Finding]:
+    """Wrong answers given with a confidence above 0.99; caution when they are too many.
+
+    Of answers this sure, at most one in a hundred may be wrong. Caution when the whole
+    interval of their error rate lies above that.
+    """
+    confidence = np.maximum(scored.scores, 1 - scored.scores)
+    sure = np.flatnonzero(confidence > CONFIDENT)
+    wrong = (scored.scores[sure] >= 0.5) != (scored.present[sure] == 1)
+    errors = int(((scored.scores >= 0.5) != (scored.present == 1)).sum())
+    if not wrong.any():
+        return []
+    size = effective_size(wrong, scored.clusters.where(sure))
+    low, _ = wilson(float(wrong.mean()), size.n, level)
+    too_many = low > 1 - CONFIDENT
+    chosen = sure[wrong]
+    chosen = chosen[np.argsort(-confidence[chosen], kind="stable")]
+    of_all = f"It is sure in {words.count(chosen.size)} of its {words.count(errors)} wrong answers"
+    return [
+        Finding(
+            f"{ID}.confident-errors",
+            State.CAUTION if too_many else State.INFO,
+            f"{of_all}: confidence above {CONFIDENT}.",
+            why=(
+                f"{words.count(chosen.size)} of {words.count(sure.size)} answers of that "
+                f"confidence are wrong ({words.per_cent(float(wrong.mean()))}); 1 % may be. "
+                "Confidence is max(P, 1 − P), the answer is present when P ≥ 0.5."
+            ),
+            cases=scored.ids(evidence, chosen),
+            action="Do not use its confidence to decide which answers to check."
+            if too_many
+            else "",
+        )
+    ]
+
+
+def _forest(estimates: list[Estimate], protocol: Protocol, answers: _Answers) -> JsonObject:
+    rows: list[JsonValue] = []
+    for estimate in estimates:
+        limit = protocol.limit(ID, estimate.id)
+        state = judge(estimate, limit) if limit else State.INFO
+        if estimate.value is None:
+            state = State.NOT_ASSESSED
+        rows.append(
+            {
+                "label": words.name_of(estimate.id),
+                "estimate": estimate.to_json(),
+                "state": state.value,
+                "limit": limit.to_json() if limit else None,
+            }
+        )
+    right = int((answers.present == answers.called).sum())
+    return {
+        "kind": "forest",
+        "check": ID,
+        "title": f"{words.count(right)} of {words.cases(answers.rows.size)} are answered rightly",
+        "subtitle": (f"Rates with {protocol.level * 100:g} % intervals; {estimates[0].convention}"),
+        "unit": "%",
+        "rows": rows,
+        "limit": None,
+    }
+
+
+def _curve(scored: Scored, point: OperatingPoint) -> JsonObject:
+    thresholds = np.unique(np.append(_CURVE, point.threshold))
+    of_present = np.sort(scored.scores[scored.present == 1])
+    of_absent = np.sort(scored.scores[scored.present == 0])
+    below_present = np.searchsorted(of_present, thresholds, side="left")
+    below_absent = np.searchsorted(of_absent, thresholds, side="left")
+    rows: list[JsonValue] = [
+        {
+            "threshold": round(float(t), 6),
+            "sensitivity": round(1 - float(p) / of_present.size, 6) if of_present.size else None,
+            "specificity": round(float(a) / of_absent.size, 6) if of_absent.size else None,
+            "flagged": int(scored.rows.size - p - a),
+        }
+        for t, p, a in zip(thresholds, below_present, below_absent, strict=True)
+    ]
+    return {
+        "kind": "operating-curve",
+        "check": ID,
+        "title": "What other thresholds would give",
+        "subtitle": (
+            f"{scored.size_words}; for orientation only: choosing a threshold here uses up "
+            "the test set"
+        ),
+        "rows": rows,
+        "threshold": point.threshold,
+    }

@@ -1,0 +1,144 @@
+"""The cases a check of scores against labels can use, and what becomes of the others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.checks import words
+from ml.checks.registry import Finding, State
+from ml.evidence.tables import Evidence, FloatArray, IntArray, Prediction
+from ml.protocol import DEFAULT_THRESHOLD, Protocol
+from ml.stats.bootstrap import Clusters, Settings
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Cases with a label, split by whether the model could be run on them."""
+
+    rows: IntArray  # (m,) rows of the evidence with label and score
+    scores: FloatArray  # (m,)
+    present: IntArray  # (m,) 1 or 0
+    clusters: Clusters  # of `rows`
+    failed: IntArray  # rows with a label and no score
+    unlabelled: int  # cases without a label, never used
+
+    @property
+    def n_events(self) -> int:
+        return int(self.present.sum())
+
+    @property
+    def size_words(self) -> str:
+        """ "3,000 cases (1,500 with the finding) in 1,271 groups"."""
+        return (
+            f"{words.cases(self.rows.size)} ({words.count(self.n_events)} with the finding)"
+            f"{in_clusters(self.clusters)}"
+        )
+
+    def ids(self, evidence: Evidence, chosen: IntArray) -> tuple[str, ...]:
+        """Case ids of some of `rows`, given as indices into them."""
+        return tuple(evidence.case_ids[row] for row in self.rows[chosen])
+
+
+def scored_cases(evidence: Evidence) -> Scored:
+    """Split the labelled cases; the check's `needs` promise labels and a prediction."""
+    assert evidence.present is not None
+    assert evidence.prediction is not None
+    labelled = evidence.present >= 0
+    has_score = np.isfinite(evidence.prediction.score)
+    rows = np.flatnonzero(labelled & has_score)
+    return Scored(
+        rows=rows,
+        scores=evidence.prediction.score[rows].clip(0.0, 1.0),
+        present=evidence.present[rows],
+        clusters=clusters_at(evidence, rows),
+        failed=np.flatnonzero(labelled & ~has_score),
+        unlabelled=int((~labelled).sum()),
+    )
+
+
+def clusters_at(evidence: Evidence, rows: IntArray) -> Clusters:
+    """The independent units of some rows."""
+    return Clusters.of(evidence.cluster[rows], evidence.cluster_kind)
+
+
+def in_clusters(clusters: Clusters) -> str:
+    return "" if clusters.each_alone else f" in {clusters.words}"
+
+
+def settings_of(protocol: Protocol) -> Settings:
+    return Settings(protocol.draws, protocol.seed, protocol.level)
+
+
+def failed_finding(check: str, evidence: Evidence, scored: Scored, becomes: str) -> list[Finding]:
+    """Cases the model could not be run on, as a finding of its own; [] when there are none.
+
+    Args:
+        becomes: what the check does with them, e.g. "are left out of the AUROC".
+    """
+    if scored.failed.size == 0:
+        return []
+    ids = tuple(evidence.case_ids[row] for row in scored.failed)
+    total = scored.failed.size + scored.rows.size
+    failures: dict[str, int] = {}
+    for case_id in ids:
+        code = (evidence.prediction.failures if evidence.prediction else {}).get(case_id, "unknown")
+        failures[code] = failures.get(code, 0) + 1
+    codes = ", ".join(f"{code}: {words.count(n)}" for code, n in sorted(failures.items()))
+    return [
+        Finding(
+            f"{check}.failed-cases",
+            State.CAUTION,
+            f"There is no score for {words.count(len(ids))} of {words.cases(total)}.",
+            why=f"They {becomes}. Error codes: {codes}.",
+            cases=ids,
+            action="Open these cases and mend what stopped the model.",
+        )
+    ]
+
+
+def missing_scores(scored: Scored) -> str | None:
+    """Why nothing can be measured, or None."""
+    if scored.rows.size:
+        return None
+    return f"The model gave no score for any of the {words.cases(scored.failed.size)} with a label."
+
+
+def compared_words(evidence: Evidence) -> str:
+    """Said where the model's classes are not the cohort's: compared on present or absent only."""
+    prediction = evidence.prediction
+    if prediction is None or set(prediction.classes) == set(evidence.classes):
+        return ""
+    return (
+        f"Present means {', '.join(prediction.positive)} for the model and "
+        f"{', '.join(evidence.positive)} in the cohort."
+    )
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    threshold: float
+    origin: str  # where it was declared, in words
+
+    @property
+    def words(self) -> str:
+        return words.threshold(self.threshold)
+
+
+def operating_point(prediction: Prediction, protocol: Protocol) -> OperatingPoint | None:
+    """The protocol's operating point, else the model's first, else 0.5.
+
+    Returns:
+        None when the protocol names one that the model does not declare.
+    """
+    wanted = protocol.operating_point
+    if isinstance(wanted, str):
+        declared = dict(prediction.operating_points)
+        if wanted not in declared:
+            return None
+        return OperatingPoint(declared[wanted], f"{wanted}, declared by the model")
+    if wanted is not None:
+        return OperatingPoint(wanted, "set by the protocol")
+    if prediction.operating_points:
+        name, value = prediction.operating_points[0]
+        return OperatingPoint(value, f"{name}, declared by the model")
+    return OperatingPoint(DEFAULT_THRESHOLD, "platform default, none is declared")

@@ -1,0 +1,104 @@
+"""Numbers as the report writes them: one rounding rule, applied here and nowhere else."""
+
+from ml.estimate import Estimate
+from ml.protocol import Limit
+
+RATES = frozenset({"sensitivity", "specificity", "ppv", "npv"})
+NAMES = {
+    "auroc": "AUROC",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "Positive predictive value",
+    "npv": "Negative predictive value",
+    "ece": "Calibration error of P(finding)",
+    "ece_top_label": "Calibration error of the answer",
+    "ece_debiased": "Calibration error without bin noise",
+    "intercept": "Calibration intercept",
+    "slope": "Calibration slope",
+    "brier": "Brier score",
+    "alpha": "Krippendorff’s alpha",
+    "kappa_fleiss": "Fleiss’ kappa",
+    "kappa_conger": "Conger’s kappa",
+    "kappa_weighted": "Weighted kappa of pairs",
+    "icc": "Intraclass correlation",
+}
+
+
+def name_of(measure: str) -> str:
+    """The measure in words, with its question or group in brackets."""
+    base, _, part = measure.partition(":")
+    return NAMES.get(base, base) + (f" ({part})" if part else "")
+
+
+def is_rate(measure: str) -> bool:
+    return measure.partition(":")[0] in RATES
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def decimal(number: float) -> str:
+    """Three decimals, typographic minus.
+
+    >>> decimal(-0.0286)
+    '−0.029'
+    """
+    text = f"{number:,.3f}"
+    return "0.000" if text == "-0.000" else text.replace("-", "−")
+
+
+def rate(share: float) -> str:
+    """Per cent without its sign: one decimal, two above 99 so that 1 in 1,500 stays visible.
+
+    >>> rate(0.3373), rate(0.99933), rate(1.0)
+    ('33.7', '99.93', '100')
+    """
+    per_cent = share * 100
+    if per_cent in (0.0, 100.0):
+        return f"{per_cent:.0f}"
+    return f"{per_cent:.2f}" if per_cent > 99 else f"{per_cent:.1f}"
+
+
+def per_cent(share: float) -> str:
+    return f"{rate(share)} %"
+
+
+def points(difference: float) -> str:
+    """A difference of rates: "31.0 points"."""
+    return f"{decimal(difference * 100)[:-2]} points"
+
+
+def threshold(number: float) -> str:
+    """As short as it can be said: 0.5, 0.0001."""
+    return f"{number:.10f}".rstrip("0").rstrip(".")
+
+
+def measured(estimate: Estimate) -> str:
+    """Value and interval: "0.821 [0.796, 0.843]", rates in per cent."""
+    if estimate.value is None:
+        return estimate.reason or "not estimated"
+    inner, unit = (rate, " %") if is_rate(estimate.id) else (decimal, "")
+    text = inner(estimate.value) + unit
+    if estimate.low is not None and estimate.high is not None:
+        text += f" [{inner(estimate.low)}, {inner(estimate.high)}]"
+    return text
+
+
+def limit_words(limit: Limit) -> str:
+    """ "at least 90 % (platform default)"."""
+    side = "at least" if limit.direction == "min" else "at most"
+    value = f"{limit.value * 100:g} %" if is_rate(limit.measure) else f"{limit.value:g}"
+    return f"{side} {value.replace('-', '−')} ({limit.origin.replace('platform-', 'platform ')})"
+
+
+def of_counts(estimate: Estimate) -> str:
+    """ ", 506 of 1,500" where the estimate is a share of whole cases."""
+    part, whole = estimate.extra.get("numerator"), estimate.extra.get("denominator")
+    if isinstance(part, int) and isinstance(whole, int):
+        return f", {count(part)} of {count(whole)}"
+    return ""
+
+
+def cases(number: int) -> str:
+    return f"{count(number)} case" + ("" if number == 1 else "s")

@@ -1,0 +1,102 @@
+"""The ROC curve itself, with a pointwise band."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary
+from ml.stats.bootstrap import DEFAULT, Clusters, Settings, draw_counts, too_few
+
+
+@dataclass(frozen=True)
+class RocCurve:
+    """Corners of the curve from (0, 0) to (1, 1), thresholds falling."""
+
+    false_positive_rate: FloatArray  # (m,)
+    true_positive_rate: FloatArray  # (m,)
+
+
+def roc_curve(scores: FloatArray, present: IntArray) -> RocCurve:
+    """False and true positive rate of every threshold; points on a straight line are left out.
+
+    Args:
+        scores: (n,) higher means present.
+        present: (n,) 1 or 0; both must occur.
+
+    Raises:
+        ValueError: for NaN, unequal shapes, or one class only.
+
+    Example:
+        >>> curve = roc_curve(np.array([0.1, 0.9]), np.array([0, 1]))
+        >>> curve.true_positive_rate.tolist()
+        [0.0, 1.0, 1.0]
+
+    Source:
+        Fawcett (2006). An introduction to ROC analysis. Pattern Recognition Letters 27:861-874.
+    """
+    scores, positive = checked_binary(scores, present)
+    _refuse_one_class(positive)
+    order, last = _falling(scores)
+    hits = np.r_[0, np.cumsum(positive[order])[last]]
+    alarms = np.r_[0, np.cumsum(~positive[order])[last]]
+    corner = np.ones(hits.size, dtype=bool)
+    # Whole numbers: the cross product of neighbouring steps is exactly 0 on a straight line.
+    step_x, step_y = np.diff(alarms), np.diff(hits)
+    corner[1:-1] = step_x[:-1] * step_y[1:] != step_x[1:] * step_y[:-1]
+    return RocCurve(alarms[corner] / (~positive).sum(), hits[corner] / positive.sum())
+
+
+def roc_band(
+    scores: FloatArray,
+    present: IntArray,
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+    *,
+    grid: FloatArray | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray] | None:
+    """Pointwise band of the sensitivity at fixed false positive rates, by cluster bootstrap.
+
+    Args:
+        scores, present, clusters, settings: as for ``auroc``.
+        grid: (g,) false positive rates, 0..1 rising; 101 equal steps when None.
+
+    Returns:
+        Grid, low and high, each (g,); None when there are too few clusters for a band.
+
+    Raises:
+        ValueError: as ``roc_curve``.
+    """
+    scores, positive = checked_binary(scores, present)
+    _refuse_one_class(positive)
+    clusters = clusters or Clusters.singles(scores.size)
+    if too_few(clusters):
+        return None
+    grid = np.linspace(0, 1, 101) if grid is None else grid
+    order, last = _falling(scores)
+    codes = clusters.codes[order]
+    is_present = positive[order].astype(np.float64)
+    curves = []
+    for counts in draw_counts(clusters.count, settings, width=scores.size):
+        weights = counts[:, codes]
+        hits = np.cumsum(weights * is_present, axis=1)[:, last]
+        alarms = np.cumsum(weights, axis=1)[:, last] - hits
+        for hit, alarm in zip(hits, alarms, strict=True):
+            if hit[-1] > 0 and alarm[-1] > 0:  # else the replicate drew one class only
+                curves.append(np.interp(grid, np.r_[0, alarm / alarm[-1]], np.r_[0, hit / hit[-1]]))
+    if not curves:
+        return None
+    tail = (1 - settings.level) / 2
+    low, high = np.quantile(np.array(curves), (tail, 1 - tail), axis=0)
+    return grid, low, high
+
+
+def _falling(scores: FloatArray) -> tuple[IntArray, IntArray]:
+    """Order of falling scores, and where in it each run of equal scores ends."""
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.r_[np.diff(scores[order]) < 0, True])
+    return order, last
+
+
+def _refuse_one_class(positive: BoolArray) -> None:
+    if positive.all() or not positive.any():
+        raise ValueError("a ROC curve needs cases with and without the finding")

@@ -4,6 +4,11 @@ from portal.accounts import home
 from portal.operations import views as operations
 from portal.reports import shared
 
+handler400 = "portal.ui.errors.bad_request"
+handler403 = "portal.ui.errors.denied"
+handler404 = "portal.ui.errors.not_found"
+handler500 = "portal.ui.errors.server_error"
+
 urlpatterns = [
     path("", home.home, name="home"),
     path("t/<slug:team>/", home.team_home, name="home-team"),

@@ -9,7 +9,7 @@ from django.db.models import Max
 from django.db.models.functions import Now
 
 from ml.checks import all_checks
-from ml.engine.plan import plan, shards
+from ml.engine.plan import imaged_cases, plan, shards
 from ml.protocol import Protocol as Rules
 from ml.protocol import ProtocolError
 from portal.accounts.access import check_may
@@ -159,12 +159,18 @@ def _title(
 
 
 def _write_plan(audit: Audit, rules: Rules) -> None:
-    case_ids = [case["case_id"] for case in catalogue.load(audit.cohort_version)["cases"]]
-    for position, planned in enumerate(plan(rules, has_model=audit.model_version is not None)):
+    case_ids = list(imaged_cases(catalogue.load(audit.cohort_version)))
+    passes = plan(
+        rules,
+        all_checks(),
+        has_model=audit.model_version is not None,
+        has_images=bool(case_ids),
+    )
+    for position, planned in enumerate(passes):
         pieces = shards(case_ids)
         row = Pass.objects.create(
             audit=audit,
-            name=planned.name,
+            name=planned.id,
             position=position,
             params=planned.params,
             n_shards=len(pieces),

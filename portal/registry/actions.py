@@ -99,8 +99,8 @@ def accept_predictions(
         team=team,
         sha256=sha256,
         defaults={
-            "claimed_model": str(meta.get("model") or "unnamed model"),
-            "claimed_version": str(meta.get("version") or "unnamed version"),
+            "claimed_model": meta["model"]["name"],
+            "claimed_version": meta["model"]["version"],
             "meta": dict(meta),
             "table": table,
             "n_cases": n_cases,

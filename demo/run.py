@@ -1,0 +1,243 @@
+"""The demonstration itself: a portal with two teams, real data handed in, real audits run.
+
+It hands in and starts audits through the same actions as pages and API, and lets the launcher's
+worker do the work.
+"""
+
+import json
+import secrets
+import shutil
+import time
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+
+from demo import br35h, lidc, predictions, vgg16
+from demo.packages import Say
+from portal.accounts import actions as accounts
+from portal.accounts.models import Membership, Team, User
+from portal.accounts.roles import Role
+from portal.audits.actions import PREDICT
+from portal.audits.models import Audit, CaseResult, Shard
+from portal.audits.planning import start_audit
+from portal.audits.states import ACTIVE, AuditState
+from portal.blobs import store
+from portal.cohorts.models import CohortVersion
+from portal.intake.actions import hand_in
+from portal.intake.models import Upload, UploadKind
+from portal.leases import FINAL
+from portal.registry.models import ModelVersion, Predictions
+from portal.reports.models import Report
+
+POLL_SECONDS = 0.5
+BRAIN_TEAM = "Brain MR validation (demo)"
+READER_TEAM = "Chest CT readers (demo)"
+PEOPLE = (
+    # name, e-mail, team, role; the names are roles, not people
+    ("Demo owner", "owner@demo.example", (BRAIN_TEAM, READER_TEAM), Role.OWNER),
+    ("Demo auditor", "auditor@demo.example", (BRAIN_TEAM, READER_TEAM), Role.AUDITOR),
+    ("Demo submitter", "submitter@demo.example", (BRAIN_TEAM,), Role.SUBMITTER),
+    ("Demo viewer", "viewer@demo.example", (READER_TEAM,), Role.VIEWER),
+)
+
+
+class DemoFailed(Exception):
+    """A sentence for the person at the terminal."""
+
+
+@dataclass
+class Demo:
+    cases: br35h.Cases
+    say: Say
+    check: Callable[[], None]  # raises when the launcher has given up
+    home: Path = field(default_factory=lambda: settings.HOME / "demo")
+    audits: list[Audit] = field(default_factory=list)
+
+    def run(self) -> None:
+        self.cache, self.folders = self.home / "packages", self.home / "folders"
+        brain, readers = self.teams()
+        model = self.model(brain)
+        pictures = self.folders / f"brain-mr-{self.cases}"
+        br35h.build(self.cache, pictures, cases=self.cases, say=self.say)
+        cohort = self.cohort(brain, pictures)
+        running = self.audit(brain, cohort, model_version=model, title="VGG16 on Br35H brain MR")
+        self.audit(readers, self.readings(readers), title="LIDC readers, four to a nodule")
+        self.wait_for(running)
+        table = self.predictions(brain, running)
+        self.audit(brain, cohort, predictions=table, title="VGG16 on Br35H, from a table of scores")
+        for audit in self.audits:
+            self.wait_for(audit)
+
+    # people ------------------------------------------------------------------------------
+
+    def teams(self) -> tuple[Team, Team]:
+        password = self.password()
+        people = {}
+        for name, email, _, _ in PEOPLE:
+            user = User.objects.filter(email=email).first()
+            people[email] = user or User.objects.create_user(email, password, name=name)
+        self.owner = people["owner@demo.example"]
+        teams = {name: self.team(name) for name in (BRAIN_TEAM, READER_TEAM)}
+        for _, email, names, role in PEOPLE:
+            for name in names:
+                member = Membership.objects.filter(team=teams[name], user=people[email])
+                if not member.exists():
+                    accounts.set_role(
+                        actor=self.owner, team=teams[name], user=people[email], role=role
+                    )
+        return teams[BRAIN_TEAM], teams[READER_TEAM]
+
+    def team(self, name: str) -> Team:
+        known = Team.objects.filter(name=name, is_demo=True).first()
+        return known or accounts.create_team(owner=self.owner, name=name, is_demo=True)
+
+    def password(self) -> str:
+        """Made once for this installation, so that no portal in the world shares it."""
+        kept = self.home / "password"
+        if not kept.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            kept.touch(mode=0o600)
+            kept.write_text(secrets.token_urlsafe(12))
+        return kept.read_text()
+
+    # content -----------------------------------------------------------------------------
+
+    def model(self, team: Team) -> ModelVersion:
+        folder = self.folders / "vgg16"
+        vgg16.build(self.cache, folder, say=self.say)
+        upload = self.hand_in(team, UploadKind.MODEL, folder)
+        assert upload.model_version is not None
+        return upload.model_version
+
+    def cohort(self, team: Team, folder: Path) -> CohortVersion:
+        upload = self.hand_in(team, UploadKind.COHORT, folder)
+        assert upload.cohort_version is not None
+        return upload.cohort_version
+
+    def readings(self, team: Team) -> CohortVersion:
+        folder = self.folders / "lidc"
+        lidc.build(self.cache, folder, say=self.say)
+        return self.cohort(team, folder)
+
+    def predictions(self, team: Team, audit: Audit) -> Predictions:
+        """What the model returned in the first audit, as a table without the model."""
+        version = audit.model_version
+        assert version is not None
+        output = version.manifest["output"]
+        results = CaseResult.objects.filter(audit=audit, pass_name=PREDICT, error="")
+        rows = results.order_by("case__position").values_list("case__case_id", "outputs")
+        folder = predictions.write(
+            self.folders / f"scores-{self.cases}",
+            dict(rows),
+            classes=output["classes"],
+            positive=output["positive"],
+            model_name=version.model.name,
+            model_version=version.version,
+        )
+        upload = self.hand_in(team, UploadKind.PREDICTIONS, folder)
+        assert upload.predictions is not None
+        return upload.predictions
+
+    def hand_in(self, team: Team, kind: UploadKind, folder: Path) -> Upload:
+        """The folder as a zip through the same door as every upload; waits until it is read."""
+        began = time.monotonic()
+        with store.local_folder() as scratch:
+            blob = store.put_path(zipped(folder, scratch / f"{folder.name}.zip"), "application/zip")
+        upload = hand_in(
+            actor=self.owner, team=team, kind=kind, file_name=f"{folder.name}.zip", blob=blob
+        )
+        while upload.state not in FINAL:
+            self.check()
+            time.sleep(POLL_SECONDS)
+            upload.refresh_from_db()
+        if not upload.accepted:
+            reasons = [refusal["message"] for refusal in upload.refusals] or [upload.error]
+            raise DemoFailed(f"The {kind} {folder.name} was not accepted: {' '.join(reasons[:3])}")
+        self.say(f"{kind} {folder.name}: accepted in {time.monotonic() - began:.1f} s.")
+        return upload
+
+    # audits ------------------------------------------------------------------------------
+
+    def audit(self, team: Team, cohort: CohortVersion, *, title: str, **subject: Any) -> Audit:
+        """The sealed or running audit of the same things, else a new one."""
+        known = Audit.objects.filter(
+            team=team, cohort_version=cohort, state__in=[*ACTIVE, AuditState.SEALED], **subject
+        )
+        if not subject:
+            known = known.filter(model_version=None, predictions=None)
+        audit = known.first()
+        if audit is None:
+            audit = start_audit(
+                actor=self.owner, team=team, cohort_version=cohort, title=title, **subject
+            )
+            self.say(f"{audit.reference} started: {title}, {cohort.n_cases:,} cases.")
+        self.audits.append(audit)
+        return audit
+
+    def wait_for(self, audit: Audit) -> None:
+        shown = -1
+        audit.refresh_from_db()
+        while audit.is_active:
+            self.check()
+            shown = self.show_progress(audit, shown)
+            time.sleep(POLL_SECONDS)
+            audit.refresh_from_db()
+        if audit.state != AuditState.SEALED:
+            raise DemoFailed(f"{audit.reference} is {audit.state}. {audit.failure}")
+        self.say(f"{audit.reference} sealed: {audit.verdict}. {audit.report.headline}")
+
+    def show_progress(self, audit: Audit, shown: int) -> int:
+        shards = Shard.objects.filter(work__audit=audit)
+        done = sum(shards.values_list("n_done", flat=True))
+        total = sum(shards.values_list("n_cases", flat=True))
+        tenth = 10 * done // total if total else 0
+        if tenth > shown and total:
+            self.say(f"{audit.reference}: {done:,} of {total:,} cases through the model.")
+        return max(tenth, shown)
+
+
+def zipped(folder: Path, target: Path) -> Path:
+    """Stored, not compressed: images and weights hardly get smaller."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder).as_posix())
+    return target
+
+
+def summary(audits: Iterable[Audit], url: str, home: Path) -> dict[str, Any]:
+    """The last line of `make demo ONCE=1`."""
+    return {
+        "schema": 1,
+        "url": url,
+        "audits": [_audit_line(audit, url, home) for audit in audits],
+    }
+
+
+def _audit_line(audit: Audit, url: str, home: Path) -> dict[str, Any]:
+    report = Report.objects.select_related("audit_json").get(audit=audit)
+    path = home / f"{audit.team.slug}-{audit.reference}.audit.json"
+    with store.open_blob(report.audit_json) as source, path.open("wb") as target:
+        shutil.copyfileobj(source, target)
+    document = json.loads(path.read_bytes())
+    seconds = (audit.sealed_at - audit.started_at).total_seconds() if audit.started_at else None
+    return {
+        "id": str(audit.pk),
+        "title": audit.title,
+        "state": audit.state,
+        "verdict": audit.verdict,
+        "n_cases": audit.cohort_version.n_cases,
+        "seconds": seconds,
+        "audit_json": str(path),
+        "report_url": url + reverse("reports:report", args=[audit.team.slug, report.pk]),
+        "measures": {
+            f"{check['id']}.{measure['id']}": measure["value"]
+            for check in document["checks"]
+            for measure in check["measures"]
+        },
+    }

@@ -1,0 +1,172 @@
+"""Runs shards of a pass. The model runs in a child process; the worker holds lease and rows."""
+
+import io
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from celery.utils.log import get_task_logger
+from django.conf import settings
+
+from ml.engine.plan import PassPlan, imaged_cases, job_of_shard, key_of_shard
+from ml.evidence.store import output_columns
+from ml.sandbox.messages import Event, Outcome
+from ml.sandbox.parent import run
+from portal.audits import actions
+from portal.audits.models import Audit, Evidence, Shard
+from portal.audits.states import ACTIVE
+from portal.blobs import store
+from portal.blobs.models import Blob
+from portal.cohorts import catalogue
+from portal.jobs import Job as Name
+from portal.jobs import app
+from portal.leases import LeaseLost, WorkState, claim, release, renew
+from workers.limits import child_limits
+
+logger = get_task_logger(__name__)
+
+PROGRESS_SECONDS = 1.0
+PARQUET = "application/vnd.apache.parquet"
+
+
+@app.task(name=Name.RUN_SHARD)
+def run_shard(shard_id: str) -> None:
+    """Claim one shard, reuse or make its evidence, store it, look what comes next."""
+    fence = claim(Shard, shard_id)
+    if fence is None:
+        logger.info("shard %s is taken or finished", shard_id)
+        return
+    shard = Shard.objects.select_related(
+        "work__audit__team",
+        "work__audit__model_version__model",
+        "work__audit__model_version__weights",
+        "work__audit__cohort_version",
+    ).get(pk=shard_id)
+    audit = shard.work.audit
+    if audit.state not in ACTIVE:
+        release(Shard, shard.pk, fence, WorkState.STOPPED)
+        return
+    actions.begin(audit)
+    try:
+        _work(shard, fence)
+    except LeaseLost:
+        logger.warning("shard %s was taken over by another worker", shard)
+    except Exception:
+        logger.exception("shard %s", shard)
+        actions.fail_shard(shard, fence, "Something broke on our side.")
+    actions.advance(audit.pk)
+
+
+def _work(shard: Shard, fence: int) -> None:
+    started = time.monotonic()
+    audit = shard.work.audit
+    version = audit.model_version
+    assert version is not None  # a pass exists only where there is a model
+    pass_plan = PassPlan(shard.work.name, shard.work.params)
+    images = imaged_cases(catalogue.load(audit.cohort_version))
+    key = key_of_shard(
+        pass_plan,
+        model_sha256=version.sha256,
+        manifest_sha256=version.manifest_sha256,
+        shard=shard.case_ids,
+        images=images,
+    )
+    known = actions.find_evidence(audit, key)
+    if known is None:
+        with store.local_folder() as folder:
+            outcome = _run_child(shard, fence, pass_plan, images, folder)
+            if outcome.state != "done":
+                actions.fail_shard(shard, fence, outcome.reason)
+                return
+            blob = store.put_path(folder / "out" / str(outcome.result["table"]), PARQUET)
+        runtime = {"runtime": outcome.result["runtime"], "seconds": outcome.seconds}
+        evidence = actions.keep_evidence(shard, key, blob, runtime)
+    else:
+        evidence = known
+    actions.finish_shard(
+        shard,
+        fence,
+        evidence=evidence,
+        outputs=_rows(outputs_of([evidence])),
+        reused=known is not None,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _run_child(
+    shard: Shard, fence: int, pass_plan: PassPlan, images: dict[str, list[str]], folder: Path
+) -> Outcome:
+    version = shard.work.audit.model_version
+    assert version is not None and version.weights is not None
+    out = folder / "out"
+    out.mkdir()
+    blobs = Blob.objects.in_bulk([sha for case_id in shard.case_ids for sha in images[case_id]])
+    gpu = settings.INFERENCE_DEVICE != "cpu"
+    job = job_of_shard(
+        pass_plan,
+        model_path=store.local_path(version.weights, folder),
+        manifest=version.manifest,
+        shard=shard.case_ids,
+        images={
+            case_id: [store.local_path(blobs[sha], folder) for sha in images[case_id]]
+            for case_id in shard.case_ids
+        },
+        out_dir=out,
+        gpu=gpu,
+    )
+    progress = _Progress(shard, fence)
+    return run(
+        job,
+        limits=child_limits(settings.SHARD_WALL_SECONDS),
+        on_event=progress.hear,
+        tick=progress.tick,
+    )
+
+
+class _Progress:
+    """Keeps the lease alive and the count of finished cases current while the child works."""
+
+    def __init__(self, shard: Shard, fence: int) -> None:
+        self.shard, self.fence = shard, fence
+        self.done = self.shown = 0
+        self.written = self.renewed = time.monotonic()
+
+    def hear(self, event: Event) -> None:
+        if event.kind == "progress":
+            self.done = int(str(event.fields["done"]))
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        news = self.done != self.shown and now - self.written >= PROGRESS_SECONDS
+        if news or now - self.renewed >= settings.LEASE_RENEW_SECONDS:
+            renew(Shard, self.shard.pk, self.fence, n_done=min(self.done, self.shard.n_cases))
+            self.shown = self.done
+            self.written = self.renewed = now
+
+
+def evidence_of(audit: Audit) -> list[Evidence]:
+    """The evidence of the model's pass, in the order of the cases."""
+    shards = Shard.objects.filter(work__audit=audit, work__name=actions.PREDICT)
+    ordered = shards.order_by("position").select_related("evidence__blob")
+    return [shard.evidence for shard in ordered if shard.evidence is not None]
+
+
+def outputs_of(made: Iterable[Evidence]) -> pa.Table:
+    """The tables of several shards as one; each is checked against its hash when read."""
+    return pa.concat_tables([parsed(store.read_bytes(piece.blob)) for piece in made])
+
+
+def parsed(data: bytes) -> pa.Table:
+    return pq.read_table(io.BytesIO(data), use_threads=False)
+
+
+def _rows(table: pa.Table) -> Iterator[tuple[str, list[float] | None, str]]:
+    """Case id, one number per output (None where the case failed), error code."""
+    columns = [table[name].to_pylist() for name in output_columns(table)]
+    outputs = zip(*columns, strict=True)
+    for case_id, values, error in zip(
+        table["case_id"].to_pylist(), outputs, table["error"].to_pylist(), strict=True
+    ):
+        yield case_id, None if error else list(values), error or ""

@@ -1,0 +1,92 @@
+"""Reads uploads. The bytes are opened in a child process only; here they are hashes."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from celery.utils.log import get_task_logger
+from django.conf import settings
+
+from ml.sandbox.messages import Event, Job, Outcome
+from ml.sandbox.parent import run
+from portal.blobs import store
+from portal.intake import actions
+from portal.intake.models import Upload
+from portal.jobs import Job as Name
+from portal.jobs import app
+from portal.leases import LeaseLost, claim, kept, renew
+from workers.limits import child_limits
+
+logger = get_task_logger(__name__)
+
+UPDATE_SECONDS = 1.0  # how often progress is written while the child works
+
+
+@app.task(name=Name.READ_UPLOAD)
+def read_upload(upload_id: str) -> None:
+    """Claim, read in a child, keep what was accepted or the reasons why not."""
+    fence = claim(Upload, upload_id)
+    if fence is None:
+        logger.info("upload %s is taken or finished", upload_id)
+        return
+    upload = Upload.objects.select_related("team", "created_by", "blob").get(pk=upload_id)
+    try:
+        with store.local_folder() as folder:
+            outcome = _read(upload, fence, folder)
+            with kept(Upload, upload.pk, fence):
+                _keep(upload, fence, outcome, folder / "out")
+    except LeaseLost:
+        logger.warning("upload %s was taken over by another worker", upload_id)
+    except Exception:
+        logger.exception("upload %s", upload_id)
+        sentence = "Something broke on our side while reading it. It will be tried again."
+        actions.fail(upload, fence, sentence, [])
+
+
+def _read(upload: Upload, fence: int, folder: Path) -> Outcome:
+    out = folder / "out"
+    out.mkdir()
+    suffix = "".join(Path(upload.file_name).suffixes[-1:]).lower()
+    path = store.local_path(upload.blob, folder, suffix or ".zip")
+    job = Job(f"intake-{upload.kind}", {"path": str(path)}, out)
+    watcher = Watcher(lambda changes: renew(Upload, upload.pk, fence, **changes))
+    return run(
+        job,
+        limits=child_limits(settings.INTAKE_WALL_SECONDS),
+        on_event=watcher.hear,
+        tick=watcher.tick,
+    )
+
+
+def _keep(upload: Upload, fence: int, outcome: Outcome, out: Path) -> None:
+    if outcome.state == "done":
+        actions.accept(upload, fence, outcome.result, out, outcome.log)
+    elif outcome.state == "refused":
+        refusals = [refusal.to_json() for refusal in outcome.refusals]
+        actions.refuse(upload, fence, refusals, outcome.log)
+    else:
+        actions.fail(upload, fence, outcome.reason, outcome.log)
+
+
+class Watcher:
+    """Turns what a child says into a renewed lease and, at most once a second, into rows."""
+
+    def __init__(self, write: Callable[[dict[str, object]], None]) -> None:
+        self.write = write
+        self.changes: dict[str, object] = {}
+        self.written = self.renewed = time.monotonic()
+
+    def hear(self, event: Event) -> None:
+        if event.kind == "progress":
+            self.changes["progress_done"] = event.fields["done"]
+            self.changes["progress_total"] = event.fields["total"]
+        else:
+            self.changes["progress"] = str(event.fields["line"])[:200]
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        news = self.changes and now - self.written >= UPDATE_SECONDS
+        if news or now - self.renewed >= settings.LEASE_RENEW_SECONDS:
+            self.write(self.changes)
+            self.changes = {}
+            self.written = self.renewed = now

@@ -1,0 +1,132 @@
+"""Runs checks on evidence, and seals an audit once all of them have spoken."""
+
+import time
+from typing import Any
+
+from celery.utils.log import get_task_logger
+
+from ml.assemble import evidence as assemble
+from ml.checks import all_checks
+from ml.checks.registry import Check, CheckResult, not_assessed
+from ml.document import build_audit, check_json, engine_block, headline
+from ml.evidence.tables import Evidence
+from portal.audits import actions
+from portal.audits.models import Audit, CheckRun
+from portal.audits.planning import read_rules
+from portal.audits.states import ACTIVE, AuditState
+from portal.audits.subject import cohort_block, model_block
+from portal.blobs import store
+from portal.cohorts import catalogue
+from portal.jobs import Job as Name
+from portal.jobs import app
+from portal.leases import LeaseLost, WorkState, claim, kept, release
+from portal.reports import actions as reports
+from portal.reports import content
+from workers.inference import evidence_of, outputs_of, parsed
+
+logger = get_task_logger(__name__)
+
+
+def load_evidence(audit: Audit) -> Evidence:
+    """What the checks of an audit may look at: catalogue, readings, and outputs if there are any."""
+    version, predictions = audit.model_version, audit.predictions
+    outputs = None
+    if version is not None:
+        outputs = outputs_of(evidence_of(audit))
+    uploaded = None
+    if predictions is not None:
+        uploaded = (predictions.meta, parsed(store.read_bytes(predictions.table)))
+    return assemble(
+        catalogue.load(audit.cohort_version),
+        outputs=outputs,
+        manifest=version.manifest if version else None,
+        uploaded=uploaded,
+    )
+
+
+@app.task(name=Name.RUN_CHECK)
+def run_check(check_run_id: str) -> None:
+    fence = claim(CheckRun, check_run_id)
+    if fence is None:
+        logger.info("check run %s is taken or finished", check_run_id)
+        return
+    check_run = CheckRun.objects.select_related(
+        "audit__team", "audit__cohort_version", "audit__model_version", "audit__predictions__table"
+    ).get(pk=check_run_id)
+    audit = check_run.audit
+    if audit.state not in ACTIVE:
+        release(CheckRun, check_run.pk, fence, WorkState.STOPPED)
+        return
+    actions.begin(audit)
+    started = time.monotonic()
+    try:
+        with kept(CheckRun, check_run.pk, fence):
+            check = next(check for check in all_checks() if check.id == check_run.check_id)
+            result = check(load_evidence(audit), read_rules(audit.protocol_body))
+        seconds = time.monotonic() - started
+        actions.finish_check(check_run, fence, check_json(check, result, seconds), seconds)
+    except LeaseLost:
+        logger.warning("check run %s was taken over by another worker", check_run)
+    except Exception as error:
+        logger.exception("check %s of %s", check_run, audit)
+        sentence = f"The check broke ({type(error).__name__}); reference {check_run.pk}."
+        actions.fail_check(check_run, fence, sentence)
+    actions.advance(audit.pk)
+
+
+@app.task(name=Name.SEAL_AUDIT)
+def seal_audit(audit_id: str) -> None:
+    """Build the document from what the checks stored, freeze it with its report."""
+    audit = Audit.objects.select_related(
+        "team", "cohort_version__cohort", "model_version__model", "predictions__table", "protocol"
+    ).get(pk=audit_id)
+    if audit.state != AuditState.RUNNING:
+        return
+    rules = read_rules(audit.protocol_body)
+    document = build_audit(
+        model=model_block(audit),
+        cohort=cohort_block(audit.cohort_version),
+        protocol=rules,
+        engine=engine_block(rules, _runtime(audit)),
+        checks=[_stored(check_run) for check_run in audit.check_runs.order_by("position")],
+    )
+    evidence = load_evidence(audit)
+    frozen = content.freeze(audit, document, headline(document), scores(evidence))
+    try:
+        reports.seal(audit, document, frozen)
+    except reports.AlreadySealed:
+        logger.info("audit %s was sealed or stopped meanwhile", audit)
+
+
+def scores(evidence: Evidence) -> dict[str, float | None]:
+    if evidence.prediction is None:
+        return {}
+    failed = evidence.prediction.failures
+    pairs = zip(evidence.case_ids, evidence.prediction.score.tolist(), strict=True)
+    return {case_id: None if case_id in failed else score for case_id, score in pairs}
+
+
+def _runtime(audit: Audit) -> dict[str, Any] | None:
+    """Where the model ran; the same for every shard but for the time it took."""
+    made = evidence_of(audit)
+    if not made:
+        return None
+    runtime: dict[str, Any] = made[0].runtime["runtime"]
+    return runtime
+
+
+def _stored(check_run: CheckRun) -> dict[str, Any]:
+    """A check's block of the document; a check that broke says so in its place."""
+    if check_run.state == WorkState.DONE and check_run.result is not None:
+        findings = check_run.findings.order_by("position")
+        return check_run.result | {"findings": [finding.body for finding in findings]}
+    check = _check(check_run.check_id)
+    return check_json(check, broken(check, check_run.error), check_run.seconds or 0.0)
+
+
+def _check(check_id: str) -> Check:
+    return next(check for check in all_checks() if check.id == check_id)
+
+
+def broken(check: Check, error: str) -> CheckResult:
+    return not_assessed(check.question, error or "The check could not finish.")

@@ -34,14 +34,30 @@ def build_audit(
     Raises:
         ValueError: where something cannot be written as JSON, e.g. NaN.
     """
+    blocks = [check_block(check, result, seconds) for check, result, seconds in results]
+    return document_of(model, cohort, protocol, engine, blocks)
+
+
+def document_of(
+    model: JsonObject | None,
+    cohort: JsonObject,
+    protocol: Protocol,
+    engine: JsonObject,
+    checks: Sequence[JsonObject],
+) -> JsonObject:
+    """As ``build_audit``, from blocks that ``check_block`` made and somebody stored meanwhile.
+
+    Raises:
+        ValueError: where something cannot be written as JSON, e.g. NaN.
+    """
     document: JsonObject = {
         "schema": SCHEMA,
-        "verdict": verdict([result.state for _, result, _ in results]).value,
+        "verdict": verdict([State(str(check["state"])) for check in checks]).value,
         "model": model,
         "cohort": cohort,
         "protocol": {"sha256": protocol.sha256, **protocol.to_json()},
         "engine": {**engine, "seeds": {"protocol": protocol.seed}},
-        "checks": [_check(check, result, seconds) for check, result, seconds in results],
+        "checks": list(checks),
     }
     check_json("audit", document)
     return document
@@ -52,7 +68,8 @@ def verdict(states: Sequence[State]) -> State:
     return worst(state for state in states if state in _JUDGED)
 
 
-def _check(check: Check, result: CheckResult, seconds: float) -> JsonObject:
+def check_block(check: Check, result: CheckResult, seconds: float) -> JsonObject:
+    """One check of the document; ``seconds`` is what it took and is no part of the result."""
     return {
         "id": check.id,
         "title": check.title,

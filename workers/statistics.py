@@ -8,7 +8,8 @@ from celery.utils.log import get_task_logger
 from ml.assemble import evidence as assemble
 from ml.checks import all_checks
 from ml.checks.registry import Check, CheckResult, not_assessed
-from ml.document import build_audit, check_json, engine_block, headline
+from ml.document import check_block, document_of, headline
+from ml.engine.runtime import engine_block
 from ml.evidence.tables import Evidence
 from portal.audits import actions
 from portal.audits.models import Audit, CheckRun
@@ -28,7 +29,7 @@ logger = get_task_logger(__name__)
 
 
 def load_evidence(audit: Audit) -> Evidence:
-    """What the checks of an audit may look at: catalogue, readings, and outputs if there are any."""
+    """What the checks of an audit may look at: catalogue, readings, outputs if there are any."""
     version, predictions = audit.model_version, audit.predictions
     outputs = None
     if version is not None:
@@ -64,7 +65,7 @@ def run_check(check_run_id: str) -> None:
             check = next(check for check in all_checks() if check.id == check_run.check_id)
             result = check(load_evidence(audit), read_rules(audit.protocol_body))
         seconds = time.monotonic() - started
-        actions.finish_check(check_run, fence, check_json(check, result, seconds), seconds)
+        actions.finish_check(check_run, fence, check_block(check, result, seconds), seconds)
     except LeaseLost:
         logger.warning("check run %s was taken over by another worker", check_run)
     except Exception as error:
@@ -83,7 +84,7 @@ def seal_audit(audit_id: str) -> None:
     if audit.state != AuditState.RUNNING:
         return
     rules = read_rules(audit.protocol_body)
-    document = build_audit(
+    document = document_of(
         model=model_block(audit),
         cohort=cohort_block(audit.cohort_version),
         protocol=rules,
@@ -121,7 +122,7 @@ def _stored(check_run: CheckRun) -> dict[str, Any]:
         findings = check_run.findings.order_by("position")
         return check_run.result | {"findings": [finding.body for finding in findings]}
     check = _check(check_run.check_id)
-    return check_json(check, broken(check, check_run.error), check_run.seconds or 0.0)
+    return check_block(check, broken(check, check_run.error), check_run.seconds or 0.0)
 
 
 def _check(check_id: str) -> Check:

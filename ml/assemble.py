@@ -1,0 +1,290 @@
+"""Catalogue and outputs become the evidence checks look at; the checks are run; blocks are written.
+
+The one way from stored tables to a result: whoever runs an audit comes through here.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, cast
+
+import numpy as np
+import pyarrow as pa
+
+from ml.checks.registry import Check, CheckResult, not_assessed
+from ml.estimate import JsonObject, JsonValue
+from ml.evidence.store import output_columns
+from ml.evidence.tables import Evidence, FloatArray, IntArray, Prediction, Question, Readings, Scale
+from ml.intake.model_manifest import Scores
+from ml.protocol import Protocol
+
+SUM_TOLERANCE = 1e-3
+NOT_PREDICTED = "not_predicted"
+UNKNOWN_CASE = "unknown_case"
+SCORE_RANGE = "score_range"
+
+
+def evidence(
+    catalogue: Mapping[str, JsonValue],
+    *,
+    outputs: pa.Table | None = None,
+    manifest: Mapping[str, JsonValue] | None = None,
+    uploaded: tuple[Mapping[str, JsonValue], pa.Table] | None = None,
+) -> Evidence:
+    """Join everything by case.
+
+    Args:
+        catalogue: as intake wrote it.
+        outputs: raw outputs of the predict pass, all shards in one table.
+        manifest: the model's, normalised; required with ``outputs``.
+        uploaded: a predictions folder's normalised manifest and table, in place of a model.
+
+    Returns:
+        One row per case of the catalogue, in its order. A case without a usable score is NaN
+        and named in ``prediction.failures``; so is an uploaded case the cohort does not have.
+
+    Raises:
+        ValueError: if outputs come without a manifest, or together with an uploaded table.
+    """
+    cases = _objects(catalogue["cases"])
+    case_ids = tuple(str(case["case_id"]) for case in cases)
+    labels = tuple(_text(case["label"]) for case in cases)
+    positive = tuple(_texts(catalogue["positive"]))
+    clusters = [str(case["cluster"]) for case in cases]
+    return Evidence(
+        case_ids=case_ids,
+        cluster=np.unique(clusters, return_inverse=True)[1].astype(np.int64),
+        cluster_kind=cast(Literal["case", "patient", "group"], catalogue["cluster_kind"]),
+        label=labels,
+        present=_present(labels, positive),
+        classes=tuple(_texts(catalogue["classes"])),
+        positive=positive,
+        covariates={
+            name: tuple(_text(_object(case["covariates"]).get(name)) for case in cases)
+            for name in _texts(catalogue["covariates"])
+        },
+        prediction=_prediction(case_ids, outputs, manifest, uploaded),
+        readings=_readings(catalogue, case_ids),
+    )
+
+
+def run_checks(
+    found: Evidence, protocol: Protocol, checks: Iterable[Check]
+) -> list[tuple[Check, CheckResult, float]]:
+    """Run checks in their order; a broken one costs its own result and no other."""
+    results = []
+    for check in checks:
+        began = time.perf_counter()
+        try:
+            result = check(found, protocol)
+        except Exception as error:
+            reason = f"The check could not finish: {type(error).__name__}: {error}"
+            result = not_assessed(check.question, reason)
+        results.append((check, result, time.perf_counter() - began))
+    return results
+
+
+def model_block(
+    intake: Mapping[str, JsonValue] | None, predictions: Mapping[str, JsonValue] | None
+) -> JsonObject | None:
+    """The ``model`` part of ``audit.json`` from the result of an intake job.
+
+    Args:
+        intake: of a model.
+        predictions: of a predictions folder, where no model is there.
+    """
+    if intake is not None:
+        manifest = _object(intake["manifest"])
+        kept = ("name", "version", "format", "intended_use", "operating_points")
+        return {
+            "kind": "model",
+            **{name: manifest[name] for name in kept},
+            "classes": _object(manifest["output"])["classes"],
+            "positive": _object(manifest["output"])["positive"],
+            "sha256": intake["sha256"],
+            "manifest_sha256": intake["manifest_sha256"],
+        }
+    if predictions is not None:
+        meta = _object(predictions["meta"])
+        claimed = ("intended_use", "operating_points", "classes", "positive")
+        return {
+            "kind": "predictions",
+            **_object(meta["model"]),
+            **{name: meta[name] for name in claimed},
+            "sha256": predictions["sha256"],
+        }
+    return None
+
+
+def cohort_block(catalogue: Mapping[str, JsonValue], counts: Mapping[str, JsonValue]) -> JsonObject:
+    """The ``cohort`` part of ``audit.json``: what identifies it, and its numbers."""
+    kept = ("title", "sha256", "task", "classes", "positive", "modality", "cluster_kind")
+    more = ("readers", "simulated")
+    return {**{name: catalogue[name] for name in (*kept, *more)}, **counts}
+
+
+def _present(labels: Sequence[str | None], positive: Sequence[str]) -> IntArray | None:
+    """(n,) 1, 0 or -1; None when nobody labelled anything."""
+    if all(label is None for label in labels):
+        return None
+    codes = [-1 if label is None else int(label in positive) for label in labels]
+    return np.array(codes, dtype=np.int64)
+
+
+def _prediction(
+    case_ids: Sequence[str],
+    outputs: pa.Table | None,
+    manifest: Mapping[str, JsonValue] | None,
+    uploaded: tuple[Mapping[str, JsonValue], pa.Table] | None,
+) -> Prediction | None:
+    if outputs is not None and uploaded is not None:
+        raise ValueError("an audit has a model or an uploaded table, not both")
+    if uploaded is not None:
+        meta, table = uploaded
+        return _scored(case_ids, table, _scores(meta), _points(meta), "uploaded")
+    if outputs is None:
+        return None
+    if manifest is None:
+        raise ValueError("outputs need the manifest that says what they mean")
+    declared = _scores(_object(manifest["output"]))
+    return _scored(case_ids, outputs, declared, _points(manifest), "model")
+
+
+def _scored(
+    case_ids: Sequence[str],
+    table: pa.Table,
+    declared: Scores,
+    points: tuple[tuple[str, float], ...],
+    source: str,
+) -> Prediction:
+    ids = [str(case_id) for case_id in table["case_id"].to_pylist()]
+    columns = [
+        table[name].to_numpy(zero_copy_only=False).astype(np.float64)
+        for name in output_columns(table)
+    ]
+    raw = np.column_stack(columns)  # (m, k); null is NaN
+    known = set(case_ids)
+    failures = {case_id: UNKNOWN_CASE for case_id in ids if case_id not in known}
+    errors = zip(ids, table["error"].to_pylist(), strict=True)
+    failures |= {case_id: str(error) for case_id, error in errors if error}
+
+    row_of = {case_id: row for row, case_id in enumerate(ids)}
+    probabilities = np.full((len(case_ids), len(declared.classes)), np.nan)
+    for at, case_id in enumerate(case_ids):
+        if case_id not in row_of:
+            failures[case_id] = NOT_PREDICTED
+        elif case_id not in failures:
+            row = activated(raw[row_of[case_id]], declared)
+            if row is None:
+                failures[case_id] = SCORE_RANGE
+            else:
+                probabilities[at] = row
+    counted = [declared.classes.index(name) for name in declared.positive]
+    return Prediction(
+        classes=tuple(declared.classes),
+        positive=tuple(declared.positive),
+        kind=declared.kind,
+        probabilities=probabilities,
+        score=probabilities[:, counted].sum(axis=1).clip(0, 1),
+        failures=failures,
+        source=source,
+        operating_points=points,
+    )
+
+
+def activated(raw: FloatArray, declared: Scores) -> FloatArray | None:
+    """Probabilities of one case; None when the numbers are not what was declared.
+
+    Args:
+        raw: (k,) outputs.
+        declared: kind and activation.
+
+    Returns:
+        (k,) 0..1. Declared probabilities are taken as they are, never rescaled.
+
+    Example:
+        >>> logits = Scores(kind="logits", activation="softmax", classes=["a", "b"], positive=["b"])
+        >>> activated(np.array([0.0, 0.0]), logits)
+        array([0.5, 0.5])
+    """
+    if not np.isfinite(raw).all():
+        return None
+    if declared.kind == "logits":
+        if declared.activation == "softmax":
+            powers = np.exp(raw - raw.max())
+            return cast(FloatArray, powers / powers.sum())
+        # Of the two forms, each is used where it cannot overflow.
+        small = np.exp(-np.abs(raw))
+        return np.where(raw >= 0, 1 / (1 + small), small / (1 + small))
+    if raw.min() < -SUM_TOLERANCE or raw.max() > 1 + SUM_TOLERANCE:
+        return None
+    if declared.softmax and abs(float(raw.sum()) - 1) > SUM_TOLERANCE:
+        return None
+    return raw.clip(0, 1)
+
+
+def _readings(catalogue: Mapping[str, JsonValue], case_ids: Sequence[str]) -> Readings | None:
+    rows = _objects(catalogue["readings"])
+    if not rows:
+        return None
+    questions = {
+        name: Question(
+            name, cast(Scale, _object(spec)["scale"]), tuple(_texts(_object(spec)["values"]))
+        )
+        for name, spec in _object(catalogue["questions"]).items()
+    }
+    row_of = {case_id: row for row, case_id in enumerate(case_ids)}
+    answers = [_answer(row, questions[str(row["question"])]) for row in rows]
+    return Readings(
+        case_index=np.array([row_of[str(row["case_id"])] for row in rows], dtype=np.int64),
+        reader=tuple(str(row["reader_id"]) for row in rows),
+        question=tuple(str(row["question"]) for row in rows),
+        value=[value for value, _ in answers],
+        number=np.array([number for _, number in answers], dtype=np.float64),
+        questions=questions,
+        exchangeable=catalogue["readers"] == "exchangeable",
+    )
+
+
+def _answer(row: JsonObject, question: Question) -> tuple[str, float]:
+    """The answer as its question spells it, and as a number (NaN where it is none)."""
+    label = row["label"]
+    if label is not None:
+        return str(label), _number(str(label))
+    score = float(cast(float, row["score"]))
+    same = (value for value in question.values if _number(value) == score)
+    return next(same, f"{score:.17g}"), score
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _scores(meta: Mapping[str, JsonValue]) -> Scores:
+    names = Scores.model_fields
+    return Scores.model_validate({name: meta[name] for name in names if name in meta})
+
+
+def _points(meta: Mapping[str, JsonValue]) -> tuple[tuple[str, float], ...]:
+    points = _objects(meta.get("operating_points") or [])
+    return tuple((str(p["name"]), float(cast(float, p["threshold"]))) for p in points)
+
+
+def _object(value: JsonValue) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: JsonValue) -> list[JsonObject]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _texts(value: JsonValue) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
+
+
+def _text(value: JsonValue) -> str | None:
+    return None if value is None else str(value)

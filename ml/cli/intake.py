@@ -1,0 +1,56 @@
+"""`python -m ml intake`: what the portal would say of a folder or file."""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import cast
+
+from ml.cli.errors import DONE, checked
+from ml.engine.plan import limits_of
+from ml.estimate import JsonObject
+from ml.sandbox.messages import Job
+from ml.sandbox.parent import run as run_job
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read the path in a child; print the capability card or the counts."""
+    with tempfile.TemporaryDirectory() as work:
+        inputs: JsonObject = {"path": str(arguments.path.resolve()), "card_only": True}
+        outcome = checked(
+            run_job(Job("intake", inputs, Path(work)), limits=limits_of("intake-model")),
+            str(arguments.path),
+        )
+    if arguments.json:
+        print(json.dumps(outcome.result, indent=1, ensure_ascii=False))
+    else:
+        print("\n".join(_lines(outcome.result)))
+    return DONE
+
+
+def _lines(result: JsonObject) -> list[str]:
+    if result["kind"] != "model":
+        counted = [f"{key}: {value}" for key, value in result.items() if isinstance(value, int)]
+        return [f"accepted: a {result['kind']} folder", *counted, f"sha256: {result['sha256']}"]
+    card = cast(JsonObject, result["card"])
+    manifest = cast(JsonObject | None, result["manifest"])
+    smoke = cast(JsonObject | None, card.get("smoke"))
+    lines = [
+        f"accepted: {manifest['name']} {manifest['version']}"
+        if manifest
+        else "readable, but not yet complete: add a model.yaml, then it is run as well",
+        f"ONNX opset {card['opset']}, {card['parameters']:,} parameters, {card['layers']} layers",
+        f"input {card['inputs']}",
+        f"output {card['outputs']}",
+        f"sha256: {card['sha256']}",
+    ]
+    if smoke:
+        repeats = "the same both times" if smoke["deterministic"] else "NOT the same both times"
+        lines.append(f"ran on noise: {repeats}, {smoke['seconds_per_case']} s per case")
+    return lines
+
+
+def say(text: str) -> None:
+    """A line of progress, beside the result."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,57 @@
+"""Arguments become one of the commands; every command ends in an exit code."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml.cli import audit, intake, stats
+from ml.cli.errors import REFUSED, Stop
+from ml.intake.refusal import Refused
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command.
+
+    Returns:
+        0 done, 1 a limit failed, 2 the input was refused (reasons as JSON on stdout), 3 it broke.
+    """
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except Refused as refused:
+        reasons = [refusal.to_json() for refusal in refused.refusals]
+        print(json.dumps({"refused": reasons}, indent=1, ensure_ascii=False))
+        return REFUSED
+    except Stop as stop:
+        print(stop, file=sys.stderr)
+        return stop.code
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m ml", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("audit", help="audit a model or predictions on a cohort")
+    subject = command.add_mutually_exclusive_group()
+    subject.add_argument("--model", type=Path, help="model folder or a zip of it")
+    subject.add_argument("--predictions", type=Path, help="predictions folder or a zip of it")
+    command.add_argument("--cohort", type=Path, required=True, help="cohort folder or a zip of it")
+    command.add_argument("--protocol", type=Path, help="protocol.yaml; absent: the default")
+    command.add_argument("--ood", type=Path, action="append", default=[], help="further cohorts")
+    command.add_argument("--reference", type=Path, help="development cohort")
+    command.add_argument("--out", type=Path, required=True, help="folder for audit.json, evidence")
+    command.add_argument("--workers", type=int, default=1, help="shards computed at a time")
+    command.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    command.set_defaults(run=audit.run)
+
+    command = commands.add_parser("intake", help="read, check and smoke-run one folder or file")
+    command.add_argument("path", type=Path)
+    command.add_argument("--json", action="store_true", help="print the whole result as JSON")
+    command.set_defaults(run=intake.run)
+
+    command = commands.add_parser("stats", help="one measure from a table")
+    stats.add_arguments(command)
+    command.set_defaults(run=stats.run)
+    return top

@@ -1,0 +1,107 @@
+"""What has to be computed for a protocol, cut into shards: one plan for every way to run it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from ml.checks import all_checks
+from ml.checks.registry import Check
+from ml.estimate import JsonObject, JsonValue
+from ml.evidence.store import shard_key
+from ml.protocol import Protocol
+from ml.sandbox.messages import Job, Limits
+
+SHARD_CASES = 50
+_NEEDS_PREDICT = {"prediction", "probabilities"}
+# Which cases share a batch is part of the evidence key; threads and device are recorded beside.
+_PREDICT_PARAMS: JsonObject = {"batch": 8}
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    name: str  # "predict"
+    params: JsonObject = field(default_factory=dict)  # whatever can change a value
+
+
+def plan(
+    protocol: Protocol,
+    checks: Iterable[Check] | None = None,
+    *,
+    has_model: bool,
+    has_images: bool = True,
+) -> tuple[PassPlan, ...]:
+    """The passes that the protocol's checks need and that can be run.
+
+    Without a model or images nothing is planned; checks then say what they lack.
+    """
+    known = all_checks() if checks is None else checks
+    wanted = {need for check in known if check.id in protocol.checks for need in check.needs}
+    # Agreement takes the model as one more reader where it can, without needing it.
+    if has_model and has_images and wanted & (_NEEDS_PREDICT | {"readings"}):
+        return (PassPlan("predict", dict(_PREDICT_PARAMS)),)
+    return ()
+
+
+def shards(case_ids: Sequence[str]) -> list[tuple[str, ...]]:
+    """The cases in their own order, fifty at a time."""
+    return [tuple(case_ids[at : at + SHARD_CASES]) for at in range(0, len(case_ids), SHARD_CASES)]
+
+
+def images_by_case(catalogue: Mapping[str, JsonValue]) -> dict[str, list[str]]:
+    """Case id -> SHA-256 of its images, in the catalogue's order."""
+    cases = cast(list[JsonObject], catalogue["cases"])
+    return {
+        str(case["case_id"]): [
+            str(image["sha256"]) for image in cast(list[JsonObject], case["images"])
+        ]
+        for case in cases
+    }
+
+
+def key_of_shard(
+    planned: PassPlan,
+    *,
+    model_sha256: str,
+    manifest_sha256: str,
+    shard: Sequence[str],
+    images: Mapping[str, Sequence[str]],
+) -> str:
+    """The evidence key of one shard of a pass."""
+    return shard_key(
+        pass_name=planned.name,
+        model_sha256=model_sha256,
+        manifest_sha256=manifest_sha256,
+        params=planned.params,
+        cases=[(case_id, images[case_id]) for case_id in shard],
+    )
+
+
+def job_of_shard(
+    planned: PassPlan,
+    *,
+    model_path: Path,
+    manifest: JsonObject,
+    shard: Sequence[str],
+    images: Mapping[str, Sequence[Path]],
+    out_dir: Path,
+    threads: int = 1,
+    device: str = "cpu",
+) -> Job:
+    """The job that computes one shard. Image files are named by their SHA-256."""
+    cases: list[JsonValue] = [
+        {"case_id": case_id, "images": [str(path) for path in images[case_id]]} for case_id in shard
+    ]
+    model: JsonObject = {"path": str(model_path), "manifest": manifest}
+    inputs: JsonObject = {"model": model, "cases": cases, "threads": threads, "device": device}
+    return Job(planned.name, {**inputs, **planned.params}, out_dir)
+
+
+def limits_of(kind: str, *, device: str = "cpu") -> Limits:
+    """The limits a kind of job runs under where no installation sets its own."""
+    if kind == "predict":
+        # A GPU's driver maps more address space than it uses.
+        return Limits(memory_bytes=None) if device == "cuda" else Limits()
+    if kind == "intake-model":
+        return Limits(wall_seconds=600, cpu_seconds=600)
+    return Limits(wall_seconds=3600)

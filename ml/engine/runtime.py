@@ -1,0 +1,33 @@
+"""What a result was computed with: the versions and settings an appendix lists."""
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from ml.engine import ENGINE_VERSION
+from ml.estimate import JsonObject, JsonValue
+
+PACKAGES = ("numpy", "scipy", "onnx", "onnxruntime", "pillow", "pyarrow", "pydicom", "pylibjpeg")
+
+
+def engine_block(runtime: Mapping[str, JsonValue] | None) -> JsonObject:
+    """The ``engine`` part of ``audit.json``; the document adds the protocol's seeds.
+
+    Args:
+        runtime: what the predict pass reported of itself; None when no model was run.
+    """
+    packages: dict[str, JsonValue] = {"python": platform.python_version()}
+    packages |= {name: _version(name) for name in PACKAGES}
+    return {
+        "version": ENGINE_VERSION,
+        "packages": packages,
+        "device": runtime.get("device", "cpu") if runtime else None,
+        "providers": runtime.get("providers", []) if runtime else [],
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,180 @@
+"""One opened model: arrays in, raw outputs out, the same on every call."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from ml.estimate import JsonObject
+from ml.imaging.preprocess import Float32Array
+from ml.intake.model_manifest import ModelManifest
+
+FloatArray = NDArray[np.float64]
+
+_DTYPES: dict[str, np.dtype[np.generic]] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(float16)": np.dtype(np.float16),
+    "tensor(double)": np.dtype(np.float64),
+    "tensor(uint8)": np.dtype(np.uint8),
+}
+
+
+class ModelError(Exception):
+    """The model cannot be opened or run as declared; ``code`` is stable, the text a sentence."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Session:
+    runtime: ort.InferenceSession
+    input_name: str
+    dtype: np.dtype[np.generic]
+    fixed_batch: int | None  # the batch size the graph insists on
+    output_name: str
+    n_classes: int
+
+    def run(self, batch: Float32Array) -> FloatArray:
+        """Raw outputs of a batch.
+
+        Args:
+            batch: (n, ...) preprocessed cases in the declared layout.
+
+        Returns:
+            (n, k) for k declared classes; NaN and infinity are passed on as they come.
+
+        Raises:
+            ModelError: model_shape if the output has another shape; model_failed if it breaks.
+            MemoryError: if the runtime could not get the memory it needs.
+        """
+        size = self.fixed_batch or len(batch)
+        pieces = [self._run(batch[at : at + size], size) for at in range(0, len(batch), size)]
+        return np.concatenate(pieces)
+
+    def _run(self, piece: Float32Array, size: int) -> FloatArray:
+        n = len(piece)
+        if n < size:  # a graph for exactly `size` cases: fill up with the last, cut off after
+            piece = np.concatenate([piece, np.repeat(piece[-1:], size - n, axis=0)])
+        try:
+            values = self.runtime.run([self.output_name], {self.input_name: self._cast(piece)})[0]
+        except Exception as error:  # the runtime's own classes have no common base
+            raise translated(error) from None
+        outputs = np.asarray(values, dtype=np.float64)
+        if outputs.shape[:1] != (size,) or outputs.size != size * self.n_classes:
+            raise ModelError(
+                "model_shape",
+                f"The output has the shape {outputs.shape} for {size} cases; "
+                f"({size}, {self.n_classes}) was declared by the classes.",
+            )
+        return outputs.reshape(size, self.n_classes)[:n]
+
+    def _cast(self, piece: Float32Array) -> NDArray[np.generic]:
+        if self.dtype == np.uint8:
+            piece = np.rint(piece.clip(0, 255))
+        return piece.astype(self.dtype, copy=False)
+
+    @property
+    def runtime_json(self) -> JsonObject:
+        """What computed the outputs, for the appendix of a report."""
+        providers = self.runtime.get_providers()
+        return {
+            "onnxruntime": ort.__version__,
+            "providers": list(providers),
+            "device": "cuda" if "CUDAExecutionProvider" in providers else "cpu",
+        }
+
+
+def open_session(
+    path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
+) -> Session:
+    """Open the weights with onnxruntime, sequentially and with deterministic kernels.
+
+    Args:
+        path: the ONNX file. It has been through intake; it is opened nowhere but in a child.
+        manifest: what the model declares.
+        threads: of one operation; more threads may change the last bits of a result.
+        gpu: use CUDA where this machine has it.
+
+    Raises:
+        ModelError: opset_unsupported, model_unloadable, model_shape.
+        MemoryError: if it does not fit.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.use_deterministic_compute = True
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    offered = ort.get_available_providers() if gpu else []
+    wanted = [name for name in ("CUDAExecutionProvider",) if name in offered]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # From bytes: a path would let the graph name files beside it.
+            runtime = ort.InferenceSession(
+                path.read_bytes(), options, providers=[*wanted, "CPUExecutionProvider"]
+            )
+    except Exception as error:  # the runtime's own classes have no common base
+        raise translated(error, opening=True) from None
+    return _matched(runtime, manifest)
+
+
+def _matched(runtime: ort.InferenceSession, manifest: ModelManifest) -> Session:
+    """The session, if the graph takes and gives what the manifest declares."""
+    inputs, outputs = runtime.get_inputs(), runtime.get_outputs()
+    if len(inputs) != 1:
+        raise ModelError(
+            "model_shape", f"The model has {len(inputs)} inputs; models with one image are run."
+        )
+    dtype = _DTYPES.get(inputs[0].type)
+    if dtype is None:
+        raise ModelError("model_shape", f"The input is {inputs[0].type}; numbers are expected.")
+    batch, *rest = inputs[0].shape or [None]
+    declared = manifest.input.shape
+    fits = len(rest) == len(declared) and all(
+        not isinstance(side, int) or side == want for side, want in zip(rest, declared, strict=True)
+    )
+    if not fits:
+        raise ModelError(
+            "model_shape",
+            f"The model takes {list(rest)} for each case, model.yaml declares {list(declared)} "
+            f"({manifest.input.layout}). Correct size, layout or colour.",
+        )
+    names = [output.name for output in outputs]
+    name = manifest.output.name or names[0]
+    if name not in names:
+        raise ModelError(
+            "model_shape", f"There is no output '{name}'; there is {', '.join(names[:10])}."
+        )
+    return Session(
+        runtime=runtime,
+        input_name=inputs[0].name,
+        dtype=dtype,
+        fixed_batch=batch if isinstance(batch, int) and batch > 0 else None,
+        output_name=name,
+        n_classes=len(manifest.output.classes),
+    )
+
+
+def translated(error: Exception, *, opening: bool = False) -> Exception:
+    """The runtime's complaint as a sentence with a code, or as MemoryError."""
+    text = " ".join(str(error).split())[:300]
+    lower = text.lower()
+    if isinstance(error, MemoryError) or "bad_alloc" in lower or "failed to allocate" in lower:
+        return MemoryError(text)
+    if "opset" in lower or "ir version" in lower or "ir_version" in lower:
+        return ModelError(
+            "opset_unsupported",
+            f"The file is newer than what is run here (onnxruntime {ort.__version__}). "
+            "Export it again with opset 17.",
+        )
+    if opening:
+        return ModelError("model_unloadable", f"onnxruntime cannot open the model: {text}")
+    return ModelError("model_failed", f"The model broke while it ran: {text}")

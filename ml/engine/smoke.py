@@ -1,0 +1,87 @@
+"""The first run of a model: two cases of noise, twice. Does it run, repeat itself, stay finite?"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ml.engine.session import FloatArray, ModelError, open_session
+from ml.estimate import JsonObject
+from ml.imaging.declared import Input
+from ml.imaging.picture import Picture
+from ml.imaging.preprocess import Float32Array, prepare
+from ml.intake.model_manifest import ModelManifest, Scores
+
+SEED = 20261123
+SUM_TOLERANCE = 1e-3
+
+
+def smoke_run(path: Path, manifest: ModelManifest) -> JsonObject:
+    """Run the model twice on the same two synthetic cases.
+
+    Returns:
+        cases, deterministic (both runs gave the same bits), finite, seconds_per_case, runtime.
+
+    Raises:
+        ModelError: if it cannot be opened or run, gives no finite numbers, or gives numbers that
+            are not what the manifest declares.
+    """
+    session = open_session(path, manifest)
+    batch = noise(manifest.input, 2)
+    first = session.run(batch)
+    began = time.perf_counter()
+    second = session.run(batch)
+    seconds = (time.perf_counter() - began) / len(batch)
+    if not np.isfinite(first).all():
+        raise ModelError("non_finite_output", "On noise the model gives NaN or infinity.")
+    check_declared(first, manifest.output)
+    return {
+        "cases": len(batch),
+        "deterministic": bool(np.array_equal(first, second)),
+        "finite": True,
+        "seconds_per_case": round(seconds, 6),
+        "runtime": session.runtime_json,
+    }
+
+
+def noise(declared: Input, n: int) -> Float32Array:
+    """n cases of 8-bit noise, prepared as real pictures are. Shape (n, ...) as declared."""
+    generator = np.random.default_rng(SEED)
+    height, width = declared.size
+    pictures = generator.integers(0, 256, size=(n, height, width, 3), dtype=np.uint8)
+    return np.stack([prepare(_picture(pixels), declared) for pixels in pictures])
+
+
+def _picture(pixels: NDArray[np.uint8]) -> Picture:
+    height, width, _ = pixels.shape
+    return Picture("image/png", width, height, 1, 8, "RGB", Image.fromarray(pixels))
+
+
+def check_declared(outputs: FloatArray, declared: Scores) -> None:
+    """Are numbers called probabilities such? Nothing is guessed: the manifest must say.
+
+    Args:
+        outputs: (n, k) finite raw outputs.
+        declared: kind, classes, activation.
+
+    Raises:
+        ModelError: output_kind.
+    """
+    if declared.kind == "logits":
+        return
+    low, high = float(outputs.min()), float(outputs.max())
+    if low < -SUM_TOLERANCE or high > 1 + SUM_TOLERANCE:
+        raise ModelError(
+            "output_kind",
+            f"Probabilities are declared, the outputs reach from {low:.4g} to {high:.4g}. "
+            "Declare 'kind: logits' with the activation that turns them into probabilities.",
+        )
+    sums = outputs.sum(axis=1)
+    if declared.softmax and np.abs(sums - 1).max() > SUM_TOLERANCE:
+        raise ModelError(
+            "output_kind",
+            f"The probabilities of a case add up to {float(sums[0]):.4g}, not 1. Declare "
+            "'activation: sigmoid' if the classes do not exclude each other.",
+        )

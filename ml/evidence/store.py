@@ -1,0 +1,153 @@
+"""Evidence on disk: Parquet whose bytes depend on its content alone, and the key of a shard."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.engine import ENGINE_VERSION
+from ml.estimate import JsonObject, JsonValue
+
+_PIECE = 1 << 20
+
+
+class EvidenceError(Exception):
+    """A table of evidence is missing, damaged or not what its key promises."""
+
+
+def canonical(value: JsonValue) -> bytes:
+    """The one JSON text of a value, for hashing.
+
+    Example:
+        >>> canonical({"b": 1, "a": [None, "ä"]})
+        b'{"a":[null,"\\xc3\\xa4"],"b":1}'
+    """
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def sha256_of(value: JsonValue) -> str:
+    """The address of a JSON value."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def shard_key(
+    *,
+    pass_name: str,
+    model_sha256: str,
+    manifest_sha256: str,
+    params: JsonObject,
+    cases: Sequence[tuple[str, Sequence[str]]],
+    engine_version: str = ENGINE_VERSION,
+) -> str:
+    """What one shard's evidence depends on, as one address; equal keys mean equal evidence.
+
+    Args:
+        pass_name: e.g. ``predict``.
+        model_sha256: of the weights.
+        manifest_sha256: of the declared preprocessing, classes and so on.
+        params: settings of the pass that can change a value.
+        cases: (case id, SHA-256 of each of its images), in the order they are computed.
+        engine_version: of the code that computes the pass.
+    """
+    rows: list[JsonValue] = [[case_id, list(images)] for case_id, images in cases]
+    return sha256_of(
+        {
+            "pass": pass_name,
+            "engine": engine_version,
+            "model": model_sha256,
+            "manifest": manifest_sha256,
+            "params": params,
+            "cases": rows,
+        }
+    )
+
+
+def write_table(content: pa.Table, path: Path) -> str:
+    """Write a table so that equal content gives equal bytes; never leaves half a file.
+
+    Returns:
+        The SHA-256 of the file.
+    """
+    plain = content.replace_schema_metadata(None).combine_chunks()
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    pq.write_table(plain, partial, compression="zstd", write_statistics=False, version="2.6")
+    digest = file_sha256(partial)
+    partial.replace(path)
+    return digest
+
+
+def table(data: bytes) -> pa.Table:
+    """The table in the bytes of a file that :func:`write_table` wrote.
+
+    Raises:
+        EvidenceError: if the bytes are damaged or no table of outputs.
+    """
+    try:
+        read = pq.read_table(pa.BufferReader(data), use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise EvidenceError(f"the evidence cannot be read: {error}") from None
+    if not {"case_id", "error"} <= set(read.column_names):
+        raise EvidenceError("the evidence has no column of cases or of errors")
+    return read
+
+
+def joined(parts: Iterable[bytes]) -> pa.Table | None:
+    """The tables of several shards as one, in the given order; None when there are none."""
+    tables = [table(part) for part in parts]
+    return pa.concat_tables(tables) if tables else None
+
+
+def rows(data: bytes) -> list[tuple[str, list[float] | None, str]]:
+    """One row per case: id, outputs (None when it failed), error code (empty when it did not)."""
+    read = table(data)
+    columns = [read[name].to_pylist() for name in output_columns(read)]
+    return [
+        (case_id, None if error else [column[at] for column in columns], error or "")
+        for at, (case_id, error) in enumerate(
+            zip(read["case_id"].to_pylist(), read["error"].to_pylist(), strict=True)
+        )
+    ]
+
+
+def output_columns(content: pa.Table) -> list[str]:
+    """``output_0``, ``output_1``, ... as far as the table has them."""
+    count = sum(name.startswith("output_") for name in content.column_names)
+    return [f"output_{index}" for index in range(count)]
+
+
+def outputs_table(
+    case_ids: Sequence[str],
+    outputs: Sequence[Sequence[float | None]],
+    errors: Mapping[str, str] | None = None,
+) -> pa.Table:
+    """Raw outputs in the shape every pass and every upload keeps them.
+
+    Args:
+        case_ids: (n,)
+        outputs: (n, k) floats; None where the case failed.
+        errors: case id -> error code, of failed cases.
+
+    Returns:
+        Columns ``case_id``, ``output_0`` ... ``output_<k-1>`` (float64), ``error``.
+    """
+    width = len(outputs[0]) if outputs else 0
+    columns: dict[str, pa.Array] = {"case_id": pa.array(case_ids, pa.string())}
+    for index in range(width):
+        columns[f"output_{index}"] = pa.array([row[index] for row in outputs], pa.float64())
+    failed = errors or {}
+    columns["error"] = pa.array([failed.get(case_id) for case_id in case_ids], pa.string())
+    return pa.table(columns)

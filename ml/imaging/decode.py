@@ -1,0 +1,79 @@
+"""Bytes become a picture. The first bytes say what the file is; its name says nothing."""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image
+
+from ml.imaging.dicom import decode_dicom
+from ml.imaging.picture import MOST_PIXELS, ImageError, Picture
+
+_MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg"}
+_WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+
+
+def media_type(data: bytes) -> str | None:
+    """What the first bytes say: image/png, image/jpeg, application/dicom, or None."""
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if data[128:132] == b"DICM":
+        return "application/dicom"
+    return None
+
+
+def decode(data: bytes) -> Picture:
+    """Decode a PNG, JPEG or DICOM file completely.
+
+    Size is checked before anything is decoded. Orientation tags are not applied: models see
+    the pixels as they are stored.
+
+    Raises:
+        ImageError: empty_file, image_unsupported, image_unreadable, pixel_limit, or one of the
+            DICOM codes of :func:`ml.imaging.dicom.decode_dicom`.
+    """
+    if not data:
+        raise ImageError("empty_file", "The image file is empty.")
+    kind = media_type(data)
+    if kind == "application/dicom":
+        return decode_dicom(data)
+    if kind is None:
+        raise ImageError(
+            "image_unsupported", "This is no PNG, JPEG or DICOM file, whatever its name says."
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd palettes and tags are no obstacle
+            return _decode_picture(data)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ImageError("image_unreadable", f"The image cannot be decoded: {error}.") from None
+
+
+def _decode_picture(data: bytes) -> Picture:
+    image = Image.open(io.BytesIO(data), formats=tuple(_MEDIA_TYPES))
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise ImageError(
+            "pixel_limit",
+            f"The image has {width} x {height} pixels; at most {MOST_PIXELS:,} are decoded.",
+        )
+    image.load()
+    eight_bits: Image.Image = image
+    values, bits = None, 8
+    if image.mode in _WIDE:
+        values = np.asarray(image, dtype=np.float64)
+        bits = 16
+        # 65535 becomes 255; Pillow's own conversion would clip everything above 255.
+        eight_bits = Image.fromarray(np.rint(values.clip(0, 65535) / 257).astype(np.uint8))
+    return Picture(
+        media_type=_MEDIA_TYPES[image.format or "PNG"],
+        width=width,
+        height=height,
+        frames=1,
+        bits=bits,
+        mode=image.mode,
+        eight_bits=eight_bits,
+        values=values,
+    )

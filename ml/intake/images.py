@@ -1,0 +1,111 @@
+"""The images of a cohort: found by name or pattern, decoded to the end, stored once."""
+
+import hashlib
+import io
+import re
+import shutil
+from dataclasses import dataclass, field
+from fnmatch import translate
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from ml.estimate import JsonObject
+from ml.imaging.decode import decode
+from ml.imaging.picture import ImageError, Picture
+from ml.intake.folder import Folder
+from ml.intake.refusal import Refused
+
+MOST_BYTES = 1024**3  # of one file
+MOST_PER_CASE = 5000
+_WILD = re.compile(r"[*?\[]")
+
+
+def find_images(folder: Folder, text: str) -> list[str]:
+    """The listed files that a cell of the column `image` names; [] when there is none.
+
+    Only names from the folder's own list can be found, so no path leads out of it.
+    """
+    name = text.replace("\\", "/").removeprefix("./")
+    if name in folder:
+        return [name]
+    if not _WILD.search(name):
+        return []
+    parent = str(PurePosixPath(name).parent)
+    candidates = (
+        [name for names in folder.folders.values() for name in names]
+        if _WILD.search(parent)
+        else folder.folders.get(parent, [])
+    )
+    matches = re.compile(translate(name)).match
+    return [
+        candidate
+        for candidate in candidates
+        # '*' stays within one folder
+        if candidate.count("/") == name.count("/") and matches(candidate)
+    ]
+
+
+@dataclass
+class ImageStore:
+    """Verifies files and keeps each once under its SHA-256."""
+
+    folder: Folder
+    files: Path  # where accepted bytes go
+    known: dict[str, JsonObject] = field(default_factory=dict)  # path -> catalogue entry
+
+    def add(self, name: str) -> JsonObject:
+        """The catalogue entry of one image file, decoded completely to be sure of it.
+
+        Raises:
+            ImageError: with a stable code.
+        """
+        if name not in self.known:
+            self.known[name] = self._add(name)
+        return self.known[name]
+
+    def _add(self, name: str) -> JsonObject:
+        try:
+            data = self.folder.read(name, most=MOST_BYTES)
+        except (Refused, OSError) as error:
+            raise ImageError("image_unreadable", f"The file cannot be read: {error}.") from None
+        picture = decode(data)
+        display = None
+        if picture.media_type == "application/dicom":
+            # The preamble is free text for other programs: what hides there is not kept.
+            data = bytes(128) + data[128:]
+            display = self._keep(_png(picture))
+        sha256 = self._keep(data)
+        return {
+            "sha256": sha256,
+            "path": name,
+            "media_type": picture.media_type,
+            "size_bytes": len(data),
+            "width": picture.width,
+            "height": picture.height,
+            "frames": picture.frames,
+            "bits": picture.bits,
+            "mode": picture.mode,
+            "display_sha256": display or sha256,
+        }
+
+    def _keep(self, data: bytes) -> str:
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = self.files / sha256
+        if not path.exists():
+            path.write_bytes(data)
+        return sha256
+
+    def discard(self) -> None:
+        """Take back everything stored: a refused cohort leaves nothing."""
+        shutil.rmtree(self.files, ignore_errors=True)
+
+
+def _png(picture: Picture) -> bytes:
+    """The picture as a browser can show it."""
+    image = picture.eight_bits
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    file = io.BytesIO()
+    Image.Image.save(image, file, format="PNG")
+    return file.getvalue()

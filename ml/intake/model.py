@@ -1,0 +1,126 @@
+"""A model folder becomes a manifest, a capability card and one stored file of weights."""
+
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import cast
+
+from ml.engine.session import ModelError
+from ml.engine.smoke import smoke_run
+from ml.estimate import JsonObject, JsonValue
+from ml.evidence.store import file_sha256, sha256_of
+from ml.intake.folder import Folder, open_folder, open_plain
+from ml.intake.formats import check_is_onnx, refuse_format
+from ml.intake.manifest import read_yaml, validated
+from ml.intake.model_manifest import ModelManifest
+from ml.intake.onnx_graph import MOST_BYTES, describe, read_graph
+from ml.intake.refusal import refuse
+from ml.sandbox.messages import Reporter
+
+MANIFEST = "model.yaml"
+
+
+def read_model(
+    path: Path, out_dir: Path, reporter: Reporter, given: dict[str, object] | None = None
+) -> JsonObject:
+    """Read, check and smoke-run a model without executing anything of its own but the graph.
+
+    Args:
+        path: a folder, a zip of it, or one weights file.
+        out_dir: the accepted bytes go to ``files/<sha256>`` below it.
+        reporter: told what is being done.
+        given: the manifest of a lone file, as a form or the API passes it.
+
+    Returns:
+        manifest, card, sha256 (weights), manifest_sha256, files. For a lone file without a
+        manifest the card ends before the smoke run, and manifest is null.
+
+    Raises:
+        Refused: see docs/intake-codes.md.
+    """
+    with open_folder(path, out_dir, MANIFEST) as folder:
+        manifest = _manifest(folder, given)
+        weights = _weights(folder, manifest)
+        source = folder.path(weights)
+        check_is_onnx(source, weights)
+        size = folder.sizes[weights]
+        if size > MOST_BYTES:
+            raise refuse("model_limit", f"The file has {size:,} bytes; 2 GiB is the most.")
+        reporter.log(f"reading {weights}, {size:,} bytes")
+        card = describe(read_graph(folder.read(weights, most=MOST_BYTES), weights))
+        sha256 = file_sha256(source)
+        card |= {"sha256": sha256, "size_bytes": size}
+        if manifest is not None:
+            reporter.log("running it twice on two cases of noise")
+            card["smoke"] = _smoke(source, manifest, weights)
+        _store(source, out_dir / "files", sha256)
+    normalised = None if manifest is None else cast(JsonObject, manifest.model_dump(mode="json"))
+    files: list[JsonValue] = [{"name": weights, "sha256": sha256, "path": f"files/{sha256}"}]
+    return {
+        "manifest": normalised,
+        "manifest_sha256": None if normalised is None else sha256_of(normalised),
+        "card": card,
+        "sha256": sha256,
+        "files": files,
+    }
+
+
+def _manifest(folder: Folder, given: dict[str, object] | None) -> ModelManifest | None:
+    lone = next(iter(folder.sizes)) if len(folder.sizes) == 1 else None
+    if MANIFEST in folder:
+        value = read_yaml(folder, MANIFEST)
+    elif given is not None:
+        value = {"file": lone, **given} if lone and "files" not in given else given
+    elif lone is not None:
+        return None
+    else:
+        _answer_foreign(folder)
+        value = read_yaml(folder, MANIFEST)  # refuses, saying what is missing
+    # A foreign format is answered as such, whatever else its manifest lacks.
+    if isinstance(value.get("format"), str) and value["format"] != "onnx":
+        known = ModelManifest.model_fields["format"].annotation
+        if value["format"] in getattr(known, "__args__", ()):
+            raise refuse_format(str(value["format"]))
+    manifest = validated(ModelManifest, value, MANIFEST)
+    if manifest.task != "classification":
+        raise refuse("task_unsupported", "Only classification is audited in this version.")
+    if manifest.input.dims != 2:
+        raise refuse("task_unsupported", "Only models of single pictures (dims: 2) are run here.")
+    return manifest
+
+
+def _answer_foreign(folder: Folder) -> None:
+    """A folder without manifest: if its files are of a refused kind, say that first."""
+    for name in sorted(folder.sizes):
+        if PurePosixPath(name).name in ("metadata.json", "inference.json"):
+            raise refuse_format("monai-bundle")
+    for name in sorted(folder.sizes):
+        if PurePosixPath(name).suffix.lower() not in (".onnx", ".md", ".txt", ".json", ".yaml"):
+            check_is_onnx(folder.path(name), name)
+
+
+def _weights(folder: Folder, manifest: ModelManifest | None) -> str:
+    if MANIFEST not in folder:  # the lone file, whatever name its manifest knew it by
+        return next(iter(folder.sizes))
+    assert manifest is not None
+    names = manifest.weights
+    if len(names) != 1:
+        raise refuse(
+            "format_unsupported", "An ONNX model is one file here; export it into one.",
+            file=MANIFEST,
+        )  # fmt: skip
+    if names[0] not in folder:
+        raise refuse("file_missing", f"{MANIFEST} names a file that is not there.", file=names[0])
+    return names[0]
+
+
+def _smoke(path: Path, manifest: ModelManifest, file: str) -> JsonObject:
+    try:
+        return smoke_run(path, manifest)
+    except ModelError as error:
+        raise refuse(error.code, error.message, file=file) from None
+
+
+def _store(source: Path, files: Path, sha256: str) -> None:
+    files.mkdir(exist_ok=True)
+    with open_plain(source) as opened, (files / sha256).open("wb") as stored:
+        shutil.copyfileobj(opened, stored, 1 << 20)

@@ -1,0 +1,86 @@
+"""`model.yaml`: what a model says of itself, and how its input and output are to be understood."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from ml.imaging.declared import Input, Strict
+from ml.intake.manifest import Name, Text
+
+Format = Literal[
+    "onnx", "pt2", "safetensors", "monai-bundle", "torchscript", "ensemble", "endpoint"
+]
+
+
+class OperatingPoint(Strict):
+    name: Name
+    threshold: float = Field(ge=0, le=1)
+
+
+class Scores(Strict):
+    """How numbers per class are to be read; shared by models and uploaded predictions."""
+
+    kind: Literal["logits", "probabilities"]
+    classes: list[Name] = Field(min_length=1, max_length=1000)
+    activation: Literal["softmax", "sigmoid"] | None = None
+    positive: list[Name] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Scores":
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("every class is named once.")
+        unknown = [name for name in self.positive if name not in self.classes]
+        if unknown:
+            raise ValueError(f"positive names what is not a class: {', '.join(unknown)}.")
+        if self.kind == "logits" and self.activation is None:
+            raise ValueError("logits need an activation: softmax or sigmoid.")
+        if self.softmax and len(self.classes) == 1:
+            raise ValueError("softmax over one class is always 1: declare sigmoid.")
+        if self.softmax and set(self.positive) == set(self.classes):
+            raise ValueError("if every class is positive, every case is: leave one out.")
+        if not self.softmax and len(set(self.positive)) > 1:
+            raise ValueError(
+                "sigmoid outputs do not exclude each other, so their probabilities cannot be "
+                "added: name one positive class."
+            )
+        return self
+
+    @property
+    def softmax(self) -> bool:
+        """The probabilities of a case add up to 1."""
+        if self.activation is not None:
+            return self.activation == "softmax"
+        return len(self.classes) > 1
+
+
+class Output(Scores):
+    name: Name | None = None  # of the graph's output; absent: the first
+
+
+class ModelManifest(Strict):
+    name: Name
+    version: Name
+    format: Format
+    file: Name | None = None
+    files: list[Name] | None = None
+    task: Literal["classification", "segmentation"] = "classification"
+    intended_use: Text = ""
+    operating_points: list[OperatingPoint] = Field(default_factory=list, max_length=20)
+    input: Input
+    output: Output
+    target_layer: Name | None = None
+    feature_layer: Name | None = None
+    dropout: Literal["allowed"] | None = None
+
+    @model_validator(mode="after")
+    def _one_file(self) -> "ModelManifest":
+        if (self.file is None) == (self.files is None):
+            raise ValueError("name the weights once: 'file: NAME' or 'files: [NAME, ...]'.")
+        names = [point.name for point in self.operating_points]
+        if len(set(names)) < len(names):
+            raise ValueError("two operating points have the same name.")
+        return self
+
+    @property
+    def weights(self) -> list[str]:
+        return self.files or [self.file or ""]

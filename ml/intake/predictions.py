@@ -1,0 +1,159 @@
+"""A predictions folder becomes one table of outputs: an audit without the model."""
+
+import math
+from pathlib import Path
+from typing import cast
+
+from pydantic import Field, field_validator
+
+from ml.estimate import JsonObject
+from ml.evidence.store import outputs_table, write_table
+from ml.imaging.declared import Strict
+from ml.intake.folder import Folder, open_folder
+from ml.intake.manifest import Name, Text, read_yaml, validated
+from ml.intake.model_manifest import OperatingPoint, Scores
+from ml.intake.refusal import Problems, refuse
+from ml.intake.tables import Csv, Row, bad_id, read_csv
+from ml.sandbox.messages import Reporter
+
+MANIFEST = "predictions.yaml"
+TABLE = "predictions.csv"
+PARQUET = "predictions.parquet"
+SUM_TOLERANCE = 1e-3
+
+
+class Claimed(Strict):
+    """The model the numbers are said to come from; nobody checked."""
+
+    name: Name
+    version: Name = "not stated"
+
+
+class PredictionsManifest(Scores):
+    model: Claimed
+    intended_use: Text = ""
+    operating_points: list[OperatingPoint] = Field(default_factory=list, max_length=20)
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+
+def read_predictions(path: Path, out_dir: Path, reporter: Reporter) -> JsonObject:
+    """Read and check a predictions folder or a zip of it.
+
+    Returns:
+        meta (the normalised manifest), table (file name in ``out_dir``), sha256, n.
+
+    Raises:
+        Refused: see docs/intake-codes.md; every bad row is named.
+    """
+    with open_folder(path, out_dir, MANIFEST) as folder:
+        manifest = _manifest(folder)
+        if TABLE not in folder:
+            raise refuse("file_missing", f"The folder has no {TABLE} at its top.", file=TABLE)
+        problems = Problems()
+        table = read_csv(folder, TABLE, required=["case_id", *manifest.classes], problems=problems)
+        _check_columns(table, manifest)
+        rows = _rows(table, manifest, problems)
+        problems.raise_if_any()
+    reporter.log(f"{len(rows)} predictions")
+    parquet = outputs_table(list(rows), list(rows.values()))
+    return {
+        "meta": cast(JsonObject, manifest.model_dump(mode="json")),
+        "table": PARQUET,
+        "sha256": write_table(parquet, out_dir / PARQUET),
+        "n": len(rows),
+    }
+
+
+def _manifest(folder: Folder) -> PredictionsManifest:
+    value = read_yaml(folder, MANIFEST)
+    # Flat keys are accepted too: 'model: NAME' or 'name: NAME', with 'version'.
+    name, version = value.pop("name", None), value.pop("version", None)
+    model = value.get("model", name)
+    if isinstance(model, str) and version is not None:
+        model = {"name": model, "version": version}
+    if model is not None:
+        value["model"] = model
+    return validated(PredictionsManifest, value, MANIFEST)
+
+
+def _check_columns(table: Csv, manifest: PredictionsManifest) -> None:
+    several = [name for name in ("member", "sample") if name in table.columns]
+    if several:
+        raise refuse(
+            "format_unsupported",
+            f"Several predictions for a case (column {several[0]}) are not read in this version. "
+            "Hand in one row for each case.",
+            file=TABLE,
+        )
+    unknown = [name for name in table.columns if name not in ("case_id", *manifest.classes)]
+    if unknown:
+        raise refuse(
+            "csv_header",
+            f"The column {unknown[0]} is no class of {MANIFEST}; leave out what is no score.",
+            file=TABLE,
+            row=1,
+        )
+
+
+def _rows(table: Csv, manifest: PredictionsManifest, problems: Problems) -> dict[str, list[float]]:
+    rows: dict[str, list[float]] = {}
+    for row in table.rows:
+        case_id = row.get("case_id")
+        wrong = bad_id(case_id)
+        if wrong:
+            problems.add("case_id", wrong, file=TABLE, row=row.number)
+        elif case_id in rows:
+            problems.add(
+                "label_duplicate_case", f"The case {case_id} is there twice.",
+                file=TABLE, row=row.number,
+            )  # fmt: skip
+        elif case_id is not None:
+            rows[case_id] = _scores(row, manifest, problems)
+    return rows
+
+
+def _scores(row: Row, manifest: PredictionsManifest, problems: Problems) -> list[float]:
+    scores = []
+    for name in manifest.classes:
+        number = finite(row.get(name))
+        if number is None:
+            problems.add(
+                "label_value",
+                f"'{name}' must be a number with a decimal point, got '{row.cells[name][:40]}'.",
+                file=TABLE,
+                row=row.number,
+            )
+            return []
+        scores.append(number)
+    if manifest.kind == "logits":
+        return scores
+    if min(scores) < 0 or max(scores) > 1:
+        problems.add(
+            "score_range",
+            f"Probabilities lie in 0..1, these reach from {min(scores):g} to {max(scores):g}. "
+            "Scores before the activation are 'kind: logits'.",
+            file=TABLE,
+            row=row.number,
+        )
+    elif manifest.softmax and abs(sum(scores) - 1) > SUM_TOLERANCE:
+        problems.add(
+            "score_range",
+            f"The probabilities of a case must add up to 1, these give {sum(scores):.5g}. "
+            "Declare 'activation: sigmoid' if the classes do not exclude each other.",
+            file=TABLE,
+            row=row.number,
+        )
+    return scores
+
+
+def finite(text: str | None) -> float | None:
+    """The number a cell holds; None for anything that is no finite number."""
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and "_" not in (text or "") else None

@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "portal.reading",
     "portal.audits",
     "portal.reports",
+    "portal.api",
     "portal.ui",
     "portal.operations",
 ]

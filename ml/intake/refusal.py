@@ -10,7 +10,7 @@ MOST_REFUSALS = 200  # beyond this nobody reads on; the rest is counted
 
 @dataclass(frozen=True)
 class Refusal:
-    code: str  # stable, a key of ml.intake.codes.CODES
+    code: str  # stable, listed in docs/intake-codes.md
     message: str  # one plain sentence
     file: str | None = None  # path inside the folder, as given
     row: int | None = None  # of a table; the header is row 1

@@ -3,13 +3,13 @@ from django.urls import URLPattern, include, path
 from portal.api.root import api
 from portal.api.shape import in_shape, nothing_here
 
-routes, app_name, namespace = api.urls
-for route in routes:
-    if isinstance(route, URLPattern):
-        route.callback = in_shape(route.callback)
+_routes, _app, _namespace = api.urls
+for _route in _routes:
+    if isinstance(_route, URLPattern):
+        _route.callback = in_shape(_route.callback)
 
 # /api/v1/
 urlpatterns = [
-    path("", include((routes, app_name), namespace=namespace)),
+    path("", include((_routes, _app), namespace=_namespace)),
     path("<path:rest>", nothing_here),
 ]

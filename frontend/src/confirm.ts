@@ -4,19 +4,24 @@
  */
 
 export function listenForConfirm(root: Document = document): void {
-  root.addEventListener("submit", (event) => {
-    const form = event.target as HTMLFormElement
-    const question = form.dataset?.confirm
-    if (!question || form.dataset.confirmed) return
-    event.preventDefault()
-    event.stopImmediatePropagation()
-    const submitter = (event as SubmitEvent).submitter
-    ask(question, form.dataset.confirmYes ?? submitter?.textContent?.trim() ?? "Go on", () => {
-      form.dataset.confirmed = "yes"
-      form.requestSubmit(submitter)
-      delete form.dataset.confirmed
-    })
-  })
+  root.addEventListener(
+    "submit",
+    (event) => {
+      const form = event.target as HTMLFormElement
+      const question = form.dataset?.confirm
+      if (!question || form.dataset.confirmed) return
+      event.preventDefault()
+      event.stopImmediatePropagation()
+      const submitter = (event as SubmitEvent).submitter
+      ask(question, form.dataset.confirmYes ?? submitter?.textContent?.trim() ?? "Go on", () => {
+        form.dataset.confirmed = "yes"
+        if (submitter) form.requestSubmit(submitter)
+        else form.requestSubmit()
+        delete form.dataset.confirmed
+      })
+    },
+    true,
+  ) // before any other listener of the form
 }
 
 function ask(question: string, yes: string, act: () => void): void {

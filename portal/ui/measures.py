@@ -1,7 +1,9 @@
-"""What a measure is called, in which unit it is written and on which axis it is drawn."""
+"""In which unit a measure is written and on which axis it is drawn; its name is the engine's."""
 
 from dataclasses import dataclass
 from typing import Literal
+
+from ml.checks.words import NAMES
 
 Unit = Literal["rate", "score", "number"]
 
@@ -15,34 +17,33 @@ class Measure:
     axis: tuple[float, float] | None = None  # the range a reader expects; None: from zero up
 
 
-MEASURES: dict[str, Measure] = {
-    "auroc": Measure("AUC", "score", (0.5, 1.0)),
-    "sensitivity": Measure("Sensitivity", "rate", (0.0, 1.0)),
-    "specificity": Measure("Specificity", "rate", (0.0, 1.0)),
-    "ppv": Measure("Positive predictive value", "rate", (0.0, 1.0)),
-    "npv": Measure("Negative predictive value", "rate", (0.0, 1.0)),
-    "ece": Measure("ECE", "score"),
-    "ece_top_label": Measure("ECE, top label", "score"),
-    "ece_debiased": Measure("ECE, debiased", "score"),
-    "intercept": Measure("Calibration intercept"),
-    "slope": Measure("Calibration slope"),
-    "brier": Measure("Brier score", "score"),
-    "alpha": Measure("Krippendorff’s alpha", "score", (0.0, 1.0)),
-    "kappa_fleiss": Measure("Fleiss’ kappa", "score", (0.0, 1.0)),
-    "kappa_conger": Measure("Conger’s kappa", "score", (0.0, 1.0)),
-    "kappa_weighted": Measure("Weighted kappa", "score", (0.0, 1.0)),
-    "icc": Measure("Intraclass correlation", "score", (0.0, 1.0)),
+_UNITS: dict[str, tuple[Unit, tuple[float, float] | None]] = {
+    "auroc": ("score", (0.5, 1.0)),
+    "sensitivity": ("rate", (0.0, 1.0)),
+    "specificity": ("rate", (0.0, 1.0)),
+    "ppv": ("rate", (0.0, 1.0)),
+    "npv": ("rate", (0.0, 1.0)),
+    "ece": ("score", None),
+    "ece_top_label": ("score", None),
+    "ece_debiased": ("score", None),
+    "brier": ("score", None),
+    "alpha": ("score", (0.0, 1.0)),
+    "kappa_fleiss": ("score", (0.0, 1.0)),
+    "kappa_conger": ("score", (0.0, 1.0)),
+    "kappa_cohen": ("score", (0.0, 1.0)),
+    "kappa_weighted": ("score", (0.0, 1.0)),
+    "icc": ("score", (0.0, 1.0)),
 }
+_MORE_NAMES = {"kappa_cohen": "Cohen’s kappa"}
 
 
 def measure(measure_id: str) -> Measure:
     """The measure behind an id; a qualifier after a colon belongs to its name.
 
     >>> measure("auroc").name, measure("alpha:texture").name, measure("wall_time").name
-    ('AUC', 'Krippendorff’s alpha, texture', 'Wall time')
+    ('AUROC', 'Krippendorff’s alpha (texture)', 'Wall time')
     """
-    base, _, qualifier = measure_id.partition(":")
-    known = MEASURES.get(base) or Measure(base.replace("_", " ").capitalize())
-    if not qualifier:
-        return known
-    return Measure(f"{known.name}, {qualifier.replace('_', ' ')}", known.unit, known.axis)
+    base, _, part = measure_id.partition(":")
+    name = NAMES.get(base) or _MORE_NAMES.get(base) or base.replace("_", " ").capitalize()
+    unit, axis = _UNITS.get(base, ("number", None))
+    return Measure(f"{name} ({part.replace('_', ' ')})" if part else name, unit, axis)

@@ -52,14 +52,14 @@ def plain(value: float) -> str:
 
 
 def percent_number(fraction: float) -> str:
-    """One decimal, two above 99 %; only what is exactly 1 is written as 100.
+    """One decimal, two above 99 %; only what is exactly none or all is written as 0 or 100.
 
     >>> [percent_number(x) for x in (0.3373, 0.99933, 0.99999, 1.0, -0.5633, 0.0)]
-    ['33.7', '99.93', '99.99', '100', '−56.3', '0.0']
+    ['33.7', '99.93', '99.99', '100', '−56.3', '0']
     """
     value = 100 * fraction
-    if abs(value - 100) < 1e-9:
-        return "100"
+    if abs(value - 100) < 1e-9 or abs(value) < 1e-9:
+        return f"{round(value)}"
     if 99 < value < 100:
         return decimal(min(value, 99.99), 2)
     return decimal(value, 1)

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
+from portal.ui import numbers
 from portal.ui.charts.scale import Linear, nice_ceiling
 from portal.ui.charts.svg import Drawing
 from portal.ui.estimates import as_json, limit_text, limit_value, show, write
@@ -30,11 +31,11 @@ CARD = Shape(230, 40, ends=True)
 
 def axis_range(estimate: dict[str, Any], limit: dict[str, Any] | None) -> tuple[float, float]:
     """The range drawn: the one a reader expects of the measure, widened where it must be."""
-    numbers = [estimate[key] for key in ("value", "low", "high") if estimate.get(key) is not None]
+    drawn = [estimate[key] for key in ("value", "low", "high") if estimate.get(key) is not None]
     if limit is not None:
-        numbers.append(limit["value"])
+        drawn.append(limit["value"])
     expected = measure(estimate["id"]).axis
-    low, high = min(numbers), max(numbers)
+    low, high = min(drawn), max(drawn)
     if expected is None:
         top = nice_ceiling(max(abs(low), abs(high), 1e-9) * 1.15)
         return (-top if low < 0 else 0.0), top
@@ -81,6 +82,12 @@ def plumb(
         drawing.path(f"M{left:.1f} {_LINE_Y:g}H{max(right, left + 2):.1f}", "iv", tone)
     drawing.circle(x.clamped(data["value"]), _LINE_Y, _DOT, tone)
     if shape.ends:
-        drawing.text(8, 40, limit_value(low, data["id"]))
-        drawing.text(shape.width - 8, 40, limit_value(high, data["id"]), "end")
+        drawing.text(8, 40, _end_label(low, data["id"]))
+        drawing.text(shape.width - 8, 40, _end_label(high, data["id"]), "end")
     return drawing.render(sentence(data, rule, state))
+
+
+def _end_label(value: float, measure_id: str) -> str:
+    if measure(measure_id).unit == "rate":
+        return limit_value(value, measure_id)
+    return numbers.decimal(value, 2)

@@ -38,8 +38,7 @@ def _range(series: dict[str, Any]) -> tuple[float, float]:
         for key in ("value", "low", "high")
         if row["estimate"].get(key) is not None
     ]
-    if series.get("limit"):
-        seen.append(series["limit"]["value"])
+    seen += _limits(series)
     if not seen:
         return 0.0, 1.0
     low, high = min(seen), max(seen)
@@ -55,10 +54,22 @@ def _measure_id(series: dict[str, Any]) -> str:
     return str(series["rows"][0]["estimate"]["id"]) if series["rows"] else ""
 
 
+def _name(series: dict[str, Any]) -> str:
+    """The one measure of the rows, or what several have in common."""
+    bases = {str(row["estimate"]["id"]).partition(":")[0] for row in series["rows"]}
+    if len(bases) == 1:
+        return measure(bases.pop()).name
+    return "Rate" if bases and all(measure(b).unit == "rate" for b in bases) else "Value"
+
+
+def _limits(series: dict[str, Any]) -> list[float]:
+    own = [row["limit"]["value"] for row in series["rows"] if row.get("limit")]
+    return [series["limit"]["value"], *own] if series.get("limit") else own
+
+
 def _frame(drawing: Drawing, series: dict[str, Any], x: Linear, bottom: float) -> None:
-    name = measure(_measure_id(series).partition(":")[0])
     drawing.text(_N, 16, "n", "t2", "end")
-    drawing.text(_LEFT, 16, name.name, "t2")
+    drawing.text(_LEFT, 16, _name(series), "t2")
     drawing.text(_WIDTH, 16, "Estimate [low, high]", "t2", "end")
     rule = series.get("limit")
     if rule:
@@ -68,7 +79,8 @@ def _frame(drawing: Drawing, series: dict[str, Any], x: Linear, bottom: float) -
     steps = ticks(x.low, x.high, 5)
     for step in steps:
         drawing.path(f"M{x(step):.1f} 26V{bottom:g}", "gr")
-        text = limit_value(step, _measure_id(series)) if name.unit == "rate" else None
+        rate = measure(_measure_id(series)).unit == "rate"
+        text = limit_value(step, _measure_id(series)) if rate else None
         if not rule or abs(x(step) - x.clamped(rule["value"])) > 34:
             drawing.text(x(step), bottom + 16, text or label(step, places(steps)), "mid")
     if rule:
@@ -90,12 +102,22 @@ def _row(drawing: Drawing, row: dict[str, Any], x: Linear, baseline: float) -> N
     drawing.text(_WIDTH, baseline, f"{shown.value} {shown.interval}".strip(), "tk", "end")
     tone = f"k-{look(row.get('state') or 'info').tone}"
     y = baseline - 4
+    if row.get("limit"):
+        _own_limit(drawing, row["limit"], x, y)
     left, right = (estimate.get(key) for key in ("low", "high"))
     if left is not None or right is not None:
         start = x.start if left is None else x.clamped(left)
         end = x.end if right is None else x.clamped(right)
         drawing.path(f"M{start:.1f} {y:g}H{max(end, start + 1):.1f}", "iv", tone)
     _mark(drawing, x.clamped(estimate["value"]), y, tone, everything=bool(row.get("all")))
+
+
+def _own_limit(drawing: Drawing, rule: dict[str, Any], x: Linear, y: float) -> None:
+    """The limit of one row, where rows differ in theirs."""
+    at = x.clamped(rule["value"])
+    left, right = (at, x.end) if rule["direction"] == "min" else (x.start, at)
+    drawing.rect(left, y - 9, right - left, 18, "ok")
+    drawing.plumb_line(at, y - 10, y + 5, bob=2.5)
 
 
 def _mark(drawing: Drawing, x: float, y: float, tone: str, *, everything: bool) -> None:
@@ -112,8 +134,7 @@ def _mark(drawing: Drawing, x: float, y: float, tone: str, *, everything: bool) 
 
 def sentence(series: dict[str, Any]) -> str:
     rows = [row for row in series["rows"] if row["estimate"]["value"] is not None]
-    name = measure(_measure_id(series).partition(":")[0]).name
-    words = f"Forest plot of {name} in {len(series['rows'])} rows"
+    words = f"Forest plot, {_name(series)}, in {len(series['rows'])} rows"
     rule = series.get("limit")
     if rule:
         words += f" against the limit {limit_value(rule['value'], _measure_id(series))}"

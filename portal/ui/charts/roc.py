@@ -70,15 +70,17 @@ def _area_label(
     if taken and taken[0] > px - 8 and abs(taken[1] - py) < 40:
         px, py, side = RIGHT, 236.0, ("end",)
     if not shown.value:
-        drawing.text(px, py, "AUC not estimated", "t2", *side)
+        drawing.text(px, py, f"{shown.name} not estimated", "t2", *side)
         return
-    drawing.text(px, py, f"AUC {shown.value} {shown.interval}".strip(), "sm-t", *side)
+    drawing.text(px, py, f"{shown.name} {shown.value} {shown.interval}".strip(), "sm-t", *side)
     drawing.text(px, py + 14, shown.n, *side)
 
 
 def _lowest_at(series: dict[str, Any], fpr: float) -> float:
     """The lower edge of what is drawn at a false-positive rate."""
     rows = series.get("band") or series["points"]
+    if not rows:
+        return 0.0
     k = min(bisect_left([row[0] for row in rows], fpr), len(rows) - 1)
     return float(rows[k][1])
 

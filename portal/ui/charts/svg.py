@@ -56,7 +56,8 @@ class Drawing:
         ink = looks.TEXT | looks.attributes(classes)
         white = {"stroke": "#ffffff", "stroke-width": "3", "stroke-linejoin": "round"}
         halo = ink | white | {"fill": "#ffffff"}
-        self._append("text", at | halo, words)
+        if "in" not in classes:  # words inside a shape need none
+            self._append("text", at | halo, words)
         self._append("text", at | ink, words)
 
     def plumb_line(self, x: float, top: float, bottom: float, *, bob: float = 4) -> None:

@@ -1,19 +1,20 @@
 """The components of a page (`{% load ui %}`), each with an example in docs/ui-components.md."""
 
+import html
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from django import template
 from django.template.context import Context
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from portal.ui import icons, numbers
 from portal.ui.charts import Table, is_drawn, render, table
 from portal.ui.estimates import as_json, limit_text, margin, show
 from portal.ui.measures import measure
-from portal.ui.navigation import place
+from portal.ui.navigation import place, section_of
 from portal.ui.plumb import CARD, ROW, plumb
 from portal.ui.states import look
 
@@ -258,21 +259,27 @@ def chart_table(series: dict[str, Any]) -> dict[str, Table]:
 def nav_item(
     context: Context, key: str, label: str, icon: str, aside: str | int | None = None
 ) -> dict[str, Any]:
-    """A place in the side navigation; left out while the portal has no page for it."""
-    current = context.get("section") == key
+    """A place in the side navigation; left out for those who are in no team."""
+    match = getattr(context.get("request"), "resolver_match", None)
+    section = context.get("section") or section_of(match)
     return {
-        "url": place(key),
+        "url": place(key, _team_slug(context)),
         "label": label,
         "icon": icon,
         "aside": aside,
-        "current": current,
+        "current": section == key,
     }
 
 
-@register.simple_tag
-def place_url(key: str) -> str:
-    """The address of a named place, or nothing."""
-    return place(key)
+@register.simple_tag(takes_context=True)
+def place_url(context: Context, key: str) -> str:
+    """The address of a place of the navigation, in the team of the page."""
+    return place(key, _team_slug(context))
+
+
+def _team_slug(context: Context) -> str:
+    team = getattr(context.get("nav"), "team", None)
+    return str(getattr(team, "slug", ""))
 
 
 @register.filter(name="count")
@@ -303,6 +310,14 @@ def size(n_bytes: int | None) -> str:
 @register.filter
 def short_hash(digest: str | None) -> str:
     return numbers.short_hash(digest) if digest else numbers.NOT_KNOWN
+
+
+@register.filter
+def css_string(text: object) -> SafeString:
+    """A quoted string of a style sheet inside an attribute, from rendered (so escaped) text."""
+    plain_text = html.unescape(str(text)).strip()
+    quoted = "".join(f"\\{ord(c):x} " if c in '"\\\n<>' else c for c in plain_text)
+    return escape(f'"{quoted}"')
 
 
 @register.filter

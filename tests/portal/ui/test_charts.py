@@ -1,0 +1,169 @@
+"""Every kind of series is drawn for page and paper, and told as a table of the same numbers."""
+
+import re
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from portal.ui.charts import KINDS, UnknownKind, csv_text, is_drawn, render, table
+from portal.ui.charts.palette import COLOURS, PRINT
+from portal.ui.plumb import plumb
+
+from . import samples
+
+SVG = "{http://www.w3.org/2000/svg}"
+SERIES = samples.every_kind()
+IDS = [series["kind"] for series in SERIES]
+
+
+def parse(drawing: str) -> ElementTree.Element:
+    return ElementTree.fromstring(drawing)
+
+
+def words(drawing: str) -> str:
+    return " ".join(text.text or "" for text in parse(drawing).iter(f"{SVG}text"))
+
+
+def test_there_is_a_sample_of_every_kind() -> None:
+    assert set(IDS) == set(KINDS)
+
+
+@pytest.mark.parametrize("series", SERIES, ids=IDS)
+def test_a_drawing_says_what_it_shows(series: dict[str, Any]) -> None:
+    svg = parse(render(series))
+    assert svg.get("role") == "img"
+    title, desc = svg.find(f"{SVG}title"), svg.find(f"{SVG}desc")
+    assert title is not None
+    assert desc is not None
+    assert svg.get("aria-labelledby") == f"{title.get('id')} {desc.get('id')}"
+    assert title.text == series["title"]
+    assert len(desc.text or "") > 30
+
+
+@pytest.mark.parametrize("palette", ["page", "print"])
+@pytest.mark.parametrize("series", SERIES, ids=IDS)
+def test_no_inline_style_and_no_undefined_number(series: dict[str, Any], palette: str) -> None:
+    drawing = render(series, palette=palette)
+    assert not re.search(r'style="|<style|\bnan\b|None|\binf\b', drawing)
+
+
+@pytest.mark.parametrize("series", SERIES, ids=IDS)
+def test_paper_needs_no_style_sheet(series: dict[str, Any]) -> None:
+    drawing = render(series, palette="print")
+    assert "class=" not in drawing
+    assert "var(" not in drawing
+
+
+@pytest.mark.parametrize("series", SERIES, ids=IDS)
+def test_the_table_holds_raw_numbers_and_is_written_by_the_rules(series: dict[str, Any]) -> None:
+    twin = table(series)
+    assert twin.rows
+    assert all(len(row) == len(twin.head) for row in twin.rows)
+    for cell in (cell for row in twin.written for cell in row):
+        assert cell not in ("nan", "None", "-", "–")
+    assert csv_text(twin).count("\n") == len(twin.rows) + 1
+
+
+def test_every_class_of_a_drawing_is_styled_for_page_and_paper(repo_root: Path) -> None:
+    sheet = (repo_root / "frontend/src/styles/charts.css").read_text()
+    drawn = "".join(render(series) for series in SERIES)
+    drawn += plumb(samples.AUROC, samples.LIMIT, "fail")
+    used = {name for group in re.findall(r'class="([^"]+)"', drawn) for name in group.split()}
+    assert used <= set(PRINT)
+    assert not {name for name in used if f".{name}" not in sheet}
+
+
+def test_the_colours_of_paper_are_the_tokens(repo_root: Path) -> None:
+    tokens = (repo_root / "frontend/src/styles/tokens.css").read_text()
+    assert not {name for name in COLOURS.values() if name not in tokens and name != "#000000"}
+
+
+def test_a_kind_nobody_draws() -> None:
+    with pytest.raises(UnknownKind, match="points"):
+        render({"kind": "points"})
+    assert not is_drawn({"kind": "points"})
+    assert table({"kind": "points", "fields": ["case_id"], "rows": [["a"]]}).rows == (("a",),)
+
+
+def test_roc_without_band_threshold_and_area() -> None:
+    series = samples.roc() | {"band": None, "operating": None}
+    series["auc"] = samples.estimate("auroc", None, reason="one class only", level=None)
+    assert "not estimated" in words(render(series))
+    assert table(series).head == ("1 − specificity", "Sensitivity")
+
+
+@pytest.mark.parametrize("area", [0.3, 0.5, 0.99])
+def test_roc_of_any_height(area: float) -> None:
+    assert f"{area:.3f}" in words(render(samples.roc(area)))
+
+
+def test_roc_table_reads_the_curve_at_the_band() -> None:
+    series = samples.roc()
+    series |= {"points": [[0, 0], [0, 0.4], [0.5, 0.8], [1, 1]], "band": [[0, 0.3, 0.5]]}
+    assert table(series).rows == ((0, 0.4, 0.3, 0.5),)
+    series["band"] = [[0.25, 0.3, 0.7]]
+    assert table(series).rows[0][1] == pytest.approx(0.6)
+
+
+def test_reliability_shows_small_bins_hollow_and_says_so() -> None:
+    drawing = render(samples.reliability())
+    assert drawing.count('class="sm-h"') == 1
+    assert "hollow: fewer than 10 cases" in words(drawing)
+
+
+def test_reliability_does_not_remark_on_what_chance_explains() -> None:
+    series = samples.reliability()
+    series["bins"][0] |= {"observed": 0.05, "observed_low": 0.04, "observed_high": 0.06}
+    assert "have the finding" not in words(render(series))
+
+
+def test_forest_marks_states_by_shape() -> None:
+    drawing = render(samples.forest())
+    assert drawing.count('<rect class="k-fail"') == 1
+    assert drawing.count('<circle class="k-pass"') == 1
+    assert "not estimated" in words(drawing)
+
+
+def test_forest_of_several_rates_draws_the_limit_of_each_row() -> None:
+    rows = [
+        {
+            "label": "Sensitivity",
+            "estimate": samples.SENSITIVITY,
+            "state": "fail",
+            "limit": samples.SENSITIVITY_LIMIT,
+        },
+        {"label": "PPV", "estimate": samples.estimate("ppv", 0.998), "state": "info"},
+    ]
+    drawing = render(samples.forest() | {"rows": rows, "limit": None, "unit": "%"})
+    assert drawing.count('class="lim"') == 1
+    assert "Rate" in words(drawing)
+    assert "33.7 %" in words(drawing)
+
+
+def test_a_forest_without_an_estimate() -> None:
+    rows = [{"label": "All", "estimate": samples.UNDEFINED, "state": "not assessed"}]
+    assert "none could be estimated" in render(samples.forest() | {"rows": rows})
+
+
+def test_operating_curve_says_when_its_axis_is_not_straight() -> None:
+    assert "powers of ten" in words(render(samples.operating_curve(0.0001)))
+    assert "powers of ten" not in words(render(samples.operating_curve(0.05)))
+
+
+def test_agreement_that_could_not_be_estimated_is_said() -> None:
+    assert words(render(samples.agreement_matrix())).count("not estim.") == 2
+
+
+def test_names_from_outside_are_escaped() -> None:
+    series = samples.agreement_matrix() | {"labels": ["<b>", "R2", "R3", "R4", "Model"]}
+    assert "<b>" not in render(series)
+
+
+def test_empty_distributions_are_drawn() -> None:
+    empty = samples.histogram() | {"present": [0] * 20, "absent": [0] * 20}
+    assert "n = 0" in words(render(empty))
+    nobody = samples.ratings() | {"counts": [0] * 5, "readers_per_case": {}}
+    assert table(nobody).written[0][2] == "not estimated"
+    assert parse(render(nobody)) is not None

@@ -1,5 +1,6 @@
 """Readings of one question as a table of cases by readers, and the model's answer beside them."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,9 @@ def answer_tables(readings: Readings, n_cases: int) -> list[AnswerTable]:
 def _table(readings: Readings, question: Question, rows: list[int], n_cases: int) -> AnswerTable:
     place = {value: at for at, value in enumerate(question.values)}
     columns: dict[str, int] = {}
+    if not readings.exchangeable:
+        names = sorted({readings.reader[row] for row in rows}, key=_natural)
+        columns = {name: at for at, name in enumerate(names)}
     cells: dict[tuple[int, int], tuple[float, float]] = {}
     answered = np.zeros(n_cases, dtype=np.int64)
     undeclared = repeated = 0
@@ -65,10 +69,7 @@ def _table(readings: Readings, question: Question, rows: list[int], n_cases: int
         if np.isnan(code) or (question.scale != "interval" and code < 0):
             undeclared += 1
             continue
-        if readings.exchangeable:
-            column = int(answered[case])
-        else:
-            column = columns.setdefault(readings.reader[row], len(columns))
+        column = int(answered[case]) if readings.exchangeable else columns[readings.reader[row]]
         if (case, column) in cells:
             repeated += 1
             continue
@@ -79,8 +80,13 @@ def _table(readings: Readings, question: Question, rows: list[int], n_cases: int
     numbers = np.full((n_cases, width), np.nan)
     for (case, column), (code, number) in cells.items():
         codes[case, column], numbers[case, column] = code, number
-    names = tuple(columns) or tuple(f"reading {at + 1}" for at in range(width))
-    return AnswerTable(question, codes, numbers, names, undeclared, repeated)
+    readers = tuple(columns) or tuple(f"reading {at + 1}" for at in range(width))
+    return AnswerTable(question, codes, numbers, readers, undeclared, repeated)
+
+
+def _natural(name: str) -> list[int | str]:
+    """R2 before R10; text and numbers alternate, so that like is compared with like."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class Clusters:
 
     def sums(self, rows: FloatArray) -> FloatArray:
         """Add up rows (n, q) within each cluster: (count, q)."""
-        rows = rows.reshape(self.codes.size, -1)
+        rows = rows[:, None] if rows.ndim == 1 else rows
         columns = [np.bincount(self.codes, column, self.count) for column in rows.T]
         return np.stack(columns, axis=1) if columns else np.zeros((self.count, 0))
 
@@ -101,6 +101,9 @@ def draw_counts(count: int, settings: Settings, *, width: int = 0) -> Iterator[F
     step = max(1, _CHUNK // max(count, width, 1))
     for start in range(0, settings.draws, step):
         size = min(step, settings.draws - start)
+        if count == 0:
+            yield np.zeros((size, 0))
+            continue
         drawn = generator.integers(0, count, size=(size, count))
         drawn += np.arange(size)[:, None] * count
         counts = np.bincount(drawn.ravel(), minlength=size * count)

@@ -1,0 +1,81 @@
+"""Evidence for checks: say only what a test cares about."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml.evidence.tables import Evidence, Prediction, Question, Readings
+from ml.protocol import Protocol
+
+
+@pytest.fixture
+def quick() -> Protocol:
+    """The default limits with few draws."""
+    return Protocol.parse({"draws": 200})
+
+
+@pytest.fixture
+def make_evidence() -> Callable[..., Evidence]:
+    def make(
+        scores: Any = None,
+        present: Any = None,
+        *,
+        n: int | None = None,
+        cluster: Any = None,
+        cluster_kind: str = "case",
+        failures: dict[str, str] | None = None,
+        points: tuple[tuple[str, float], ...] = (),
+        readings: Readings | None = None,
+    ) -> Evidence:
+        size = n or len(scores if scores is not None else present)
+        ids = tuple(f"case-{at:03d}" for at in range(size))
+        prediction = None
+        if scores is not None:
+            scores = np.asarray(scores, dtype=float)
+            prediction = Prediction(
+                ("absent", "present"), ("present",), "probabilities",
+                np.stack([1 - scores, scores], axis=1), scores, failures or {},
+                operating_points=points,
+            )  # fmt: skip
+        present = None if present is None else np.asarray(present, dtype=np.int64)
+        names = {1: "present", 0: "absent", -1: None}
+        label = (None,) * size if present is None else tuple(names[int(y)] for y in present)
+        cluster = np.arange(size) if cluster is None else np.asarray(cluster)
+        return Evidence(
+            ids, cluster, cluster_kind, label, present, ("absent", "present"), ("present",),
+            prediction=prediction, readings=readings,
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def make_readings() -> Callable[..., Readings]:
+    def make(
+        answers: dict[str, list[list[str | None]]],
+        scales: dict[str, Question],
+        *,
+        exchangeable: bool = False,
+    ) -> Readings:
+        """Answers by question: one list per case, one answer per reader, None where missing."""
+        rows = [
+            (case, f"R{reader + 1}", question, value)
+            for question, table in answers.items()
+            for case, given in enumerate(table)
+            for reader, value in enumerate(given)
+            if value is not None
+        ]
+        numbers = [float(value) if value.lstrip("-").isdigit() else np.nan for *_, value in rows]
+        return Readings(
+            np.array([row[0] for row in rows], dtype=np.int64),
+            [row[1] for row in rows],
+            [row[2] for row in rows],
+            [row[3] for row in rows],
+            np.array(numbers),
+            scales,
+            exchangeable,
+        )
+
+    return make

@@ -1,0 +1,115 @@
+import json
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml.checks import all_checks, registry
+from ml.checks.registry import Check, CheckResult, State, audit_check, checks_of, worst
+from ml.protocol import DEFAULT_CHECKS, Protocol
+
+DOCS = Path(__file__).parents[3] / "docs" / "checks"
+
+each_check = pytest.mark.parametrize("check", all_checks(), ids=lambda check: check.id)
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    """Registering a check here leaves the real list alone."""
+    monkeypatch.setattr(registry, "_checks", dict(registry._checks))
+    registry._load_plugins.cache_clear()
+    yield
+    registry._load_plugins.cache_clear()
+
+
+def passing(evidence, protocol):
+    return CheckResult(State.PASS, "Is it?", "It is.")
+
+
+def test_order_is_that_of_the_report():
+    assert tuple(check.id for check in all_checks())[:4] == DEFAULT_CHECKS
+
+
+@each_check
+def test_says_so_when_it_cannot_assess(check, make_evidence, quick):
+    result = check(make_evidence(n=5), quick)
+
+    assert result.state is State.NOT_ASSESSED
+    assert result.reason
+    assert result.summary.startswith("Not assessed: ")
+
+
+@each_check
+def test_has_a_page(check):
+    assert (DOCS / f"{check.id}.md").exists()
+
+
+@each_check
+def test_series_and_estimates_can_be_written(check, make_evidence, quick, rng):
+    present = np.arange(60) % 2
+    result = check(make_evidence(rng.random(60), present), quick)
+
+    for series in result.series:
+        assert {"kind", "check", "title", "subtitle"} <= series.keys()
+        assert series["check"] == check.id
+    json.dumps([result.series, [e.to_json() for e in result.estimates]], allow_nan=False)
+
+
+@each_check
+def test_same_evidence_same_result(check, make_evidence, quick, rng):
+    evidence = make_evidence(rng.random(60), np.arange(60) % 2, cluster=np.arange(60) // 2)
+
+    assert check(evidence, quick) == check(evidence, quick)
+
+
+def test_refuses_a_second_check_of_the_same_name():
+    with pytest.raises(ValueError, match="calibration"):
+        audit_check("calibration", title="", question="", needs=())(passing)
+
+
+def test_refuses_a_need_it_does_not_know():
+    with pytest.raises(ValueError, match="unknown needs"):
+        Check("x", "X", "X?", ("pixels",), passing)
+
+
+def test_plug_in_comes_last(own_registry, monkeypatch):
+    check = audit_check("local", title="Local", question="Is it?", needs=())(passing)
+    monkeypatch.setattr(EntryPoint, "load", lambda self: check)
+    found = [EntryPoint("local", "nowhere:check", registry.ENTRY_POINTS)]
+    monkeypatch.setattr(registry, "entry_points", lambda group: found)
+
+    assert all_checks()[-1] is check
+
+
+def test_broken_plug_in_is_no_silence(own_registry, monkeypatch):
+    found = [EntryPoint("local", "not_a_module_at_all:check", registry.ENTRY_POINTS)]
+    monkeypatch.setattr(registry, "entry_points", lambda group: found)
+
+    with pytest.raises(RuntimeError, match="local"):
+        all_checks()
+
+
+def test_protocol_chooses():
+    chosen = checks_of(Protocol.parse({"checks": ["calibration", "discrimination"]}))
+
+    assert [check.id for check in chosen] == ["discrimination", "calibration"]
+
+
+def test_protocol_cannot_choose_what_is_not_there():
+    with pytest.raises(LookupError, match="no check called stress-test"):
+        checks_of(Protocol.parse({"checks": ["stress-test"]}))
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ([], State.NOT_ASSESSED),
+        ([State.NOT_ASSESSED, State.FAIL], State.FAIL),
+        ([State.PASS, State.CAUTION, State.INFO], State.CAUTION),
+        ([State.PASS, State.NOT_ASSESSED], State.PASS),
+        ([State.INFO, State.NOT_ASSESSED], State.INFO),
+    ],
+)
+def test_worst_state_wins(states, expected):
+    assert worst(states) is expected

@@ -1,0 +1,209 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.metrics import roc_auc_score
+
+from ml.stats.auroc import auroc, bootstrap_auroc, delong_variance, placements
+from ml.stats.bootstrap import Clusters, Settings, draw_counts
+
+FEW = Settings(draws=200)
+
+labelled_scores = st.integers(2, 40).flatmap(
+    lambda n: st.tuples(
+        hnp.arrays(float, n, elements=st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0])),
+        hnp.arrays(int, n, elements=st.integers(0, 1)).filter(lambda y: 0 < y.sum() < y.size),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("case", "score"),
+    [
+        ("discr-pROC-aSAH", "wfns"),
+        ("discr-pROC-aSAH", "s100b"),
+        ("discr-pROC-aSAH", "ndka"),
+        ("discr-delong1988-ovarian", "albumin"),
+        ("discr-delong1988-ovarian", "total_protein"),
+        ("discr-delong1988-ovarian", "kg_score"),
+        ("discr-hanley-mcneil1982-ct", "rating"),
+        ("discr-birthwt", "neg_lwt"),
+        ("discr-birthwt", "neg_age"),
+    ],
+)
+def test_value_and_logit_delong_interval_of_proc(reference, case, score):
+    known = reference(case)
+    scores, present = np.array(known.input["scores"][score], float), np.array(known.input["y"])
+
+    estimate = auroc(scores, present)
+
+    assert estimate.value == pytest.approx(known.value("auroc", score=score), abs=1e-9)
+    assert [estimate.low, estimate.high] == pytest.approx(
+        known.value("auroc_ci", score=score, method="delong_logit"), abs=1e-9
+    )
+    assert estimate.method == "logit-DeLong"
+    variance = delong_variance(*placements(scores, present == 1))
+    assert variance**0.5 == pytest.approx(
+        known.value("auroc_se", score=score, method="delong"), abs=1e-9
+    )
+
+
+def test_by_hand():
+    """Pairs (present over absent): 0.35 beats 0.1, loses to 0.4; 0.8 beats both: 3 of 4."""
+    assert auroc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])).value == 0.75
+
+
+@given(labelled_scores)
+def test_equals_scikit_learn_with_ties(data):
+    scores, present = data
+
+    assert auroc(scores, present, settings=FEW).value == pytest.approx(
+        roc_auc_score(present, scores), abs=1e-12
+    )
+
+
+@given(labelled_scores, st.randoms(use_true_random=False))
+def test_order_of_cases_does_not_matter(data, random):
+    scores, present = data
+    order = list(range(scores.size))
+    random.shuffle(order)
+
+    assert (
+        auroc(scores[order], present[order], settings=FEW).to_json()
+        == auroc(scores, present, settings=FEW).to_json()
+    )
+
+
+@given(labelled_scores)
+def test_turning_the_scores_round_mirrors_the_value(data):
+    scores, present = data
+
+    assert auroc(1 - scores, present, settings=FEW).value == pytest.approx(
+        1 - auroc(scores, present, settings=FEW).value, abs=1e-12
+    )
+
+
+@given(labelled_scores)
+def test_interval_holds_the_value_and_is_no_point(data):
+    estimate = auroc(*data, settings=FEW)
+
+    if estimate.has_interval:
+        assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+        assert estimate.low < estimate.high
+    else:
+        assert estimate.reason
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_class_is_undefined(label):
+    estimate = auroc(np.array([0.1, 0.2]), np.array([label, label]))
+
+    assert estimate.value is None
+    assert "all 2 cases" in estimate.reason
+
+
+def test_one_case_is_undefined():
+    assert auroc(np.array([0.3]), np.array([1])).value is None
+
+
+def test_constant_scores_are_chance_without_interval():
+    estimate = auroc(np.full(30, 0.4), np.arange(30) % 2)
+
+    assert estimate.value == 0.5
+    assert not estimate.has_interval
+    assert "all scores are equal" in estimate.reason
+
+
+@pytest.mark.parametrize(("direction", "value"), [(1, 1.0), (-1, 0.0)])
+def test_perfect_ranking_gets_a_one_sided_bound(direction, value):
+    """20 disjoint pairs, all won: 0.05^(1/20) = 0.8609."""
+    present = np.arange(40) % 2
+    estimate = auroc(direction * (present + np.linspace(0, 0.1, 40)), present)
+
+    assert estimate.value == value
+    bound = 0.05 ** (1 / 20)
+    expected = [bound, 1.0] if value else [0.0, 1 - bound]
+    assert [estimate.low, estimate.high] == pytest.approx(expected)
+    assert "one-sided exact" in estimate.method
+
+
+def test_perfect_ranking_counts_clusters_not_cases():
+    present = np.arange(40) % 2
+    patients = Clusters.of(np.arange(40) // 10, "patient")  # 4 patients: 2 disjoint pairs
+
+    assert auroc(present.astype(float), present, patients).low == pytest.approx(0.05**0.5)
+
+
+def test_copies_of_a_case_in_its_cluster_do_not_narrow_the_interval(rng):
+    present = np.arange(60) % 2
+    scores = rng.normal(size=60) + present
+    once = Clusters.of(np.arange(60), "patient")
+    copies = Clusters.of(np.repeat(np.arange(60), 10), "patient")
+
+    alone = bootstrap_auroc(scores, present == 1, once, FEW)
+    copied = bootstrap_auroc(np.repeat(scores, 10), np.repeat(present == 1, 10), copies, FEW)
+
+    assert copied == pytest.approx(alone)
+    assert "60 patients" in auroc(np.repeat(scores, 10), np.repeat(present, 10), copies, FEW).method
+
+
+def test_each_replicate_is_the_weighted_value(rng):
+    """Against drawing the cases out one by one and asking scikit-learn."""
+    present = rng.integers(0, 2, 50)
+    scores = rng.integers(0, 6, 50) / 5
+    clusters = Clusters.of(rng.integers(0, 15, 50), "group")
+    settings = Settings(draws=20)
+
+    replicates = bootstrap_auroc(scores, present == 1, clusters, settings)
+
+    counts = np.concatenate(list(draw_counts(clusters.count, settings)))
+    for drawn, value in zip(counts, replicates, strict=True):
+        rows = np.repeat(np.arange(50), drawn[clusters.codes].astype(int))
+        assert value == pytest.approx(roc_auc_score(present[rows], scores[rows]), abs=1e-12)
+
+
+def test_replicates_of_one_class_are_left_out_and_counted():
+    """One patient of 14 holds all findings: (13/14)^14 = 35 % of the replicates lack it."""
+    present = np.zeros(28, int)
+    present[:2] = 1
+    scores = np.linspace(1, 0, 28)
+    scores[1] = 0.2
+    patients = Clusters.of(np.arange(28) // 2, "patient")
+
+    estimate = auroc(scores, present, patients, FEW)
+
+    assert estimate.value is not None
+    assert not estimate.has_interval
+    assert "undefined in" in estimate.reason
+
+
+def test_too_few_clusters_for_an_interval(rng):
+    present = np.arange(40) % 2
+    estimate = auroc(rng.random(40), present, Clusters.of(np.arange(40) // 20, "patient"))
+
+    assert estimate.value is not None
+    assert estimate.reason == "No interval: only 2 patients, and at least 10 are needed."
+
+
+def test_chunks_do_not_change_the_draws(monkeypatch, rng):
+    present, scores = rng.integers(0, 2, 80), rng.random(80)
+    clusters = Clusters.of(rng.integers(0, 30, 80), "group")
+    whole = bootstrap_auroc(scores, present == 1, clusters, FEW)
+
+    monkeypatch.setattr("ml.stats.bootstrap._CHUNK", 240)
+
+    assert bootstrap_auroc(scores, present == 1, clusters, FEW).tolist() == whole.tolist()
+
+
+@pytest.mark.parametrize(
+    ("scores", "present", "message"),
+    [
+        ([0.1], [0, 1], "two"),
+        ([np.nan, 0.1], [0, 1], "finite"),
+        ([0.2, 0.1], [0, -1], "0 or 1"),
+    ],
+)
+def test_refuses(scores, present, message):
+    with pytest.raises(ValueError, match=message):
+        auroc(np.array(scores), np.array(present))

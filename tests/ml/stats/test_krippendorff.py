@@ -1,0 +1,155 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.krippendorff import alpha, alpha_replicates
+
+FEW = Settings(draws=200)
+SCALES = ("nominal", "ordinal", "interval")
+
+rating_tables = st.tuples(st.integers(1, 12), st.integers(2, 5)).flatmap(
+    lambda shape: hnp.arrays(float, shape, elements=st.sampled_from([np.nan, 0.0, 1.0, 2.0, 3.0]))
+)
+
+
+def alpha_by_definition(ratings, scale):
+    """All pairs of answers within and across cases, one by one (Krippendorff 2011)."""
+    cases = [row[~np.isnan(row)] for row in ratings]
+    cases = [row for row in cases if row.size >= 2]
+    pool = np.concatenate(cases) if cases else np.zeros(0)
+    counts = {value: (pool == value).sum() for value in np.unique(pool)}
+
+    def apart(a, b):
+        if scale == "nominal":
+            return float(a != b)
+        if scale == "interval":
+            return (a - b) ** 2
+        low, high = min(a, b), max(a, b)
+        between = sum(n for value, n in counts.items() if low <= value <= high)
+        return (between - (counts[a] + counts[b]) / 2) ** 2
+
+    observed = sum(
+        apart(a, b) / (row.size - 1) for row in cases for a, b in itertools.permutations(row, 2)
+    )
+    expected = sum(apart(a, b) for a, b in itertools.permutations(pool, 2)) / max(pool.size - 1, 1)
+    return 1 - observed / expected if expected else None
+
+
+@pytest.mark.parametrize("case", ["agree-krippendorff-canonical", "agree-irr-video"])
+@pytest.mark.parametrize("scale", SCALES)
+def test_published(reference, case, scale):
+    known = reference(case)
+
+    estimate = alpha(known.ratings - 1, scale, settings=FEW)
+
+    assert estimate.value == pytest.approx(known.value("krippendorff_alpha", level=scale), abs=1e-9)
+
+
+def test_complete_data_divide_by_readers_minus_one(reference):
+    """A popular package divides by 1 here and reports 0.43088."""
+    known = reference("agree-fleiss1971-diagnoses")
+    estimate = alpha(known.ratings - 1, "nominal", categories=5, settings=FEW)
+
+    assert estimate.value == pytest.approx(0.433409828282029, abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@given(ratings=rating_tables)
+def test_equals_its_definition(scale, ratings):
+    estimate = alpha(ratings, scale, settings=FEW, categories=4)
+    by_definition = alpha_by_definition(ratings, scale)
+
+    if by_definition is None:
+        assert estimate.value is None
+        assert estimate.reason
+    else:
+        assert estimate.value == pytest.approx(by_definition, abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@given(ratings=rating_tables)
+def test_readers_are_exchangeable(scale, ratings):
+    """Any order of the answers within each case gives the same."""
+    turned = np.array([np.roll(row, at) for at, row in enumerate(ratings)])
+
+    once = alpha(ratings, scale, settings=FEW, categories=4)
+    again = alpha(turned, scale, settings=FEW, categories=4)
+
+    assert (once.value is None) == (again.value is None)
+    if once.value is not None:
+        assert again.value == pytest.approx(once.value)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_replicates_are_alphas_of_the_drawn_clusters(scale, rng):
+    ratings = rng.integers(0, 4, (30, 3)).astype(float)
+    ratings[rng.random(ratings.shape) < 0.3] = np.nan
+    clusters, settings = Clusters.of(rng.integers(0, 12, 30), "patient"), Settings(draws=10)
+
+    _, replicates = alpha_replicates(ratings, scale, clusters, settings, 4)
+
+    counts = np.concatenate(list(draw_counts(clusters.count, settings)))
+    for drawn, value in zip(counts, replicates, strict=True):
+        rows = np.repeat(np.arange(30), drawn[clusters.codes].astype(int))
+        assert value == pytest.approx(alpha_by_definition(ratings[rows], scale))
+
+
+def test_perfect_agreement_is_one():
+    assert alpha(np.array([[0, 0], [1, 1], [2, 2.0]]), "ordinal").value == 1
+
+
+def test_single_answer_everywhere_is_undefined_not_one():
+    estimate = alpha(np.zeros((20, 3)), "nominal", categories=3)
+
+    assert estimate.value is None
+    assert "all answers are equal" in estimate.reason
+
+
+@pytest.mark.parametrize("value", [0.1, 1e6])
+def test_equal_numbers_are_undefined_whatever_their_size(value):
+    assert alpha(np.full((20, 3), value), "interval").value is None
+
+
+def test_no_pair_of_answers():
+    estimate = alpha(np.array([[0, np.nan], [np.nan, 1]]), "nominal")
+
+    assert estimate.value is None
+    assert "two readers" in estimate.reason
+
+
+def test_a_declared_but_unused_answer_changes_nothing(rng):
+    ratings = rng.integers(0, 3, (40, 3)).astype(float)
+
+    assert (
+        alpha(ratings, "ordinal", settings=FEW, categories=7).to_json()
+        == alpha(ratings, "ordinal", settings=FEW, categories=3).to_json()
+    )
+
+
+def test_shifted_numbers_give_the_same(rng):
+    ratings = rng.normal(size=(40, 3))
+
+    assert alpha(ratings + 1e6, "interval", settings=FEW).value == pytest.approx(
+        alpha(ratings, "interval", settings=FEW).value, abs=1e-6
+    )
+
+
+def test_nodules_of_a_patient_are_drawn_together(rng):
+    """Copies within a patient add nothing; as independent cases they would."""
+    ratings = np.repeat(rng.integers(0, 3, (40, 3)).astype(float), 6, axis=0)
+    patients = Clusters.of(np.repeat(np.arange(40), 6), "patient")
+
+    clustered, alone = (alpha(ratings, "nominal", c, FEW) for c in (patients, None))
+
+    assert clustered.high - clustered.low > 1.8 * (alone.high - alone.low)
+    assert "40 patients" in clustered.method
+
+
+def test_answers_outside_the_declared_are_refused():
+    with pytest.raises(ValueError, match=r"codes 0\.\.1"):
+        alpha(np.array([[0, 2.0]]), "nominal", categories=2)

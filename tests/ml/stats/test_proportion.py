@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml.stats.bootstrap import Clusters
+from ml.stats.proportion import effective_size, proportion, wilson
+
+
+@pytest.mark.parametrize("case", ["discr-2x2-liver-scan", "discr-2x2-zero-fp"])
+@pytest.mark.parametrize(
+    ("metric", "hits", "others"), [("sensitivity", "tp", "fn"), ("specificity", "tn", "fp")]
+)
+def test_wilson_of_published_tables(reference, case, metric, hits, others):
+    known = reference(case)
+    n_hits, n_others = known.input[hits], known.input[others]
+    success = np.arange(n_hits + n_others) < n_hits
+
+    estimate = proportion(metric, success)
+
+    assert estimate.value == pytest.approx(known.value(metric), abs=1e-9)
+    assert [estimate.low, estimate.high] == pytest.approx(
+        known.value(f"{metric}_ci", method="wilson"), abs=1e-9
+    )
+    assert estimate.extra["numerator"] == n_hits
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_holds_the_share_and_stays_inside(hits_of):
+    hits, n = hits_of
+    low, high = wilson(hits / n, n, 0.95)
+
+    assert 0 <= low <= hits / n <= high <= 1
+    assert low < high
+    mirrored = wilson(1 - hits / n, n, 0.95)
+    assert mirrored == pytest.approx((1 - high, 1 - low), abs=1e-12)
+
+
+def test_one_case():
+    """Wilson of 1 of 1 at 95 %: 1 / (1 + z²) = 0.2065 to 1."""
+    estimate = proportion("sensitivity", np.array([True]))
+
+    assert (estimate.low, estimate.high) == pytest.approx((0.2065, 1.0), abs=1e-4)
+
+
+def test_no_case_is_undefined():
+    estimate = proportion("sensitivity", np.zeros(0, bool), of_what="cases with the finding")
+
+    assert estimate.value is None
+    assert estimate.reason == "Not estimated: there are no cases with the finding."
+
+
+def test_copies_inside_a_cluster_are_worth_one_case():
+    """20 patients, each with 5 equal answers: the effective size is that of 20 (by m/(m-1))."""
+    success = np.repeat(np.arange(20) < 8, 5)
+    size = effective_size(success, Clusters.of(np.repeat(np.arange(20), 5), "patient"))
+
+    assert size.n == pytest.approx(19)  # 20 with the factor (m - 1) / m of the variance
+    assert size.design_effect == pytest.approx(100 / 19)
+
+
+def test_design_effect_by_hand():
+    """Patients with 2 cases: (1,1), (1,0), (0,0), (0,0): share 3/8.
+
+    Residuals y - 2·3/8: 1.25, 0.25, -0.75, -0.75; squares sum to 2.75. Variance
+    4/3 · 2.75 / 64 = 0.0573; binomial 0.375·0.625/8 = 0.0293; effect 1.9556.
+    """
+    success = np.array([1, 1, 1, 0, 0, 0, 0, 0], bool)
+    size = effective_size(success, Clusters.of(np.repeat(np.arange(4), 2), "patient"))
+
+    assert size.design_effect == pytest.approx(1.95556, abs=1e-5)
+
+
+def test_clusters_never_narrow_the_interval(rng):
+    """Answers balanced within each patient would give an effect below 1."""
+    success = np.tile([True, False], 30)
+    clusters = Clusters.of(np.repeat(np.arange(30), 2), "patient")
+
+    assert effective_size(success, clusters).design_effect == 1
+
+
+def test_agreement_of_all_cases_assumes_copies():
+    clusters = Clusters.of(np.repeat(np.arange(20), 5), "patient")
+    estimate = proportion("specificity", np.ones(100, bool), clusters)
+
+    assert estimate.low == pytest.approx(wilson(1.0, 20, 0.95)[0])
+    assert "assumed" in estimate.method
+
+
+def test_few_patients_give_no_interval():
+    estimate = proportion(
+        "sensitivity", np.arange(40) < 30, Clusters.of(np.arange(40) // 20, "patient")
+    )
+
+    assert estimate.value == 0.75
+    assert "only 2 patients" in estimate.reason

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from sklearn.metrics import auc
+from sklearn.metrics import roc_curve as sklearn_roc_curve
+
+from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.roc import roc_band, roc_curve
+from tests.ml.stats.test_auroc import labelled_scores
+
+
+@given(labelled_scores)
+def test_encloses_the_same_area_as_scikit_learn(data):
+    scores, present = data
+    curve = roc_curve(scores, present)
+    fpr, tpr, _ = sklearn_roc_curve(present, scores)
+
+    assert auc(curve.false_positive_rate, curve.true_positive_rate) == pytest.approx(auc(fpr, tpr))
+    assert (np.diff(curve.false_positive_rate) >= 0).all()
+    assert (np.diff(curve.true_positive_rate) >= 0).all()
+    assert curve.false_positive_rate[[0, -1]].tolist() == [0, 1]
+    assert curve.true_positive_rate[[0, -1]].tolist() == [0, 1]
+
+
+def test_points_on_a_line_are_left_out():
+    curve = roc_curve(np.array([0.9, 0.8, 0.2, 0.1]), np.array([1, 1, 0, 0]))
+
+    assert curve.true_positive_rate.tolist() == [0, 1, 1]
+
+
+def test_band_surrounds_the_curve(rng):
+    present = np.arange(200) % 2
+    scores = rng.normal(size=200) + present
+    clusters = Clusters.of(np.arange(200) // 2, "patient")
+
+    grid, low, high = roc_band(scores, present, clusters, Settings(draws=400))
+
+    curve = roc_curve(scores, present)
+    at_grid = np.interp(grid, curve.false_positive_rate, curve.true_positive_rate)
+    inside = (low <= at_grid) & (at_grid <= high)
+    assert inside[5:-5].all()
+    assert (low <= high).all()
+
+
+def test_no_band_from_few_patients(rng):
+    clusters = Clusters.of(np.arange(20) // 10, "patient")
+
+    assert roc_band(rng.random(20), np.arange(20) % 2, clusters) is None
+
+
+def test_refuses_one_class():
+    with pytest.raises(ValueError, match="with and without"):
+        roc_curve(np.array([0.1, 0.2]), np.array([1, 1]))

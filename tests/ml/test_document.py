@@ -1,0 +1,162 @@
+import json
+
+import numpy as np
+import pytest
+
+from ml.checks import all_checks
+from ml.checks.registry import Check, CheckResult, Finding, State
+from ml.document import build_audit, headline, verdict
+from ml.estimate import Estimate
+from ml.evidence.tables import Evidence, Prediction
+from ml.protocol import Limit, Protocol
+
+MODEL = {"name": "VGG16 brain tumour", "version": "0.1.1", "sha256": "64b5"}
+COHORT = {"title": "Br35H", "sha256": "37c5", "n_cases": 2, "n_patients": 2}
+LIMIT = Limit("x", "auroc", 0.8, "min", "pre-registered", "Plan.")
+
+
+def check(check_id="x"):
+    return Check(check_id, check_id.title(), "Is it?", (), lambda evidence, protocol: None)
+
+
+def result(*states, reason=None):
+    findings = tuple(
+        Finding(f"x.{at}", state, f"Claim {at}.", limit=LIMIT, cases=("a",))
+        for at, state in enumerate(states)
+    )
+    state = states[0] if states else State.NOT_ASSESSED
+    return CheckResult(
+        state, "Is it?", f"Claim {0}.", reason, (Estimate("auroc", 0.7, 0.6, 0.8, n=9),), findings
+    )
+
+
+def audit(*results, model=MODEL):
+    return build_audit(
+        model, COHORT, Protocol.default(), {"version": "0.1.0"},
+        [(check(), one, 0.123456) for one in results],
+    )  # fmt: skip
+
+
+def test_holds_what_the_interface_names():
+    document = audit(result(State.FAIL))
+    (section,) = document["checks"]
+
+    assert document.keys() == {
+        "schema", "verdict", "model", "cohort", "protocol", "engine", "checks",
+    }  # fmt: skip
+    assert document["protocol"]["sha256"] == Protocol.default().sha256
+    assert document["engine"]["seeds"] == {"protocol": 20261123}
+    assert {"id", "state", "question", "reason", "seconds", "measures", "findings", "series"} <= (
+        section.keys()
+    )
+    assert {"id", "convention", "value", "low", "high", "level", "n", "n_events", "method",
+            "reason"} <= section["measures"][0].keys()  # fmt: skip
+    assert section["findings"][0]["limit"]["origin"] == "pre-registered"
+    assert section["findings"][0]["cases"] == ["a"]
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_refuses_what_json_cannot_say():
+    with pytest.raises(ValueError, match=r"audit\.cohort"):
+        build_audit(MODEL, {"n_cases": float("nan")}, Protocol.default(), {}, [])
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ([], State.NOT_ASSESSED),
+        ([State.INFO, State.NOT_ASSESSED], State.NOT_ASSESSED),
+        ([State.PASS, State.NOT_ASSESSED], State.PASS),
+        ([State.PASS, State.CAUTION], State.CAUTION),
+        ([State.NOT_ASSESSED, State.FAIL, State.PASS], State.FAIL),
+    ],
+)
+def test_verdict_is_the_worst_of_what_was_judged(states, expected):
+    assert verdict(states) is expected
+
+
+@pytest.mark.parametrize(
+    ("states", "sentence"),
+    [
+        ([State.FAIL, State.PASS], "VGG16 brain tumour 0.1.1 fails 1 of 2 limits."),
+        (
+            [State.FAIL, State.CAUTION, State.PASS],
+            "VGG16 brain tumour 0.1.1 fails 1 of 3 limits; for 1 the interval straddles the limit.",
+        ),
+        (
+            [State.CAUTION, State.PASS],
+            "VGG16 brain tumour 0.1.1 fails none of 2 limits; "
+            + "for 1 the interval straddles the limit.",
+        ),
+        ([State.PASS, State.PASS], "VGG16 brain tumour 0.1.1 passes all 2 limits measured."),
+        (
+            [State.PASS, State.NOT_ASSESSED],
+            "VGG16 brain tumour 0.1.1 passes the 1 limit measured; 1 more could not be measured.",
+        ),
+    ],
+)
+def test_verdict_in_words(states, sentence):
+    assert headline(audit(result(*states)))["verdict_sentence"] == sentence
+
+
+def test_readings_speak_of_themselves():
+    sentence = headline(audit(result(State.FAIL), model=None))["verdict_sentence"]
+
+    assert sentence == "The readings fail 1 of 1 limit."
+
+
+def test_nothing_measured_is_no_pass():
+    words = headline(audit(result(reason="This cohort has no readings.")))
+
+    assert "no verdict: nothing could be measured" in words["verdict_sentence"]
+    assert words["not_assessed"] == [
+        {"id": "x", "title": "X", "reason": "This cohort has no readings."}
+    ]
+
+
+def test_lead_tells_the_worst_first_and_at_most_three():
+    words = headline(
+        audit(result(State.PASS, State.FAIL, State.INFO, State.CAUTION, State.NOT_ASSESSED))
+    )
+
+    assert words["lead"] == ["Claim 1.", "Claim 3.", "Claim 0."]
+    assert [gap["id"] for gap in words["not_assessed"]] == ["x.4"]
+
+
+def test_caution_without_a_straddled_limit_is_explained():
+    judged = result(State.PASS)
+    beside = CheckResult(
+        State.CAUTION, "Is it?", "Some failed.", None, (),
+        (Finding("x.failed-cases", State.CAUTION, "Some failed."),),
+    )  # fmt: skip
+    sentence = headline(audit(judged, beside))["verdict_sentence"]
+
+    assert sentence.endswith("passes the 1 limit measured; other findings limit what it can be "
+                             "used for.")  # fmt: skip
+
+
+def test_whole_run_from_evidence_to_document(rng):
+    n = 80
+    present = np.arange(n) % 2
+    scores = rng.random(n)
+    evidence = Evidence(
+        tuple(f"c{at}" for at in range(n)), np.arange(n) // 2, "group",
+        tuple("yes" if y else "no" for y in present), present, ("no", "yes"), ("yes",),
+        prediction=Prediction(("no", "yes"), ("yes",), "probabilities",
+                              np.stack([1 - scores, scores], axis=1), scores),
+    )  # fmt: skip
+    protocol = Protocol.parse({"draws": 200})
+
+    def run():
+        return build_audit(
+            MODEL, COHORT, protocol, {},
+            [(one, one(evidence, protocol), 0.0) for one in all_checks()],
+        )  # fmt: skip
+
+    document = run()
+    assert json.dumps(document) == json.dumps(run())
+    assert document["verdict"] == "fail"
+    states = {section["id"]: section["state"] for section in document["checks"]}
+    assert states["agreement"] == "not assessed"
+    assert states["discrimination"] == "fail"
+    assert headline(document)["not_assessed"][0]["id"] == "agreement"

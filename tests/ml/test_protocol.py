@@ -1,0 +1,107 @@
+import pytest
+
+from ml.protocol import DEFAULT_CHECKS, Protocol, ProtocolError
+
+LIMIT = {
+    "check": "discrimination",
+    "measure": "auroc",
+    "value": 0.9,
+    "direction": "min",
+    "origin": "pre-registered",
+    "reference": "Statistical analysis plan, section 4.",
+}
+
+
+def test_default_says_so():
+    protocol = Protocol.default()
+
+    assert protocol.is_default
+    assert protocol.checks == DEFAULT_CHECKS
+    assert protocol.limit("discrimination", "auroc").origin == "platform-default"
+    assert protocol.limit("agreement", "alpha").origin == "literature"
+    assert all(limit.reference for limit in protocol.limits)
+    assert (protocol.seed, protocol.level, protocol.draws) == (20261123, 0.95, 2000)
+
+
+def test_parse_takes_what_is_written():
+    protocol = Protocol.parse(
+        {
+            "title": "Brain MR triage",
+            "checks": ["discrimination", "calibration"],
+            "limits": [LIMIT],
+            "operating_point": 0.3,
+            "prevalence": 0.05,
+            "subgroups": ["sex"],
+            "seed": 7,
+            "level": 0.9,
+            "draws": 500,
+        }
+    )
+
+    assert protocol.checks == ("discrimination", "calibration")
+    assert protocol.limit("discrimination", "auroc").to_json() == LIMIT
+    assert (protocol.operating_point, protocol.prevalence, protocol.seed) == (0.3, 0.05, 7)
+    assert not protocol.is_default
+
+
+def test_what_is_left_out_takes_the_default():
+    assert Protocol.parse({}).limits == Protocol.default().limits
+    assert Protocol.parse({"limits": []}).limits == ()
+
+
+def test_reads_back_what_it_writes():
+    protocol = Protocol.parse({"limits": [LIMIT], "operating_point": "triage", "title": "T"})
+    written = {key: value for key, value in protocol.to_json().items() if key != "is_default"}
+
+    again = Protocol.parse(written)
+
+    assert again == protocol
+    assert again.sha256 == protocol.sha256
+
+
+def test_hash_is_of_what_changes_a_result():
+    one = Protocol.parse({"title": "One"})
+
+    assert len(one.sha256) == 64
+    assert one.sha256 == Protocol.parse({"title": "Two"}).sha256 == Protocol.default().sha256
+    assert one.sha256 != Protocol.parse({"seed": 1}).sha256
+    assert one.sha256 != Protocol.parse({"limits": [LIMIT]}).sha256
+
+
+@pytest.mark.parametrize(
+    ("mapping", "problem"),
+    [
+        ({"limit": []}, "unknown keys: limit"),
+        ({"checks": []}, "at least one"),
+        ({"checks": ["Discrimination"]}, "not a check id"),
+        ({"checks": ["a", "a"]}, "twice"),
+        ({"checks": "discrimination"}, "list of names"),
+        ({"seed": 1.5}, "whole number"),
+        ({"seed": True}, "whole number"),
+        ({"draws": 10}, "whole number from 200"),
+        ({"level": 95}, "between 0 and 1"),
+        ({"level": 0.1}, "at least 0.5"),
+        ({"prevalence": 0}, "between 0 and 1"),
+        ({"prevalence": float("nan")}, "between 0 and 1"),
+        ({"operating_point": 1.5}, "threshold from 0 to 1"),
+        ({"limits": {}}, "must be a list"),
+        ({"limits": ["auroc"]}, "must hold check"),
+        ({"limits": [LIMIT | {"value": "0.9"}]}, "no number"),
+        ({"limits": [LIMIT | {"direction": ">="}]}, "min or max"),
+        ({"limits": [LIMIT | {"origin": "me"}]}, "say its origin"),
+        ({"limits": [LIMIT | {"measure": ""}]}, "names no measure"),
+        ({"limits": [LIMIT | {"colour": "red"}]}, "unknown keys: colour"),
+        ({"limits": [LIMIT, LIMIT | {"value": 0.8}]}, "Two limits"),
+        ({"title": 3}, "must be text"),
+    ],
+)
+def test_refuses(mapping, problem):
+    with pytest.raises(ProtocolError, match=problem):
+        Protocol.parse(mapping)
+
+
+def test_every_problem_is_told_at_once():
+    with pytest.raises(ProtocolError) as refused:
+        Protocol.parse({"seed": -1, "level": 2, "prevalence": 3})
+
+    assert len(refused.value.problems) == 3

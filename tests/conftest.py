@@ -143,6 +143,7 @@ def make_cohort_version(db: None) -> Callable[..., Any]:
             else {},
             "sha256": f"{n:064x}",
             "cluster_kind": "patient",
+            "simulated": True,
             "covariates": ["sex"],
             "cases": cases,
             "readings": [

@@ -1,17 +1,13 @@
 """Runs shards of a pass. The model runs in a child process; the worker holds lease and rows."""
 
-import io
 import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from celery.utils.log import get_task_logger
 from django.conf import settings
 
-from ml.engine.plan import PassPlan, imaged_cases, job_of_shard, key_of_shard
-from ml.evidence.store import output_columns
+from ml.engine.plan import PassPlan, images_by_case, job_of_shard, key_of_shard
+from ml.evidence import store as tables
 from ml.sandbox.messages import Event, Outcome
 from ml.sandbox.parent import run
 from portal.audits import actions
@@ -65,7 +61,7 @@ def _work(shard: Shard, fence: int) -> None:
     version = audit.model_version
     assert version is not None  # a pass exists only where there is a model
     pass_plan = PassPlan(shard.work.name, shard.work.params)
-    images = imaged_cases(catalogue.load(audit.cohort_version))
+    images = images_by_case(catalogue.load(audit.cohort_version))
     key = key_of_shard(
         pass_plan,
         model_sha256=version.sha256,
@@ -89,7 +85,7 @@ def _work(shard: Shard, fence: int) -> None:
         shard,
         fence,
         evidence=evidence,
-        outputs=_rows(outputs_of([evidence])),
+        outputs=tables.rows(store.read_bytes(evidence.blob)),
         reused=known is not None,
         seconds=time.monotonic() - started,
     )
@@ -103,7 +99,6 @@ def _run_child(
     out = folder / "out"
     out.mkdir()
     blobs = Blob.objects.in_bulk([sha for case_id in shard.case_ids for sha in images[case_id]])
-    gpu = settings.INFERENCE_DEVICE != "cpu"
     job = job_of_shard(
         pass_plan,
         model_path=store.local_path(version.weights, folder),
@@ -114,7 +109,9 @@ def _run_child(
             for case_id in shard.case_ids
         },
         out_dir=out,
-        gpu=gpu,
+        threads=settings.CHILD_THREADS,
+        # Where there is no such device the child takes the processor, and its evidence says so.
+        device="cpu" if settings.INFERENCE_DEVICE == "cpu" else "cuda",
     )
     progress = _Progress(shard, fence)
     return run(
@@ -151,22 +148,3 @@ def evidence_of(audit: Audit) -> list[Evidence]:
     shards = Shard.objects.filter(work__audit=audit, work__name=actions.PREDICT)
     ordered = shards.order_by("position").select_related("evidence__blob")
     return [shard.evidence for shard in ordered if shard.evidence is not None]
-
-
-def outputs_of(made: Iterable[Evidence]) -> pa.Table:
-    """The tables of several shards as one; each is checked against its hash when read."""
-    return pa.concat_tables([parsed(store.read_bytes(piece.blob)) for piece in made])
-
-
-def parsed(data: bytes) -> pa.Table:
-    return pq.read_table(io.BytesIO(data), use_threads=False)
-
-
-def _rows(table: pa.Table) -> Iterator[tuple[str, list[float] | None, str]]:
-    """Case id, one number per output (None where the case failed), error code."""
-    columns = [table[name].to_pylist() for name in output_columns(table)]
-    outputs = zip(*columns, strict=True)
-    for case_id, values, error in zip(
-        table["case_id"].to_pylist(), outputs, table["error"].to_pylist(), strict=True
-    ):
-        yield case_id, None if error else list(values), error or ""

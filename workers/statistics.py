@@ -10,6 +10,7 @@ from ml.checks import all_checks
 from ml.checks.registry import Check, CheckResult, not_assessed
 from ml.document import check_block, document_of, headline
 from ml.engine.runtime import engine_block
+from ml.evidence import store as tables
 from ml.evidence.tables import Evidence
 from portal.audits import actions
 from portal.audits.models import Audit, CheckRun
@@ -23,7 +24,7 @@ from portal.jobs import app
 from portal.leases import LeaseLost, WorkState, claim, kept, release
 from portal.reports import actions as reports
 from portal.reports import content
-from workers.inference import evidence_of, outputs_of, parsed
+from workers.inference import evidence_of
 
 logger = get_task_logger(__name__)
 
@@ -33,10 +34,10 @@ def load_evidence(audit: Audit) -> Evidence:
     version, predictions = audit.model_version, audit.predictions
     outputs = None
     if version is not None:
-        outputs = outputs_of(evidence_of(audit))
+        outputs = tables.joined(store.read_bytes(made.blob) for made in evidence_of(audit))
     uploaded = None
     if predictions is not None:
-        uploaded = (predictions.meta, parsed(store.read_bytes(predictions.table)))
+        uploaded = (predictions.meta, tables.table(store.read_bytes(predictions.table)))
     return assemble(
         catalogue.load(audit.cohort_version),
         outputs=outputs,
@@ -78,6 +79,16 @@ def run_check(check_run_id: str) -> None:
 @app.task(name=Name.SEAL_AUDIT)
 def seal_audit(audit_id: str) -> None:
     """Build the document from what the checks stored, freeze it with its report."""
+    try:
+        _seal(audit_id)
+    except reports.AlreadySealed:
+        logger.info("audit %s was sealed or stopped meanwhile", audit_id)
+    except Exception as error:
+        logger.exception("sealing audit %s", audit_id)
+        actions.fail_seal(audit_id, f"The report could not be sealed ({type(error).__name__}).")
+
+
+def _seal(audit_id: str) -> None:
     audit = Audit.objects.select_related(
         "team", "cohort_version__cohort", "model_version__model", "predictions__table", "protocol"
     ).get(pk=audit_id)
@@ -88,15 +99,12 @@ def seal_audit(audit_id: str) -> None:
         model=model_block(audit),
         cohort=cohort_block(audit.cohort_version),
         protocol=rules,
-        engine=engine_block(rules, _runtime(audit)),
+        engine=engine_block(_runtime(audit)),
         checks=[_stored(check_run) for check_run in audit.check_runs.order_by("position")],
     )
     evidence = load_evidence(audit)
     frozen = content.freeze(audit, document, headline(document), scores(evidence))
-    try:
-        reports.seal(audit, document, frozen)
-    except reports.AlreadySealed:
-        logger.info("audit %s was sealed or stopped meanwhile", audit)
+    reports.seal(audit, document, frozen)
 
 
 def scores(evidence: Evidence) -> dict[str, float | None]:

@@ -170,6 +170,15 @@ def _refresh_pass(row: Pass) -> Pass:
     return row
 
 
+@transaction.atomic
+def fail_seal(audit_id: UUID | str, sentence: str) -> None:
+    """Every result is kept; a retry only seals again."""
+    audit = Audit.objects.get(pk=audit_id)
+    failure = f"{sentence} Every result is kept; a retry continues from there."
+    if move(audit, AuditState.RUNNING, AuditState.FAILED, failure=failure):
+        log(audit, "audit", failure)
+
+
 def fail_audit(audit: Audit, failed: Pass) -> None:
     shard = failed.shards.filter(state=WorkState.FAILED).order_by("position").first()
     error = shard.error if shard else ""

@@ -9,7 +9,7 @@ from django.db.models import Max
 from django.db.models.functions import Now
 
 from ml.checks import all_checks
-from ml.engine.plan import imaged_cases, plan, shards
+from ml.engine.plan import images_by_case, plan, shards
 from ml.protocol import Protocol as Rules
 from ml.protocol import ProtocolError
 from portal.accounts.access import check_may
@@ -159,18 +159,19 @@ def _title(
 
 
 def _write_plan(audit: Audit, rules: Rules) -> None:
-    case_ids = list(imaged_cases(catalogue.load(audit.cohort_version)))
+    images = images_by_case(catalogue.load(audit.cohort_version))
+    case_ids = list(images)
     passes = plan(
         rules,
         all_checks(),
         has_model=audit.model_version is not None,
-        has_images=bool(case_ids),
+        has_images=any(images.values()),
     )
     for position, planned in enumerate(passes):
         pieces = shards(case_ids)
         row = Pass.objects.create(
             audit=audit,
-            name=planned.id,
+            name=planned.name,
             position=position,
             params=planned.params,
             n_shards=len(pieces),

@@ -51,5 +51,6 @@ def check_may(user: AnyUser, team: Team, act: Act) -> None:
     if not can(user, team, act):
         role = role_of(user, team) or "stranger"
         raise PermissionDenied(
-            f"Your role in {team} is {role}, which may not {act}. An owner of the team can change that."
+            f"Your role in {team} is {role}, which may not {act}. "
+            "An owner of the team can change that."
         )

@@ -14,7 +14,7 @@ from portal.accounts.models import ApiToken, Membership, Team, User
 from portal.accounts.roles import Act, Role
 from portal.trail.actions import record
 
-TOKEN_PREFIX = "plb_"
+TOKEN_PREFIX = "plb_"  # noqa: S105 - how a token begins, not a secret
 
 
 @transaction.atomic
@@ -58,6 +58,36 @@ def _check_not_last_owner(team: Team, user: User) -> None:
         raise ValidationError(
             f"{user} is the only owner of {team}: make somebody else owner first."
         )
+
+
+@transaction.atomic
+def invite(
+    *, actor: User, team: Team, email: str, name: str, role: Role
+) -> tuple[User, str | None]:
+    """Add a person by e-mail; who has no account gets one, and its password is shown once."""
+    check_may(actor, team, Act.MANAGE_TEAM)
+    user, password = User.objects.filter(email__iexact=email).first(), None
+    if user is None:
+        password = secrets.token_urlsafe(12)
+        user = User.objects.create_user(email, password, name=name or email.partition("@")[0])
+        record(team=team, actor=actor, action="account made", obj=user)
+    elif Membership.objects.filter(team=team, user=user).exists():
+        raise ValidationError(f"{user} is in {team} already: change the role in the list.")
+    set_role(actor=actor, team=team, user=user, role=role)
+    return user, password
+
+
+@transaction.atomic
+def change_profile(*, user: User, name: str, theme: str) -> None:
+    User.objects.filter(pk=user.pk).update(name=name, theme=theme)
+    record(team=None, actor=user, action="profile changed", obj=user)
+
+
+@transaction.atomic
+def change_password(*, user: User, password: str) -> None:
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    record(team=None, actor=user, action="password changed", obj=user)
 
 
 @transaction.atomic

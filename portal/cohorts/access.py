@@ -26,6 +26,10 @@ def sealed_versions(team: Team) -> QuerySet[CohortVersion]:
     return versions_of(team).filter(state=CohortState.SEALED)
 
 
+def get_cohort_or_404(team: Team, cohort_id: UUID) -> Cohort:
+    return get_object_or_404(cohorts_of(team).select_related("team"), pk=cohort_id)
+
+
 def get_version_or_404(team: Team, version_id: UUID) -> CohortVersion:
     return get_object_or_404(versions_of(team), pk=version_id)
 

@@ -26,6 +26,13 @@ ACT_OF = {
     UploadKind.COHORT: Act.HAND_IN_COHORT,
 }
 
+LONE_FILE = {
+    "code": "manifest_missing",
+    "message": "The file alone does not say how its input and output are meant. Hand it in "
+    "together with a model.yaml; the page where you hand in has one to start from.",
+    "file": "model.yaml",
+}
+
 
 @transaction.atomic
 def hand_in(
@@ -100,6 +107,9 @@ def accept(
 def accept_model(
     upload: Upload, fence: int, result: Mapping[str, Any], folder: Path, log: Sequence[str]
 ) -> None:
+    if result["manifest"] is None:
+        refuse(upload, fence, [LONE_FILE], log)
+        return
     weights = store.put_path(folder / "files" / result["sha256"])
     read = registry.ReadModel(
         manifest=result["manifest"],

@@ -17,7 +17,7 @@ def models_of(team: Team) -> QuerySet[Model]:
 def versions_of(team: Team) -> QuerySet[ModelVersion]:
     return (
         ModelVersion.objects.filter(model__team=team)
-        .select_related("model", "model__team", "created_by")
+        .select_related("model", "model__team", "created_by", "weights")
         .order_by("model__name", "-created_at")
     )
 
@@ -32,6 +32,10 @@ def predictions_of(team: Team) -> QuerySet[Predictions]:
         .select_related("team", "created_by")
         .order_by("-created_at")
     )
+
+
+def get_model_or_404(team: Team, model_id: UUID) -> Model:
+    return get_object_or_404(models_of(team).select_related("team"), pk=model_id)
 
 
 def get_version_or_404(team: Team, version_id: UUID) -> ModelVersion:

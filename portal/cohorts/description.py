@@ -1,0 +1,138 @@
+"""Everything a cohort version's page says of its content, read from the catalogue."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from portal.cohorts import catalogue
+from portal.cohorts.models import CohortVersion
+from portal.cohorts.questions import Question, questions
+from portal.cohorts.table_one import IMAGE_DERIVED, TableOne, table_one
+from portal.ui import numbers
+
+CLUSTERS = {"patient": "patients", "group": "groups"}
+_kept: dict[str, "Description"] = {}  # by content, which never changes
+_MOST_KEPT = 16
+
+
+@dataclass(frozen=True)
+class Label:
+    name: str
+    n: int
+    is_finding: bool
+
+
+@dataclass(frozen=True)
+class Fact:
+    state: str
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Description:
+    labels: tuple[Label, ...]
+    n_unlabelled: int
+    largest_cluster: int
+    n_distinct_images: int
+    simulated: bool
+    table: TableOne
+    questions: tuple[Question, ...]
+
+
+def describe(version: CohortVersion) -> Description:
+    if version.catalogue_id not in _kept:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        _kept[version.catalogue_id] = _read(catalogue.load(version))
+    return _kept[version.catalogue_id]
+
+
+def _read(listed: Mapping[str, Any]) -> Description:
+    cases = listed["cases"]
+    labels = Counter(case["label"] for case in cases)
+    clusters = Counter(case["cluster"] for case in cases)
+    images = {image["sha256"] for case in cases for image in case["images"]}
+    return Description(
+        labels=tuple(Label(n, labels[n], n in listed["positive"]) for n in listed["classes"]),
+        n_unlabelled=labels[None],
+        largest_cluster=max(clusters.values(), default=0),
+        n_distinct_images=len(images),
+        simulated=bool(listed.get("simulated")),
+        table=table_one(listed),
+        questions=tuple(questions(listed)),
+    )
+
+
+def facts(version: CohortVersion, described: Description) -> list[Fact]:
+    """What the data holds and what it does not; no limits are set here, so nothing passes."""
+    return [
+        _labels(version, described),
+        _images(version, described),
+        _clusters(version, described),
+        _readings(version, described),
+        _covariates(described),
+    ]
+
+
+def _labels(version: CohortVersion, described: Description) -> Fact:
+    if version.n_labelled == 0:
+        return Fact("not assessed", "Reference labels", "none: only its readings can be audited")
+    counts = ", ".join(f"{numbers.count(label.n)} {label.name}" for label in described.labels)
+    if described.n_unlabelled:
+        missing = f"{numbers.count(described.n_unlabelled)} cases have none; {counts}"
+        return Fact("caution", "Reference labels", missing)
+    return Fact("info", "Reference labels", f"every case has one: {counts}")
+
+
+def _images(version: CohortVersion, described: Description) -> Fact:
+    if version.n_images == 0:
+        return Fact("not assessed", "Images", "none: a model cannot run on it")
+    n, distinct = version.n_images, described.n_distinct_images
+    answer = f"{numbers.count(n)}, all of them opened; {numbers.count(distinct)} distinct files"
+    return Fact("info" if n == distinct else "caution", "Images", answer)
+
+
+def _clusters(version: CohortVersion, described: Description) -> Fact:
+    noun = CLUSTERS.get(version.cluster_kind)
+    if noun is None:
+        return Fact(
+            "not assessed",
+            "Patients",
+            "not in the data: every case counts as independent, which may be too optimistic",
+        )
+    cases, clusters = numbers.count(version.n_cases), numbers.count(version.n_clusters)
+    largest = numbers.count(described.largest_cluster)
+    answer = f"{cases} cases in {clusters} {noun}, the largest of {largest}"
+    answer += "; intervals resample them whole"
+    if version.n_patients is None:
+        answer += ". Who the patients are is not in the data"
+    return Fact("info", "Independent units", answer)
+
+
+def _readings(version: CohortVersion, described: Description) -> Fact:
+    if version.n_readings == 0:
+        return Fact("not assessed", "Readers", "no readings: agreement cannot be measured")
+    asked = len(described.questions)
+    noun = "question" if asked == 1 else "questions"
+    who = (
+        "readers cannot be told apart across cases"
+        if version.readers == "exchangeable"
+        else "each reader is known across cases"
+    )
+    answer = f"{numbers.count(version.n_readings)} readings of {asked} {noun}; {who}"
+    return Fact("info", "Readers", answer)
+
+
+def _covariates(described: Description) -> Fact:
+    own = [
+        line.name
+        for line in described.table.lines
+        if not line.is_level and line.name not in IMAGE_DERIVED
+    ]
+    if not own:
+        return Fact(
+            "not assessed", "Covariates", "no age, sex, site or scanner: no subgroups from them"
+        )
+    return Fact("info", "Covariates", ", ".join(own))

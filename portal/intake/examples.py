@@ -1,0 +1,46 @@
+"""Files to start a folder from: shown on the page where one hands in, and to download."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from portal.intake.models import UploadKind
+
+FOLDER = Path(__file__).parent / "starters"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One entry of a folder; `example` names the file that can be downloaded."""
+
+    name: str
+    says: str
+    example: str = ""
+
+
+PARTS: Mapping[UploadKind, tuple[Part, ...]] = {
+    UploadKind.MODEL: (
+        Part("model.yaml", "how input and output are meant", "model.yaml"),
+        Part("model.onnx", "the network, named in model.yaml"),
+    ),
+    UploadKind.COHORT: (
+        Part("cohort.yaml", "title, classes, what counts as the finding", "cohort.yaml"),
+        Part("cases.csv", "one row a case; further columns are covariates", "cases.csv"),
+        Part("readings.csv", "optional: what every reader said of each case", "readings.csv"),
+        Part("images/", "PNG, JPEG or DICOM, named in cases.csv"),
+    ),
+    UploadKind.PREDICTIONS: (
+        Part("predictions.yaml", "whose numbers they are said to be", "predictions.yaml"),
+        Part("predictions.csv", "one row a case, one column a class", "predictions.csv"),
+    ),
+}
+
+
+def names() -> frozenset[str]:
+    return frozenset(part.example for parts in PARTS.values() for part in parts if part.example)
+
+
+@cache
+def text(name: str) -> str:
+    return (FOLDER / name).read_text()

@@ -1,0 +1,87 @@
+"""What intake found out about a model version, as rows of state, question and answer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ml.checks import all_checks
+from portal.registry.models import ModelVersion
+from portal.ui import numbers
+
+# what a check needs beside a model -> where it comes from
+FROM_COHORT = {"labels": "reference labels", "readings": "readings"}
+
+
+@dataclass(frozen=True)
+class Row:
+    state: str
+    question: str
+    answer: str
+
+
+def rows(version: ModelVersion) -> list[Row]:
+    """For a version whose file was read; each row says only what the card holds."""
+    card, manifest = version.card, version.manifest
+    return [
+        _safe(version),
+        *_trial(card.get("smoke")),
+        Row("info", "Scores", _scores(manifest["output"])),
+        Row("pass", "Intended use", "stated by its author")
+        if manifest.get("intended_use")
+        else Row("caution", "Intended use", "not stated: who may rely on it for what stays open"),
+        Row("info", "Dropout sampling", "the graph holds dropout layers")
+        if card.get("has_dropout")
+        else Row("not assessed", "Dropout sampling", "no dropout layer in the exported graph"),
+    ]
+
+
+def _safe(version: ModelVersion) -> Row:
+    size = numbers.size(version.weights.size_bytes) if version.weights else ""
+    facts = f"{version.format.upper()}, no custom operators, no external data, no code"
+    return Row("pass", "Safe to open", f"{facts}; {size}" if size else facts)
+
+
+def _trial(smoke: dict[str, Any] | None) -> list[Row]:
+    if not smoke:
+        return [Row("not assessed", "Trial run", "no trial run was recorded")]
+    cases = smoke["cases"]
+    speed = numbers.duration(smoke["seconds_per_case"])
+    return [
+        Row("pass", "Shapes as declared", f"{cases} cases of noise went through, {speed} a case"),
+        Row("pass", "Deterministic", f"two runs, {cases} cases: identical to the last bit")
+        if smoke["deterministic"]
+        else Row("caution", "Deterministic", "two runs on the same cases gave different numbers"),
+        Row("pass", "Finite outputs", "every number was finite")
+        if smoke["finite"]
+        else Row("fail", "Finite outputs", "some outputs were no numbers"),
+    ]
+
+
+def _scores(output: dict[str, Any]) -> str:
+    activation = output.get("activation")
+    kind = f"declared {output['kind']}" + (f" ({activation})" if activation else "")
+    return f"{kind}; the finding is {' or '.join(output['positive'])}"
+
+
+def verdict(version: ModelVersion) -> str:
+    """One sentence above the rows."""
+    cautions = sum(row.state in ("caution", "fail") for row in rows(version))
+    if not cautions:
+        return "Accepted. It holds nothing but tensors, and its trial run went through."
+    open_points = "One point is" if cautions == 1 else f"{cautions} points are"
+    return f"Accepted. It holds nothing but tensors. {open_points} open."
+
+
+def auditable(needs_met: frozenset[str]) -> list[Row]:
+    """The checks of this installation, and what the cohort must bring for each."""
+    found = []
+    for check in all_checks():
+        missing = [need for need in check.needs if need not in needs_met]
+        brings = [FROM_COHORT[need] for need in missing if need in FROM_COHORT]
+        if len(brings) < len(missing):
+            answer = "needs " + " and ".join(need for need in missing if need not in FROM_COHORT)
+            found.append(Row("not assessed", check.title, answer))
+        elif brings:
+            found.append(Row("info", check.title, f"with a cohort that has {' and '.join(brings)}"))
+        else:
+            found.append(Row("pass", check.title, "with any cohort"))
+    return found

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from ml.intake.manifest import MOST_BYTES, parse_yaml
 from ml.intake.refusal import Refused
 from ml.protocol import Protocol as Rules
+from portal.audits.models import Protocol
 
 FILE = "protocol.yaml"
 
@@ -25,7 +26,15 @@ def read_yaml(text: str) -> dict[str, Any]:
         raise ValidationError([refusal.message for refusal in refused.refusals]) from refused
 
 
-def write_yaml(rules: Rules) -> str:
+def rules_of(protocol: Protocol) -> Rules:
+    """The rules of a stored protocol, also when a check it names is no longer installed."""
+    if protocol.body.get("is_default"):
+        return Rules.default()
+    return Rules.parse({key: value for key, value in protocol.body.items() if key != "is_default"})
+
+
+def write_yaml(rules: Rules, *, titled: bool = True) -> str:
     """The whole protocol, defaults spelled out, so that the file says everything it does."""
-    body = {key: value for key, value in rules.to_json().items() if key != "is_default"}
+    left_out = {"is_default"} if titled else {"is_default", "title"}
+    body = {key: value for key, value in rules.to_json().items() if key not in left_out}
     return yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=100)

@@ -11,6 +11,7 @@ urlpatterns = [
     path("new/preview/", views.preview, name="preview"),
     path("<uuid:audit_id>/", views.audit, name="audit"),
     path("<uuid:audit_id>/progress/", views.progress, name="progress"),
+    path("<uuid:audit_id>/status/", views.status, name="status"),
     path("<uuid:audit_id>/stop/", views.stop, name="stop"),
     path("<uuid:audit_id>/resume/", views.resume, name="resume"),
     path("protocols/", protocol_views.protocols, name="protocols"),

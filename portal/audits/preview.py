@@ -1,0 +1,239 @@
+"""What an audit would answer and what it would cost, before anybody starts it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.db.models import Count, Max
+
+from ml.checks import all_checks
+from ml.checks.registry import Check
+from ml.engine.plan import images_by_case, key_of_shard, plan, shards
+from ml.protocol import Protocol as Rules
+from portal.accounts.models import Team
+from portal.audits.models import Audit, Evidence, Protocol
+from portal.audits.planning import read_rules
+from portal.cohorts import catalogue
+from portal.cohorts.models import CohortVersion
+from portal.reading.models import Reading
+from portal.registry.models import ModelVersion, Predictions
+from portal.ui import numbers
+
+# what is missing -> why a check cannot run, and what would help
+MISSING = {
+    "labels": "The cohort has no reference labels. A column “label” in cases.csv adds them.",
+    "prediction": "Only readers are audited here. Choose a model or predictions.",
+    "probabilities": "Only readers are audited here. Choose a model or predictions.",
+    "readings": "The cohort has no readings. A table readings.csv adds them.",
+}
+_UNITS = {"case": "cases", "patient": "patients", "group": "groups"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One check: will it run, in part or not, and why."""
+
+    title: str
+    state: str  # as the state tag takes it
+    word: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    n_shards: int
+    n_reused: int
+    n_cases: int  # that the model still has to be run on
+    seconds_per_case: float | None  # of the trial run at intake
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.seconds_per_case is None else self.n_cases * self.seconds_per_case
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person picked; at most one of model version and predictions."""
+
+    team: Team
+    cohort: CohortVersion
+    model: ModelVersion | None
+    predictions: Predictions | None
+    protocol: Protocol | None
+
+    @cached_property
+    def rules(self) -> Rules:
+        return read_rules(self.protocol.body) if self.protocol else Rules.default()
+
+
+@dataclass(frozen=True)
+class Preview:
+    choice: Choice
+    rules: Rules
+    lines: tuple[Line, ...]
+    cost: Cost
+    look: int
+    blocked: str  # why it cannot be started at all
+
+    def count(self, state: str) -> int:
+        return sum(line.state == state for line in self.lines)
+
+    @property
+    def will_run(self) -> int:
+        return self.count("pass")
+
+    @property
+    def in_part(self) -> int:
+        return self.count("caution")
+
+    @property
+    def will_not(self) -> int:
+        return self.count("not assessed")
+
+    @property
+    def nothing_fits(self) -> bool:
+        return self.will_not == len(self.lines)
+
+
+def preview_of(choice: Choice) -> Preview:
+    return Preview(
+        choice=choice,
+        rules=choice.rules,
+        lines=tuple(_line(check, choice) for check in all_checks()),
+        cost=_cost(choice),
+        look=Audit.objects.filter(cohort_version=choice.cohort).count() + 1,
+        blocked=_blocked(choice),
+    )
+
+
+def _blocked(choice: Choice) -> str:
+    if choice.model is not None and choice.cohort.n_images == 0:
+        return (
+            "This cohort has no images, so a model cannot run on it. Audit its readings without a "
+            "model, or hand in predictions."
+        )
+    return ""
+
+
+def _line(check: Check, choice: Choice) -> Line:
+    if check.id not in choice.rules.checks:
+        return _will_not(check, "The protocol does not ask for it.")
+    for need in check.needs:
+        if not _is_met(need, choice):
+            return _will_not(check, MISSING[need])
+    if "readings" in check.needs and _most_readers(choice.cohort) < 2:
+        return _will_not(check, "No case was answered by two readers.")
+    if check.id == "operating-point" and _names_unknown_point(choice):
+        wanted = choice.rules.operating_point
+        return _will_not(check, f"The model declares no operating point called “{wanted}”.")
+    facts = list(_facts(check, choice))
+    short = [fact for fact, is_short in facts if is_short]
+    text = "; ".join(short or [fact for fact, _ in facts])
+    if short:
+        return Line(check.title, "caution", "In part", text)
+    return Line(check.title, "pass", "Will run", text)
+
+
+def _will_not(check: Check, reason: str) -> Line:
+    return Line(check.title, "not assessed", "Will not", reason)
+
+
+def _is_met(need: str, choice: Choice) -> bool:
+    if need == "labels":
+        return choice.cohort.n_labelled > 0
+    if need == "readings":
+        return choice.cohort.n_readings > 0
+    has_images = choice.cohort.n_images > 0
+    return choice.predictions is not None or (choice.model is not None and has_images)
+
+
+def _names_unknown_point(choice: Choice) -> bool:
+    wanted = choice.rules.operating_point
+    if choice.model is None or not isinstance(wanted, str):
+        return False
+    declared = choice.model.manifest.get("operating_points") or []
+    return wanted not in {point["name"] for point in declared}
+
+
+def _most_readers(cohort: CohortVersion) -> int:
+    per_case = (
+        Reading.objects.filter(case__version=cohort)
+        .values("case", "question")
+        .annotate(n=Count("reader_id", distinct=True))
+    )
+    return per_case.aggregate(most=Max("n"))["most"] or 0
+
+
+def _facts(check: Check, choice: Choice) -> Iterable[tuple[str, bool]]:
+    """What a check will rest on; True beside what makes its answer only part of one."""
+    cohort = choice.cohort
+    if "labels" in check.needs:
+        yield from _label_facts(cohort)
+    if "prediction" in check.needs:
+        yield from _prediction_facts(choice)
+    if "readings" in check.needs:
+        yield from _reading_facts(choice)
+    if cohort.cluster_kind != "case":
+        units = _UNITS[cohort.cluster_kind]
+        yield f"intervals over {numbers.count(cohort.n_clusters)} {units}", False
+
+
+def _prediction_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
+    all_cases = numbers.count(choice.cohort.n_cases)
+    if choice.predictions is not None and choice.predictions.n_cases < choice.cohort.n_cases:
+        rows = numbers.count(choice.predictions.n_cases)
+        yield f"the table has {rows} rows for {all_cases} cases; the others count as failed", True
+    if choice.model is not None:
+        bare = choice.cohort.cases.filter(images=None).count()
+        if bare:
+            yield f"{numbers.count(bare)} of {all_cases} cases have no image for the model", True
+
+
+def _label_facts(cohort: CohortVersion) -> Iterable[tuple[str, bool]]:
+    present = cohort.cases.filter(present=True).count()
+    absent = cohort.cases.filter(present=False).count()
+    if not present or not absent:
+        every = "has" if present else "lacks"
+        yield f"every labelled case {every} the finding; what compares both stays undefined", True
+    elif cohort.n_labelled < cohort.n_cases:
+        of = f"{numbers.count(cohort.n_labelled)} of {numbers.count(cohort.n_cases)}"
+        yield f"only {of} cases have a label", True
+    else:
+        yield f"{numbers.count(cohort.n_cases)} cases, {numbers.count(present)} positive", False
+
+
+def _reading_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
+    cohort = choice.cohort
+    many = numbers.count(cohort.n_readings)
+    if cohort.readers == "exchangeable":
+        yield f"{many} readings, up to {_most_readers(cohort)} of a case, readers not named", False
+    else:
+        readers = Reading.objects.filter(case__version=cohort).values("reader_id").distinct()
+        yield f"{many} readings by {readers.count()} readers", False
+    if choice.model is not None or choice.predictions is not None:
+        yield "the model beside them where the question allows", False
+
+
+def _cost(choice: Choice) -> Cost:
+    model = choice.model
+    smoke = (model.card.get("smoke") or {}) if model else {}
+    per_case = smoke.get("seconds_per_case")
+    passes = plan(choice.rules, has_model=model is not None, has_images=choice.cohort.n_images > 0)
+    if model is None or not passes:
+        return Cost(0, 0, 0, per_case)
+    images = images_by_case(catalogue.load(choice.cohort))
+    keys: dict[str, int] = {}
+    for planned in passes:
+        for piece in shards(list(images)):
+            key = key_of_shard(
+                planned,
+                model_sha256=model.sha256,
+                manifest_sha256=model.manifest_sha256,
+                shard=piece,
+                images=images,
+            )
+            keys[key] = len(piece)
+    made = Evidence.objects.filter(team=choice.team, key__in=list(keys))
+    known = set(made.values_list("key", flat=True))
+    left = sum(n for key, n in keys.items() if key not in known)
+    return Cost(len(keys), len(known), left, per_case)

@@ -1,0 +1,185 @@
+"""What a person fills in to write a protocol: its text, or its limits one by one."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from ml.checks import all_checks
+from ml.protocol import ORIGINS
+from ml.protocol import Protocol as Rules
+from portal.audits.protocol_text import read_yaml
+from portal.ui.measures import measure
+
+# check -> the measures a limit can be set on, as audit.json names them
+MEASURES = {
+    "discrimination": ("auroc",),
+    "operating-point": ("sensitivity", "specificity", "ppv", "npv"),
+    "calibration": ("ece_top_label", "ece", "ece_debiased", "intercept", "slope", "brier"),
+    "agreement": ("alpha", "kappa_fleiss", "kappa_conger", "kappa_weighted", "icc"),
+}
+DIRECTIONS = [("min", "at least"), ("max", "at most")]
+SPARE_ROWS = 3
+NAME_HINT = "A name that exists gets its next version."
+
+
+class TextForm(forms.Form):
+    """A protocol.yaml, pasted or as a file."""
+
+    name = forms.CharField(
+        max_length=120,
+        required=False,
+        label="Name",
+        help_text=f"Left empty: the title in the protocol. {NAME_HINT}",
+    )
+    text = forms.CharField(
+        required=False,
+        label="protocol.yaml",
+        widget=forms.Textarea(attrs={"rows": 24, "class": "code", "spellcheck": "false"}),
+    )
+    file = forms.FileField(
+        required=False, label="Or a file", help_text="Taken instead of the text above."
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        file = cleaned.get("file")
+        text = cleaned.get("text") or ""
+        if file is not None:
+            try:
+                text = file.read(1_000_000).decode("utf-8-sig")
+            except UnicodeDecodeError as error:
+                raise ValidationError({"file": "This is not text: choose a .yaml file."}) from error
+        try:
+            cleaned["body"] = read_yaml(text)
+        except ValidationError as error:
+            raise ValidationError({"file" if file else "text": error.messages}) from error
+        named = str(cleaned.get("name") or cleaned["body"].get("title") or "").strip()
+        if not named:
+            raise ValidationError({"name": "Give it a name here, or a title in the protocol."})
+        cleaned["name"] = named[:120]
+        return cleaned
+
+
+class LimitForm(forms.Form):
+    """One limit; a row without a number is left out."""
+
+    on = forms.ChoiceField(label="Measure", required=False)
+    direction = forms.ChoiceField(label="Must be", choices=DIRECTIONS)
+    value = forms.FloatField(label="Limit", required=False)
+    origin = forms.ChoiceField(
+        label="Origin", choices=[(origin, origin.replace("-", " ")) for origin in ORIGINS]
+    )
+    reference = forms.CharField(label="Where the number comes from", required=False, max_length=500)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        on = self.fields["on"]
+        assert isinstance(on, forms.ChoiceField)
+        on.choices = [("", "choose"), *_measures()]
+        for field in self.fields.values():
+            field.widget.attrs |= {"class": "inp", "aria-label": field.label}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("value") is not None and not cleaned.get("on"):
+            raise ValidationError({"on": "Which measure?"})
+        return cleaned
+
+    @property
+    def limit(self) -> dict[str, Any] | None:
+        given = self.cleaned_data
+        if given.get("value") is None:
+            return None
+        check, _, name = given["on"].partition(".")
+        return {
+            "check": check,
+            "measure": name,
+            "value": given["value"],
+            "direction": given["direction"],
+            "origin": given["origin"],
+            "reference": given["reference"],
+        }
+
+
+LimitSet = forms.formset_factory(LimitForm, extra=SPARE_ROWS, max_num=60, absolute_max=60)
+
+
+class RulesForm(forms.Form):
+    """Everything of a protocol but its limits."""
+
+    name = forms.CharField(max_length=120, label="Name", help_text=NAME_HINT)
+    checks = forms.MultipleChoiceField(label="Checks", widget=forms.CheckboxSelectMultiple)
+    operating_point = forms.CharField(
+        required=False,
+        label="Operating point",
+        help_text="A threshold from 0 to 1, or the name of one that the model declares. Left "
+        "empty: the model's first.",
+    )
+    prevalence = forms.FloatField(
+        required=False,
+        label="Prevalence",
+        help_text="Of the finding where the model is meant to be used, 0 to 1. PPV and NPV are "
+        "given for it.",
+    )
+    level = forms.FloatField(label="Level of every interval")
+    seed = forms.IntegerField(label="Seed", min_value=0)
+    draws = forms.IntegerField(label="Draws of every bootstrap")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        checks = self.fields["checks"]
+        assert isinstance(checks, forms.MultipleChoiceField)
+        checks.choices = [(check.id, check.title) for check in all_checks()]
+
+    def body(self, limits: LimitSet) -> dict[str, Any]:  # type: ignore[valid-type]
+        given = {key: value for key, value in self.cleaned_data.items() if value not in (None, "")}
+        given["title"] = given.pop("name")
+        if "operating_point" in given:
+            given["operating_point"] = _number_or_name(given["operating_point"])
+        given["limits"] = [
+            form.limit
+            for form in limits  # type: ignore[attr-defined]
+            if form.limit is not None
+        ]
+        return given
+
+
+def initial_rules(rules: Rules, name: str = "") -> dict[str, Any]:
+    return {
+        "name": name,
+        "checks": list(rules.checks),
+        "operating_point": "" if rules.operating_point is None else rules.operating_point,
+        "prevalence": rules.prevalence,
+        "level": rules.level,
+        "seed": rules.seed,
+        "draws": rules.draws,
+    }
+
+
+def initial_limits(rules: Rules) -> list[dict[str, Any]]:
+    return [
+        {
+            "on": f"{limit.check}.{limit.measure}",
+            "direction": limit.direction,
+            "value": limit.value,
+            "origin": limit.origin,
+            "reference": limit.reference,
+        }
+        for limit in rules.limits
+    ]
+
+
+def _measures() -> list[tuple[str, list[tuple[str, str]]]]:
+    titles = {check.id: check.title for check in all_checks()}
+    return [
+        (titles.get(check, check), [(f"{check}.{name}", measure(name).name) for name in names])
+        for check, names in MEASURES.items()
+    ]
+
+
+def _number_or_name(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text.strip()

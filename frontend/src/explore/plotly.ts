@@ -7,7 +7,11 @@ const CONFIG: Partial<Config> = {
   displaylogo: false,
   responsive: true,
   scrollZoom: true,
-  modeBarButtonsToRemove: ["toImage"],
+  // named one by one: the library's own choice includes buttons that send data elsewhere
+  modeBarButtons: [
+    ["lasso2d", "select2d", "zoom2d", "pan2d"],
+    ["zoomIn2d", "zoomOut2d", "resetScale2d"],
+  ],
 }
 
 export async function draw(

@@ -40,7 +40,7 @@ def is_model(label: str) -> bool:
 
 
 def _tone(value: float | None, of_model: bool) -> str:
-    if value is None or value < 0.2:
+    if value is None or value < 0:
         return "sunk"
     if of_model:
         return "hm"

@@ -27,20 +27,32 @@ def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
         drawing.path(f"M{at:.1f} {_TOP:g}V{_BOTTOM:g}", "ref")
         side = "end" if at > RIGHT - 60 else "mid"
         drawing.text(at, _TOP - 8, f"threshold {numbers.plain(threshold)}", "tb", side)
-    for key, line, word, dy in (
-        ("sensitivity", "pos", "sensitivity", -9),
-        ("specificity", "neg", "specificity", 17),
-    ):
+    for key, line in (("sensitivity", "pos"), ("specificity", "neg")):
         known = [row for row in rows if row[key] is not None]
-        if not known:
-            continue
         drawing.polyline(
             [(x.clamped(place(r["threshold"])), y(r[key])) for r in known], f"{line}-l"
         )
-        spot = known[len(known) // 4 if key == "sensitivity" else (3 * len(known)) // 4]
-        at_x = min(max(x.clamped(place(spot["threshold"])), LEFT + 34), RIGHT - 34)
-        drawing.text(at_x, min(max(y(spot[key]) + dy, 44), _BOTTOM - 6), word, f"{line}-t", "mid")
+    _names(drawing, rows, x, y, place)
     return drawing.render(sentence(series), title=series.get("title", ""))
+
+
+def _names(drawing: Drawing, rows: list[dict[str, Any]], x: Linear, y: Linear, place: Any) -> None:
+    """Each curve's name on it, where the two are furthest apart and there is room."""
+    inner = [
+        row
+        for row in rows
+        if row["sensitivity"] is not None
+        and row["specificity"] is not None
+        and LEFT + 40 < x.clamped(place(row["threshold"])) < RIGHT - 40
+    ]
+    if not inner:
+        return
+    spot = max(inner, key=lambda row: abs(row["sensitivity"] - row["specificity"]))
+    at = x.clamped(place(spot["threshold"]))
+    for key, tone in (("sensitivity", "pos-t"), ("specificity", "neg-t")):
+        upper = spot[key] == max(spot["sensitivity"], spot["specificity"])
+        line = y(spot[key]) + (18 if upper else -10)
+        drawing.text(at, min(max(line, _TOP + 16), _BOTTOM - 8), key, tone, "mid")
 
 
 def _threshold_axis(drawing: Drawing, rows: list[dict[str, Any]]) -> tuple[Linear, Any]:

@@ -11,14 +11,12 @@ from portal.ui.charts.svg import Drawing
 from portal.ui.charts.table import Cell, Table, build
 
 _TOP, _BOTTOM = 28.0, 200.0
-_PER_LINE = 3
 
 
 def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
     counts = series["counts"]
     total = sum(counts)
-    lines = -(-len(series.get("readers_per_case") or {}) // _PER_LINE)
-    drawing = Drawing(WIDTH, 243 + 15 * lines, palette=palette)
+    drawing = Drawing(WIDTH, 240, palette=palette)
     y = Linear(0, nice_ceiling(max([*counts, 1])), _BOTTOM, _TOP)
     for step in ticks(0, y.high, 4):
         drawing.path(f"M{LEFT:g} {y(step):.1f}H{RIGHT:g}", "gr")
@@ -34,10 +32,6 @@ def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
         drawing.text(middle, _BOTTOM + 16, _short(str(value), wide), "tk", "mid")
     drawing.path(f"M{LEFT:g} {_BOTTOM:g}H{RIGHT:g}", "ax")
     drawing.text(RIGHT, _BOTTOM + 33, str(series["question"]), "t2", "end")
-    parts = readings_per_case(series).split(" · ")
-    for line, k in enumerate(range(0, len(parts), _PER_LINE)):
-        words = " · ".join(parts[k : k + _PER_LINE])
-        drawing.text(0, _BOTTOM + 52 + 15 * line, words)
     return drawing.render(sentence(series), title=series.get("title", ""))
 
 

@@ -13,12 +13,12 @@ from portal.ui.charts.table import Table, build
 
 FEW = 10  # bins with fewer cases are drawn hollow and without an interval
 _TOP, _BOTTOM = 28.0, 238.0
-_BARS = 290.0
+_BARS = 304.0
 
 
 def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
     x, y = Linear(0, 1, LEFT, RIGHT), Linear(0, 1, _BOTTOM, _TOP)
-    drawing = Drawing(WIDTH, 350, palette=palette)
+    drawing = Drawing(WIDTH, 378, palette=palette)
     y_axis(drawing, y, "Observed fraction with the finding")
     band = series.get("band") or []
     drawing.area(
@@ -69,7 +69,7 @@ def _remark(
     px, py = x(fullest["mean"]), min(max(y(fullest["observed"]), 44.0), 206.0)
     side: tuple[str, ...] = ("end",) if px > WIDTH / 2 else ()
     at = px - 10 if side else px + 10
-    low, high = numbers.plain(fullest["low"]), numbers.plain(fullest["high"])
+    low, high = _edge(fullest["low"]), _edge(fullest["high"])
     counts = f"{numbers.count(fullest['events'])} of {numbers.count(fullest['n'])}"
     drawing.text(at, py + 4, f"{counts} scored {low} to {high}", "tb", *side)
     drawing.text(
@@ -77,15 +77,19 @@ def _remark(
     )
 
 
+def _edge(value: float) -> str:
+    return numbers.plain(round(value, 3))
+
+
 def _scores(drawing: Drawing, series: dict[str, Any], x: Linear) -> None:
     histogram = series.get("histogram")
     if histogram:
         present, absent = sum(histogram["present"]), sum(histogram["absent"])
         split_bars(drawing, histogram, x, _BARS, height=22, root=True)
-        drawing.text(x(0.5), _BARS - 10, f"present, n = {numbers.count(present)}", "pos-t", "mid")
-        drawing.text(x(0.5), _BARS + 17, f"absent, n = {numbers.count(absent)}", "neg-t", "mid")
+        drawing.text(x(0.5), _BARS - 27, f"present, n = {numbers.count(present)}", "pos-t", "mid")
+        drawing.text(x(0.5), _BARS + 36, f"absent, n = {numbers.count(absent)}", "neg-t", "mid")
     name = "Predicted probability" + (" (bar height: square root of count)" if histogram else "")
-    x_axis(drawing, x, _BARS, name, labels_at=_BARS + 38 if histogram else _BARS + 15)
+    x_axis(drawing, x, _BARS, name, labels_at=_BARS + 54 if histogram else _BARS + 15)
 
 
 def sentence(series: dict[str, Any]) -> str:
@@ -101,8 +105,8 @@ def sentence(series: dict[str, Any]) -> str:
     )
     return (
         f"Reliability diagram of {len(bins)} bins. The fullest holds "
-        f"{numbers.count(fullest['n'])} cases scored {numbers.plain(fullest['low'])} to "
-        f"{numbers.plain(fullest['high'])}, of which {numbers.percent(fullest['observed'])} have "
+        f"{numbers.count(fullest['n'])} cases scored {_edge(fullest['low'])} to "
+        f"{_edge(fullest['high'])}, of which {numbers.percent(fullest['observed'])} have "
         f"the finding. {outside} of {len(bins)} bins lie outside the band of a perfect model."
     )
 

@@ -159,12 +159,17 @@ def _who(model: JsonValue) -> tuple[str, Callable[[str], str]]:
 
 
 def _lead(checks: list[JsonObject], findings: list[JsonObject]) -> list[str]:
-    """The claims that matter most: worst state first, in the order of the report."""
+    """The claims that matter most: worst state first, in the order of the report.
+
+    A single claim is followed by what it rests on.
+    """
     order = (State.FAIL, State.CAUTION, State.PASS, State.INFO)
     claims: list[str] = []
     for state in order:
         claims += [str(finding["claim"]) for finding in findings if finding["state"] == state]
     lead = list(dict.fromkeys(claims))[:_LEAD_CLAIMS]
+    if len(lead) == 1:
+        lead += [str(f["why"]) for f in findings if f["claim"] == lead[0] and f.get("why")]
     return lead or [str(check["summary"]) for check in checks[:_LEAD_CLAIMS]]
 
 

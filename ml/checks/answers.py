@@ -54,6 +54,7 @@ def answer_tables(readings: Readings, n_cases: int) -> list[AnswerTable]:
 
 def _table(readings: Readings, question: Question, rows: list[int], n_cases: int) -> AnswerTable:
     place = {value: at for at, value in enumerate(question.values)}
+    numeric = {float(value): at for value, at in place.items() if value.lstrip("-").isdecimal()}
     columns: dict[str, int] = {}
     if not readings.exchangeable:
         names = sorted({readings.reader[row] for row in rows}, key=_natural)
@@ -65,7 +66,8 @@ def _table(readings: Readings, question: Question, rows: list[int], n_cases: int
         case, number = int(readings.case_index[row]), float(readings.number[row])
         code = number
         if question.scale != "interval":
-            code = float(place.get(readings.value[row], -1))
+            # A score of 5.0 is the answer "5": tables write whole numbers either way.
+            code = float(place.get(readings.value[row], numeric.get(number, -1)))
         if np.isnan(code) or (question.scale != "interval" and code < 0):
             undeclared += 1
             continue

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,8 +86,10 @@ def test_verdict_is_the_worst_of_what_was_judged(states, expected):
         ),
         (
             [State.CAUTION, State.PASS],
-            "VGG16 brain tumour 0.1.1 fails none of 2 limits; "
-            + "for 1 the interval straddles the limit.",
+            (
+                "VGG16 brain tumour 0.1.1 fails none of 2 limits; "
+                "for 1 the interval straddles the limit."
+            ),
         ),
         ([State.PASS, State.PASS], "VGG16 brain tumour 0.1.1 passes all 2 limits measured."),
         (
@@ -121,6 +124,13 @@ def test_lead_tells_the_worst_first_and_at_most_three():
 
     assert words["lead"] == ["Claim 1.", "Claim 3.", "Claim 0."]
     assert [gap["id"] for gap in words["not_assessed"]] == ["x.4"]
+
+
+def test_single_claim_is_followed_by_what_it_rests_on():
+    one = result(State.FAIL)
+    explained = replace(one, findings=(replace(one.findings[0], why="They differ on 3 cases."),))
+
+    assert headline(audit(explained))["lead"] == ["Claim 0.", "They differ on 3 cases."]
 
 
 def test_caution_without_a_straddled_limit_is_explained():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -130,6 +132,17 @@ def test_answers_that_nobody_declared_are_left_out_and_said(make_evidence, make_
 
     assert found["alpha"].extra["n_answers"] == 12
     assert "3 answers outside the declared values left out" in found["alpha"].convention
+
+
+def test_whole_numbers_may_be_written_either_way(make_evidence, make_readings, quick):
+    table = {"malignancy": [["1", "2"], ["5", "4"], ["3", "3"]]}
+    readings = make_readings(table, RATING)
+    decimals = replace(readings, value=[f"{value}.0" for value in readings.value])
+    one, other = (
+        agreement(make_evidence(n=3, readings=table), quick) for table in (readings, decimals)
+    )
+
+    assert other == one
 
 
 def test_one_reader_is_not_assessed(make_evidence, make_readings, quick):

@@ -227,11 +227,12 @@ def _readings(catalogue: Mapping[str, JsonValue], case_ids: Sequence[str]) -> Re
     rows = _objects(catalogue["readings"])
     if not rows:
         return None
+    declared = {name: _object(spec) for name, spec in _object(catalogue["questions"]).items()}
     questions = {
         name: Question(
-            name, cast(Scale, _object(spec)["scale"]), tuple(_texts(_object(spec)["values"]))
+            name, cast(Scale, declared[name]["scale"]), tuple(_texts(declared[name]["values"]))
         )
-        for name, spec in _object(catalogue["questions"]).items()
+        for name in sorted(declared, key=lambda name: cast(int, declared[name]["position"]))
     }
     row_of = {case_id: row for row, case_id in enumerate(case_ids)}
     answers = [_answer(row, questions[str(row["question"])]) for row in rows]

@@ -211,9 +211,11 @@ def _catalogue(
         "positive": list(manifest.positive),
         "modality": manifest.modality,
         "readers": manifest.readers,
+        # The first declared is the primary one, and neither canonical JSON nor every database
+        # keeps the order of keys: so each question says its place.
         "questions": {
-            name: {"scale": question.scale, "values": list(question.values)}
-            for name, question in questions.items()
+            name: {"position": at, "scale": question.scale, "values": list(question.values)}
+            for at, (name, question) in enumerate(questions.items())
         },
         "simulated": manifest.simulated,
         "cluster_kind": kind,

@@ -35,6 +35,7 @@ def read_graph(data: bytes, file: str) -> ModelProto:
     if not model.graph.node or not model.opset_import:
         raise refuse("model_not_onnx", "There is no network in this file.", file=file)
     problems = Problems()
+    _refuse_new(model, file, problems)
     _refuse_external(model, file, problems)
     _refuse_foreign(model, file, problems)
     _refuse_unbounded(model, file, problems)
@@ -82,6 +83,17 @@ def _value(info: ValueInfoProto) -> JsonObject:
         "dtype": TensorProto.DataType.Name(tensor.elem_type).lower(),
         "shape": shape,
     }
+
+
+def _refuse_new(model: ModelProto, file: str, problems: Problems) -> None:
+    opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1)
+    if opset > onnx.defs.onnx_opset_version() or model.ir_version > onnx.IR_VERSION:
+        problems.add(
+            "opset_unsupported",
+            f"The file is newer than what is read here (opset {opset}, IR {model.ir_version}). "
+            "Export it again with opset 17.",
+            file=file,
+        )
 
 
 def _refuse_external(model: ModelProto, file: str, problems: Problems) -> None:

@@ -40,7 +40,7 @@ def read_csv(folder: Folder, file: str, *, required: Sequence[str], problems: Pr
             csv_format, csv_empty, too_large.
     """
     text = _text(folder.read(file, most=MOST_BYTES), file)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     try:
         columns = _columns(next(reader, []), file, required)
         rows = []

@@ -1,0 +1,244 @@
+import contextlib
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
+from pydicom.uid import RLELossless
+
+from ml.imaging import decode as decoding
+from ml.imaging.decode import decode, media_type
+from ml.imaging.picture import ImageError
+
+
+def encoded(pixels, kind="PNG", mode=None):
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(pixels), mode).save(file, kind)
+    return file.getvalue()
+
+
+def changed_dicom(name="CT_small.dcm", **tags):
+    dataset = dcmread(get_testdata_file(name))
+    for tag, value in tags.items():
+        if value is None:
+            delattr(dataset, tag)
+        else:
+            setattr(dataset, tag, value)
+    file = io.BytesIO()
+    dataset.save_as(file)
+    return file.getvalue()
+
+
+def code_of(data):
+    with pytest.raises(ImageError) as error:
+        decode(data)
+    assert "\n" not in error.value.message
+    return error.value.code
+
+
+@pytest.mark.parametrize(
+    ("kind", "media"), [("PNG", "image/png"), ("JPEG", "image/jpeg"), ("BMP", None)]
+)
+def test_the_first_bytes_decide(kind, media):
+    assert media_type(encoded(np.zeros((2, 2), np.uint8), kind)) == media
+
+
+def test_a_png_keeps_its_pixels():
+    pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
+
+    picture = decode(encoded(pixels))
+
+    assert (picture.width, picture.height, picture.bits, picture.mode) == (4, 3, 8, "L")
+    assert np.array_equal(np.asarray(picture.eight_bits), pixels)
+    assert picture.values is None
+
+
+def test_sixteen_bits_are_scaled_for_eyes_and_kept_for_models():
+    pixels = np.array([[0, 257, 65535]], dtype=np.uint16)
+
+    picture = decode(encoded(pixels))
+
+    assert picture.bits == 16
+    assert np.asarray(picture.eight_bits).tolist() == [[0, 1, 255]]
+    assert picture.values.tolist() == [[0, 257, 65535]]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "empty_file"),
+        (b"<html>", "image_unsupported"),
+        (b"PK\x03\x04" + bytes(200), "image_unsupported"),
+        (encoded(np.zeros((2, 2), np.uint8), "BMP"), "image_unsupported"),
+        (encoded(np.zeros((50, 50), np.uint8))[:60], "image_unreadable"),
+        (encoded(np.zeros((50, 50), np.uint8), "JPEG")[:200], "image_unreadable"),
+        (b"\x89PNG\r\n\x1a\n", "image_unreadable"),
+    ],
+)
+def test_pictures_that_cannot_be_used(data, code):
+    assert code_of(data) == code
+
+
+def test_a_png_that_claims_a_hundred_gigapixels():
+    header = struct.pack(">IIBBBBB", 400_000, 300_000, 8, 0, 0, 0, 0)
+    chunk = b"IHDR" + header
+    data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk
+    data += struct.pack(">I", zlib.crc32(chunk))
+
+    assert code_of(data) in ("pixel_limit", "image_unreadable")
+
+
+def test_the_pixel_limit_comes_before_decoding(monkeypatch):
+    monkeypatch.setattr(decoding, "MOST_PIXELS", 3)
+
+    assert code_of(encoded(np.zeros((2, 2), np.uint8))) == "pixel_limit"
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "bits"),
+    [
+        ("CT_small.dcm", "MONOCHROME2", 16),
+        ("MR_small_RLE.dcm", "MONOCHROME2", 16),
+        ("MR_small_bigendian.dcm", "MONOCHROME2", 16),
+        ("JPEG2000.dcm", "MONOCHROME2", 16),
+        ("SC_rgb_jpeg_dcmtk.dcm", "YBR_FULL", 8),
+        ("examples_palette.dcm", "PALETTE COLOR", 8),
+        ("SC_rgb_rle_16bit.dcm", "RGB", 16),
+    ],
+)
+def test_dicom_files_of_many_kinds(name, mode, bits):
+    picture = decode(Path(get_testdata_file(name)).read_bytes())
+
+    assert (picture.mode, picture.bits) == (mode, bits)
+    assert picture.eight_bits.size == (picture.width, picture.height)
+    assert (picture.values is None) == (picture.eight_bits.mode == "RGB")
+
+
+def test_modality_units_window_and_inversion():
+    plain = decode(changed_dicom(WindowCenter=50, WindowWidth=101))
+    inverted = decode(
+        changed_dicom(WindowCenter=50, WindowWidth=101, PhotometricInterpretation="MONOCHROME1")
+    )
+
+    dataset = dcmread(get_testdata_file("CT_small.dcm"))
+    hounsfield = dataset.pixel_array.astype(float) - 1024
+    assert np.array_equal(plain.values, hounsfield)
+    shown = np.asarray(plain.eight_bits).astype(int)
+    assert set(shown[hounsfield <= -1]) == {0}
+    assert set(shown[hounsfield >= 100]) == {255}
+    middle = (hounsfield > 0) & (hounsfield < 99)
+    expected = ((hounsfield - 49.5) / 100 + 0.5) * 255
+    assert np.abs(shown[middle] - expected[middle]).max() <= 0.5
+    assert inverted.inverted
+    assert np.array_equal(np.asarray(inverted.eight_bits), 255 - shown)
+
+
+def test_of_several_frames_the_middle_one_is_shown():
+    picture = decode(Path(get_testdata_file("SC_rgb_rle_2frame.dcm")).read_bytes())
+
+    assert picture.frames == 2
+    frames = dcmread(get_testdata_file("SC_rgb_rle_2frame.dcm")).pixel_array
+    assert np.array_equal(np.asarray(picture.eight_bits), frames[1])
+
+
+@pytest.mark.parametrize(
+    ("tags", "code"),
+    [
+        ({"PixelData": None}, "missing_attribute"),
+        ({"PhotometricInterpretation": None}, "missing_attribute"),
+        ({"Rows": None, "PixelData": None}, "unsupported_sop"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4"}, "unsupported_sop"),
+        ({"Rows": 65535, "Columns": 65535}, "pixel_length"),
+        ({"NumberOfFrames": 2**31 - 1}, "pixel_length"),
+        ({"BitsAllocated": 64}, "bad_pixel_module"),
+        ({"BitsStored": 17}, "bad_pixel_module"),
+        ({"SamplesPerPixel": 2}, "bad_pixel_module"),
+        ({"Rows": 0}, "bad_pixel_module"),
+        ({"Rows": [128, 128]}, "bad_vr"),
+        ({"RescaleSlope": 0}, "bad_rescale"),
+        ({"WindowCenter": 1, "WindowWidth": 0}, "bad_rescale"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "bad_lut"),
+    ],
+)
+def test_dicom_attributes_that_cannot_be(tags, code):
+    assert code_of(changed_dicom(**tags)) == code
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("image_dfl.dcm", "decompression_limit"),
+        ("rtdose.dcm", "unsupported_sop"),
+        ("test-SR.dcm", "unsupported_sop"),
+        ("MR_truncated.dcm", "pixel_length"),
+        ("JPEG-lossy.dcm", "decode_failed"),
+    ],
+)
+def test_dicom_files_that_are_no_use(name, code):
+    assert code_of(Path(get_testdata_file(name)).read_bytes()) == code
+
+
+def test_a_header_and_nothing_else():
+    assert code_of(bytes(128) + b"DICM") == "no_dataset"
+
+
+def meta():
+    data = Path(get_testdata_file("CT_small.dcm")).read_bytes()
+    return data[: 144 + struct.unpack("<I", data[140:144])[0]]
+
+
+def test_a_deflate_bomb_is_never_inflated():
+    honest = Path(get_testdata_file("image_dfl.dcm")).read_bytes()
+    end_of_meta = 144 + struct.unpack("<I", honest[140:144])[0]
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+    element = struct.pack("<HH2sHI", 0x11, 0x1001, b"OB", 0, 1 << 28)
+    bomb = squeeze.compress(element) + squeeze.compress(bytes(1 << 28)) + squeeze.flush()
+
+    assert code_of(honest[:end_of_meta] + bomb) == "decompression_limit"
+
+
+def test_sequences_nested_without_end():
+    body = b""
+    for _ in range(400):
+        item = b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + body + b"\xfe\xff\x0d\xe0\0\0\0\0"
+        body = struct.pack("<HH2sHI", 0x40, 0xA730, b"SQ", 0, 0xFFFFFFFF) + item
+        body += b"\xfe\xff\xdd\xe0\0\0\0\0"
+
+    assert code_of(meta() + body) == "nesting_limit"
+
+
+def test_a_million_elements():
+    elements = b"".join(
+        struct.pack("<HH2sH", 0x11, element, b"SH", 0) for element in range(0x1000, 0x9000)
+    )
+
+    assert code_of(meta() + elements) == "element_limit"
+
+
+def test_an_rle_bomb():
+    dataset = dcmread(get_testdata_file("MR_small_RLE.dcm"))
+    dataset.Rows = dataset.Columns = 65535
+    dataset.file_meta.TransferSyntaxUID = RLELossless
+    header = struct.pack("<16I", 1, 64, *([0] * 14))
+    dataset.PixelData = encapsulate([header + b"\x81\x00" * 20_000])
+    file = io.BytesIO()
+    dataset.save_as(file)
+
+    assert code_of(file.getvalue()) == "pixel_limit"
+
+
+def test_random_bytes_never_do_worse_than_a_refusal():
+    generator = np.random.default_rng(1)
+    whole = Path(get_testdata_file("MR_small_RLE.dcm")).read_bytes()
+    for _ in range(150):
+        data = bytearray(whole)
+        for at in generator.integers(132, len(data), size=8):
+            data[at] = generator.integers(0, 256)
+        with contextlib.suppress(ImageError):
+            assert decode(bytes(data)).width > 0

@@ -1,0 +1,219 @@
+import numpy as np
+import pytest
+
+from ml.assemble import activated, cohort_block, evidence, model_block, run_checks
+from ml.checks.registry import Check, State
+from ml.evidence.store import outputs_table
+from ml.intake.model_manifest import Scores
+from ml.protocol import Protocol
+
+META = {
+    "kind": "probabilities",
+    "classes": ["dark", "bright"],
+    "activation": None,
+    "positive": ["bright"],
+    "operating_points": [{"name": "half", "threshold": 0.5}],
+}
+
+
+def case(case_id, label=None, cluster=None, **covariates):
+    return {
+        "case_id": case_id,
+        "patient_id": None,
+        "group": None,
+        "cluster": cluster or f"case:{case_id}",
+        "label": label,
+        "covariates": covariates,
+        "images": [],
+    }
+
+
+def catalogue(*cases, **changes):
+    return {
+        "title": "T",
+        "sha256": "s",
+        "task": "classification",
+        "modality": "",
+        "classes": ["healthy", "ill"],
+        "positive": ["ill"],
+        "cluster_kind": "case",
+        "readers": "identified",
+        "simulated": False,
+        "questions": {},
+        "covariates": [],
+        "cases": list(cases),
+        "readings": [],
+        **changes,
+    }
+
+
+def uploaded(rows, **changes):
+    return ({**META, **changes}, outputs_table(list(rows), list(rows.values())))
+
+
+def test_labels_become_present_absent_or_missing():
+    found = evidence(catalogue(case("a", "ill"), case("b", "healthy"), case("c")))
+
+    assert found.present.tolist() == [1, 0, -1]
+    assert found.label == ("ill", "healthy", None)
+    assert found.prediction is None
+    assert found.readings is None
+
+
+def test_without_any_label_there_is_no_truth():
+    assert evidence(catalogue(case("a"), case("b"))).present is None
+
+
+def test_clusters_and_covariates():
+    found = evidence(
+        catalogue(
+            case("a", cluster="patient:p", sex="f"),
+            case("b", cluster="patient:q", sex=None),
+            case("c", cluster="patient:p", sex="m"),
+            covariates=["sex"],
+            cluster_kind="patient",
+        )
+    )
+
+    assert found.cluster[0] == found.cluster[2] != found.cluster[1]
+    assert found.covariates == {"sex": ("f", None, "m")}
+    assert found.cluster_kind == "patient"
+
+
+def test_scores_are_joined_by_case_not_by_row():
+    found = evidence(
+        catalogue(case("a", "ill"), case("b", "healthy")),
+        uploaded=uploaded({"b": [0.9, 0.1], "a": [0.2, 0.8]}),
+    )
+
+    assert found.prediction.score.tolist() == pytest.approx([0.8, 0.1])
+    assert found.prediction.probabilities.tolist() == [[0.2, 0.8], [0.9, 0.1]]
+    assert found.prediction.operating_points == (("half", 0.5),)
+    assert found.prediction.source == "uploaded"
+
+
+def test_what_went_wrong_is_said_by_case():
+    table = outputs_table(
+        ["a", "b", "c", "x"],
+        [[0.5, 0.5], [None, None], [0.9, 0.9], [1.0, 0.0]],
+        {"b": "pixel_limit"},
+    )
+
+    found = evidence(
+        catalogue(case("a"), case("b"), case("c"), case("d")),
+        outputs=table,
+        manifest={"output": META, "operating_points": []},
+    )
+
+    assert found.prediction.failures == {
+        "b": "pixel_limit",
+        "c": "score_range",
+        "d": "not_predicted",
+        "x": "unknown_case",
+    }
+    assert np.isnan(found.prediction.score).tolist() == [False, True, True, True]
+
+
+def test_several_positive_classes_are_added():
+    rows = {"a": [0.1, 0.2, 0.3, 0.4]}
+    found = evidence(
+        catalogue(case("a")),
+        uploaded=uploaded(rows, classes=list("wxyz"), positive=["w", "x", "z"]),
+    )
+
+    assert found.prediction.score[0] == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(
+    ("raw", "activation", "classes", "probabilities"),
+    [
+        ([0.0, 0.0], "softmax", "ab", [0.5, 0.5]),
+        ([1000.0, 0.0], "softmax", "ab", [1.0, 0.0]),
+        ([-1000.0], "sigmoid", "a", [0.0]),
+        ([np.log(3), -np.log(3)], "sigmoid", "ab", [0.75, 0.25]),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_logits_are_activated_as_declared(raw, activation, classes, probabilities):
+    declared = Scores(
+        kind="logits", activation=activation, classes=list(classes), positive=[classes[0]]
+    )
+
+    assert activated(np.array(raw), declared) == pytest.approx(np.array(probabilities))
+
+
+def test_declared_probabilities_are_never_rescaled():
+    declared = Scores(**{key: META[key] for key in Scores.model_fields})
+
+    assert activated(np.array([0.2, 0.8004]), declared).tolist() == [0.2, 0.8004]
+    assert activated(np.array([0.2, 0.9]), declared) is None
+    assert activated(np.array([np.nan, 0.5]), declared) is None
+
+
+def test_readings_are_kept_one_by_one():
+    def reading(reader, case_id, question, score=None, label=None):
+        return {
+            "reader_id": reader, "case_id": case_id, "question": question,
+            "score": score, "label": label, "arm": None, "seconds": None,
+        }  # fmt: skip
+
+    found = evidence(
+        catalogue(
+            case("a"),
+            case("b"),
+            readers="exchangeable",
+            questions={
+                "grade": {"scale": "ordinal", "values": ["1", "2"]},
+                "kind": {"scale": "nominal", "values": ["soft", "hard"]},
+                "size": {"scale": "interval", "values": []},
+            },
+            readings=[
+                reading("1", "b", "grade", score=2.0),
+                reading("1", "a", "kind", label="soft"),
+                reading("2", "a", "size", score=1.5),
+            ],
+        )
+    ).readings
+
+    assert found.case_index.tolist() == [1, 0, 0]
+    assert found.value == ["2", "soft", "1.5"]
+    assert found.number[[0, 2]].tolist() == [2, 1.5]
+    assert np.isnan(found.number[1])
+    assert found.exchangeable
+    assert list(found.questions) == ["grade", "kind", "size"]
+
+
+def test_a_model_and_a_table_are_one_too_many():
+    table = outputs_table(["a"], [[0.5, 0.5]])
+    with pytest.raises(ValueError):
+        evidence(catalogue(case("a")), outputs=table, manifest={}, uploaded=(META, table))
+    with pytest.raises(ValueError):
+        evidence(catalogue(case("a")), outputs=table)
+
+
+def test_a_broken_check_costs_its_own_result_only():
+    def broken(found, protocol):
+        raise ZeroDivisionError("oh")
+
+    check = Check("broken", "Broken", "Does it break?", (), broken)
+
+    ((same, result, seconds),) = run_checks(
+        evidence(catalogue(case("a"))), Protocol.default(), [check]
+    )
+
+    assert same is check
+    assert result.state is State.NOT_ASSESSED
+    assert "ZeroDivisionError" in result.reason
+    assert seconds >= 0
+
+
+def test_blocks_of_the_document():
+    predictions = {
+        "meta": {**META, "model": {"name": "N", "version": "1"}, "intended_use": ""},
+        "sha256": "h",
+    }
+
+    assert model_block(None, None) is None
+    assert model_block(None, predictions)["name"] == "N"
+    assert model_block(None, predictions)["kind"] == "predictions"
+    assert cohort_block(catalogue(), {"n_cases": 0})["n_cases"] == 0

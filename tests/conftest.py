@@ -138,7 +138,7 @@ def make_cohort_version(db: None) -> Callable[..., Any]:
             "modality": "MR",
             "notes": "Made-up images for tests.",
             "readers": "identified",
-            "questions": {"tumour": {"scale": "ordinal", "values": ["1", "2", "3"]}}
+            "questions": {"tumour": {"position": 0, "scale": "ordinal", "values": ["1", "2", "3"]}}
             if readings
             else {},
             "sha256": f"{n:064x}",

@@ -27,9 +27,14 @@ def questions(catalogue: Json) -> list[Question]:
     answers: dict[str, list[Json]] = {}
     for reading in catalogue["readings"]:
         answers.setdefault(reading["question"] or "", []).append(reading)
-    declared = catalogue["questions"]
+    declared = in_order(catalogue["questions"])
     ids = [*declared, *(name for name in answers if name not in declared)]
     return [_question(name, declared.get(name, {}), answers.get(name, [])) for name in ids]
+
+
+def in_order(declared: Json) -> dict[str, Any]:
+    """As the cohort declared them, the primary one first; stored keys have no order."""
+    return dict(sorted(declared.items(), key=lambda item: item[1]["position"]))
 
 
 def _question(name: str, spec: Json, given: list[Json]) -> Question:

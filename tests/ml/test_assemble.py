@@ -163,9 +163,9 @@ def test_readings_are_kept_one_by_one():
             case("b"),
             readers="exchangeable",
             questions={
-                "grade": {"scale": "ordinal", "values": ["1", "2"]},
-                "kind": {"scale": "nominal", "values": ["soft", "hard"]},
-                "size": {"scale": "interval", "values": []},
+                "size": {"position": 2, "scale": "interval", "values": []},
+                "kind": {"position": 1, "scale": "nominal", "values": ["soft", "hard"]},
+                "grade": {"position": 0, "scale": "ordinal", "values": ["1", "2"]},
             },
             readings=[
                 reading("1", "b", "grade", score=2.0),
@@ -180,7 +180,7 @@ def test_readings_are_kept_one_by_one():
     assert found.number[[0, 2]].tolist() == [2, 1.5]
     assert np.isnan(found.number[1])
     assert found.exchangeable
-    assert list(found.questions) == ["grade", "kind", "size"]
+    assert list(found.questions) == ["grade", "kind", "size"]  # as declared, not as stored
 
 
 def test_a_model_and_a_table_are_one_too_many():

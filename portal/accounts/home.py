@@ -77,7 +77,7 @@ def running(request: HttpRequest, team: str) -> HttpResponse:
 def _running(team: Team) -> dict[str, Any]:
     audits = list(audits_of(team).filter(state__in=ACTIVE)[:FEW])
     return {
-        "running": [_with_progress(audit) for audit in audits],
+        "at_work": [_with_progress(audit) for audit in audits],
         "arriving": list(uploads_of(team).exclude(state__in=FINAL)[:FEW]),
     }
 

@@ -50,7 +50,7 @@ def table_one(catalogue: Json) -> TableOne:
     groups = _groups(catalogue)
     compared = _compared(catalogue)
     lines: list[Line] = []
-    for name, pick in (*_of_images(catalogue), *_of_covariates(catalogue)):
+    for name, pick in _rows(catalogue):
         lines += _lines(name, pick, groups, compared)
     return TableOne(groups, tuple(lines), compared is not None)
 
@@ -71,7 +71,8 @@ def _groups(catalogue: Json) -> tuple[Group, ...]:
             Group("Finding absent", tuple(c for c in cases if _is_absent(c, positive))),
         ]
     unlabelled = tuple(case for case in cases if case["label"] is None)
-    return (*groups, Group("No label", unlabelled)) if unlabelled else tuple(groups)
+    groups.append(Group("No label", unlabelled))
+    return tuple(group for group in groups if group.n)
 
 
 def _is_absent(case: Json, positive: set[str]) -> bool:
@@ -88,6 +89,14 @@ def _compared(catalogue: Json) -> tuple[Group, Group] | None:
 
 
 Pick = Callable[[Json], str | None]
+
+
+def _rows(catalogue: Json) -> list[tuple[str, Pick]]:
+    """Image-derived first, unless the covariates hold the same measurements already."""
+    covariates, derived = _of_covariates(catalogue), _of_images(catalogue)
+    given = {tuple(pick(case) for case in catalogue["cases"]) for _, pick in covariates}
+    known = any(tuple(pick(case) for case in catalogue["cases"]) in given for _, pick in derived)
+    return covariates if known else [*derived, *covariates]
 
 
 def _of_images(catalogue: Json) -> list[tuple[str, Pick]]:
@@ -179,7 +188,9 @@ def _spread(values: Sequence[float]) -> str:
 
 
 def _plain(value: float) -> str:
-    return numbers.decimal(value, 0) if abs(value) >= 100 else numbers.plain(round(value, 1))
+    if abs(value) >= 100:
+        return numbers.decimal(value, 0)
+    return numbers.plain(round(value, 1 if abs(value) >= 10 else 2))
 
 
 def _share(n: int, total: int) -> str:

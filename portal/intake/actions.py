@@ -145,6 +145,7 @@ def refuse(
     version: str = "",
 ) -> None:
     """Done, with reasons. A refused model stays on the list of models."""
+    refusals = [_by_given_name(upload, refusal) for refusal in refusals]
     extra: dict[str, Any] = {}
     if upload.kind == UploadKind.MODEL:
         extra["model_version"] = registry.refuse_version(
@@ -154,7 +155,7 @@ def refuse(
             version=version or "unread",
             refusals=refusals,
         )
-    _done(upload, fence, log, refusals=[dict(refusal) for refusal in refusals], **extra)
+    _done(upload, fence, log, refusals=refusals, **extra)
     record(
         team=upload.team,
         actor=None,
@@ -162,6 +163,13 @@ def refuse(
         obj=upload,
         codes=sorted({refusal["code"] for refusal in refusals}),
     )
+
+
+def _by_given_name(upload: Upload, refusal: Mapping[str, Any]) -> dict[str, Any]:
+    """A lone file was read under the name it is stored by; people know it by another."""
+    if str(refusal.get("file") or "").startswith(upload.blob_id):
+        return {**refusal, "file": upload.file_name}
+    return dict(refusal)
 
 
 def _done(upload: Upload, fence: int, log: Sequence[str], **changes: Any) -> None:

@@ -19,11 +19,11 @@ def trail(request: HttpRequest, team: str) -> HttpResponse:
     found = get_team_or_404(signed_in(request), team)
     events = events_of(found)
     actions = events.order_by("action").values_list("action", flat=True).distinct()
-    chosen, wanted = request.GET.get("action", ""), request.GET.get("object", "").strip()
+    chosen, named = request.GET.get("action", ""), request.GET.get("object", "").strip()
     if chosen:
         events = events.filter(action=chosen)
-    if wanted:
-        events = events.filter(object_name__icontains=wanted)
+    if named:
+        events = events.filter(object_name__icontains=named)
     page = Paginator(events, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "section": "trail",
@@ -31,6 +31,6 @@ def trail(request: HttpRequest, team: str) -> HttpResponse:
         "lines": lines(found, page),
         "actions": actions,
         "chosen": chosen,
-        "wanted": wanted,
+        "named": named,
     }
     return render(request, "trail/trail.html", context)

@@ -66,7 +66,7 @@ def per_cent(share: float) -> str:
 
 def points(difference: float) -> str:
     """A difference of rates: "31.0 points"."""
-    return f"{decimal(difference * 100)[:-2]} points"
+    return f"{difference * 100:,.1f} points".replace("-", "−")
 
 
 def threshold(number: float) -> str:

@@ -50,7 +50,7 @@ def intercept(
         return _one_class("intercept", outcomes, convention)
     value = float(fit_offset(x, outcomes, np.ones((1, x.size)))[0])
     return _with_interval(
-        "intercept", value, lambda weights: fit_offset(x, outcomes, weights), outcomes,
+        "intercept", value, lambda weights: fit_offset(x, outcomes, weights, value), outcomes,
         clusters or Clusters.singles(x.size), settings, convention, clipped,
     )  # fmt: skip
 
@@ -144,7 +144,9 @@ def _with_interval(
     )  # fmt: skip
 
 
-def fit_offset(x: FloatArray, outcomes: BoolArray, weights: FloatArray) -> FloatArray:
+def fit_offset(
+    x: FloatArray, outcomes: BoolArray, weights: FloatArray, start: float = 0.0
+) -> FloatArray:
     """Intercept with the slope fixed to 1, for many sets of case weights at once.
 
     The score equation falls steadily in the intercept, so Newton's steps are kept inside a
@@ -154,6 +156,7 @@ def fit_offset(x: FloatArray, outcomes: BoolArray, weights: FloatArray) -> Float
         x: (n,) logits.
         outcomes: (n,).
         weights: (r, n), one row per replicate.
+        start: where to begin; any value leads to the same result.
 
     Returns:
         (r,) intercepts; NaN where a replicate holds one class only.
@@ -162,7 +165,7 @@ def fit_offset(x: FloatArray, outcomes: BoolArray, weights: FloatArray) -> Float
     two_classes = (events > 0) & (events < weights.sum(axis=1))
     result = np.full(weights.shape[0], np.nan)
     active = np.flatnonzero(two_classes)
-    found = np.zeros(weights.shape[0])
+    found = np.full(weights.shape[0], start)
     low = np.full(weights.shape[0], -_FAR)
     high = np.full(weights.shape[0], _FAR)
     for _ in range(_STEPS):

@@ -33,7 +33,8 @@ def test_value_with_interval():
 
 
 def test_difference_of_rates():
-    assert words.points(0.3095) == "30.9 points" or words.points(0.3095) == "31.0 points"
+    assert words.points(0.30953) == "31.0 points"
+    assert words.points(-0.563) == "−56.3 points"
     assert words.points(0.25) == "25.0 points"
 
 

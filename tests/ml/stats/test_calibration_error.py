@@ -54,9 +54,8 @@ def test_top_label_by_hand():
 
 
 def test_a_score_of_one_half_is_an_answer():
-    """At exactly 0.5 the answer is present: right, with a confidence of 0.5."""
-    assert ece_top_label(np.array([0.5]), np.array([1])).value == pytest.approx(0.5)
-    assert ece_top_label(np.array([0.5]), np.array([0])).value == pytest.approx(0.5)
+    """At exactly 0.5 the answer is present. With 0.52 in the same bin, both right: gap 0.49."""
+    assert ece_top_label(np.array([0.5, 0.52]), np.array([1, 1])).value == pytest.approx(0.49)
 
 
 def test_certain_scores_are_not_lost():

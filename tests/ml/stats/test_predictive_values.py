@@ -64,6 +64,23 @@ def test_copies_inside_clusters_do_not_narrow_it(rng):
     assert copied.high - copied.low == pytest.approx(once.high - once.low, rel=0.02)
 
 
+def test_hits_and_false_alarms_of_a_patient_are_seen_together():
+    """Each patient has a case of either kind; where one is called, the other never is.
+
+    Per patient the linearised logit is ±(1/sens or 1/(1-spec))/20, so its variance is
+    20/19 · 20 · (2/20)² = 0.2105 instead of the 0.05 of two independent halves each.
+    """
+    positive = np.tile([True, False], 20)
+    called = np.r_[np.tile([True, False], 10), np.tile([False, True], 10)]
+    patients = Clusters.of(np.arange(40) // 2, "patient")
+
+    estimate = predictive_value("ppv", called, positive, 0.5, patients)
+
+    assert estimate.value == 0.5
+    half = 1.959964 * (20 / 19 * 20 * (2 / 20) ** 2) ** 0.5
+    assert estimate.high == pytest.approx(special.expit(half), abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("table", "answer", "why"),
     [

@@ -38,6 +38,9 @@ check: install dev
 fix: dev   ## what a machine can fix
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
+bench: install dev  ## ours against peers; `make bench n=audit` for one group
+	$(BIN)/python -m benchmarks $(n)
+
 docs: install  ## write the pages made from code
 	$(BIN)/python manage.py write_docs
 

@@ -60,8 +60,10 @@ def _sqlite(guard: Guard, columns: Sequence[str]) -> list[str]:
         name = f"guard_{guard.table}_{event}"
         statements += [
             f"DROP TRIGGER IF EXISTS {name}",
-            f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {guard.table} FOR EACH ROW "
-            f"WHEN {when} BEGIN SELECT RAISE(ABORT, '{guard.says}'); END",
+            (
+                f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {guard.table} FOR EACH ROW "
+                f"WHEN {when} BEGIN SELECT RAISE(ABORT, '{guard.says}'); END"
+            ),
         ]
     return statements
 
@@ -76,11 +78,15 @@ def _postgres(guard: Guard, columns: Sequence[str]) -> list[str]:
         name = f"guard_{guard.table}_{event}"
         kept = "OLD" if event == "delete" else "NEW"
         statements += [
-            f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            f"IF {when} THEN RAISE EXCEPTION '{guard.says}' USING ERRCODE = 'check_violation'; "
-            f"END IF; RETURN {kept}; END $$",
+            (
+                f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                f"IF {when} THEN RAISE EXCEPTION '{guard.says}' USING ERRCODE = 'check_violation'; "
+                f"END IF; RETURN {kept}; END $$"
+            ),
             f"DROP TRIGGER IF EXISTS {name} ON {guard.table}",
-            f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {guard.table} "
-            f"FOR EACH ROW EXECUTE FUNCTION {name}()",
+            (
+                f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {guard.table} "
+                f"FOR EACH ROW EXECUTE FUNCTION {name}()"
+            ),
         ]
     return statements

@@ -95,7 +95,8 @@ def _run_child(
     shard: Shard, fence: int, pass_plan: PassPlan, images: dict[str, list[str]], folder: Path
 ) -> Outcome:
     version = shard.work.audit.model_version
-    assert version is not None and version.weights is not None
+    assert version is not None
+    assert version.weights is not None
     out = folder / "out"
     out.mkdir()
     blobs = Blob.objects.in_bulk([sha for case_id in shard.case_ids for sha in images[case_id]])

@@ -1,6 +1,6 @@
-"""Runs one audit on a real broker and a real worker, kills something on the way, prints the result.
+"""Runs one audit on a real broker and worker, kills something on the way, prints the result.
 
-`python -m tests.system.driver VICTIM`, in an environment with PLUMBLINE_HOME set to an empty folder.
+`python -m tests.system.driver VICTIM`, with PLUMBLINE_HOME set to an empty folder.
 """
 
 import json
@@ -21,6 +21,7 @@ from django.core.management import call_command  # noqa: E402
 from django.db.models import Count  # noqa: E402
 
 from demo.run import zipped  # noqa: E402
+from ml.zoo.shades import cohort_folder, model_folder  # noqa: E402
 from portal.accounts.actions import create_team  # noqa: E402
 from portal.accounts.models import User  # noqa: E402
 from portal.audits.models import Audit, CaseResult, CheckRun, Finding, Shard  # noqa: E402
@@ -31,7 +32,6 @@ from portal.intake.models import Upload, UploadKind  # noqa: E402
 from portal.launcher import Launcher  # noqa: E402
 from portal.leases import FINAL  # noqa: E402
 from portal.reports.models import Report  # noqa: E402
-from tests.system.made_up import cohort_folder, model_folder  # noqa: E402
 
 WAIT_SECONDS = 150
 HOME = Path(settings.HOME)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from demo.run import zipped
+from ml.zoo.shades import cohort_folder, model_folder
 from portal import jobs
 from portal.audits.models import Audit, CaseResult, CheckRun, Evidence, Finding, Shard
 from portal.audits.planning import resume_audit, start_audit, stop_audit
@@ -12,7 +13,6 @@ from portal.blobs import store
 from portal.intake.actions import hand_in
 from portal.intake.models import Upload, UploadKind
 from portal.reports.models import Report
-from tests.system.made_up import cohort_folder, model_folder
 from workers import inference, intake, statistics
 from workers.main import app as worker_app
 

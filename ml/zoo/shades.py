@@ -1,4 +1,4 @@
-"""A small network and a small cohort, made up for tests, as folders to hand in."""
+"""Shades: bright images against dark ones. A simulated network and cohort, as folders."""
 
 from pathlib import Path
 
@@ -12,7 +12,12 @@ SIZE = 96
 
 
 def model_folder(folder: Path, *, channels: int = 32, layers: int = 2, name: str = "Shade") -> Path:
-    """P(bright) of a grey image, after convolutions that only cost time."""
+    """Write a model folder: P(bright) of a grey image, after convolutions that only cost time.
+
+    Args:
+        folder: made here; must not exist.
+        channels, layers: of the convolutions; the time of one case grows with both.
+    """
     folder.mkdir(parents=True)
     rng = np.random.default_rng(7)
     nodes, weights, last, width = [], [], "image", 1
@@ -78,7 +83,12 @@ def model_folder(folder: Path, *, channels: int = 32, layers: int = 2, name: str
 
 
 def cohort_folder(folder: Path, *, n: int = 60, readers: int = 3, title: str = "Shades") -> Path:
-    """Noisy grey images; two images to a patient; made-up readings, which the notes say."""
+    """Write a cohort folder of ``n`` noisy grey images of 64 x 48, two to a patient.
+
+    Args:
+        folder: made here; must not exist.
+        readers: how many simulated readers answer "shade" on a scale of 1 to 5.
+    """
     (folder / "images").mkdir(parents=True)
     rng = np.random.default_rng(11)
     cases, readings = ["case_id,patient_id,image,label,sex"], ["reader_id,case_id,question,score"]
@@ -100,7 +110,8 @@ def cohort_folder(folder: Path, *, n: int = 60, readers: int = 3, title: str = "
         "classes": ["bright", "dark"],
         "positive": ["bright"],
         "modality": "none",
-        "notes": "Images and readings are made up for tests.",
+        "notes": "Simulated: images and readings are made up.",
+        "simulated": True,
         "readers": "identified",
         "questions": {"shade": {"scale": "ordinal", "values": ["1", "2", "3", "4", "5"]}},
     }

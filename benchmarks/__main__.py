@@ -1,0 +1,30 @@
+"""`python -m benchmarks [NAME...] [--json]`: without names, all groups."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from benchmarks import audit, statistics
+from benchmarks.measuring import Result
+
+GROUPS: dict[str, Callable[[], list[Result]]] = {
+    "audit": audit.run,
+    "statistics": statistics.run,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *GROUPS], metavar="NAME")
+    parser.add_argument("--json", action="store_true", help="one JSON line each")
+    options = parser.parse_args()
+    agreed = True
+    for name in options.names or GROUPS:
+        for result in GROUPS[name]():
+            print(result.json() if options.json else result.words(), flush=True)
+            agreed &= result.agree
+    return 0 if agreed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

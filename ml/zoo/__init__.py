@@ -1,0 +1,1 @@
+"""Small networks and data made up by us, for tests and benchmarks; always marked as simulated."""

@@ -13,6 +13,7 @@ from ml.protocol import Protocol as Rules
 from portal.accounts.models import Team
 from portal.audits.models import Audit, Evidence, Protocol
 from portal.audits.planning import read_rules
+from portal.audits.progress import rough
 from portal.cohorts import catalogue
 from portal.cohorts.models import CohortVersion
 from portal.reading.models import Reading
@@ -49,6 +50,10 @@ class Cost:
     @property
     def seconds(self) -> float | None:
         return None if self.seconds_per_case is None else self.n_cases * self.seconds_per_case
+
+    @property
+    def about(self) -> float | None:
+        return None if self.seconds is None else rough(self.seconds)
 
 
 @dataclass(frozen=True)
@@ -210,7 +215,7 @@ def _reading_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
     else:
         readers = Reading.objects.filter(case__version=cohort).values("reader_id").distinct()
         yield f"{many} readings by {readers.count()} readers", False
-    if choice.model is not None or choice.predictions is not None:
+    if _is_met("prediction", choice):
         yield "the model beside them where the question allows", False
 
 

@@ -1,5 +1,6 @@
 """How far an audit is, read from its rows: for the page that waits and for the API."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -140,6 +141,18 @@ class Left:
     high: float
     from_shards: int
 
+    @property
+    def about(self) -> float:
+        return rough(self.seconds)
+
+    @property
+    def at_least(self) -> float:
+        return rough(self.low)
+
+    @property
+    def at_most(self) -> float:
+        return rough(self.high)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -188,6 +201,12 @@ class Progress:
         if waiting:
             return f"checks, {self.checks_done} of {len(self.checks)} done"
         return "sealing"
+
+
+def rough(seconds: float) -> float:
+    """An estimate without false precision: up to the next 5 s, minute or quarter of an hour."""
+    step = 5 if seconds < 120 else 60 if seconds < 3600 else 900
+    return step * math.ceil(seconds / step)
 
 
 def progress_of(audit: Audit, now: datetime | None = None) -> Progress:

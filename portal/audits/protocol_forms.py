@@ -18,8 +18,10 @@ MEASURES = {
     "calibration": ("ece_top_label", "ece", "ece_debiased", "intercept", "slope", "brier"),
     "agreement": ("alpha", "kappa_fleiss", "kappa_conger", "kappa_weighted", "icc"),
 }
+ORIGIN_WORDS = [(origin, origin.replace("platform-", "platform ")) for origin in ORIGINS]
 DIRECTIONS = [("min", "at least"), ("max", "at most")]
 SPARE_ROWS = 3
+WIDE = {"class": "inp"}
 NAME_HINT = "A name that exists gets its next version."
 
 
@@ -30,12 +32,13 @@ class TextForm(forms.Form):
         max_length=120,
         required=False,
         label="Name",
+        widget=forms.TextInput(attrs=WIDE),
         help_text=f"Left empty: the title in the protocol. {NAME_HINT}",
     )
     text = forms.CharField(
         required=False,
         label="protocol.yaml",
-        widget=forms.Textarea(attrs={"rows": 24, "class": "code", "spellcheck": "false"}),
+        widget=forms.Textarea(attrs={"rows": 24, "class": "inp code", "spellcheck": "false"}),
     )
     file = forms.FileField(
         required=False, label="Or a file", help_text="Taken instead of the text above."
@@ -67,18 +70,25 @@ class LimitForm(forms.Form):
     on = forms.ChoiceField(label="Measure", required=False)
     direction = forms.ChoiceField(label="Must be", choices=DIRECTIONS)
     value = forms.FloatField(label="Limit", required=False)
-    origin = forms.ChoiceField(
-        label="Origin", choices=[(origin, origin.replace("-", " ")) for origin in ORIGINS]
+    origin = forms.ChoiceField(label="Origin", choices=ORIGIN_WORDS)
+    reference = forms.CharField(
+        label="Where the number comes from",
+        required=False,
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 2}),
     )
-    reference = forms.CharField(label="Where the number comes from", required=False, max_length=500)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         on = self.fields["on"]
         assert isinstance(on, forms.ChoiceField)
         on.choices = [("", "choose"), *_measures()]
-        for field in self.fields.values():
-            field.widget.attrs |= {"class": "inp", "aria-label": field.label}
+        for name, field in self.fields.items():
+            wide = name in ("value", "reference")
+            field.widget.attrs |= {
+                "class": "inp" if wide else "inp auto",
+                "aria-label": field.label,
+            }
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -131,6 +141,9 @@ class RulesForm(forms.Form):
         checks = self.fields["checks"]
         assert isinstance(checks, forms.MultipleChoiceField)
         checks.choices = [(check.id, check.title) for check in all_checks()]
+        for name, field in self.fields.items():
+            if name != "checks":
+                field.widget.attrs |= WIDE
 
     def body(self, limits: LimitSet) -> dict[str, Any]:  # type: ignore[valid-type]
         given = {key: value for key, value in self.cleaned_data.items() if value not in (None, "")}

@@ -36,10 +36,14 @@ SECTION = {"section": "protocols"}
 @require_GET
 @login_required
 def protocols(request: HttpRequest, team: str) -> HttpResponse:
-    found = access.protocols_of(get_team_or_404(signed_in(request), team))
-    rows = found.select_related("created_by", "team").annotate(n_audits=Count("audit"))
-    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    context = SECTION | {"page": page, "default": Rules.default()}
+    found = get_team_or_404(signed_in(request), team)
+    rows = access.protocols_of(found).select_related("created_by", "team")
+    rows = rows.annotate(n_audits=Count("audit"))
+    context = SECTION | {
+        "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
+        "default": Rules.default(),
+        "n_default": access.audits_of(found).filter(protocol=None).count(),
+    }
     return render(request, "audits/protocols.html", context)
 
 

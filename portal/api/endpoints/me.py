@@ -39,6 +39,7 @@ class MeOut(Schema):
     may: list[str]
     token: TokenOut
     engine: str
+    upload_max_bytes: int
 
 
 @router.get("/me", response=MeOut, operation_id="me", summary="Whose token this is")
@@ -54,4 +55,5 @@ def me(request: HttpRequest) -> MeOut:
         may=sorted(act.name.lower() for act in MAY[role]),
         token=TokenOut(name=token.name, prefix=token.prefix, expires_at=token.expires_at),
         engine=settings.ENGINE,
+        upload_max_bytes=settings.UPLOAD_MAX_BYTES,
     )

@@ -179,17 +179,47 @@ def _scored(
                 failures[case_id] = SCORE_RANGE
             else:
                 probabilities[at] = row
-    counted = [declared.classes.index(name) for name in declared.positive]
     return Prediction(
         classes=tuple(declared.classes),
         positive=tuple(declared.positive),
         kind=declared.kind,
         probabilities=probabilities,
-        score=probabilities[:, counted].sum(axis=1).clip(0, 1),
+        score=finding_score(probabilities, declared),
         failures=failures,
         source=source,
         operating_points=points,
     )
+
+
+def finding_score(probabilities: FloatArray, declared: Scores) -> FloatArray:
+    """P(finding present): the probabilities of the positive classes, added.
+
+    Where the classes exclude each other, that is also 1 minus the other classes. Of the two, the
+    one that adds fewer numbers is taken, and the positive classes themselves when both add as
+    many: a model with several kinds of finding and one "none" is scored by 1 - P(none).
+
+    Args:
+        probabilities: (n, k) 0..1, NaN rows where a case failed.
+        declared: classes, positive classes and activation.
+
+    Returns:
+        (n,) 0..1, NaN where a case failed.
+
+    Source:
+        docs/adr/0008-score-of-several-positive-classes.md
+
+    Example:
+        >>> kinds = Scores(kind="probabilities", classes=["a", "b", "none"], positive=["a", "b"])
+        >>> finding_score(np.array([[0.25, 0.25, 0.5]]), kinds)
+        array([0.5])
+    """
+    counted = [declared.classes.index(name) for name in declared.positive]
+    others = [at for at in range(len(declared.classes)) if at not in counted]
+    if declared.softmax and len(others) < len(counted):
+        score = 1 - probabilities[:, others].sum(axis=1)
+    else:
+        score = probabilities[:, counted].sum(axis=1)
+    return cast(FloatArray, score.clip(0, 1))
 
 
 def activated(raw: FloatArray, declared: Scores) -> FloatArray | None:

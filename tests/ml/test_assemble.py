@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from ml.assemble import activated, cohort_block, evidence, model_block, run_checks
+from ml.assemble import (
+    activated,
+    cohort_block,
+    evidence,
+    finding_score,
+    model_block,
+    run_checks,
+)
 from ml.checks.registry import Check, State
 from ml.evidence.store import outputs_table
 from ml.intake.model_manifest import Scores
@@ -122,6 +129,25 @@ def test_several_positive_classes_are_added():
     )
 
     assert found.prediction.score[0] == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize(
+    ("positive", "score"),
+    [(["a", "b", "c"], 0.0), (["a", "b"], 2e-9), (["none"], 1.0), (["a"], 1e-9)],
+)
+def test_of_two_equal_sums_the_shorter_is_taken(positive, score):
+    """Single-precision softmax gives P(none) = 1 beside tiny others; ties must stay ties."""
+    declared = Scores(kind="probabilities", classes=["a", "b", "c", "none"], positive=positive)
+
+    assert finding_score(np.array([[1e-9, 1e-9, 1e-9, 1.0]]), declared).tolist() == [score]
+
+
+def test_independent_classes_are_never_complemented():
+    declared = Scores(
+        kind="probabilities", activation="sigmoid", classes=["a", "b"], positive=["a"]
+    )
+
+    assert finding_score(np.array([[0.7, 0.9]]), declared).tolist() == [0.7]
 
 
 @pytest.mark.parametrize(

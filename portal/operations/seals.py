@@ -7,63 +7,38 @@ from django.db import models
 
 from portal.guards import Guard, install
 
-_COHORT_SEALED = "(SELECT state FROM cohorts_cohortversion WHERE id = {row}.version_id) = 'sealed'"
-_CASE_SEALED = (
-    "(SELECT v.state FROM cohorts_cohortversion v JOIN cohorts_case c ON c.version_id = v.id "
-    "WHERE c.id = {row}.case_id) = 'sealed'"
+_OF_COHORT = (
+    "(SELECT state FROM cohorts_cohortversion WHERE id = {row}.version_id {lock}) = 'sealed'"
 )
-_AUDIT_SEALED = "(SELECT state FROM audits_audit WHERE id = {row}.audit_id) = 'sealed'"
+_OF_CASE = (
+    "(SELECT v.state FROM cohorts_cohortversion v JOIN cohorts_case c ON c.version_id = v.id "
+    "WHERE c.id = {row}.case_id {lock}) = 'sealed'"
+)
+_OF_AUDIT = "(SELECT state FROM audits_audit WHERE id = {row}.audit_id {lock}) = 'sealed'"
+_ALWAYS = "1 = 1"
+_COHORT = "a sealed cohort version never changes"
+_AUDIT = "a sealed audit never changes"
 
 GUARDS = (
-    Guard("trail_trailevent", "1 = 1", "the trail is only ever added to"),
-    Guard("blobs_blob", "1 = 1", "a stored file never changes", deletable=True),
+    Guard("trail_trailevent", _ALWAYS, "the trail is only ever added to"),
+    Guard("blobs_blob", _ALWAYS, "a stored file never changes", deletable=True),
     Guard(
         "registry_modelversion",
-        "OLD.state IN ('accepted', 'withdrawn')",
+        "{row}.state IN ('accepted', 'withdrawn')",
         "an accepted model version never changes",
         free=("state", "withdrawn_because"),
     ),
-    Guard("registry_predictions", "1 = 1", "predictions never change"),
-    Guard("cohorts_cohortversion", "OLD.state = 'sealed'", "a sealed cohort version never changes"),
-    Guard(
-        "cohorts_case",
-        _COHORT_SEALED.format(row="OLD"),
-        "a sealed cohort version never changes",
-        parent_sealed=_COHORT_SEALED.format(row="NEW"),
-    ),
-    Guard(
-        "cohorts_image",
-        _CASE_SEALED.format(row="OLD"),
-        "a sealed cohort version never changes",
-        parent_sealed=_CASE_SEALED.format(row="NEW"),
-    ),
-    Guard(
-        "reading_reading",
-        _CASE_SEALED.format(row="OLD"),
-        "a sealed cohort version never changes",
-        parent_sealed=_CASE_SEALED.format(row="NEW"),
-    ),
-    Guard("audits_protocol", "OLD.state = 'locked'", "a locked protocol never changes"),
-    Guard("audits_audit", "OLD.state = 'sealed'", "a sealed audit never changes"),
-    Guard(
-        "audits_finding",
-        _AUDIT_SEALED.format(row="OLD"),
-        "a sealed audit never changes",
-        parent_sealed=_AUDIT_SEALED.format(row="NEW"),
-    ),
-    Guard(
-        "audits_caseresult",
-        _AUDIT_SEALED.format(row="OLD"),
-        "a sealed audit never changes",
-        parent_sealed=_AUDIT_SEALED.format(row="NEW"),
-    ),
-    Guard(
-        "audits_checkrun",
-        _AUDIT_SEALED.format(row="OLD"),
-        "a sealed audit never changes",
-        parent_sealed=_AUDIT_SEALED.format(row="NEW"),
-    ),
-    Guard("reports_report", "1 = 1", "a sealed report never changes", free=("state", "pdf_id")),
+    Guard("registry_predictions", _ALWAYS, "predictions never change"),
+    Guard("cohorts_cohortversion", "{row}.state = 'sealed'", _COHORT),
+    Guard("cohorts_case", _OF_COHORT, _COHORT, closed=True),
+    Guard("cohorts_image", _OF_CASE, _COHORT, closed=True),
+    Guard("reading_reading", _OF_CASE, _COHORT, closed=True),
+    Guard("audits_protocol", "{row}.state = 'locked'", "a locked protocol never changes"),
+    Guard("audits_audit", "{row}.state = 'sealed'", _AUDIT),
+    Guard("audits_finding", _OF_AUDIT, _AUDIT, closed=True),
+    Guard("audits_caseresult", _OF_AUDIT, _AUDIT, closed=True),
+    Guard("audits_checkrun", _OF_AUDIT, _AUDIT, closed=True),
+    Guard("reports_report", _ALWAYS, "a sealed report never changes", free=("state", "pdf_id")),
 )
 
 

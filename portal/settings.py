@@ -12,7 +12,7 @@ from typing import Any
 import dj_database_url
 from csp.constants import NONE, SELF, UNSAFE_INLINE
 
-from ml.engine import ENGINE_VERSION
+from ml.version import ENGINE_VERSION
 from portal import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent

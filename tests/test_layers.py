@@ -17,7 +17,7 @@ MAY_IMPORT = {
 # Inside ml: what each room may look into. Names not listed (protocol, estimate) are shared words.
 ROOMS_OF_ML = {
     "stats": {"estimate"},
-    "evidence": {"estimate"},
+    "evidence": {"estimate", "version"},
     "imaging": {"estimate", "sandbox", "intake"},
     "checks": {"stats", "evidence", "estimate", "protocol"},
 }

@@ -77,6 +77,8 @@ def _work(shard: Shard, fence: int) -> None:
                 actions.fail_shard(shard, fence, outcome.reason)
                 return
             blob = store.put_path(folder / "out" / str(outcome.result["table"]), PARQUET)
+            if not outcome.result["reusable"]:  # a stored image was missing or had changed
+                key = tables.sha256_of([key, str(audit.pk)])
         runtime = {"runtime": outcome.result["runtime"], "seconds": outcome.seconds}
         evidence = actions.keep_evidence(shard, key, blob, runtime)
     else:

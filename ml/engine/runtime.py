@@ -4,8 +4,8 @@ import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-from ml.engine import ENGINE_VERSION
 from ml.estimate import JsonObject, JsonValue
+from ml.version import ENGINE_VERSION
 
 PACKAGES = ("numpy", "scipy", "onnx", "onnxruntime", "pillow", "pyarrow", "pydicom", "pylibjpeg")
 

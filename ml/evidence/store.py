@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml.engine import ENGINE_VERSION
 from ml.estimate import JsonObject, JsonValue
+from ml.version import ENGINE_VERSION
 
 _PIECE = 1 << 20
 

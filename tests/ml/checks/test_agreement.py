@@ -105,6 +105,8 @@ def test_further_questions_are_qualified(make_evidence, make_readings, four_rate
     assert len(found) == len(result.estimates)
     forest = next(series for series in result.series if series["kind"] == "forest")
     assert [row["label"] for row in forest["rows"]] == ["malignancy", "texture"]
+    assert forest["limit"]["value"] == 0.667
+    assert forest["rows"][1]["state"] == "info"
 
 
 def test_numbers_are_not_categories(make_evidence, make_readings, quick, rng):

@@ -50,7 +50,20 @@ def test_confident_errors_are_counted_with_their_cases(ten_cases, quick):
     assert finding.claim == "It is sure in 1 of its 5 wrong answers: confidence above 0.99."
 
 
-@pytest.mark.parametrize(("wrong", "state"), [(0, None), (1, State.INFO), (40, State.CAUTION)])
+def test_confident_means_above_0_99(make_evidence, quick):
+    """All wrong: 0.995 and 0.005 are sure; 0.99, 0.95 and 0.01 are not."""
+    result = operating_point_check(
+        make_evidence([0.995, 0.99, 0.95, 0.005, 0.01], [0, 0, 0, 1, 1]), quick
+    )
+
+    found = next(f for f in result.findings if f.id.endswith("confident-errors"))
+    assert set(found.cases) == {"case-000", "case-003"}
+
+
+# 4 of 200 are 2 %: more than one in a hundred, but the interval reaches below.
+@pytest.mark.parametrize(
+    ("wrong", "state"), [(0, None), (1, State.INFO), (4, State.INFO), (40, State.CAUTION)]
+)
 def test_confident_errors_are_a_caution_when_more_than_one_in_a_hundred(
     make_evidence, quick, wrong, state
 ):

@@ -225,14 +225,15 @@ def _audit_line(audit: Audit, url: str, home: Path) -> dict[str, Any]:
     with store.open_blob(report.audit_json) as source, path.open("wb") as target:
         shutil.copyfileobj(source, target)
     document = json.loads(path.read_bytes())
-    seconds = (audit.sealed_at - audit.started_at).total_seconds() if audit.started_at else None
+    assert audit.started_at is not None
+    assert audit.sealed_at is not None
     return {
         "id": str(audit.pk),
         "title": audit.title,
         "state": audit.state,
         "verdict": audit.verdict,
         "n_cases": audit.cohort_version.n_cases,
-        "seconds": seconds,
+        "seconds": (audit.sealed_at - audit.started_at).total_seconds(),
         "audit_json": str(path),
         "report_url": url + reverse("reports:report", args=[audit.team.slug, report.pk]),
         "measures": {

@@ -128,7 +128,8 @@ def _stored(check_run: CheckRun) -> dict[str, Any]:
     """A check's block of the document; a check that broke says so in its place."""
     if check_run.state == WorkState.DONE and check_run.result is not None:
         findings = check_run.findings.order_by("position")
-        return check_run.result | {"findings": [finding.body for finding in findings]}
+        result: dict[str, Any] = check_run.result
+        return result | {"findings": [finding.body for finding in findings]}
     check = _check(check_run.check_id)
     return check_block(check, broken(check, check_run.error), check_run.seconds or 0.0)
 

@@ -23,7 +23,7 @@ def model_block(audit: Audit) -> dict[str, Any] | None:
 
 
 def cohort_block(version: CohortVersion) -> dict[str, Any]:
-    counts = {
+    counts: dict[str, Any] = {
         "name": version.cohort.name,
         "version": version.number,
         "n_cases": version.n_cases,

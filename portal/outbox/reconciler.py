@@ -75,11 +75,7 @@ def ring_waiting(kind: type[Leased], again: Callable[[UUID], None]) -> int:
 
     While a worker holds another row of the kind, the queue moves and the call may just be in it.
     """
-    waiting = kind._default_manager.filter(state=WorkState.WAITING)
-    if kind is Shard:
-        waiting = waiting.filter(work__audit__state__in=ACTIVE)
-    if kind is CheckRun:
-        waiting = waiting.filter(audit__state__in=ACTIVE, rung_at__isnull=False)
+    waiting = kind._default_manager.filter(_wanted(kind), state=WorkState.WAITING)
     moving = kind._default_manager.filter(state=WorkState.RUNNING, lease_until__gte=Now()).exists()
     patience = STALE_SECONDS if moving else settings.RECONCILE_SECONDS * 3
     unheard = waiting.filter(Q(rung_at=None) | Q(rung_at__lt=Now() - timedelta(seconds=patience)))
@@ -88,6 +84,15 @@ def ring_waiting(kind: type[Leased], again: Callable[[UUID], None]) -> int:
         with transaction.atomic():
             again(pk)
     return len(pks)
+
+
+def _wanted(kind: type[Leased]) -> Q:
+    """Work of a stopped or failed audit waits for a person, and checks for their passes."""
+    if kind is Shard:
+        return Q(work__audit__state__in=ACTIVE)
+    if kind is CheckRun:
+        return Q(audit__state__in=ACTIVE, rung_at__isnull=False)
+    return Q()
 
 
 def _ring_upload(pk: UUID) -> None:

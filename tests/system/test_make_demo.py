@@ -1,0 +1,71 @@
+"""`make demo` as a stranger runs it: a fresh clone, a new environment, no server of anybody's."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+# Measured on the 300 seeded cases; the same on every machine that runs the pinned packages.
+EXPECTED = {
+    "discrimination.auroc": 0.8562,
+    "operating-point.sensitivity": 0.3867,
+    "operating-point.specificity": 1.0,
+    "calibration.brier": 0.2912,
+}
+
+
+@pytest.fixture
+def clone(repo_root, tmp_path):
+    if not (repo_root / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("not a git checkout: there is nothing to clone")
+    target = tmp_path / "plumbline"
+    subprocess.run(["git", "clone", "-q", str(repo_root), str(target)], check=True)
+    return target
+
+
+@pytest.fixture
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_ends_with_three_sealed_audits(clone, free_port):
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(
+            ("PLUMBLINE", "DJANGO", "DATABASE", "REDIS", "STORAGE", "MAKE", "PY")
+        )
+        and name not in ("VIRTUAL_ENV", "MFLAGS")
+    }
+    run = subprocess.run(
+        ["make", "demo", "ONCE=1", f"PORT={free_port}"],
+        cwd=clone,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1400,
+    )
+
+    assert run.returncode == 0, f"{run.stdout[-2000:]}\n{run.stderr[-2000:]}"
+    result = json.loads(run.stdout.splitlines()[-1])
+    assert result["schema"] == 1
+    assert [audit["state"] for audit in result["audits"]] == ["sealed"] * 3
+    by_model, readers, by_table = result["audits"]
+    assert by_model["n_cases"] == by_table["n_cases"] == 300
+    for name, value in EXPECTED.items():
+        assert by_model["measures"][name] == pytest.approx(value, abs=1e-3)
+        assert by_table["measures"][name] == pytest.approx(by_model["measures"][name], abs=1e-9)
+    assert readers["n_cases"] == 1868
+    assert readers["measures"]["agreement.alpha"] == pytest.approx(0.428, abs=1e-3)
+    document = json.loads(Path(readers["audit_json"]).read_text())
+    assert document["cohort"]["n_patients"] == 790
+    # Nothing of the run is left: no broker, worker or web process of this clone.
+    left = subprocess.run(["pgrep", "-f", str(clone)], capture_output=True, text=True).stdout
+    assert left == ""

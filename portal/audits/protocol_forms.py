@@ -68,9 +68,9 @@ class LimitForm(forms.Form):
     """One limit; a row without a number is left out."""
 
     on = forms.ChoiceField(label="Measure", required=False)
-    direction = forms.ChoiceField(label="Must be", choices=DIRECTIONS)
+    direction = forms.ChoiceField(label="Must be", choices=DIRECTIONS, initial="min")
     value = forms.FloatField(label="Limit", required=False)
-    origin = forms.ChoiceField(label="Origin", choices=ORIGIN_WORDS)
+    origin = forms.ChoiceField(label="Origin", choices=ORIGIN_WORDS, initial=ORIGINS[0])
     reference = forms.CharField(
         label="Where the number comes from",
         required=False,

@@ -68,7 +68,8 @@ def _by_text(request: HttpRequest, user: User, team: Team) -> HttpResponse:
     else:
         form = TextForm(initial={"text": write_yaml(Rules.default(), titled=False)})
     context = SECTION | {"form": form, "by": "text"}
-    return render(request, "audits/protocol_new.html", context, status=422 if form.errors else 200)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "audits/protocol_new.html", context, status=status)
 
 
 def _by_form(request: HttpRequest, user: User, team: Team) -> HttpResponse:
@@ -83,7 +84,8 @@ def _by_form(request: HttpRequest, user: User, team: Team) -> HttpResponse:
         form = RulesForm(initial=initial_rules(default))
         limits = LimitSet(initial=initial_limits(default), prefix="limits")
     context = SECTION | {"form": form, "limits": limits, "by": "form"}
-    return render(request, "audits/protocol_new.html", context, status=422 if form.errors else 200)
+    status = 422 if request.method == "POST" else 200
+    return render(request, "audits/protocol_new.html", context, status=status)
 
 
 def _write(user: User, team: Team, form: Any, body: dict[str, Any]) -> Protocol | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -131,3 +132,9 @@ def test_the_docs_page_asks_nothing_from_elsewhere(client: Client) -> None:
         "'unsafe-inline'"
         not in page["Content-Security-Policy"].split("script-src")[1].split(";")[0]
     )
+
+
+def test_the_docs_list_every_code(repo_root: Path) -> None:
+    page = (repo_root / "docs" / "api.md").read_text()
+    for code, (status, words) in CODES.items():
+        assert f"| `{code}` | {status} | {words} |" in page

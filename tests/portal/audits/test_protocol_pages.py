@@ -1,0 +1,177 @@
+"""Protocols: listed, written in two ways, locked, downloaded."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from ml.protocol import Protocol as Rules
+from portal.audits.models import Protocol
+from portal.audits.planning import lock_protocol, write_protocol
+from portal.audits.protocol_forms import MEASURES
+from tests.portal.people import signed_in, text
+
+Make = Callable[..., Any]
+
+TEXT = """\
+title: Brain MR triage
+limits:
+  - {check: discrimination, measure: auroc, value: 0.9, direction: min, origin: pre-registered,
+     reference: "Study plan, section 3"}
+"""
+
+
+@pytest.fixture
+def team(make_team: Make) -> Any:
+    return make_team("Neuro")
+
+
+@pytest.fixture
+def owner(team: Any) -> Client:
+    return signed_in(team.owner)
+
+
+def url(team: Any, name: str, *args: Any) -> str:
+    return reverse(f"audits:{name}", args=[team.slug, *args])
+
+
+def filled(owner: Client, team: Any, **changes: str) -> dict[str, str]:
+    """The form as a browser sends it back, with some fields changed."""
+    context = owner.get(url(team, "protocol-new")).context
+    given: dict[str, Any] = {"limits-TOTAL_FORMS": "8", "limits-INITIAL_FORMS": "5"}
+    for form in [context["form"], *context["limits"].forms]:
+        for bound in form:
+            value = bound.value()
+            given[bound.html_name] = "" if value is None else value
+    return given | changes
+
+
+def test_the_list_and_the_default(owner: Client, team: Any, make_member: Make) -> None:
+    page = text(owner.get(url(team, "protocols")))
+    assert "No protocol of your own yet" in page
+    default = text(owner.get(url(team, "protocol-default")))
+    assert Rules.default().sha256 in default
+    assert "platform default" in default
+    viewer = signed_in(make_member(team, "viewer"))
+    assert url(team, "protocol-new") not in text(viewer.get(url(team, "protocols")))
+
+
+def test_written_as_text(owner: Client, team: Any) -> None:
+    answer = owner.post(url(team, "protocol-new") + "?by=text", {"text": TEXT})
+    protocol = Protocol.objects.get()
+    assert answer["Location"] == protocol.get_absolute_url()
+    assert (protocol.name, protocol.state) == ("Brain MR triage", "draft")
+    page = text(owner.get(protocol.get_absolute_url()))
+    assert "Study plan, section 3" in page
+    assert "≥ 0.9" in page
+    assert "pre-registered" in page
+
+
+def test_a_file_goes_before_the_text(owner: Client, team: Any) -> None:
+    file = SimpleUploadedFile("protocol.yaml", TEXT.encode())
+    owner.post(url(team, "protocol-new") + "?by=text", {"text": "checks: 3", "file": file})
+    assert Protocol.objects.get().body["limits"][0]["value"] == 0.9
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"text": ""}, "empty"),
+        ({"text": "limits: 3"}, "must be a list"),
+        ({"text": "limits: []"}, "Give it a name"),
+        ({"text": "a: ["}, "YAML"),
+        ({"file": SimpleUploadedFile("p.yaml", b"\xff\xfe\x00")}, "not text"),
+    ],
+)
+def test_what_is_wrong_with_it_is_said(
+    owner: Client, team: Any, given: dict[str, Any], says: str
+) -> None:
+    name = {} if "Give" in says else {"name": "P"}
+    answer = owner.post(url(team, "protocol-new") + "?by=text", given | name)
+    assert answer.status_code == 422
+    assert says in text(answer)
+    assert not Protocol.objects.exists()
+
+
+def test_written_limit_by_limit(owner: Client, team: Any) -> None:
+    given = filled(
+        owner,
+        team,
+        **{
+            "name": "Ours",
+            "operating_point": "0.3",
+            "limits-0-value": "0.91",
+            "limits-0-origin": "pre-registered",
+            "limits-1-value": "",  # left out
+            "limits-5-on": "agreement.icc",
+            "limits-5-value": "0.7",
+        },
+    )
+    answer = owner.post(url(team, "protocol-new"), given)
+    assert answer.status_code == 302, text(answer)
+    body = Protocol.objects.get().body
+    assert body["operating_point"] == 0.3
+    limits = {limit["measure"]: limit for limit in body["limits"]}
+    assert limits["auroc"]["value"] == 0.91
+    assert limits["auroc"]["origin"] == "pre-registered"
+    assert "sensitivity" not in limits
+    assert limits["icc"]["check"] == "agreement"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"limits-6-value": "0.5"}, "Which measure?"),
+        ({"limits-6-on": "discrimination.auroc", "limits-6-value": "0.5"}, "Two limits"),
+        ({"prevalence": "7"}, "prevalence"),
+        ({"name": ""}, "required"),
+    ],
+)
+def test_a_form_that_cannot_be_written(
+    owner: Client, team: Any, changes: dict[str, str], says: str
+) -> None:
+    answer = owner.post(url(team, "protocol-new"), filled(owner, team, **{"name": "P"} | changes))
+    assert answer.status_code == 422
+    assert says in text(answer)
+    assert not Protocol.objects.exists()
+
+
+def test_locking(owner: Client, team: Any, make_member: Make, make_user: Make) -> None:
+    draft = write_protocol(actor=team.owner, team=team, name="P", body={"title": "P"})
+    lock = url(team, "protocol-lock", draft.pk)
+    viewer = signed_in(make_member(team, "viewer"))
+    assert viewer.post(lock).status_code == 403
+    assert signed_in(make_user("stranger")).post(lock).status_code == 404
+    assert lock not in text(viewer.get(draft.get_absolute_url()))
+    assert lock in text(owner.get(draft.get_absolute_url()))
+    assert "is locked. It never changes" in text(owner.post(lock, follow=True))
+    assert "is locked already" in text(owner.post(lock, follow=True))
+    assert lock not in text(owner.get(draft.get_absolute_url()))
+
+
+def test_who_may_write(team: Any, make_member: Make) -> None:
+    viewer = signed_in(make_member(team, "viewer"))
+    assert viewer.get(url(team, "protocol-new")).status_code == 403
+    answer = viewer.post(url(team, "protocol-new") + "?by=text", {"text": TEXT})
+    assert answer.status_code == 403
+
+
+def test_the_download_is_the_same_protocol(owner: Client, team: Any) -> None:
+    protocol = write_protocol(
+        actor=team.owner, team=team, name="Ünser P", body=yaml.safe_load(TEXT)
+    )
+    lock_protocol(actor=team.owner, protocol=protocol)
+    answer = owner.get(url(team, "protocol-yaml", protocol.pk))
+    assert 'filename="unser-p-1.yaml"' in answer["Content-Disposition"]
+    assert Rules.parse(yaml.safe_load(answer.content)).sha256 == protocol.sha256
+    default = owner.get(url(team, "default-yaml"))
+    assert Rules.parse(yaml.safe_load(default.content)).sha256 == Rules.default().sha256
+
+
+def test_the_form_offers_every_measure_that_has_a_default_limit() -> None:
+    offered = {(check, name) for check, names in MEASURES.items() for name in names}
+    assert {(limit.check, limit.measure) for limit in Rules.default().limits} <= offered

@@ -175,7 +175,7 @@ class Demo:
             audit = start_audit(
                 actor=self.owner, team=team, cohort_version=cohort, title=title, **subject
             )
-            self.say(f"{audit.reference} started: {title}, {cohort.n_cases:,} cases.")
+            self.say(f"Audit started: {title}, {cohort.n_cases:,} cases.")
         self.audits.append(audit)
         return audit
 
@@ -189,7 +189,7 @@ class Demo:
             audit.refresh_from_db()
         if audit.state != AuditState.SEALED:
             raise DemoFailed(f"{audit.reference} is {audit.state}. {audit.failure}")
-        self.say(f"{audit.reference} sealed: {audit.verdict}. {audit.report.headline}")
+        self.say(f"Report ready: {audit.title}. {audit.report.headline}")
 
     def show_progress(self, audit: Audit, shown: int) -> int:
         shards = Shard.objects.filter(work__audit=audit)
@@ -197,7 +197,7 @@ class Demo:
         total = sum(shards.values_list("n_cases", flat=True))
         tenth = 10 * done // total if total else 0
         if tenth > shown and total:
-            self.say(f"{audit.reference}: {done:,} of {total:,} cases through the model.")
+            self.say(f"{audit.title}: {done:,} of {total:,} cases through the model.")
         return max(tenth, shown)
 
 

@@ -36,9 +36,9 @@ class FolderParser(MultiPartParser):
     """Keeps the folders in a file's name: browsers send them when a folder is chosen."""
 
     def sanitize_file_name(self, file_name: str) -> str | None:
-        parts = file_name.replace("\\", "/").split("/")
-        kept = [clean for part in parts if (clean := super().sanitize_file_name(part))]
-        return "/".join(kept) or None
+        clean = super().sanitize_file_name  # drops "", "." and "..", and what cannot be printed
+        parts = [clean(part) for part in file_name.replace("\\", "/").split("/")]
+        return "/".join(part for part in parts if part and not part.endswith(":")) or None
 
 
 class Spool(FileUploadHandler):

@@ -1,0 +1,61 @@
+"""The files we show are files we would accept."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from ml.intake.cohort import read_cohort
+from ml.intake.model_manifest import ModelManifest
+from ml.intake.predictions import read_predictions
+from portal.intake import examples
+from portal.intake.models import UploadKind
+
+
+class Silent:
+    """A reporter nobody listens to."""
+
+    def log(self, line: str) -> None: ...
+
+    def progress(self, done: int, total: int) -> None: ...
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[[UploadKind], Path]:
+    def made(kind: UploadKind) -> Path:
+        place = tmp_path / kind
+        place.mkdir()
+        for part in examples.PARTS[kind]:
+            if part.example:
+                shutil.copy(examples.FOLDER / part.example, place)
+        return place
+
+    return made
+
+
+def test_the_cohort_is_read(folder: Callable[[UploadKind], Path], tmp_path: Path) -> None:
+    place, out = folder(UploadKind.COHORT), tmp_path / "out"
+    (place / "images").mkdir()
+    for number in (1, 2, 3):
+        Image.new("L", (8, 8), number).save(place / "images" / f"case-00{number}.png")
+    out.mkdir()
+
+    result = read_cohort(place, out, Silent())
+
+    assert (result["n_cases"], result["n_patients"], result["n_readings"]) == (3, 2, 4)
+
+
+def test_the_predictions_are_read(folder: Callable[[UploadKind], Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+
+    assert read_predictions(folder(UploadKind.PREDICTIONS), out, Silent())["n"] == 3
+
+
+def test_the_model_manifest_is_valid() -> None:
+    manifest = ModelManifest.model_validate(yaml.safe_load(examples.text("model.yaml")))
+
+    assert manifest.weights == ["model.onnx"]

@@ -12,17 +12,22 @@ from django.db import connections, models
 
 @dataclass(frozen=True)
 class Guard:
-    """Rows of `table` for which `sealed` holds (SQL over OLD) may change only in `free` columns.
+    """Rows of `table` for which `sealed` holds may change only in `free` columns.
 
-    `parent_sealed` (SQL over NEW) also refuses inserts below a sealed parent.
+    `sealed` is SQL over `{row}`: the row before or after the change. Changing a free column cannot
+    break the seal either. `closed`: the seal is a parent's, and no row is added below it or moved
+    there; its SQL says with `{lock}` where the parent is held while a row is added.
     """
 
     table: str
     sealed: str
     says: str
     free: tuple[str, ...] = ()
-    parent_sealed: str = ""
+    closed: bool = False
     deletable: bool = False
+
+    def holds(self, row: str, lock: str = "") -> str:
+        return f"({self.sealed.format(row=row, lock=lock)})"
 
 
 def guarded_columns(model: type[models.Model], free: Sequence[str]) -> list[str]:
@@ -44,12 +49,15 @@ def install(using: str, model: type[models.Model], guard: Guard) -> None:
             cursor.execute(statement)
 
 
-def _events(guard: Guard, differs: str) -> dict[str, str]:
-    events = {"update": f"({guard.sealed}) AND ({differs})"}
+def _events(guard: Guard, differs: str, lock: str = "") -> dict[str, str]:
+    """Which event is refused under which condition."""
+    before, after = guard.holds("OLD"), guard.holds("NEW")
+    events = {"update": f"{before} AND (({differs}) OR NOT {after})"}
+    if guard.closed:
+        events["update"] += f" OR {after} AND ({differs})"
+        events["insert"] = guard.holds("NEW", lock)
     if not guard.deletable:
-        events["delete"] = f"({guard.sealed})"
-    if guard.parent_sealed:
-        events["insert"] = f"({guard.parent_sealed})"
+        events["delete"] = before
     return events
 
 
@@ -58,35 +66,41 @@ def _sqlite(guard: Guard, columns: Sequence[str]) -> list[str]:
     statements = []
     for event, when in _events(guard, differs).items():
         name = f"guard_{guard.table}_{event}"
-        statements += [
-            f"DROP TRIGGER IF EXISTS {name}",
-            (
-                f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {guard.table} FOR EACH ROW "
-                f"WHEN {when} BEGIN SELECT RAISE(ABORT, '{guard.says}'); END"
-            ),
-        ]
+        create = (
+            f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {guard.table} FOR EACH ROW "
+            f"WHEN {when} BEGIN SELECT RAISE(ABORT, '{guard.says}'); END"
+        )
+        statements += [f"DROP TRIGGER IF EXISTS {name}", create]
     return statements
 
 
 def _postgres(guard: Guard, columns: Sequence[str]) -> list[str]:
-    """Conditions sit inside the function: a WHEN clause may not hold a sub-query."""
+    """Conditions sit inside the function: a WHEN clause may not hold a sub-query.
+
+    A row waits to be added while another transaction seals its parent.
+    """
     differs = " OR ".join(
         f'NEW."{column}"::text IS DISTINCT FROM OLD."{column}"::text' for column in columns
     )
+    refuse = f"RAISE EXCEPTION '{guard.says}' USING ERRCODE = 'check_violation';"
     statements = []
-    for event, when in _events(guard, differs).items():
-        name = f"guard_{guard.table}_{event}"
+    for event, when in _events(guard, differs, lock="FOR SHARE").items():
         kept = "OLD" if event == "delete" else "NEW"
-        statements += [
-            (
-                f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-                f"IF {when} THEN RAISE EXCEPTION '{guard.says}' USING ERRCODE = 'check_violation'; "
-                f"END IF; RETURN {kept}; END $$"
-            ),
-            f"DROP TRIGGER IF EXISTS {name} ON {guard.table}",
-            (
-                f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {guard.table} "
-                f"FOR EACH ROW EXECUTE FUNCTION {name}()"
-            ),
-        ]
+        body = f"IF {when} THEN {refuse} END IF; RETURN {kept};"
+        statements += _postgres_trigger(guard.table, event, "ROW", body)
+    if not guard.deletable:
+        statements += _postgres_trigger(guard.table, "truncate", "STATEMENT", refuse)
     return statements
+
+
+def _postgres_trigger(table: str, event: str, each: str, body: str) -> list[str]:
+    name = f"guard_{table}_{event}"
+    function = (
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN {body} END $$"
+    )
+    trigger = (
+        f"CREATE TRIGGER {name} BEFORE {event.upper()} ON {table} "
+        f"FOR EACH {each} EXECUTE FUNCTION {name}()"
+    )
+    return [function, f"DROP TRIGGER IF EXISTS {name} ON {table}", trigger]

@@ -1,0 +1,1 @@
+"""No rows of its own: migrations report their end only to apps that have such a module."""

@@ -1,11 +1,13 @@
 """Who gets in, and the shape of what everybody else is told."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.staticfiles import finders
 from django.test import Client, override_settings
 from django.utils import timezone
 
@@ -138,3 +140,10 @@ def test_the_docs_list_every_code(repo_root: Path) -> None:
     page = (repo_root / "docs" / "api.md").read_text()
     for code, (status, words) in CODES.items():
         assert f"| `{code}` | {status} | {words} |" in page
+
+
+def test_the_docs_page_s_files_are_served_from_here(client: Client) -> None:
+    page = client.get("/api/v1/docs").text
+    names = re.findall(r'(?:src|href)="/static/([^"]+\.(?:js|css))"', page)
+    assert len(names) == 4
+    assert [name for name in names if finders.find(name) is None] == []

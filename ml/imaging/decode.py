@@ -4,7 +4,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ml.imaging.dicom import decode_dicom
 from ml.imaging.picture import MOST_PIXELS, ImageError, Picture
@@ -59,6 +59,8 @@ def _decode_picture(data: bytes) -> Picture:
             "pixel_limit",
             f"The image has {width} x {height} pixels; at most {MOST_PIXELS:,} are decoded.",
         )
+    # Other libraries in a process may have allowed half files, for all users of the decoder.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
     image.load()
     eight_bits: Image.Image = image
     values, bits = None, 8

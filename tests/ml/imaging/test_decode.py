@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
@@ -80,8 +80,10 @@ def test_sixteen_bits_are_scaled_for_eyes_and_kept_for_models():
         (encoded(np.zeros((50, 50), np.uint8), "JPEG")[:200], "image_unreadable"),
         (b"\x89PNG\r\n\x1a\n", "image_unreadable"),
     ],
+    ids=["empty", "html", "zip", "bmp", "cut-png", "cut-jpeg", "png-header"],
 )
-def test_pictures_that_cannot_be_used(data, code):
+def test_pictures_that_cannot_be_used(data, code, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as a PDF library does
     assert code_of(data) == code
 
 

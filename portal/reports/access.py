@@ -2,8 +2,9 @@
 
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 
 from portal.accounts.actions import hash_secret
 from portal.accounts.models import Team
@@ -16,6 +17,24 @@ def reports_of(team: Team) -> QuerySet[Report]:
         .select_related("team", "audit", "audit_json", "content", "pdf")
         .order_by("-number")
     )
+
+
+def search(team: Team, words: str, verdict: str) -> QuerySet[Report]:
+    """By words of the title, headline or number (R-0012), and by verdict."""
+    found = reports_of(team).annotate(n_active_links=Count("links", filter=_active_links()))
+    if verdict:
+        found = found.filter(verdict=verdict)
+    if words:
+        meant = Q(title__icontains=words) | Q(headline__icontains=words)
+        digits = words.upper().removeprefix("R-")
+        if digits.isdecimal():
+            meant |= Q(number=int(digits))
+        found = found.filter(meant)
+    return found
+
+
+def _active_links() -> Q:
+    return Q(links__ended_at=None, links__expires_at__gt=timezone.now())
 
 
 def get_report_or_404(team: Team, report_id: UUID) -> Report:

@@ -1,0 +1,90 @@
+"""Limits of the protocol with where the estimates stand: the table on a report's first screen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.utils.safestring import SafeString
+
+from portal.reports.doors import Door
+from portal.reports.frozen import Frozen, Json
+from portal.ui.estimates import show
+from portal.ui.measures import measure
+from portal.ui.plumb import plumb
+
+# Measure -> the filter of the cases it rests on.
+_BASIS = {
+    "sensitivity": "present",
+    "specificity": "absent",
+    "ppv": "called-present",
+    "npv": "called-absent",
+}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One limit of the protocol, and where the estimate stands against it."""
+
+    name: str
+    check_anchor: str
+    estimate: Json | None
+    limit: Json
+    state: str
+    figure: SafeString | str
+    reason: str
+    cases_url: str  # the cases the number rests on
+
+
+def endpoints_of(frozen: Frozen, door: Door) -> list[Endpoint]:
+    """Every limit of the protocol; those that were judged come first."""
+    return sorted(_all_endpoints(frozen, door), key=lambda row: row.state == "not assessed")
+
+
+def _all_endpoints(frozen: Frozen, door: Door) -> Iterator[Endpoint]:
+    for check in frozen.checks:
+        seen = set()
+        for finding in check["findings"]:
+            limit = finding.get("limit")
+            if not limit:
+                continue
+            seen.add((limit["measure"], limit["direction"]))
+            estimate = estimate_of(check, finding.get("measure"))
+            yield _endpoint(frozen, door, check, limit, estimate, finding)
+        for limit in frozen.protocol.get("limits") or []:
+            key = (limit["measure"], limit["direction"])
+            if limit["check"] == check["id"] and key not in seen:
+                yield _endpoint(
+                    frozen, door, check, limit, estimate_of(check, limit["measure"]), None
+                )
+
+
+def _endpoint(
+    frozen: Frozen,
+    door: Door,
+    check: Json,
+    limit: Json,
+    estimate: Json | None,
+    finding: Json | None,
+) -> Endpoint:
+    state = finding["state"] if finding else "not assessed"
+    has_value = estimate is not None and estimate["value"] is not None
+    reason = (estimate or {}).get("reason") or (finding or {}).get("claim") or check.get("reason")
+    return Endpoint(
+        name=show(estimate).name if estimate else measure(limit["measure"]).name,
+        check_anchor=f"#check-{check['id']}",
+        estimate=estimate,
+        limit=limit,
+        state=state,
+        figure=plumb(estimate, limit, state, palette=door.palette) if has_value else "",
+        reason="" if has_value else str(reason or ""),
+        cases_url=basis_url(frozen, door, estimate) if estimate and has_value else "",
+    )
+
+
+def basis_url(frozen: Frozen, door: Door, estimate: Json) -> str:
+    base = estimate["id"].partition(":")[0]
+    judged = "analysed" if frozen.has_scores else ""
+    return door.cases(filter=_BASIS.get(base, judged))
+
+
+def estimate_of(check: Json, measure_id: str | None) -> Json | None:
+    return next((row for row in check["measures"] if row["id"] == measure_id), None)

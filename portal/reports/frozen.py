@@ -1,0 +1,238 @@
+"""The frozen content of a report as objects: its checks, its findings, its cases."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from typing import Any
+
+from portal.reports import content
+from portal.reports.models import Report
+
+Json = dict[str, Any]
+
+DEFAULT_THRESHOLD = 0.5
+BROWSER_TYPES = frozenset({"image/png", "image/jpeg"})
+
+
+class Outcome(StrEnum):
+    """What the model made of a case at the declared threshold."""
+
+    MISSED = "missed"
+    FALSE_ALARM = "false-alarm"
+    FOUND = "found"
+    CLEAR = "rightly-clear"
+    FAILED = "failed"
+    UNLABELLED = "unlabelled"
+    NOT_JUDGED = "not-judged"  # no model, or no threshold that could be used
+
+
+# Outcome -> (the state whose icon and colour it has, the word)
+WORDS: dict[Outcome, tuple[str, str]] = {
+    Outcome.MISSED: ("fail", "Missed"),
+    Outcome.FALSE_ALARM: ("fail", "False alarm"),
+    Outcome.FOUND: ("pass", "Found"),
+    Outcome.CLEAR: ("pass", "Rightly clear"),
+    Outcome.FAILED: ("not assessed", "Inference failed"),
+    Outcome.UNLABELLED: ("not assessed", "No label"),
+    Outcome.NOT_JUDGED: ("info", "Not judged"),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case as it was when the report was sealed."""
+
+    position: int
+    case_id: str
+    cluster: str
+    patient_id: str | None
+    label: str | None
+    present: bool | None
+    score: float | None
+    error: str
+    outputs: list[float] | None
+    covariates: Json
+    images: list[Json]
+    readings: list[list[Any]]
+    outcome: Outcome
+
+    @property
+    def state(self) -> str:
+        return WORDS[self.outcome][0]
+
+    @property
+    def word(self) -> str:
+        return WORDS[self.outcome][1]
+
+    @property
+    def cluster_name(self) -> str:
+        """Without the kind that the catalogue writes before it ("group:g0009")."""
+        return self.cluster.removeprefix("group:").removeprefix("patient:").removeprefix("case:")
+
+    @property
+    def is_miss(self) -> bool:
+        """A case without a score counts as answered wrongly, as in the measures."""
+        failed = self.outcome is Outcome.FAILED and self.present is True
+        return failed or self.outcome is Outcome.MISSED
+
+    @property
+    def is_false_alarm(self) -> bool:
+        failed = self.outcome is Outcome.FAILED and self.present is False
+        return failed or self.outcome is Outcome.FALSE_ALARM
+
+    @property
+    def wrongness(self) -> float:
+        """How much probability the model gave to the wrong answer; -1 where none is known."""
+        if self.score is None or self.present is None:
+            return -1.0
+        return 1 - self.score if self.present else self.score
+
+    @property
+    def picture(self) -> str:
+        """The hash of the first image that a browser can show."""
+        return next((sha for image in self.images if (sha := display_sha256(image))), "")
+
+
+class Frozen:
+    """Read-only view of one report's content; knows nothing of rows."""
+
+    def __init__(self, data: Json) -> None:
+        self.data = data
+        self.audit: Json = data["audit"]
+        self.headline: Json = data["headline"]
+        self.context: Json = data["context"]
+        self.cohort: Json = data["cohort"]
+        self.model: Json | None = data.get("model")  # manifest and card
+        self.subject: Json | None = self.audit.get("model")  # names and hashes
+        self.protocol: Json = self.audit["protocol"]
+        self.outputs: list[str] = data.get("outputs") or []
+
+    @property
+    def checks(self) -> list[Json]:
+        return list(self.audit["checks"])
+
+    @property
+    def findings(self) -> Iterator[tuple[Json, Json]]:
+        """Every finding with its check, in the order of the report."""
+        return ((check, finding) for check in self.checks for finding in check["findings"])
+
+    def finding(self, finding_id: str) -> Json | None:
+        return next((row for _, row in self.findings if row["id"] == finding_id), None)
+
+    @cached_property
+    def has_scores(self) -> bool:
+        return self.subject is not None
+
+    @cached_property
+    def threshold(self) -> float | None:
+        """Where a score becomes an alarm, as the checks used it; None where there is none."""
+        if not self.has_scores:
+            return None
+        for check in self.checks:
+            for series in check.get("series") or []:
+                found = series.get("threshold")
+                if isinstance(found, int | float):
+                    return float(found)
+        return self._declared_threshold()
+
+    def _declared_threshold(self) -> float | None:
+        manifest = (self.model or {}).get("manifest") or {}
+        points = {p["name"]: p["threshold"] for p in manifest.get("operating_points") or []}
+        wanted = self.protocol.get("operating_point")
+        if isinstance(wanted, int | float):
+            return float(wanted)
+        if wanted is not None:
+            return float(points[wanted]) if wanted in points else None
+        return float(next(iter(points.values()), DEFAULT_THRESHOLD))
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        return tuple(self._case(k, row) for k, row in enumerate(self.data["cases"]))
+
+    @cached_property
+    def by_id(self) -> dict[str, Case]:
+        return {case.case_id: case for case in self.cases}
+
+    @cached_property
+    def counts(self) -> dict[Outcome, int]:
+        found = dict.fromkeys(Outcome, 0)
+        for case in self.cases:
+            found[case.outcome] += 1
+        return found
+
+    @cached_property
+    def pictures(self) -> dict[str, str]:
+        """Every image that belongs to this report: hash -> media type."""
+        return {
+            sha: "image/png" if sha != image["sha256"] else image["media_type"]
+            for case in self.cases
+            for image in case.images
+            if (sha := display_sha256(image))
+        }
+
+    def _case(self, position: int, row: Json) -> Case:
+        return Case(
+            position=position,
+            case_id=row["case_id"],
+            cluster=row["cluster"],
+            patient_id=row.get("patient_id"),
+            label=row.get("label"),
+            present=row.get("present"),
+            score=row.get("score"),
+            error=row.get("error") or "",
+            outputs=row.get("outputs"),
+            covariates=row.get("covariates") or {},
+            images=row.get("images") or [],
+            readings=row.get("readings") or [],
+            outcome=self._outcome(row),
+        )
+
+    def _outcome(self, row: Json) -> Outcome:
+        score, present = row.get("score"), row.get("present")
+        if self.has_scores and score is None:
+            return Outcome.FAILED
+        if self.threshold is None or score is None:
+            return Outcome.NOT_JUDGED
+        if present is None:
+            return Outcome.UNLABELLED
+        alarm = score >= self.threshold
+        if present:
+            return Outcome.FOUND if alarm else Outcome.MISSED
+        return Outcome.FALSE_ALARM if alarm else Outcome.CLEAR
+
+    @cached_property
+    def questions(self) -> dict[str, Json]:
+        """What readers were asked, in the order in which the cohort declares it."""
+        asked = self.cohort.get("questions") or {}
+        return dict(sorted(asked.items(), key=lambda item: item[1].get("position", 0)))
+
+    @property
+    def finding_name(self) -> str:
+        """What a positive case has, in the cohort's own word where there is one word."""
+        positive = self.cohort.get("positive") or []
+        return str(positive[0]) if len(positive) == 1 else "finding present"
+
+    def moment(self, key: str) -> datetime | None:
+        """A moment of the context, which JSON keeps as text."""
+        value = self.context.get(key)
+        return datetime.fromisoformat(value) if value else None
+
+
+def display_sha256(image: Json) -> str:
+    """The bytes a browser shows for an image; empty where there are none."""
+    shown = image.get("display_sha256") or ""
+    if shown:
+        return str(shown)
+    return str(image["sha256"]) if image.get("media_type") in BROWSER_TYPES else ""
+
+
+@lru_cache(maxsize=4)
+def _frozen(content_sha256: str) -> Frozen:
+    return Frozen(content.load(Report(content_id=content_sha256)))
+
+
+def open_report(report: Report) -> Frozen:
+    """The frozen content of a report; parsed once and shared between requests."""
+    return _frozen(report.content_id)

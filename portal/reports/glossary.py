@@ -1,0 +1,65 @@
+"""The words of a report that need saying, shown where the report uses them."""
+
+from dataclasses import dataclass
+
+from portal.reports.frozen import Frozen
+
+
+@dataclass(frozen=True)
+class Term:
+    word: str
+    meaning: str
+
+
+_ALWAYS = (
+    Term("Case", "What is judged as one: here one row of the cohort with its images."),
+    Term("Cluster", "Cases that belong together, of one patient or one group of near-duplicates. "
+         "Intervals resample clusters, because their cases are not independent."),
+    Term("Interval", "The range that would hold the true value in 95 of 100 repetitions, at the "
+         "level written in the table’s head."),
+    Term("Limit", "The line a measure must not cross, with its origin: pre-registered, regulator, "
+         "literature, or platform default."),
+    Term("Pass, caution, fail", "The whole interval is on the right side; the limit lies inside "
+         "it; the whole interval is beyond."),
+    Term("Not assessed", "Evidence is missing; the reason stands beside it. It is not a pass."),
+    Term("Look", "One audit of the same cohort version. Every look uses the test set up a little."),
+)  # fmt: skip
+
+_BY_MEASURE = {
+    "auroc": Term("AUC", "The share of pairs, one case with and one without the finding, that the "
+                  "score ranks correctly. 0.5 is chance, 1 is perfect."),
+    "sensitivity": Term("Sensitivity", "Of the cases with the finding, the share called present."),
+    "specificity": Term("Specificity", "Of the cases without it, the share called absent."),
+    "ppv": Term("Positive predictive value", "Of the cases called present, the share that has the "
+                "finding, at the stated prevalence."),
+    "npv": Term("Negative predictive value", "Of the cases called absent, the share that does not "
+                "have it, at the stated prevalence."),
+    "ece": Term("ECE", "Expected calibration error: how far scores and observed rates are apart "
+                "on average, over bins of equal width."),
+    "ece_top_label": Term("ECE, top label", "The same for the answer given: confidence against "
+                          "how often it is right."),
+    "ece_debiased": Term("ECE, debiased", "ECE less what chance alone puts into the bins."),
+    "intercept": Term("Calibration intercept", "0 when scores are neither too high nor too low "
+                      "on the whole."),
+    "slope": Term("Calibration slope", "1 when scores are as spread as they should be; below 1 "
+                  "they are too extreme."),
+    "brier": Term("Brier score", "Mean squared distance of the score from what was true; 0 is "
+                  "perfect."),
+    "alpha": Term("Krippendorff’s alpha", "Agreement of readers beyond chance: 1 is perfect, 0 is "
+                  "chance. It bears missing readings and ordered scales."),
+    "kappa_fleiss": Term("Fleiss’ kappa", "Agreement beyond chance where readers are "
+                         "interchangeable."),
+    "kappa_conger": Term("Conger’s kappa", "Agreement beyond chance of the same readers on all "
+                         "cases."),
+    "kappa_weighted": Term("Weighted kappa", "Agreement of two readers beyond chance, where near "
+                           "misses count less."),
+    "icc": Term("Intraclass correlation", "The share of the spread in scores that lies between "
+                "cases and not between readers."),
+}  # fmt: skip
+
+
+def used(frozen: Frozen) -> list[Term]:
+    """In the order of the alphabet, only what this report says."""
+    ids = {row["id"].partition(":")[0] for check in frozen.checks for row in check["measures"]}
+    found = [*_ALWAYS, *(term for key, term in _BY_MEASURE.items() if key in ids)]
+    return sorted(found, key=lambda term: term.word.lower())

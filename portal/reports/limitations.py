@@ -1,0 +1,210 @@
+"""What a report does not show, derived from its content by rules, never written per audit."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from portal.reports.frozen import Frozen, Outcome
+from portal.ui import numbers
+
+_FEW_UNITS = 30
+_PEOPLE_AND_PLACES = ("sex", "age", "ethnicity", "site", "manufacturer", "scanner")
+
+# Check id -> (what it is about, the question). What an audit's checks answer is left out.
+QUESTIONS = {
+    "discrimination": ("ranking", "Does the score rank cases with the finding above the others?"),
+    "operating-point": (
+        "right and wrong answers",
+        "What are its answers worth at the threshold it is used at?",
+    ),
+    "calibration": ("calibration", "Can the score be taken at its word?"),
+    "agreement": ("readers", "Do readers agree, and does the model agree with them?"),
+    "leakage": (
+        "overlap with training data",
+        "Were images of this cohort, or near copies, used to train the model?",
+    ),
+    "shortcut": (
+        "shortcuts in the files",
+        "Could file size, borders or text predict the label without the finding?",
+    ),
+    "subgroups": (
+        "sex, age, site and scanner",
+        "Does it work as well for every sex, age, site and scanner?",
+    ),
+    "worst-slice": (
+        "hidden groups",
+        "Is there a group, not thought of before, on which it fails?",
+    ),
+    "uncertainty": ("uncertainty", "Does it know when it does not know?"),
+    "ood-detection": (
+        "foreign images",
+        "Does it notice images that are not what it was made for?",
+    ),
+    "stress": ("image quality", "How much noise, blur or another contrast does it bear?"),
+    "explanation-faithfulness": (
+        "explanations",
+        "Do maps of where it looks show what moves its answer?",
+    ),
+    "memorisation": ("memorisation", "Does it give away its training images?"),
+    "clinical-utility": (
+        "benefit",
+        "Does using it do more good than harm at the prevalence of use?",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Limitation:
+    title: str
+    sentence: str
+
+
+def unasked(frozen: Frozen) -> list[tuple[str, str]]:
+    """What none of this audit's checks asks: (what it is about, the question)."""
+    asked = {check["id"] for check in frozen.checks}
+    return [words for check_id, words in QUESTIONS.items() if check_id not in asked]
+
+
+def origin_counts(frozen: Frozen) -> list[tuple[str, int]]:
+    limits = frozen.protocol.get("limits") or []
+    asked = {check["id"] for check in frozen.checks}
+    used = [limit for limit in limits if limit["check"] in asked]
+    return Counter(limit["origin"] for limit in used).most_common()
+
+
+def of(frozen: Frozen) -> list[Limitation]:
+    return [found for rule in _RULES for found in rule(frozen)]
+
+
+def _units(frozen: Frozen) -> Iterator[Limitation]:
+    cohort = frozen.cohort
+    if not cohort.get("n_patients"):
+        kind = cohort.get("cluster_kind")
+        resampled = (
+            "groups of near-duplicates stand in for patients, a crude proxy"
+            if kind == "group"
+            else "every case is taken as independent, which makes intervals too narrow if it is not"
+        )
+        yield Limitation(
+            "No patients",
+            f"The cohort has no patient ids: nothing here holds per patient; {resampled}.",
+        )
+    n_units = cohort.get("n_clusters") or 0
+    if 0 < n_units < _FEW_UNITS:
+        yield Limitation(
+            "Few independent units",
+            f"There are only {n_units} independent units; intervals are wide or missing.",
+        )
+
+
+def _labels(frozen: Frozen) -> Iterator[Limitation]:
+    cohort = frozen.cohort
+    if not any(case.label is not None for case in frozen.cases):
+        if frozen.has_scores:
+            yield Limitation("No labels", "Without reference labels no answer can be called right.")
+        return
+    several = bool(cohort.get("n_readings"))
+    yield Limitation(
+        "Reference labels",
+        "Each case has one label, taken as handed in. Nobody verified it here, and how sure the "
+        + ("label is was not measured." if several else "label is cannot be known from one label."),
+    )
+    n = cohort.get("n_unlabelled") or 0
+    if n:
+        yield Limitation(
+            "Unlabelled cases",
+            f"{numbers.count(n)} of {numbers.count(len(frozen.cases))} cases have no label and are "
+            "left out; if they differ from the others, the results do not hold for them.",
+        )
+
+
+def _covariates(frozen: Frozen) -> Iterator[Limitation]:
+    names = {name.lower() for case in frozen.cases for name in case.covariates}
+    missing = [name for name in _PEOPLE_AND_PLACES if name not in names]
+    if missing:
+        listed = ", ".join(missing[:-1]) + f" and {missing[-1]}" if missing[1:] else missing[0]
+        yield Limitation(
+            "People and places",
+            f"The data does not say {listed}; whether the results hold across them is unknown.",
+        )
+
+
+def _model(frozen: Frozen) -> Iterator[Limitation]:
+    subject = frozen.subject
+    if subject is None:
+        yield Limitation("No model", "Only readings were audited; no model took part.")
+        return
+    if subject.get("kind") == "predictions":
+        yield Limitation(
+            "Claimed predictions",
+            "The scores were handed in as a table. No model was run here: that they come from "
+            f"{subject.get('name') or 'the named model'} is a claim.",
+        )
+    else:
+        yield Limitation(
+            "The tested build",
+            "The hash names the weights that were tested. Whether the same weights are in use "
+            "elsewhere is for the reader to compare.",
+        )
+    yield Limitation(
+        "Training data",
+        "What the model was trained on is not known here; if these cases were among it, the "
+        "results are too good.",
+    )
+    if set(frozen.outputs) != set(frozen.cohort.get("classes") or []):
+        yield Limitation(
+            "Different classes",
+            "The model’s classes are not the cohort’s; they are compared on finding present or "
+            "absent only.",
+        )
+
+
+def _failed(frozen: Frozen) -> Iterator[Limitation]:
+    n = frozen.counts[Outcome.FAILED] if frozen.has_scores else 0
+    if n:
+        yield Limitation(
+            "Cases without a score",
+            f"The model gave no score for {numbers.count(n)} {'case' if n == 1 else 'cases'}. "
+            "Rates count them as wrong; ranking and calibration leave them out.",
+        )
+
+
+def _readers(frozen: Frozen) -> Iterator[Limitation]:
+    if frozen.cohort.get("n_readings") and frozen.cohort.get("readers") == "exchangeable":
+        yield Limitation(
+            "Readers without identity",
+            "Readings are numbered within a case only; no reader can be followed across cases.",
+        )
+
+
+def _plan(frozen: Frozen) -> Iterator[Limitation]:
+    if frozen.protocol.get("is_default"):
+        yield Limitation(
+            "Limits",
+            "No protocol was written for this audit. The limits are the platform’s defaults; "
+            "no clinical claim is behind them.",
+        )
+    look = frozen.context.get("look") or 1
+    if look > 1:
+        yield Limitation(
+            "Repeated looks",
+            f"This cohort version was audited {look} times, this one included. Each look makes "
+            "it easier to fit the cohort instead of the task.",
+        )
+
+
+def _simulated(frozen: Frozen) -> Iterator[Limitation]:
+    if frozen.cohort.get("simulated"):
+        yield Limitation("Simulated", "The cohort says of itself that it holds simulated data.")
+
+
+_RULES: tuple[Callable[[Frozen], Iterator[Limitation]], ...] = (
+    _simulated,
+    _units,
+    _labels,
+    _covariates,
+    _readers,
+    _model,
+    _failed,
+    _plan,
+)

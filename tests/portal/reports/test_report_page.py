@@ -1,0 +1,153 @@
+"""The report's page: what its first screen says, and that it is frozen."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from portal.reports.frozen import open_report
+from tests.portal.reports.conftest import FALSE_ALARM, NO_SCORE, WRONG_TEST
+
+Address = Callable[..., str]
+
+
+def page(client: Client, address: str) -> str:
+    response = client.get(address)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_owner_and_viewer_read_it_and_a_stranger_does_not(
+    as_owner: Client, as_viewer: Client, as_stranger: Client, address: Address
+) -> None:
+    assert as_owner.get(address("report")).status_code == 200
+    assert as_viewer.get(address("report")).status_code == 200
+    assert as_stranger.get(address("report")).status_code == 404
+    assert Client().get(address("report")).status_code == 302
+
+
+def test_only_who_may_share_is_offered_to(
+    as_owner: Client, as_viewer: Client, address: Address
+) -> None:
+    assert address("share") in page(as_owner, address("report"))
+    assert address("share") not in page(as_viewer, address("report"))
+
+
+def test_the_first_screen_says_verdict_numbers_and_what_was_not_tested(
+    as_owner: Client, report: Any, address: Address
+) -> None:
+    html = page(as_owner, address("report"))
+    first, rest = html.split('id="findings"', 1)
+    assert report.headline in first
+    assert "Shade net 1.0" in first
+    assert "Telling bright test images from dark ones." in first
+    assert "Test cohort of 24" in first
+    assert "platform default" in first
+    assert "Not tested." in first
+    assert "This cohort has no readings." in first
+    assert "overlap with training data, shortcuts in the files" in first
+    assert "Does it work as well for every sex, age, site and scanner?" in rest
+    assert "Made-up images for tests." in first
+    assert report.audit_json_id in first
+    assert "Reproduce" in rest
+
+
+def test_every_check_has_its_section_and_every_section_is_in_the_contents(
+    as_owner: Client, report: Any, address: Address
+) -> None:
+    html = page(as_owner, address("report"))
+    for check in open_report(report).checks:
+        assert f'<section id="check-{check["id"]}">' in html
+        assert f'href="#check-{check["id"]}"' in html
+    for anchor in ("summary", "plan", "data", "wrong-cases", "limitations", "reproduce", "tables"):
+        assert html.count(f'id="{anchor}"') == 1
+        assert f'href="#{anchor}"' in html
+
+
+def test_every_drawn_series_has_a_table_and_a_csv(
+    as_owner: Client, report: Any, address: Address
+) -> None:
+    html = page(as_owner, address("report"))
+    drawn = [
+        f"{check['id']}.series-{k}"
+        for check in open_report(report).checks
+        for k, series in enumerate(check["series"], 1)
+        if series["kind"] != "points"
+    ]
+    assert drawn
+    for name in drawn:
+        assert address("csv", name) in html
+    assert html.count("Table and CSV") == len(drawn)
+
+
+def test_the_case_ledger_adds_up(report: Any) -> None:
+    from portal.reports.doors import team_door
+    from portal.reports.ledger import rows
+
+    received, *between, analysed = rows(open_report(report), team_door(report))
+    assert received.n == 24
+    assert received.n == sum(row.n for row in between) + analysed.n
+    assert [row.n for row in between] == [0, 1]
+
+
+def test_a_case_without_a_score_counts_among_the_misses(report: Any) -> None:
+    frozen = open_report(report)
+    finding = frozen.finding("operating-point.sensitivity")
+    assert finding is not None
+    missed = {case.case_id for case in frozen.cases if case.is_miss}
+    assert missed == set(finding["cases"]) == {WRONG_TEST, NO_SCORE}
+    alarms = {case.case_id for case in frozen.cases if case.is_false_alarm}
+    assert alarms == {FALSE_ALARM}
+
+
+def test_changing_rows_afterwards_changes_nothing(
+    as_owner: Client, report: Any, address: Address
+) -> None:
+    before = page(as_owner, address("report"))
+    version = report.audit.cohort_version
+    type(version.cohort).objects.filter(pk=version.cohort_id).update(name="Renamed")
+    model = report.audit.model_version.model
+    type(model).objects.filter(pk=model.pk).update(name="Renamed")
+    type(report.audit.created_by).objects.update(name="Renamed")
+    after = page(as_owner, address("report"))
+    assert "Renamed" not in after
+    assert main_part(before) == main_part(after)
+
+
+def main_part(html: str) -> str:
+    return html.split('<main id="main"', 1)[1]
+
+
+def test_words_of_the_cohort_are_escaped(
+    team: Any, make_report: Callable[..., Any], as_owner: Client
+) -> None:
+    from portal.cohorts.models import Cohort
+    from portal.registry.models import Model
+
+    report = make_report(team, title="<script>alert(1)</script>")
+    assert Cohort.objects.exists()
+    assert Model.objects.exists()
+    html = page(as_owner, report.get_absolute_url())
+    assert "<script>alert(1)</script>" not in html
+
+
+def test_limitations_follow_from_the_data(
+    team: Any, make_report: Callable[..., Any], as_owner: Client
+) -> None:
+    html = page(as_owner, make_report(team, n=24).get_absolute_url())
+    assert "There are only 12 independent units" in html
+    assert "The data does not say age, ethnicity, site, manufacturer and scanner" in html
+    assert "The model gave no score for 1 cases" not in html
+    assert "The model gave no score for 1 case." in html
+    assert "No patients" not in html
+
+
+@pytest.mark.parametrize("readings", [True, False])
+def test_agreement_is_a_section_either_way(
+    team: Any, make_report: Callable[..., Any], as_owner: Client, readings: bool
+) -> None:
+    html = page(as_owner, make_report(team, readings=readings).get_absolute_url())
+    section = html.split('<section id="check-agreement">', 1)[1].split("</section>", 1)[0]
+    assert ("Krippendorff" in section) is readings
+    assert ("no readings" in section) is not readings

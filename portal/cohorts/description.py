@@ -127,7 +127,7 @@ def _readings(version: CohortVersion, described: Description) -> Fact:
 
 def _covariates(described: Description) -> Fact:
     own = [
-        line.name
+        line.name.replace("_", " ")  # so that long names can break on a phone
         for line in described.table.lines
         if not line.is_level and line.name not in IMAGE_DERIVED
     ]

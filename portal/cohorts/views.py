@@ -98,7 +98,7 @@ def case(request: HttpRequest, team: str, case_id: UUID) -> HttpResponse:
     others = access.cases_of(shown.version)
     images = shown.images.select_related("blob", "display").order_by("position")
     page = Paginator(images, IMAGES_PER_PAGE).get_page(request.GET.get("page"))
-    readings = shown.readings.order_by("question", "reader_id")
+    readings = list(shown.readings.order_by("question", "reader_id"))
     context = {
         "section": "cohorts",
         "case": shown,
@@ -109,6 +109,8 @@ def case(request: HttpRequest, team: str, case_id: UUID) -> HttpResponse:
             (reading, answer_text({"score": reading.score, "label": reading.label}))
             for reading in readings
         ],
+        "has_arms": any(reading.arm for reading in readings),
+        "has_times": any(reading.seconds is not None for reading in readings),
         "previous": others.filter(position__lt=shown.position).last(),
         "next": others.filter(position__gt=shown.position).first(),
     }

@@ -52,8 +52,8 @@ def test_counts_the_audits_of_a_version(
     shown = text(as_owner.get(url(team)))
     own = text(as_owner.get(audit.model_version.model.get_absolute_url()))
 
-    assert "1, 1 running" in shown
-    assert "1, 1 running" in own
+    assert "1 audit, 1 running" in shown
+    assert "1 audit, 1 running" in own
 
 
 def test_headlines_are_the_measures_and_nothing_else(

@@ -66,9 +66,12 @@ def push(client: Client, given: argparse.Namespace) -> int:
 
 
 def _reading(upload: Json) -> str:
+    """How the reading of an upload goes, in one line."""
+    if upload["state"] == "waiting":
+        return "Waiting to be read"
     progress = upload["progress"]
-    counted = f" {progress['done']} of {progress['total']}" if progress["total"] else ""
-    return f"{upload['state'].capitalize()}: {progress['text'] or 'in line'}{counted}"
+    counted = f", {progress['done']} of {progress['total']}" if progress["total"] else ""
+    return f"{progress['text'] or 'Reading'}{counted}"
 
 
 def push_protocol(client: Client, given: argparse.Namespace) -> int:

@@ -38,7 +38,11 @@ def refusals(found: Sequence[Json]) -> None:
         row = f", row {refusal['row']}" if refusal.get("row") else ""
         return f"{refusal.get('file') or ''}{row}".strip(", ")
 
-    rows = [(refusal["code"], place(refusal), refusal["message"]) for refusal in found]
+    rows: list[tuple[str, str, str]] = []
+    for refusal in found:
+        first, *more = str(refusal["message"]).splitlines() or [""]
+        rows.append((refusal["code"], place(refusal), first))
+        rows += [("", "", line) for line in more]  # such as the lines of a recipe
     table(("CODE", "WHERE", "WHY"), rows, sys.stderr)
 
 

@@ -85,7 +85,7 @@ class TestSignedIn:
     ) -> None:
         refusals = [
             {"code": "row_bad", "message": "The label is unknown.", "file": "cases.csv", "row": 7},
-            {"code": "image_missing", "message": "There is no such image."},
+            {"code": "image_missing", "message": "It is gone.\nPut it back."},
         ]
 
         def read(*_: Any) -> str:
@@ -98,6 +98,7 @@ class TestSignedIn:
         lines = capsys.readouterr().err.splitlines()
         assert "plumb: shade-net.zip was refused." in lines
         assert "row_bad        cases.csv, row 7  The label is unknown." in lines
+        assert lines[-1] == 33 * " " + "Put it back."
 
     def test_a_protocol_from_a_file(self, tmp_path: Path, capsys: Captured) -> None:
         file = tmp_path / "protocol.yaml"

@@ -54,7 +54,7 @@ def beside_readers(
             "alpha:model-difference", both.value - value, interval.low, interval.high,
             settings.level, rows.size,
             convention=f"{asked}; alpha with the model minus alpha of the readers, paired",
-            method=interval.method, reason=interval.reason, extra={"n_clusters": own.count},
+            method=interval.method, reason=interval.reason, extra={**own.extra},
         )  # fmt: skip
         estimates.append(difference)
     return Beside(table, codes, asked, estimates)

@@ -65,7 +65,7 @@ def auroc(
     return Estimate(
         "auroc", value, interval.low, interval.high, settings.level, n, n_events,
         convention=CONVENTION, method=interval.method, reason=interval.reason,
-        extra={"n_clusters": clusters.count, "unit": "fraction"},
+        extra={**clusters.extra, "unit": "fraction"},
     )  # fmt: skip
 
 

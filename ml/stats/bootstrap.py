@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ml.estimate import JsonValue
 from ml.stats.arrays import FloatArray, IntArray
 
 MIN_CLUSTERS = 10  # below, the spread of so few units says nothing about the next one
@@ -59,6 +60,11 @@ class Clusters:
         """Count and noun: "1,271 groups"."""
         noun = self.kind if self.count == 1 else _PLURAL.get(self.kind, f"{self.kind}s")
         return f"{self.count:,} {noun}"
+
+    @property
+    def extra(self) -> dict[str, JsonValue]:
+        """What an estimate says of the units its interval rests on."""
+        return {"n_clusters": self.count, "cluster_kind": self.kind}
 
     def where(self, chosen: IntArray) -> "Clusters":
         """The clusters of some rows, given by index or mask."""

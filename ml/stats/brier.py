@@ -45,5 +45,5 @@ def brier(
         "brier", float(errors.mean()), interval.low, interval.high, settings.level,
         probabilities.size, int(outcomes.sum()), convention=convention,
         method=interval.method, reason=interval.reason,
-        extra={"n_clusters": clusters.count},
+        extra={**clusters.extra},
     )  # fmt: skip

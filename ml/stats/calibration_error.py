@@ -112,7 +112,7 @@ def ece_debiased(
         "squared": squared,
         "plain_root_mean_square": float(_mean_power(total, 2)[0] ** 0.5),
         "bins_of_one_case": int((total[0, :bins] == 1).sum()),
-        "n_clusters": clusters.count,
+        **clusters.extra,
     }
     return Estimate(
         "ece_debiased", _root(squared), _root(interval.low), _root(interval.high),
@@ -142,7 +142,7 @@ def _estimate(
     return Estimate(
         measure, value, low, interval.high, settings.level, probabilities.size,
         int(outcomes.sum()), convention=convention, method=interval.method,
-        reason=interval.reason, extra={"bins": bins, "n_clusters": clusters.count},
+        reason=interval.reason, extra={"bins": bins, **clusters.extra},
     )  # fmt: skip
 
 

@@ -108,7 +108,7 @@ def _estimate(
         method, reason = "", "No interval: the scores of each case are equal."
     return Estimate(
         "icc", value, low, high, settings.level, n, convention=convention, method=method,
-        reason=reason, extra={"n_clusters": own.count},
+        reason=reason, extra={**own.extra},
     )  # fmt: skip
 
 

@@ -177,7 +177,7 @@ def _pair(
     return Estimate(
         "kappa_weighted", value, interval.low, interval.high, settings.level, n,
         convention=convention, method=interval.method, reason=interval.reason,
-        extra={"n_clusters": own.count},
+        extra={**own.extra},
     )  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def _mean_of_pairs(
     drawn = np.mean([replicates[at] for at in defined], axis=0)
     interval = percentile_interval(drawn, clusters, settings)
     extra: dict[str, JsonValue] = {
-        "n_clusters": clusters.count,
+        **clusters.extra,
         "pairs": len(defined),
         "pairs_undefined": len(estimates) - len(defined),
     }
@@ -261,5 +261,5 @@ def _estimate(
     return Estimate(
         measure, value, interval.low, interval.high, settings.level, n,
         convention=convention, method=interval.method, reason=interval.reason,
-        extra={"n_clusters": own.count},
+        extra={**own.extra},
     )  # fmt: skip

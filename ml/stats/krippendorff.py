@@ -80,7 +80,7 @@ def alpha(
     return Estimate(
         "alpha", value, interval.low, interval.high, settings.level, rows.size,
         convention=convention, method=interval.method, reason=interval.reason,
-        extra={"n_clusters": used_clusters.count,
+        extra={**used_clusters.extra,
                "n_answers": int((~np.isnan(used)).sum()),
                "n_one_answer": int((answered == 1).sum())},
     )  # fmt: skip

@@ -80,7 +80,7 @@ def predictive_value(
     return Estimate(
         answer, value, low, high, level, n, n_events,
         convention=convention, method=method, reason=reason,
-        extra={"prevalence": prevalence, "n_clusters": clusters.count, "unit": "fraction"},
+        extra={"prevalence": prevalence, **clusters.extra, "unit": "fraction"},
     )  # fmt: skip
 
 

@@ -115,7 +115,7 @@ def proportion(
     return Estimate(
         measure, hits / n, low, high, level, n, n_events,
         convention=convention, method=method, reason=reason_without,
-        extra={"numerator": hits, "denominator": n, "n_clusters": clusters.count,
+        extra={"numerator": hits, "denominator": n, **clusters.extra,
                "unit": "fraction"},
     )  # fmt: skip
 

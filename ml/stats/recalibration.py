@@ -127,7 +127,7 @@ def _with_interval(
     if not np.isfinite(value):
         reason = "Not estimated: the regression did not settle on a value."
         return undefined(measure, reason, n=n, n_events=n_events, convention=convention)
-    extra: dict[str, JsonValue] = {"clipped": clipped, "n_clusters": clusters.count}
+    extra: dict[str, JsonValue] = {"clipped": clipped, **clusters.extra}
     if too_few(clusters):
         return Estimate(
             measure, value, n=n, n_events=n_events, convention=convention,

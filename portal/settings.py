@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "csp",
     "django_vite",
+    "ninja",
     "portal.accounts",
     "portal.trail",
     "portal.outbox",

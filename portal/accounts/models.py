@@ -56,6 +56,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.name or self.email
 
+    def get_short_name(self) -> str:
+        return self.name or self.email
+
 
 class Team(models.Model):
     """The people who share models, cohorts, audits and reports; nothing is seen across teams."""

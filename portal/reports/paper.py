@@ -1,6 +1,5 @@
 """HTML to PDF through WeasyPrint. Nothing is fetched but fonts of the build and given images."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,9 +11,6 @@ from weasyprint.urls import URLFetcher, URLFetcherResponse
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.reports.doors import BLOB_SCHEME
-
-for _chatty in ("fontTools", "weasyprint.progress"):
-    logging.getLogger(_chatty).setLevel(logging.WARNING)
 
 FONT_SCHEME = "font:"
 _STYLE = Path(__file__).with_name("paper.css")

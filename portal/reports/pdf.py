@@ -1,5 +1,6 @@
 """The report as a PDF: made on first request from the frozen content, kept if it has pictures."""
 
+import logging
 import re
 from functools import cache, lru_cache
 from importlib import import_module
@@ -15,6 +16,9 @@ from portal.reports.report_page import document_context
 from portal.ui.charts.palette import COLOURS
 
 _STATE = re.compile(r'<span class="st (\w+)[^>]*><svg.*?</svg>', re.DOTALL)
+for _chatty in ("fontTools", "weasyprint.progress"):  # each step of each font otherwise
+    logging.getLogger(_chatty).setLevel(logging.WARNING)
+
 PACKAGES = "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
 
 

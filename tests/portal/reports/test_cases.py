@@ -32,6 +32,7 @@ def test_who_sees_lists_cases_and_images(
         ("false-alarm", {FALSE_ALARM}),
         ("wrong", {WRONG_TEST, NO_SCORE, FALSE_ALARM}),
         ("failed", {NO_SCORE}),
+        ("analysed", {f"c{k}" for k in range(24)} - {NO_SCORE}),
         ("present", {f"c{k}" for k in range(1, 24, 2)}),
         ("absent", {f"c{k}" for k in range(0, 24, 2)}),
         ("unlabelled", set()),
@@ -79,6 +80,21 @@ def test_every_finding_leads_to_exactly_its_cases(
         assert f"{address('cases')}?finding={finding['id']}" in page
         listed = find(frozen, Query(finding=finding["id"]))
         assert [case.case_id for case in listed] == finding["cases"]
+
+
+def test_every_measure_leads_to_the_cases_it_rests_on(
+    as_owner: Client, address: Address, report: Any
+) -> None:
+    page = as_owner.get(address("report")).content.decode()
+    frozen = open_report(report)
+    measures = {row["id"]: row for check in frozen.checks for row in check["measures"]}
+    for wanted, measure in (("present", "sensitivity"), ("absent", "specificity")):
+        assert f"{address('cases')}?filter={wanted}" in page
+        n = len(find(frozen, Query(filter=wanted)))
+        assert measures[measure]["extra"]["denominator"] == n
+    assert measures["auroc"]["n"] == len(find(frozen, Query(filter="analysed")))
+    called = [find(frozen, Query(filter=f"called-{what}")) for what in ("present", "absent")]
+    assert len(called[0]) + len(called[1]) == measures["ppv"]["n"]
 
 
 def test_an_unknown_finding_is_not_an_empty_list(as_owner: Client, address: Address) -> None:

@@ -131,12 +131,17 @@ def _sentence(document: Mapping[str, JsonValue], findings: list[JsonObject]) -> 
     failed, straddled = judged.count(State.FAIL), judged.count(State.CAUTION)
     unmeasured = len(states) - len(judged)
     limits = f"{len(judged)} limit{'' if len(judged) == 1 else 's'}"
-    rest = f"; for {straddled} the interval straddles the limit" if straddled else ""
-    rest += f"; {unmeasured} more could not be measured" if unmeasured else ""
+    more = f"; {unmeasured} more could not be measured" if unmeasured else ""
+    if len(judged) == 1 and straddled:
+        neither = f"neither {verb('pass')} nor {verb('fail')} the one limit measured"
+        return f"{name} {neither}: its interval straddles it{more}."
+    rest = (f"; for {straddled} the interval straddles the limit" if straddled else "") + more
+    if len(judged) == 1 and failed:
+        return f"{name} {verb('fail')} the one limit measured{rest}."
     if failed:
         return f"{name} {verb('fail')} {failed} of {limits}{rest}."
     if straddled:
-        return f"{name} {verb('fail')} none of {limits}{rest}."
+        return f"{name} {verb('pass')} {len(judged) - straddled} of {limits}{rest}."
     if document["verdict"] == State.NOT_ASSESSED:
         measured = any(finding["state"] == State.INFO for finding in findings)
         if measured:

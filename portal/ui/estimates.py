@@ -106,13 +106,22 @@ def n_text(data: Mapping[str, Any]) -> str:
     return rows
 
 
+def because(reason: str | None) -> str:
+    """Why there is no value, to follow "not estimated: " once.
+
+    >>> because("Not estimated: there are no cases.")
+    'there are no cases.'
+    """
+    return (reason or "undefined").removeprefix("Not estimated: ")
+
+
 def show(estimate: Any) -> Shown:
     """Every part of an estimate as text, by the rules for numbers."""
     data = as_json(estimate)
     name = measure(data["id"]).name
     texts = {"convention": data.get("convention") or "", "method": data.get("method") or ""}
     if data["value"] is None:
-        return Shown(name, reason=data.get("reason") or "undefined", **texts)
+        return Shown(name, reason=because(data.get("reason")), **texts)
     denominator = (data.get("extra") or {}).get("denominator")
     if (
         measure(data["id"]).unit == "rate"

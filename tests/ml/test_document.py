@@ -87,8 +87,15 @@ def test_verdict_is_the_worst_of_what_was_judged(states, expected):
         (
             [State.CAUTION, State.PASS],
             (
-                "VGG16 brain tumour 0.1.1 fails none of 2 limits; "
+                "VGG16 brain tumour 0.1.1 passes 1 of 2 limits; "
                 "for 1 the interval straddles the limit."
+            ),
+        ),
+        (
+            [State.CAUTION],
+            (
+                "VGG16 brain tumour 0.1.1 neither passes nor fails the one limit measured: "
+                "its interval straddles it."
             ),
         ),
         ([State.PASS, State.PASS], "VGG16 brain tumour 0.1.1 passes all 2 limits measured."),
@@ -105,7 +112,7 @@ def test_verdict_in_words(states, sentence):
 def test_readings_speak_of_themselves():
     sentence = headline(audit(result(State.FAIL), model=None))["verdict_sentence"]
 
-    assert sentence == "The readings fail 1 of 1 limit."
+    assert sentence == "The readings fail the one limit measured."
 
 
 def test_nothing_measured_is_no_pass():

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from portal.ui import icons, numbers
 from portal.ui.charts import Table, is_drawn, render, table
-from portal.ui.estimates import as_json, limit_text, margin, show
+from portal.ui.estimates import as_json, because, limit_text, margin, show
 from portal.ui.measures import measure
 from portal.ui.navigation import place, section_of
 from portal.ui.plumb import CARD, ROW, plumb
@@ -96,7 +96,7 @@ def plumb_tag(value: Any, limit: Any = None, state: str = "info", size: str = "r
         return format_html('<span class="mut xs">{}</span>', "not estimated")
     data = as_json(value)
     if data["value"] is None:
-        return format_html('<span class="mut xs">not estimated: {}</span>', data["reason"])
+        return format_html('<span class="mut xs">not estimated: {}</span>', because(data["reason"]))
     return plumb(data, limit, state, shape=CARD if size == "card" else ROW)
 
 

@@ -23,7 +23,7 @@ def test_lists_versions_with_state_and_counts(
 
     assert "Test cohort of 8, version 1" in shown
     assert "Sealed" in shown
-    assert '<td class="r">24</td>' in shown  # three readers, eight cases
+    assert '<td class="r" data-label="Readings">24</td>' in shown  # three readers, eight cases
     assert "New version" not in shown
     assert "Version 1" in text(as_viewer.get(version.cohort.get_absolute_url()))
 

@@ -1,7 +1,9 @@
 """The jobs the portal may ask for, by name. The code that does them lives in workers/."""
 
 import logging
+import time
 from enum import StrEnum
+from typing import Any
 
 from celery import Celery
 from django.db import transaction
@@ -10,7 +12,19 @@ from portal.outbox.models import OutboxMessage
 
 logger = logging.getLogger(__name__)
 
-app = Celery("portal")
+ANSWER_SECONDS = 0.75  # that a command may take; it is tried twice, and a request waits for it
+PAUSE_SECONDS = 3.0  # after that, bells are only written down: an audit rings once per shard
+
+
+class Bell(Celery):
+    """Consumers may wait for ever on a silent connection; whoever publishes may not."""
+
+    def connection_for_write(self, url: str | None = None, **kwargs: Any) -> Any:
+        options = {"socket_timeout": ANSWER_SECONDS} | (kwargs.pop("transport_options", None) or {})
+        return super().connection_for_write(url, transport_options=options, **kwargs)
+
+
+app = Bell("portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
 
@@ -44,10 +58,17 @@ def enqueue(job: Job, **kwargs: str) -> None:
     transaction.on_commit(lambda: _ring_quietly(message))
 
 
+_away_until = 0.0  # on the monotonic clock of this process
+
+
 def _ring_quietly(message: OutboxMessage) -> None:
+    global _away_until
+    if time.monotonic() < _away_until:
+        return
     try:
         ring(message)
     except Exception as error:  # the reconciler rings again; the request must not fail
+        _away_until = time.monotonic() + PAUSE_SECONDS
         logger.warning("doorbell kept for later, the broker did not take it: %s", error)
 
 

@@ -36,11 +36,20 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
+S3_FORM = (
+    "STORAGE_URL must look like s3://KEY:SECRET@bucket/prefix?endpoint_url=https://... "
+    "with the key percent-encoded"
+)
+
+
 def s3_options(url: str) -> dict[str, object]:
     """`s3://KEY:SECRET@bucket/prefix?endpoint_url=..&region_name=..` as storage options."""
     parts = urlsplit(url)
-    if parts.scheme != "s3" or not parts.hostname:
-        raise ValueError("STORAGE_URL must look like s3://bucket/prefix?endpoint_url=https://...")
+    # An "@" behind the bucket: a secret whose slashes were not encoded, cut in two.
+    if parts.scheme != "s3" or not parts.hostname or "@" in parts.path or "@" in parts.query:
+        raise ValueError(S3_FORM)
+    if bool(parts.username) != bool(parts.password):
+        raise ValueError(S3_FORM)
     options: dict[str, object] = {
         "bucket_name": parts.hostname,
         "location": parts.path.strip("/"),
@@ -50,4 +59,11 @@ def s3_options(url: str) -> dict[str, object]:
     }
     if parts.username and parts.password:
         options |= {"access_key": unquote(parts.username), "secret_key": unquote(parts.password)}
-    return options | dict(parse_qsl(parts.query))
+    return options | {name: _plain(value) for name, value in parse_qsl(parts.query)}
+
+
+def _plain(text: str) -> str | bool | int:
+    """Options are typed: the word "false" would count as true."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    return int(text) if text.isdecimal() else text

@@ -5,6 +5,7 @@ got; a worker that was frozen and lost its lease writes nothing, because the fen
 Times come from the database's clock.
 """
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +14,13 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, models, transaction
+from django.db import InterfaceError, OperationalError, connection, models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from portal.lifecycle import Lifecycle
+
+logger = logging.getLogger(__name__)
 
 
 class WorkState(models.TextChoices):
@@ -103,8 +106,19 @@ def claim(kind: type[Leased], pk: UUID | str) -> int | None:
 
 
 def renew(kind: type[Leased], pk: UUID | str, fence: int, **changes: Any) -> None:
+    """Hold on to the row. A database that is away for a moment costs this renewal, not the work:
+    the next one finds out whether somebody else has the row now.
+    """
     held = kind._default_manager.filter(pk=pk, fence=fence, state=WorkState.RUNNING)
-    if not held.update(lease_until=_until(), **changes):
+    try:
+        renewed = held.update(lease_until=_until(), **changes)
+    except (OperationalError, InterfaceError) as error:
+        if connection.in_atomic_block:
+            raise
+        connection.close()  # the next question opens another
+        logger.warning("could not renew %s %s: %s", kind.__name__, pk, error)
+        return
+    if not renewed:
         raise LeaseLost(f"{kind.__name__} {pk}")
 
 

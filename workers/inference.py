@@ -1,10 +1,12 @@
 """Runs shards of a pass. The model runs in a child process; the worker holds lease and rows."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from celery.utils.log import get_task_logger
 from django.conf import settings
+from django.db import close_old_connections
 
 from ml.engine.plan import PassPlan, images_by_case, job_of_shard, key_of_shard
 from ml.evidence import store as tables
@@ -51,6 +53,7 @@ def run_shard(shard_id: str) -> None:
         logger.warning("shard %s was taken over by another worker", shard)
     except Exception:
         logger.exception("shard %s", shard)
+        close_old_connections()  # what broke may be the connection itself
         actions.fail_shard(shard, fence, "Something broke on our side.")
     actions.advance(audit.pk)
 
@@ -87,10 +90,17 @@ def _work(shard: Shard, fence: int) -> None:
         shard,
         fence,
         evidence=evidence,
-        outputs=tables.rows(store.read_bytes(evidence.blob)),
+        outputs=_numbers(tables.rows(store.read_bytes(evidence.blob))),
         reused=known is not None,
         seconds=time.monotonic() - started,
     )
+
+
+def _numbers(
+    rows: Iterable[tuple[str, list[float] | None, str]],
+) -> list[tuple[str, list[float], str]]:
+    """A case that failed has no numbers; the column that keeps them must not be null."""
+    return [(case_id, outputs or [], error) for case_id, outputs, error in rows]
 
 
 def _run_child(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from celery.utils.log import get_task_logger
 from django.conf import settings
+from django.db import close_old_connections
 
 from ml.sandbox.messages import Event, Job, Outcome
 from ml.sandbox.parent import run
@@ -39,6 +40,7 @@ def read_upload(upload_id: str) -> None:
         logger.warning("upload %s was taken over by another worker", upload_id)
     except Exception:
         logger.exception("upload %s", upload_id)
+        close_old_connections()  # what broke may be the connection itself
         sentence = "Something broke on our side while reading it. It will be tried again."
         actions.fail(upload, fence, sentence, [])
 

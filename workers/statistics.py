@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from celery.utils.log import get_task_logger
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from ml.assemble import evidence as assemble
 from ml.checks import all_checks
@@ -21,7 +22,7 @@ from portal.blobs import store
 from portal.cohorts import catalogue
 from portal.jobs import Job as Name
 from portal.jobs import app
-from portal.leases import LeaseLost, WorkState, claim, kept, release
+from portal.leases import LeaseLost, WorkState, claim, give_up_or_wait, kept, release
 from portal.reports import actions as reports
 from portal.reports import content
 from workers.inference import evidence_of
@@ -60,20 +61,44 @@ def run_check(check_run_id: str) -> None:
         release(CheckRun, check_run.pk, fence, WorkState.STOPPED)
         return
     actions.begin(audit)
-    started = time.monotonic()
     try:
-        with kept(CheckRun, check_run.pk, fence):
-            check = next(check for check in all_checks() if check.id == check_run.check_id)
-            result = check(load_evidence(audit), read_rules(audit.protocol_body))
-        seconds = time.monotonic() - started
-        actions.finish_check(check_run, fence, check_block(check, result, seconds), seconds)
+        _work(check_run, fence)
     except LeaseLost:
         logger.warning("check run %s was taken over by another worker", check_run)
-    except Exception as error:
-        logger.exception("check %s of %s", check_run, audit)
-        sentence = f"The check broke ({type(error).__name__}); reference {check_run.pk}."
-        actions.fail_check(check_run, fence, sentence)
+    except Exception:
+        logger.exception("check run %s of %s", check_run, audit)
+        close_old_connections()  # what broke may be the connection itself
+        _again(check_run, fence)
     actions.advance(audit.pk)
+
+
+def _work(check_run: CheckRun, fence: int) -> None:
+    """A check that breaks costs its own finding; what breaks around it is tried again."""
+    audit, check = check_run.audit, _check(check_run.check_id)
+    started = time.monotonic()
+    with kept(CheckRun, check_run.pk, fence):
+        evidence, rules = load_evidence(audit), read_rules(audit.protocol_body)
+        try:
+            result = check(evidence, rules)
+        except Exception as error:
+            logger.exception("check %s of %s", check_run, audit)
+            sentence = f"The check broke ({type(error).__name__}); reference {check_run.pk}."
+            actions.fail_check(check_run, fence, sentence)
+            return
+    seconds = time.monotonic() - started
+    actions.finish_check(check_run, fence, check_block(check, result, seconds), seconds)
+
+
+def _again(check_run: CheckRun, fence: int) -> None:
+    """One attempt less. Not rung for: whoever looks for the next stage finds it waiting."""
+    check_run.refresh_from_db()
+    if give_up_or_wait(check_run.attempts) == WorkState.WAITING:
+        sentence = "Something broke on our side. It will be tried again."
+        release(CheckRun, check_run.pk, fence, WorkState.WAITING, error=sentence, rung_at=None)
+    else:
+        actions.fail_check(
+            check_run, fence, f"Something broke on our side; reference {check_run.pk}."
+        )
 
 
 @app.task(name=Name.SEAL_AUDIT)
@@ -83,6 +108,9 @@ def seal_audit(audit_id: str) -> None:
         _seal(audit_id)
     except reports.AlreadySealed:
         logger.info("audit %s was sealed or stopped meanwhile", audit_id)
+    except (OperationalError, InterfaceError):  # no fault of the audit: the reconciler asks again
+        logger.exception("sealing audit %s", audit_id)
+        close_old_connections()
     except Exception as error:
         logger.exception("sealing audit %s", audit_id)
         actions.fail_seal(audit_id, f"The report could not be sealed ({type(error).__name__}).")

@@ -19,6 +19,8 @@ os.environ.setdefault(
 
 import pytest  # noqa: E402
 
+from tests.live import chromium, live_portal  # noqa: E402, F401 - fixtures
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -38,6 +40,7 @@ def _own_files(settings: Any, tmp_path: Path) -> Iterator[None]:
         },
     }
     settings.SCRATCH_DIR = tmp_path / "scratch"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # cheap
     from portal.cohorts import catalogue
     from portal.reports import content
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from celery.utils.log import get_task_logger
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import DataError, close_old_connections
 
 from ml.sandbox.messages import Event, Job, Outcome
 from ml.sandbox.parent import run
@@ -61,13 +61,37 @@ def _read(upload: Upload, fence: int, folder: Path) -> Outcome:
 
 
 def _keep(upload: Upload, fence: int, outcome: Outcome, out: Path) -> None:
+    log = [storable(line) for line in outcome.log]
     if outcome.state == "done":
-        actions.accept(upload, fence, outcome.result, out, outcome.log)
+        try:
+            actions.accept(upload, fence, outcome.result, out, log)
+        except DataError as error:  # the database is stricter than the reader; so would be the next
+            logger.warning("upload %s cannot be stored: %s", upload.pk, error)
+            actions.refuse(upload, fence, [NOT_STORABLE], log)
     elif outcome.state == "refused":
-        refusals = [refusal.to_json() for refusal in outcome.refusals]
-        actions.refuse(upload, fence, refusals, outcome.log)
+        refusals = [
+            {
+                key: storable(value) if isinstance(value, str) else value
+                for key, value in said.items()
+            }
+            for said in (refusal.to_json() for refusal in outcome.refusals)
+        ]
+        actions.refuse(upload, fence, refusals, log)
     else:
-        actions.fail(upload, fence, outcome.reason, outcome.log)
+        actions.fail(upload, fence, outcome.reason, log)
+
+
+NOT_STORABLE = {
+    "code": "manifest_invalid",
+    "message": "A text in it is too long to be kept, or holds a zero byte. Names, classes and "
+    "identifiers have at most 120 characters, readers and questions 80, versions 60, arms 40, "
+    "and the path of an image 400.",
+}
+
+
+def storable(text: str) -> str:
+    """Without what not every database keeps: zero bytes and halves of characters."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 class Watcher:
@@ -83,7 +107,7 @@ class Watcher:
             self.changes["progress_done"] = event.fields["done"]
             self.changes["progress_total"] = event.fields["total"]
         else:
-            self.changes["progress"] = str(event.fields["line"])[:200]
+            self.changes["progress"] = storable(str(event.fields["line"]))[:200]
 
     def tick(self) -> None:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""Runs the embedded portal: broker, worker and web as child processes, each brought back if it dies.
+"""Runs the embedded portal: broker, worker and web as children, each brought back if it dies.
 
 In production these are services of their own (docker-compose.yml); the code they run is the same.
 """

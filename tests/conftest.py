@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def repo_root() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_files(settings: Any, tmp_path: Path) -> Iterator[None]:
+def _own_files(settings: Any, tmp_path: Path) -> None:
     """Each test has its own files folder."""
     settings.STORAGES = {
         **settings.STORAGES,
@@ -46,7 +46,6 @@ def _own_files(settings: Any, tmp_path: Path) -> Iterator[None]:
 
     catalogue._parsed.cache_clear()
     content._parsed.cache_clear()
-    yield
 
 
 @pytest.fixture

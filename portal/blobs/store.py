@@ -61,7 +61,7 @@ def _write(blob: Blob, file: IO[bytes]) -> None:
     handle, partial = tempfile.mkstemp(dir=target.parent)
     with os.fdopen(handle, "wb") as out:
         shutil.copyfileobj(file, out, CHUNK)
-    os.chmod(partial, 0o440)
+    Path(partial).chmod(0o440)
     Path(partial).replace(target)  # appears whole or not at all
 
 

@@ -1,7 +1,8 @@
 """Brings rows and broker back together. Safe to run at any time, in any number of processes.
 
 It rings what the outbox still holds, gives up or repeats work whose lease has run out, rings again
-for work that waits although its queue stands still, and moves on audits whose last message was lost.
+for work that waits although its queue stands still, and moves on audits whose last message got
+lost.
 """
 
 from collections.abc import Callable

@@ -34,10 +34,11 @@ WORDS: dict[Outcome, tuple[str, str]] = {
     Outcome.FALSE_ALARM: ("fail", "False alarm"),
     Outcome.FOUND: ("pass", "Found"),
     Outcome.CLEAR: ("pass", "Rightly clear"),
-    Outcome.FAILED: ("not assessed", "Inference failed"),
+    Outcome.FAILED: ("not assessed", "Inference failed"),  # of a model that was run here
     Outcome.UNLABELLED: ("not assessed", "No label"),
     Outcome.NOT_JUDGED: ("info", "Not judged"),
 }
+NO_PREDICTION = "No prediction"  # a table that was handed in has no row to judge
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,11 @@ class Case:
     images: list[Json]
     readings: list[list[Any]]
     outcome: Outcome
+    word: str  # of the outcome
 
     @property
     def state(self) -> str:
         return WORDS[self.outcome][0]
-
-    @property
-    def word(self) -> str:
-        return WORDS[self.outcome][1]
 
     @property
     def cluster_name(self) -> str:
@@ -72,15 +70,14 @@ class Case:
         return self.cluster.removeprefix("group:").removeprefix("patient:").removeprefix("case:")
 
     @property
-    def is_miss(self) -> bool:
-        """A case without a score counts as answered wrongly, as in the measures."""
-        failed = self.outcome is Outcome.FAILED and self.present is True
-        return failed or self.outcome is Outcome.MISSED
+    def counts_as_miss(self) -> bool:
+        """Labelled as with the finding, without a score: the measures count it as missed."""
+        return self.outcome is Outcome.FAILED and self.present is True
 
     @property
-    def is_false_alarm(self) -> bool:
-        failed = self.outcome is Outcome.FAILED and self.present is False
-        return failed or self.outcome is Outcome.FALSE_ALARM
+    def counts_as_alarm(self) -> bool:
+        """Labelled as without the finding, without a score: counted as a false alarm."""
+        return self.outcome is Outcome.FAILED and self.present is False
 
     @property
     def wrongness(self) -> float:
@@ -186,8 +183,15 @@ class Frozen:
             covariates=row.get("covariates") or {},
             images=row.get("images") or [],
             readings=row.get("readings") or [],
-            outcome=self._outcome(row),
+            outcome=(outcome := self._outcome(row)),
+            word=self.word(outcome),
         )
+
+    def word(self, outcome: Outcome) -> str:
+        """A table has no prediction where a model failed; the rest is the same of both."""
+        if outcome is Outcome.FAILED and (self.subject or {}).get("kind") == "predictions":
+            return NO_PREDICTION
+        return WORDS[outcome][1]
 
     def _outcome(self, row: Json) -> Outcome:
         score, present = row.get("score"), row.get("present")

@@ -44,9 +44,9 @@ def rows(frozen: Frozen, door: Door) -> list[Row]:
             door.cases(filter="unlabelled") if unlabelled else "",
         ),
         Row(
-            "Inference failed: counted as wrong",
+            f"{frozen.word(Outcome.FAILED)}: counted as wrong",
             failed,
-            door.cases(filter="failed") if failed else "",
+            door.cases(filter="counted-wrong") if failed else "",
         ),
         Row(
             "Labelled and scored: analysed",

@@ -21,7 +21,7 @@ from portal.reports.cases import (
     read_query,
 )
 from portal.reports.doors import Door
-from portal.reports.frozen import Frozen, open_report
+from portal.reports.frozen import Frozen, Outcome, open_report
 from portal.reports.gallery import tile
 from portal.reports.models import Report, ShareLink
 
@@ -92,6 +92,8 @@ def _buttons(frozen: Frozen, door: Door, query: Query) -> list[dict[str, Any]]:
     shown = [key for key in FILTERS if key in BUTTONS or key == query.filter]
     for key in shown:
         words, fits = FILTERS[key]
+        if key == "failed":
+            words = frozen.word(Outcome.FAILED)
         n = sum(fits(case) for case in base)
         is_current = key == query.filter
         if key in ("wrong", "found", "rightly-clear") and frozen.threshold is None:

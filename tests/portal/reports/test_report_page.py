@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from portal.reports.frozen import open_report
+from portal.reports.frozen import Outcome, open_report
 from tests.portal.reports.conftest import FALSE_ALARM, NO_SCORE, WRONG_TEST
 
 Address = Callable[..., str]
@@ -95,10 +95,36 @@ def test_a_case_without_a_score_counts_among_the_misses(report: Any) -> None:
     frozen = open_report(report)
     finding = frozen.finding("operating-point.sensitivity")
     assert finding is not None
-    missed = {case.case_id for case in frozen.cases if case.is_miss}
-    assert missed == set(finding["cases"]) == {WRONG_TEST, NO_SCORE}
-    alarms = {case.case_id for case in frozen.cases if case.is_false_alarm}
+    missed = {case.case_id for case in frozen.cases if case.outcome is Outcome.MISSED}
+    counted = {case.case_id for case in frozen.cases if case.counts_as_miss}
+    assert (missed, counted) == ({WRONG_TEST}, {NO_SCORE})
+    assert missed | counted == set(finding["cases"])
+    alarms = {case.case_id for case in frozen.cases if case.outcome is Outcome.FALSE_ALARM}
     assert alarms == {FALSE_ALARM}
+    assert not any(case.counts_as_alarm for case in frozen.cases)
+
+
+def test_a_case_without_a_score_is_not_shown_as_missed(
+    as_owner: Client, report: Any, address: Address
+) -> None:
+    wrong = page(as_owner, address("report")).split('<section id="wrong-cases">', 1)[1]
+    missed, rest = wrong.split("False alarms, 1", 1)
+    assert "1 of 1 with the lowest score · 1 without a score counts as missed" in missed
+    assert WRONG_TEST in missed
+    assert f">{NO_SCORE}<" not in missed
+    assert "Inference failed, 1" in rest
+    listed = page(as_owner, f"{address('cases')}?filter=failed")
+    assert "Inference failed" in listed
+    assert "</svg>Missed" not in listed
+
+
+def test_a_table_has_no_prediction_where_a_model_failed(report: Any) -> None:
+    from portal.reports.frozen import Frozen
+
+    data = open_report(report).data
+    audit = data["audit"] | {"model": data["audit"]["model"] | {"kind": "predictions"}}
+    case = Frozen(data | {"audit": audit}).by_id[NO_SCORE]
+    assert (case.state, case.word) == ("not assessed", "No prediction")
 
 
 def test_changing_rows_afterwards_changes_nothing(

@@ -69,11 +69,18 @@ def limit_value(value: float, measure_id: str) -> str:
 
 
 def margin(estimate: Any, limit: Any) -> str:
-    """How far the value lies from its limit, in the unit of the measure; empty without a value."""
+    """How far inside its limit the value lies (plus) or outside it (minus); empty without one.
+
+    >>> over = {"id": "ece_top_label", "value": 0.0791}
+    >>> margin(over, {"value": 0.05, "direction": "max"})
+    '−0.029'
+    """
     found, rule = as_json(estimate), as_json(limit)
     if found["value"] is None:
         return ""
     difference = found["value"] - rule["value"]
+    if rule["direction"] == "max":
+        difference = -difference
     if measure(found["id"]).unit == "rate":
         return numbers.points(difference)
     return numbers.signed(difference)
@@ -91,8 +98,11 @@ def interval_text(data: Mapping[str, Any]) -> str:
     return ""
 
 
-def n_text(data: Mapping[str, Any]) -> str:
-    """What the number rests on: counts for a rate, clusters where rows are not independent."""
+def n_text(data: Mapping[str, Any], cluster_kind: str = "") -> str:
+    """What the number rests on: counts for a rate, clusters where rows are not independent.
+
+    `cluster_kind`: of the cohort, where the estimate does not say its own.
+    """
     extra = data.get("extra") or {}
     above, below = extra.get("numerator"), extra.get("denominator")
     if above is not None and below is not None:
@@ -101,7 +111,7 @@ def n_text(data: Mapping[str, Any]) -> str:
     rows = f"{numbers.count(n)} {extra.get('rows') or ('case' if n == 1 else 'cases')}"
     clusters = extra.get("n_clusters")
     if clusters and clusters != n:
-        noun = _CLUSTER_NOUNS.get(str(extra.get("cluster_kind")), "groups")
+        noun = _CLUSTER_NOUNS.get(str(extra.get("cluster_kind") or cluster_kind), "groups")
         return f"{rows} in {numbers.count(int(clusters))} {noun}"
     return rows
 
@@ -115,7 +125,7 @@ def because(reason: str | None) -> str:
     return (reason or "undefined").removeprefix("Not estimated: ")
 
 
-def show(estimate: Any) -> Shown:
+def show(estimate: Any, cluster_kind: str = "") -> Shown:
     """Every part of an estimate as text, by the rules for numbers."""
     data = as_json(estimate)
     name = measure(data["id"]).name
@@ -129,13 +139,16 @@ def show(estimate: Any) -> Shown:
         and denominator < TOO_FEW_FOR_A_RATE
     ):
         return Shown(
-            name, n_text(data), remark="fewer than 10 cases: the count is all there is", **texts
+            name,
+            n_text(data, cluster_kind),
+            remark="fewer than 10 cases: the count is all there is",
+            **texts,
         )
     return Shown(
         name,
         write(data["value"], data["id"]),
         interval_text(data),
-        n_text(data),
+        n_text(data, cluster_kind),
         remark=data.get("reason") or "",
         **texts,
     )

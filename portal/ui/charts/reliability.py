@@ -1,5 +1,6 @@
 """The reliability diagram: what was predicted against what happened, and the scores beneath."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.utils.safestring import SafeString
@@ -14,6 +15,8 @@ from portal.ui.charts.table import Table, build
 FEW = 10  # bins with fewer cases are drawn hollow and without an interval
 _TOP, _BOTTOM = 28.0, 238.0
 _BARS = 304.0
+_SAME = 1e-6  # two edges that are one
+_ALONE = 10.0  # width of the band around a bin without neighbours
 
 
 def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
@@ -21,27 +24,59 @@ def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
     drawing = Drawing(WIDTH, 378, palette=palette)
     y_axis(drawing, y, "Observed fraction with the finding")
     band = series.get("band") or []
-    drawing.area(
-        [(x(b["mean"]), y(b["low"])) for b in band],
-        [(x(b["mean"]), y(b["high"])) for b in band],
-        "rn-b",
-    )
+    for run in _runs(series, band):
+        _band(drawing, run, x, y)
     drawing.path(f"M{x(0):.1f} {y(0):.1f}L{x(1):.1f} {y(1):.1f}", "ref")
     drawing.text(330, y(0.72), "perfect")
     bins = [b for b in series["bins"] if b["n"] and b["observed"] is not None]
-    _curve(drawing, bins, x, y)
+    _curve(drawing, bins, x, y, _runs(series, [b for b in bins if b["n"] >= FEW]))
     _remark(drawing, bins, band, x, y)
     _scores(drawing, series, x)
     return drawing.render(sentence(series), title=series.get("title", ""))
 
 
-def _curve(drawing: Drawing, bins: list[dict[str, Any]], x: Linear, y: Linear) -> None:
+def _runs(series: dict[str, Any], rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Rows of bins that lie side by side: no line is drawn across a bin that is left out."""
+    bins = {b["mean"]: b for b in series["bins"] if b["n"]}  # empty bins may be left out
+    run: list[dict[str, Any]] = []
+    for row in rows:
+        own, before = bins.get(row["mean"]), bins.get(run[-1]["mean"]) if run else None
+        if run and not (own and before and abs(own["low"] - before["high"]) < _SAME):
+            yield run
+            run = []
+        run.append(row)
+    if run:
+        yield run
+
+
+def _band(drawing: Drawing, run: list[dict[str, Any]], x: Linear, y: Linear) -> None:
+    """Where a perfect model would fall; a bin alone has a bar of its own."""
+    if len(run) == 1:
+        at, low, high = x(run[0]["mean"]), y(run[0]["low"]), y(run[0]["high"])
+        drawing.rect(at - _ALONE / 2, high, _ALONE, max(low - high, 0.0), "rn-b")
+        return
+    drawing.area(
+        [(x(b["mean"]), y(b["low"])) for b in run],
+        [(x(b["mean"]), y(b["high"])) for b in run],
+        "rn-b",
+    )
+
+
+def _curve(
+    drawing: Drawing,
+    bins: list[dict[str, Any]],
+    x: Linear,
+    y: Linear,
+    runs: Iterable[list[dict[str, Any]]],
+) -> None:
     full = [b for b in bins if b["n"] >= FEW]
     for b in full:
         if b.get("observed_low") is not None and b.get("observed_high") is not None:
             low, high = y(b["observed_low"]), y(b["observed_high"])
             drawing.path(f"M{x(b['mean']):.1f} {low:.1f}V{high:.1f}", "wh")
-    drawing.polyline([(x(b["mean"]), y(b["observed"])) for b in full], "sm-l")
+    for run in runs:
+        if len(run) > 1:
+            drawing.polyline([(x(b["mean"]), y(b["observed"])) for b in run], "sm-l")
     for b in bins:
         hint = f"{numbers.count(b['events'])} of {numbers.count(b['n'])}"
         few = b["n"] < FEW

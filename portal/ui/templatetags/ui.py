@@ -1,7 +1,7 @@
 """The components of a page (`{% load ui %}`), each with an example in docs/ui-components.md."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -83,10 +83,16 @@ def chip(origin: str) -> SafeString:
     )
 
 
-@register.inclusion_tag("ui/_estimate.html")
-def estimate(value: Any, *, n: bool = True) -> dict[str, Any]:
+@register.inclusion_tag("ui/_estimate.html", takes_context=True)
+def estimate(context: Context, value: Any, *, n: bool = True) -> dict[str, Any]:
     """The estimate cell: value, interval, n beneath; or why there is none."""
-    return {"shown": show(value) if value else None, "with_n": n}
+    return {"shown": show(value, _cluster_kind(context)) if value else None, "with_n": n}
+
+
+def _cluster_kind(context: Context) -> str:
+    """What the cohort of the page's document is made of, where there is one."""
+    cohort = context.get("cohort")
+    return str(cohort.get("cluster_kind") or "") if isinstance(cohort, Mapping) else ""
 
 
 @register.simple_tag(name="plumb")
@@ -115,8 +121,9 @@ def measure_name(measure_id: str) -> str:
     return measure(measure_id).name
 
 
-@register.inclusion_tag("ui/_finding.html")
+@register.inclusion_tag("ui/_finding.html", takes_context=True)
 def finding_card(
+    context: Context,
     finding: Any,
     estimate: Any = None,
     *,
@@ -128,7 +135,7 @@ def finding_card(
     """One finding: claim, why, statistic, plumb figure, limit and origin, cases, action."""
     data = as_json(finding)
     seen = look(data["state"])
-    shown = show(estimate) if estimate else None
+    shown = show(estimate, _cluster_kind(context)) if estimate else None
     figure: SafeString | str = ""
     if estimate and as_json(estimate)["value"] is not None:
         rule = data.get("limit")

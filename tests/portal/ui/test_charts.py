@@ -87,6 +87,19 @@ def test_a_kind_nobody_draws() -> None:
     assert table({"kind": "points", "fields": ["case_id"], "rows": [["a"]]}).rows == (("a",),)
 
 
+@pytest.mark.parametrize("leave_out_empty", [True, False])
+def test_reliability_draws_no_line_across_a_bin_that_is_left_out(*, leave_out_empty: bool) -> None:
+    series = samples.reliability()  # the fifth bin holds 7 cases, the ninth none
+    if leave_out_empty:
+        series["bins"] = [b for b in series["bins"] if b["n"]]
+    drawing = parse(render(series))
+    lines = [e.get("d") or "" for e in drawing.iter() if e.get("class") == "sm-l"]
+    assert [line.count("L") + 1 for line in lines] == [4, 3]
+    bands = [e.tag for e in drawing.iter() if e.get("class") == "rn-b"]
+    assert bands == [f"{SVG}path", f"{SVG}rect"]
+    assert len(list(drawing.iter(f"{SVG}circle"))) == 9
+
+
 def test_roc_without_band_threshold_and_area() -> None:
     series = samples.roc() | {"band": None, "operating": None}
     series["auc"] = samples.estimate("auroc", None, reason="one class only", level=None)

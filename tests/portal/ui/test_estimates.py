@@ -17,6 +17,12 @@ def test_a_score_has_three_decimals_and_its_clusters() -> None:
     assert shown.n == "3,000 cases in 1,271 groups"
 
 
+def test_clusters_are_named_after_the_cohort_where_the_estimate_does_not_say() -> None:
+    unsaid = samples.estimate("auroc", 0.9, n=40, extra={"n_clusters": 20})
+    assert show(unsaid).n == "40 cases in 20 groups"
+    assert show(unsaid, "patient").n == "40 cases in 20 patients"
+
+
 def test_a_rate_is_in_per_cent_with_its_counts() -> None:
     shown = show(samples.SENSITIVITY)
     assert (shown.value, shown.interval) == ("33.7 %", "[30.4, 36.7]")
@@ -57,6 +63,8 @@ def test_takes_what_the_engine_returns() -> None:
         (samples.AUROC, samples.LIMIT, "−0.029"),
         (samples.SENSITIVITY, samples.SENSITIVITY_LIMIT, "−56.3 points"),
         (samples.UNDEFINED, samples.LIMIT, ""),
+        (samples.AUROC, {**samples.LIMIT, "value": 0.8, "direction": "max"}, "−0.021"),
+        (samples.AUROC, {**samples.LIMIT, "value": 0.85, "direction": "max"}, "+0.029"),
     ],
 )
 def test_margin(estimate: dict[str, object], limit: dict[str, object], expected: str) -> None:

@@ -51,7 +51,8 @@ def as_context(
     siblings = [c for c in frozen.cases if c.cluster == case.cluster]
     pictures = [sha for image in case.images if (sha := display_sha256(image))]
     chosen = shown if shown in pictures else case.picture
-    has_clusters = frozen.cohort.get("cluster_kind") in ("group", "patient")
+    kinds = ("group",) if door.is_shared else ("group", "patient")  # a link names no patient
+    has_clusters = frozen.cohort.get("cluster_kind") in kinds
     return {
         "frozen": frozen,
         "door": door,

@@ -72,6 +72,35 @@ def origin_counts(frozen: Frozen) -> list[tuple[str, int]]:
     return Counter(limit["origin"] for limit in used).most_common()
 
 
+_ORIGIN_SENTENCES = {
+    "platform-default": "the platform’s default: no clinical claim is behind it",
+    "literature": "taken from the literature{}, not made for this use",
+    "regulator": "a regulator’s{}",
+    "pre-registered": "written down before the audit began{}",
+}
+
+
+def judged_by(frozen: Frozen) -> str:
+    """Where the limits come from that judged something here, in one or two sentences."""
+    limits = [
+        finding["limit"]
+        for _, finding in frozen.findings
+        if finding.get("limit") and finding["state"] != "not assessed"
+    ]
+    if not limits:
+        return "No limit judged anything here."
+    parts = []
+    for origin in dict.fromkeys(limit["origin"] for limit in limits):
+        own = [limit for limit in limits if limit["origin"] == origin]
+        named = list(dict.fromkeys(limit.get("reference") or "" for limit in own))
+        where = f" ({'; '.join(name for name in named if name)})" if any(named) else ""
+        words = _ORIGIN_SENTENCES.get(origin, f"of origin “{origin}”").format(where)
+        parts.append(f"{numbers.count(len(own))} {words}")
+    if len(parts) == 1 and len(limits) == 1:
+        return f"The only limit that judged something is {parts[0].partition(' ')[2]}."
+    return f"Of the {numbers.count(len(limits))} limits that judged something: {'; '.join(parts)}."
+
+
 def of(frozen: Frozen) -> list[Limitation]:
     return [found for rule in _RULES for found in rule(frozen)]
 
@@ -181,8 +210,7 @@ def _plan(frozen: Frozen) -> Iterator[Limitation]:
     if frozen.protocol.get("is_default"):
         yield Limitation(
             "Limits",
-            "No protocol was written for this audit. The limits are the platform’s defaults; "
-            "no clinical claim is behind them.",
+            f"No protocol was written for this audit. {judged_by(frozen)}",
         )
     look = frozen.context.get("look") or 1
     if look > 1:

@@ -70,6 +70,7 @@ def cases_response(
         "kept": [(k, v) for k, v in parameters.items() if k not in ("q", "sort")],
         "sorts": [(key, words) for key, (words, _) in SORTS.items() if _makes_sense(frozen, key)],
         "order": query.order,
+        "is_nameless": door.is_shared and frozen.cohort.get("cluster_kind") == "patient",
         "as_table": not door.shows_images or not frozen.pictures,
         "first_question": next(iter(frozen.questions), ""),
         "tiles": [tile(frozen, door, case, parameters) for case in paging],
@@ -148,11 +149,18 @@ def image_response(report: Report, sha256: str) -> HttpResponse:
 
 
 def csv_response(
-    request: HttpRequest, report: Report, name: str, selection: list[str] | None = None
+    request: HttpRequest,
+    report: Report,
+    name: str,
+    selection: list[str] | None = None,
+    *,
+    with_patients: bool = True,
 ) -> HttpResponse:
     frozen = open_report(report)
     if name == "cases":
         rows = tables.chosen_cases(frozen, request.GET.dict(), selection or [])
+        if not with_patients:
+            rows = tables.without_patients(frozen, rows)
     else:
         found = tables.find_table(frozen, name)
         if found is None:

@@ -189,6 +189,7 @@ def _words(frozen: Frozen) -> dict[str, Any]:
         "n_present": sum(case.present is True for case in frozen.cases),
         "notes": _paragraphs(frozen.cohort.get("notes") or ""),
         "gaps": _gaps(frozen),
+        "judged_by": limitations.judged_by(frozen),
         "origins": limitations.origin_counts(frozen),
         "labels": ledger.labels(frozen),
         "characteristics": ledger.characteristics(frozen),

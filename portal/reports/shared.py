@@ -79,7 +79,7 @@ def image(request: HttpRequest, link: ShareLink, token: str, sha256: str) -> Htt
 @require_GET
 @through_link
 def csv(request: HttpRequest, link: ShareLink, token: str, name: str) -> HttpResponse:
-    return pages.csv_response(request, link.report, name)
+    return pages.csv_response(request, link.report, name, with_patients=False)
 
 
 @require_GET

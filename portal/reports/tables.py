@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from portal.reports.cases import find, read_query
+from portal.reports.doors import paper_door
+from portal.reports.endpoints import endpoints_of
 from portal.reports.frozen import Case, Frozen, Json
 from portal.reports.ledger import Row
 from portal.ui.charts import Table, table
@@ -96,17 +98,16 @@ def _endpoints(frozen: Frozen) -> Table:
         "limit",
         "origin",
         "state",
+        "reason",
     )
     rows = []
-    for check, finding in frozen.findings:
-        limit = finding.get("limit")
-        if not limit:
-            continue
-        of_finding = (r for r in check["measures"] if r["id"] == finding.get("measure"))
-        found: Json = next(of_finding, {})
+    for row in endpoints_of(frozen, paper_door(with_images=False)):
+        found = row.estimate or {}
         numbers = [found.get(key) for key in ("value", "low", "high", "n")]
+        limit = row.limit
         rule = [limit["direction"], limit["value"], limit["origin"]]
-        rows.append([check["id"], limit["measure"], *numbers, *rule, finding["state"]])
+        check_id = row.check_anchor.removeprefix("#check-")
+        rows.append([check_id, limit["measure"], *numbers, *rule, row.state, row.reason])
     return build(head, rows)
 
 
@@ -118,6 +119,20 @@ def _limits(frozen: Frozen) -> Table:
 
 def ledger_table(rows: list[Row]) -> Table:
     return build(("what", "n"), [[row.words, row.n] for row in rows])
+
+
+def without_patients(frozen: Frozen, cases: Table) -> Table:
+    """The table of cases for a share link: patients are numbered, their ids stay with the team."""
+    at, cluster = cases.head.index("patient_id"), cases.head.index("cluster")
+    is_patient = frozen.cohort.get("cluster_kind") == "patient"
+    order = {name: k for k, name in enumerate(dict.fromkeys(c.cluster for c in frozen.cases), 1)}
+    rows = []
+    for row in cases.rows:
+        cells = list(row)
+        if is_patient:
+            cells[cluster] = f"patient {order[str(row[cluster])]}"
+        rows.append([*cells[:at], *cells[at + 1 :]])
+    return build([*cases.head[:at], *cases.head[at + 1 :]], rows)
 
 
 def cases_table(frozen: Frozen, cases: list[Case]) -> Table:

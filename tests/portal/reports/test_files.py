@@ -70,6 +70,16 @@ def test_the_csv_of_cases_follows_the_list(as_owner: Client, address: Address) -
     assert first["sex"] in ("f", "m")
 
 
+def test_the_csv_of_endpoints_holds_what_was_not_assessed(
+    as_owner: Client, address: Address
+) -> None:
+    text = as_owner.get(address("csv", "endpoints")).content.decode()
+    rows = {row["measure"]: row for row in csv.DictReader(io.StringIO(text))}
+    assert rows["alpha"]["state"] == "not assessed"
+    assert rows["alpha"]["reason"].startswith("This cohort has no readings.")
+    assert rows["auroc"]["reason"] == ""
+
+
 def test_audit_json_is_the_sealed_bytes(
     as_owner: Client, as_stranger: Client, address: Address, report: Any
 ) -> None:

@@ -169,6 +169,31 @@ def test_limitations_follow_from_the_data(
     assert "No patients" not in html
 
 
+def test_limits_are_worded_by_the_origins_that_judged(report: Any) -> None:
+    from portal.reports.frozen import Frozen
+    from portal.reports.limitations import judged_by
+
+    frozen = open_report(report)
+    assert "the platform’s default: no clinical claim" in judged_by(frozen)
+    assert "literature" not in judged_by(frozen)  # nothing was judged by the limit on agreement
+    limit = {"origin": "literature", "reference": "Krippendorff 2004"}
+    finding = {"limit": limit, "state": "caution"}
+    audit = frozen.data["audit"] | {"checks": [{"findings": [finding]}]}
+    assert judged_by(Frozen(frozen.data | {"audit": audit})) == (
+        "The only limit that judged something is taken from the literature (Krippendorff 2004), "
+        "not made for this use."
+    )
+
+
+def test_the_recipe_promises_the_measures_and_not_the_hash(
+    as_owner: Client, address: Address
+) -> None:
+    recipe = page(as_owner, address("report")).split('id="reproduce"', 1)[1]
+    assert "sha256sum" not in recipe
+    assert "out/audit.json" in recipe
+    assert "Compare the measures." in recipe
+
+
 @pytest.mark.parametrize("readings", [True, False])
 def test_agreement_is_a_section_either_way(
     team: Any, make_report: Callable[..., Any], as_owner: Client, readings: bool

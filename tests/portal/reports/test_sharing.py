@@ -106,6 +106,24 @@ def test_files_come_through_the_link(make_link: MakeLink, report: Any) -> None:
         assert visitor.get(f"{url}report.pdf").content.startswith(b"%PDF-")
 
 
+def test_a_link_gives_no_id_of_a_patient(
+    as_owner: Client, address: Address, make_link: MakeLink, report: Any
+) -> None:
+    known = open_report(report).by_id["c1"].patient_id
+    assert known
+    _, url = make_link()
+    mine = as_owner.get(address("csv", "cases")).content.decode()
+    assert "patient_id" in mine
+    assert f",{known}," in mine
+    given = Client().get(f"{url}csv/cases.csv").content.decode()
+    assert "patient_id" not in given
+    assert f"{known}," not in given
+    assert ",patient 1," in given
+    assert f">{known}<" in as_owner.get(address("case", "c1")).content.decode()
+    assert f">{known}<" not in Client().get(f"{url}case/c1/").content.decode()
+    assert "(its covariates)" in as_owner.get(address("share")).content.decode()
+
+
 def test_a_link_reaches_its_own_report_only(
     make_link: MakeLink, make_team: Callable[..., Any], make_report: Callable[..., Any]
 ) -> None:

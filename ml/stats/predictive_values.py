@@ -6,12 +6,13 @@ from typing import Literal
 import numpy as np
 from scipy import special, stats
 
-from ml.estimate import Estimate, undefined
+from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray
 from ml.stats.bootstrap import Clusters, too_few
 from ml.stats.proportion import effective_size
 
 Answer = Literal["ppv", "npv"]
+_SAME_PREVALENCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,10 @@ def predictive_value(
         prevalence: 0..1, of the population the value is stated for.
         clusters: independent units; None means every case is its own.
 
+    Returns:
+        ``n`` is the number of cases called present (ppv) or absent (npv). At the cohort's own
+        prevalence the value is a share of these, and ``extra`` holds numerator and denominator.
+
     Source:
         Mercaldo, Lau, Zhou (2007). Confidence intervals for predictive values with an emphasis
         to case-control studies. Statistics in Medicine 26:2170-2183.
@@ -62,13 +67,16 @@ def predictive_value(
     n, n_events = int(positive.size), int(positive.sum())
     clusters = clusters or Clusters.singles(n)
 
+    says = called if answer == "ppv" else ~called
+    n_says, says_events = int(says.sum()), int(positive[says].sum())
+
     def without(sentence: str) -> Estimate:
-        return undefined(answer, sentence, n=n, n_events=n_events, convention=convention)
+        return undefined(answer, sentence, n=n_says, n_events=says_events, convention=convention)
 
     if n_events in (0, n):
         return without("Not estimated: it needs cases with and without the finding.")
-    if not (called if answer == "ppv" else ~called).any():
-        which = "present" if answer == "ppv" else "absent"
+    which = "present" if answer == "ppv" else "absent"
+    if not says.any():
         return without(f"Not estimated: no case is called {which}.")
     sides = _sides(answer, called, positive, prevalence, clusters)
     value = _bayes(float(sides.right.mean()), float(sides.wrong.mean()), sides.right_prior)
@@ -77,10 +85,17 @@ def predictive_value(
     reason = None if clusters.each_alone else too_few(clusters)
     if reason is None:
         low, high, method = _interval(sides, clusters, value, level)
+    extra: dict[str, JsonValue] = {
+        "prevalence": prevalence, "rows": f"called {which}",
+        **clusters.where(np.flatnonzero(says)).extra, "unit": "fraction",
+    }  # fmt: skip
+    if abs(prevalence - n_events / n) < _SAME_PREVALENCE:
+        # Only there is Bayes' value the share of right answers among those given.
+        right = says_events if answer == "ppv" else n_says - says_events
+        extra |= {"numerator": right, "denominator": n_says}
     return Estimate(
-        answer, value, low, high, level, n, n_events,
-        convention=convention, method=method, reason=reason,
-        extra={"prevalence": prevalence, **clusters.extra, "unit": "fraction"},
+        answer, value, low, high, level, n_says, says_events,
+        convention=convention, method=method, reason=reason, extra=extra,
     )  # fmt: skip
 
 

@@ -32,6 +32,25 @@ def test_at_the_cohorts_prevalence_it_is_the_plain_share():
     assert predictive_value("npv", called, positive, 258 / 344).value == pytest.approx(54 / 81)
 
 
+def test_it_rests_on_the_cases_called_so():
+    called, positive = answers_of({"tp": 231, "fn": 27, "fp": 32, "tn": 54})
+    ppv = predictive_value("ppv", called, positive, 258 / 344)
+    npv = predictive_value("npv", called, positive, 258 / 344)
+
+    assert (ppv.n, ppv.n_events, npv.n, npv.n_events) == (263, 231, 81, 27)
+    assert (ppv.extra["numerator"], ppv.extra["denominator"]) == (231, 263)
+    assert (npv.extra["numerator"], npv.extra["denominator"]) == (54, 81)
+    assert (ppv.extra["rows"], npv.extra["rows"]) == ("called present", "called absent")
+
+
+def test_at_another_prevalence_it_is_no_share_of_cases():
+    called, positive = answers_of({"tp": 231, "fn": 27, "fp": 32, "tn": 54})
+    estimate = predictive_value("ppv", called, positive, 0.1)
+
+    assert estimate.n == 263
+    assert "numerator" not in estimate.extra
+
+
 def test_interval_by_hand():
     """sens 0.8 of 50, spec 0.9 of 100, prevalence 0.2: logit variance 0.2/40 + 0.9/10."""
     called, positive = answers_of({"tp": 40, "fn": 10, "fp": 10, "tn": 90})

@@ -101,6 +101,8 @@ def _finding(finding_id: str, estimate: Estimate, limit: Limit | None, wording: 
         sentences.append(estimate.reason or "It has no interval.")
         if limit is not None:
             sentences.append("The value alone decides.")
+    elif estimate.reason:
+        sentences.append(estimate.reason)
     return Finding(
         finding_id,
         state,

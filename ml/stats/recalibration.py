@@ -17,6 +17,7 @@ from ml.stats.bootstrap import (
 )
 
 CLIP = 1e-6  # probabilities are kept this far from 0 and 1, where the logit is infinite
+CARE = 0.1  # share of probabilities at the clip above which the value comes with a remark
 _STEPS = 60
 _TOLERANCE = 1e-8
 _FAR = 1e3  # a coefficient beyond is running to infinity
@@ -93,10 +94,14 @@ def _prepare(
     probabilities: FloatArray, present: IntArray, which: str
 ) -> tuple[FloatArray, BoolArray, str, int]:
     probabilities, outcomes = checked_probabilities(probabilities, present)
-    clipped = int(((probabilities < CLIP) | (probabilities > 1 - CLIP)).sum())
+    clipped = int(((probabilities <= CLIP) | (probabilities >= 1 - CLIP)).sum())
     convention = (
         f"logistic regression on logit P(finding), {which}, P clipped to {CLIP:g}..1 − {CLIP:g}"
     )
+    if clipped:
+        convention += (
+            f"; {clipped:,} of {outcomes.size:,} probabilities are at the clip of {CLIP:g}"
+        )
     return special.logit(probabilities.clip(CLIP, 1 - CLIP)), outcomes, convention, clipped
 
 
@@ -128,10 +133,16 @@ def _with_interval(
         reason = "Not estimated: the regression did not settle on a value."
         return undefined(measure, reason, n=n, n_events=n_events, convention=convention)
     extra: dict[str, JsonValue] = {"clipped": clipped, **clusters.extra}
+    care = None
+    if clipped > CARE * n:
+        care = (
+            f"Read with care: {clipped:,} of {n:,} scores are at the clip, "
+            "so the value depends on it."
+        )
     if too_few(clusters):
         return Estimate(
             measure, value, n=n, n_events=n_events, convention=convention,
-            reason=too_few(clusters), extra=extra,
+            reason=_joined(too_few(clusters), care), extra=extra,
         )  # fmt: skip
     replicates = [
         refit(counts[:, clusters.codes])
@@ -140,8 +151,13 @@ def _with_interval(
     interval = percentile_interval(np.concatenate(replicates), clusters, settings)
     return Estimate(
         measure, value, interval.low, interval.high, settings.level, n, n_events,
-        convention=convention, method=interval.method, reason=interval.reason, extra=extra,
+        convention=convention, method=interval.method,
+        reason=_joined(interval.reason, care), extra=extra,
     )  # fmt: skip
+
+
+def _joined(*sentences: str | None) -> str | None:
+    return " ".join(sentence for sentence in sentences if sentence) or None
 
 
 def fit_offset(

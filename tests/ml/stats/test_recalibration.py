@@ -53,6 +53,24 @@ def test_certain_probabilities_are_clipped_and_counted():
     assert np.isfinite(estimate.value)
     assert estimate.extra["clipped"] == 4
     assert "clipped to 1e-06" in estimate.convention
+    assert "4 of 6 probabilities are at the clip of 1e-06" in estimate.convention
+    assert "Read with care: 4 of 6 scores are at the clip" in estimate.reason
+
+
+@pytest.mark.parametrize("measure", [intercept, slope])
+@pytest.mark.parametrize("clipped", [0, 30, 31])
+def test_more_than_a_tenth_at_the_clip_is_to_be_read_with_care(rng, measure, clipped):
+    p, y = rng.uniform(0.1, 0.9, 300), np.arange(300) % 2
+    p[:clipped] = 1e-6
+    estimate = measure(p, y, settings=FEW)
+
+    assert estimate.has_interval
+    assert ("at the clip" in estimate.convention) == (clipped > 0)
+    assert estimate.reason == (
+        "Read with care: 31 of 300 scores are at the clip, so the value depends on it."
+        if clipped == 31
+        else None
+    )
 
 
 @pytest.mark.parametrize("share", [0.001, 0.5, 0.999])

@@ -14,6 +14,7 @@ from ml.checks.scored import (
     operating_point,
     scored_cases,
     settings_of,
+    unknown_finding,
 )
 from ml.estimate import Estimate, JsonObject, JsonValue, rounded
 from ml.evidence.tables import Evidence
@@ -30,7 +31,10 @@ _HISTOGRAM_BINS = 20
 @audit_check(ID, title="Discrimination", question=QUESTION, needs=("labels", "prediction"))
 def discrimination(evidence: Evidence, protocol: Protocol) -> CheckResult:
     scored = scored_cases(evidence)
-    failed = failed_finding(ID, evidence, scored, "are left out of the ranking")
+    failed = [
+        *failed_finding(ID, evidence, scored, "are left out of the ranking"),
+        *unknown_finding(ID, evidence),
+    ]
     reason = missing_scores(scored)
     if reason:
         return not_assessed(QUESTION, reason, findings=failed)

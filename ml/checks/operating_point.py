@@ -22,11 +22,11 @@ from ml.protocol import Protocol
 from ml.stats.arrays import BoolArray
 from ml.stats.bootstrap import Clusters
 from ml.stats.predictive_values import predictive_value
-from ml.stats.proportion import effective_size, proportion, wilson
+from ml.stats.proportion import proportion
 
 ID = "operating-point"
 QUESTION = "What are its answers worth at the threshold it is used at?"
-CONFIDENT = 0.99  # "sure": a confidence above, of which one answer in a hundred may be wrong
+CONFIDENT = 0.99  # "sure": a confidence above
 _CURVE = np.unique(
     np.concatenate([np.linspace(0, 1, 101), [1e-4, 3e-4, 1e-3, 3e-3, 0.997, 0.999, 0.9997, 0.9999]])
 )
@@ -63,7 +63,7 @@ def operating_point_check(evidence: Evidence, protocol: Protocol) -> CheckResult
         return not_assessed(QUESTION, reason, findings=failed)
     answers = _answers(evidence, scored, point)
     estimates = _estimates(answers, point, protocol)
-    wordings = _wordings(evidence, answers, point)
+    wordings = _wordings(evidence, scored, answers, point)
     findings = (
         *findings_of(ID, estimates, protocol, wordings),
         *_confident(evidence, scored, protocol.level),
@@ -102,7 +102,10 @@ def _estimates(answers: _Answers, point: OperatingPoint, protocol: Protocol) -> 
     origin = "set by the protocol"
     if prevalence is None:
         prevalence, origin = share, "of this cohort; the protocol sets none"
-    stated = f"{at}; prevalence {words.per_cent(prevalence)} ({origin})"
+    stated = (
+        f"{at}; prevalence {words.per_cent(prevalence)} ({origin}); "
+        f"from the answers to {words.cases(present.size)}"
+    )
     # A cohort of one class has no prevalence to state; the measure then gives its own reason.
     usable = min(max(prevalence, 1e-9), 1 - 1e-9)
     return [
@@ -117,7 +120,9 @@ def _estimates(answers: _Answers, point: OperatingPoint, protocol: Protocol) -> 
     ]
 
 
-def _wordings(evidence: Evidence, answers: _Answers, point: OperatingPoint) -> dict[str, Wording]:
+def _wordings(
+    evidence: Evidence, scored: Scored, answers: _Answers, point: OperatingPoint
+) -> dict[str, Wording]:
     misses = answers.rows[answers.present & ~answers.called]
     alarms = answers.rows[~answers.present & answers.called]
     score = evidence.prediction.score if evidence.prediction else np.empty(0)
@@ -131,24 +136,53 @@ def _wordings(evidence: Evidence, answers: _Answers, point: OperatingPoint) -> d
     raised = words.count(alarms.size) if alarms.size else "none"
     return {
         "sensitivity": Wording(
-            f"It {missed} of {words.cases(n_present)} with the finding {at}.",
+            f"It {missed} of {words.cases(n_present)} with the finding {at}"
+            f"{_counted_wrong(scored, misses, 'missed', 'missed')}.",
+            why=_with_and_without(misses, n_present, evidence, "with the finding"),
             cases=tuple(evidence.case_ids[row] for row in misses),
             action=f"Do not rely on a negative answer {at}; see what other thresholds would give.",
         ),
         "specificity": Wording(
             f"It raises a false alarm in {raised} of {words.cases(n_absent)} without the "
-            f"finding {at}.",
+            f"finding {at}{_counted_wrong(scored, alarms, 'a false alarm', 'false alarms')}.",
+            why=_with_and_without(alarms, n_absent, evidence, "without the finding"),
             cases=tuple(evidence.case_ids[row] for row in alarms),
             action=f"Do not rely on a positive answer {at}; see what other thresholds would give.",
         ),
     }
 
 
-def _confident(evidence: Evidence, scored: Scored, level: float) -> list[Finding]:
-    """Wrong answers given with a confidence above 0.99; caution when they are too many.
+def _counted_wrong(scored: Scored, wrong: IntArray, one: str, many: str) -> str:
+    """ "; 5 of them have no prediction and count as missed", empty where all have a score."""
+    without = int(np.isin(wrong, scored.failed).sum())
+    if not without:
+        return ""
+    if without == 1:
+        return f"; 1 of them has {scored.no_score} and counts as {one}"
+    return f"; {words.count(without)} of them have {scored.no_score} and count as {many}"
 
-    Of answers this sure, at most one in a hundred may be wrong. Caution when the whole
-    interval of their error rate lies above that.
+
+def _with_and_without(wrong: IntArray, total: int, evidence: Evidence, which: str) -> str:
+    """The rate of right answers among scored cases beside that among all; empty if equal."""
+    assert evidence.prediction is not None
+    answered_wrong = int(np.isfinite(evidence.prediction.score[wrong]).sum())
+    without = wrong.size - answered_wrong
+    if not without:
+        return ""
+    answered, right = total - without, total - wrong.size
+    if not answered:
+        return f"No case {which} has a score."
+    return (
+        f"Of scored cases {which}, {words.count(right)} of {words.count(answered)} are answered "
+        f"rightly ({words.per_cent(right / answered)}); with the {words.count(without)} without a "
+        f"score, {words.count(right)} of {words.count(total)} ({words.per_cent(right / total)})."
+    )
+
+
+def _confident(evidence: Evidence, scored: Scored, level: float) -> list[Finding]:
+    """Wrong answers given with a confidence above 0.99, of scored cases; no limit is set on them.
+
+    It informs and never judges: how many such errors are too many, nobody has declared.
     """
     confidence = np.maximum(scored.scores, 1 - scored.scores)
     sure = np.flatnonzero(confidence > CONFIDENT)
@@ -156,28 +190,42 @@ def _confident(evidence: Evidence, scored: Scored, level: float) -> list[Finding
     errors = int(((scored.scores >= 0.5) != (scored.present == 1)).sum())
     if not wrong.any():
         return []
-    size = effective_size(wrong, scored.clusters.where(sure))
-    low, _ = wilson(float(wrong.mean()), size.n, level)
-    too_many = low > 1 - CONFIDENT
     chosen = sure[wrong]
     chosen = chosen[np.argsort(-confidence[chosen], kind="stable")]
-    of_all = f"It is sure in {words.count(chosen.size)} of its {words.count(errors)} wrong answers"
+    on_scored = " on scored cases" if scored.failed.size else ""
     return [
         Finding(
             f"{ID}.confident-errors",
-            State.CAUTION if too_many else State.INFO,
-            f"{of_all}: confidence above {CONFIDENT}.",
-            why=(
-                f"{words.count(chosen.size)} of {words.count(sure.size)} answers of that "
-                f"confidence are wrong ({words.per_cent(float(wrong.mean()))}); 1 % may be. "
-                "Confidence is max(P, 1 − P), the answer is present when P ≥ 0.5."
-            ),
+            State.INFO,
+            f"It is sure in {words.count(chosen.size)} of its {words.count(errors)} wrong "
+            f"answers{on_scored}: confidence above {CONFIDENT}.",
+            why=_why_confident(scored, wrong, scored.clusters.where(sure), level),
             cases=scored.ids(evidence, chosen),
-            action="Do not use its confidence to decide which answers to check."
-            if too_many
-            else "",
         )
     ]
+
+
+def _why_confident(scored: Scored, wrong: BoolArray, clusters: Clusters, level: float) -> str:
+    rate = proportion("error_rate", wrong, clusters, level=level)
+    share = words.per_cent(float(wrong.mean()))
+    if rate.low is not None and rate.high is not None:
+        share += f" [{words.rate(rate.low)}, {words.rate(rate.high)}], {rate.method}"
+    wrong_ones = (
+        f"{words.count(int(wrong.sum()))} of {words.count(wrong.size)} answers with a confidence "
+        f"above {CONFIDENT} are wrong ({share}); no limit set."
+    )
+    sentences = [
+        wrong_ones,
+        "" if rate.has_interval else rate.reason or "",
+        "Confidence is max(P, 1 − P), the answer is present when P ≥ 0.5.",
+    ]
+    if scored.failed.size:
+        verbs = ("has", "is") if scored.failed.size == 1 else ("have", "are")
+        sentences.append(
+            f"{words.cases(scored.failed.size)} {verbs[0]} {scored.no_score} and {verbs[1]} not "
+            "among these answers."
+        )
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _forest(estimates: list[Estimate], protocol: Protocol, answers: _Answers) -> JsonObject:

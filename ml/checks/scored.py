@@ -10,6 +10,8 @@ from ml.evidence.tables import Evidence, FloatArray, IntArray, Prediction
 from ml.protocol import DEFAULT_THRESHOLD, Protocol
 from ml.stats.bootstrap import Clusters, Settings
 
+NAMED_IDS = 5  # of unknown cases, named in the sentence
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -21,6 +23,12 @@ class Scored:
     clusters: Clusters  # of `rows`
     failed: IntArray  # rows with a label and no score
     unlabelled: int  # cases without a label, never used
+    source: str = "model"  # of the prediction: "model" | "uploaded"
+
+    @property
+    def no_score(self) -> str:
+        """What a case of `failed` has, in words: nobody ran anything on an uploaded table."""
+        return "no prediction" if self.source == "uploaded" else "no score (inference failed)"
 
     @property
     def n_events(self) -> int:
@@ -53,6 +61,7 @@ def scored_cases(evidence: Evidence) -> Scored:
         clusters=clusters_at(evidence, rows),
         failed=np.flatnonzero(labelled & ~has_score),
         unlabelled=int((~labelled).sum()),
+        source=evidence.prediction.source,
     )
 
 
@@ -70,7 +79,7 @@ def settings_of(protocol: Protocol) -> Settings:
 
 
 def failed_finding(check: str, evidence: Evidence, scored: Scored, becomes: str) -> list[Finding]:
-    """Cases the model could not be run on, as a finding of its own; [] when there are none.
+    """Cases with a label and no score, as a finding of its own; [] when there are none.
 
     Args:
         becomes: what the check does with them, e.g. "are left out of the AUROC".
@@ -88,10 +97,37 @@ def failed_finding(check: str, evidence: Evidence, scored: Scored, becomes: str)
         Finding(
             f"{check}.failed-cases",
             State.CAUTION,
-            f"There is no score for {words.count(len(ids))} of {words.cases(total)}.",
+            f"There is {scored.no_score} for {words.count(len(ids))} of {words.cases(total)}.",
             why=f"They {becomes}. Error codes: {codes}.",
             cases=ids,
-            action="Open these cases and mend what stopped the model.",
+            action="Add these cases to the table of predictions, or correct their rows."
+            if scored.source == "uploaded"
+            else "Open these cases and mend what stopped the model.",
+        )
+    ]
+
+
+def unknown_finding(check: str, evidence: Evidence) -> list[Finding]:
+    """Predictions for cases that the cohort does not have; [] when there are none.
+
+    They belong to no case of the report, so their ids stand in the sentence.
+    """
+    known = set(evidence.case_ids)
+    failures = evidence.prediction.failures if evidence.prediction else {}
+    ids = [case_id for case_id in failures if case_id not in known]
+    if not ids:
+        return []
+    named = ", ".join(ids[:NAMED_IDS])
+    if len(ids) > NAMED_IDS:
+        named += f" and {words.count(len(ids) - NAMED_IDS)} more"
+    rows = "1 row for a case" if len(ids) == 1 else f"{words.count(len(ids))} rows for cases"
+    return [
+        Finding(
+            f"{check}.unknown-cases",
+            State.CAUTION,
+            f"The table has {rows} this cohort does not have: {named}.",
+            why="They enter no measure.",
+            action="Compare the case ids of the table with those of the cohort.",
         )
     ]
 
@@ -100,7 +136,10 @@ def missing_scores(scored: Scored) -> str | None:
     """Why nothing can be measured, or None."""
     if scored.rows.size:
         return None
-    return f"The model gave no score for any of the {words.cases(scored.failed.size)} with a label."
+    cases = f"any of the {words.cases(scored.failed.size)} with a label"
+    if scored.source == "uploaded":
+        return f"The table has no prediction for {cases}."
+    return f"The model gave no score for {cases}."
 
 
 def compared_words(evidence: Evidence) -> str:

@@ -9,6 +9,7 @@ from ml.assemble import (
     model_block,
     run_checks,
 )
+from ml.checks.discrimination import discrimination
 from ml.checks.registry import Check, State
 from ml.evidence.store import outputs_table
 from ml.intake.model_manifest import Scores
@@ -119,6 +120,18 @@ def test_what_went_wrong_is_said_by_case():
         "x": "unknown_case",
     }
     assert np.isnan(found.prediction.score).tolist() == [False, True, True, True]
+
+
+def test_rows_for_unknown_cases_are_said_in_the_report():
+    found = evidence(
+        catalogue(case("a", "ill"), case("b", "healthy")),
+        uploaded=uploaded({"a": [0.2, 0.8], "b": [0.9, 0.1], "ghost1": [0.5, 0.5]}),
+    )
+    result = discrimination(found, Protocol.parse({"draws": 200}))
+
+    assert [f.claim for f in result.findings if f.id.endswith("unknown-cases")] == [
+        "The table has 1 row for a case this cohort does not have: ghost1."
+    ]
 
 
 def test_several_positive_classes_are_added():

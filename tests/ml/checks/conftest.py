@@ -28,6 +28,7 @@ def make_evidence() -> Callable[..., Evidence]:
         failures: dict[str, str] | None = None,
         points: tuple[tuple[str, float], ...] = (),
         readings: Readings | None = None,
+        source: str = "model",
     ) -> Evidence:
         size = n or len(scores if scores is not None else present)
         ids = tuple(f"case-{at:03d}" for at in range(size))
@@ -37,7 +38,7 @@ def make_evidence() -> Callable[..., Evidence]:
             prediction = Prediction(
                 ("absent", "present"), ("present",), "probabilities",
                 np.stack([1 - scores, scores], axis=1), scores, failures or {},
-                operating_points=points,
+                source=source, operating_points=points,
             )  # fmt: skip
         present = None if present is None else np.asarray(present, dtype=np.int64)
         names = {1: "present", 0: "absent", -1: None}

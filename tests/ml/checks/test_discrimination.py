@@ -78,6 +78,43 @@ def test_every_case_failed(make_evidence, quick):
     assert result.findings[0].cases
 
 
+def test_failed_cases_of_an_uploaded_table_lack_a_prediction(make_evidence, quick):
+    scores = [0.1, 0.9, np.nan, 0.8]
+    some = discrimination(make_evidence(scores, [0, 1, 0, 1], source="uploaded"), quick)
+    none = discrimination(make_evidence([np.nan] * 4, [0, 1, 0, 1], source="uploaded"), quick)
+
+    assert some.findings[-1].claim == "There is no prediction for 1 of 4 cases."
+    assert "Add these cases to the table" in some.findings[-1].action
+    assert none.reason == "The table has no prediction for any of the 4 cases with a label."
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        (["ghost1"], "1 row for a case this cohort does not have: ghost1."),
+        (
+            ["ghost1", "ghost2", "C0001"],
+            "3 rows for cases this cohort does not have: ghost1, ghost2, C0001.",
+        ),
+        (
+            list("abcdefg"),
+            "7 rows for cases this cohort does not have: a, b, c, d, e and 2 more.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("scores", [[0.1, 0.9, 0.2, 0.8], [np.nan] * 4])
+def test_predictions_for_unknown_cases_do_not_vanish(make_evidence, quick, ids, said, scores):
+    evidence = make_evidence(
+        scores, [0, 1, 0, 1], source="uploaded", failures=dict.fromkeys(ids, "unknown_case")
+    )
+    found = discrimination(evidence, quick).findings[-1]
+
+    assert (found.id, found.state) == ("discrimination.unknown-cases", State.CAUTION)
+    assert found.claim == f"The table has {said}"
+    assert "Compare the case ids" in found.action
+    assert found.cases == ()
+
+
 def test_without_limit_it_informs(make_evidence, rng):
     protocol = Protocol.parse({"limits": [], "draws": 200})
     result = discrimination(make_evidence(rng.random(60), np.arange(60) % 2), protocol)

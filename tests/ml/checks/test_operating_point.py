@@ -60,21 +60,41 @@ def test_confident_means_above_0_99(make_evidence, quick):
     assert set(found.cases) == {"case-000", "case-003"}
 
 
-# 4 of 200 are 2 %: more than one in a hundred, but the interval reaches below.
-@pytest.mark.parametrize(
-    ("wrong", "state"), [(0, None), (1, State.INFO), (4, State.INFO), (40, State.CAUTION)]
-)
-def test_confident_errors_are_a_caution_when_more_than_one_in_a_hundred(
-    make_evidence, quick, wrong, state
-):
+@pytest.mark.parametrize("wrong", [0, 1, 4, 40])
+def test_confident_errors_inform_since_nobody_set_a_limit(make_evidence, quick, wrong):
     present = np.arange(200) % 2
     scores = np.where(present == 1, 0.999, 0.001)
     scores[:wrong] = 1 - scores[:wrong]
     result = operating_point_check(make_evidence(scores, present), quick)
 
     found = [f for f in result.findings if f.id.endswith("confident-errors")]
-    assert [f.state for f in found] == ([] if state is None else [state])
-    assert [len(f.cases) for f in found] == ([] if state is None else [wrong])
+    assert [(f.state, len(f.cases), f.action) for f in found] == (
+        [(State.INFO, wrong, "")] if wrong else []
+    )
+
+
+def test_confident_errors_come_with_the_interval_of_their_rate(make_evidence, quick):
+    """Wilson of 4 in 200 is 0.78 % to 5.03 %."""
+    present = np.arange(200) % 2
+    scores = np.where(present == 1, 0.999, 0.001)
+    scores[:4] = 1 - scores[:4]
+    why = operating_point_check(make_evidence(scores, present), quick).findings[2].why
+
+    assert why.startswith(
+        "4 of 200 answers with a confidence above 0.99 are wrong (2.0 % [0.8, 5.0], Wilson); "
+        "no limit set."
+    )
+
+
+def test_confident_errors_are_of_scored_cases(make_evidence, quick):
+    scores = [0.995, 0.9, np.nan, 0.8, 0.1]
+    result = operating_point_check(make_evidence(scores, [0, 0, 1, 1, 0]), quick)
+
+    found = next(f for f in result.findings if f.id.endswith("confident-errors"))
+    assert found.claim == (
+        "It is sure in 1 of its 2 wrong answers on scored cases: confidence above 0.99."
+    )
+    assert "1 case has no score (inference failed) and is not among these answers." in found.why
 
 
 def test_score_at_the_threshold_is_called_present(make_evidence, quick):
@@ -95,6 +115,40 @@ def test_failed_cases_count_as_wrong(make_evidence, quick):
     assert "2 cases without a score count as wrong" in found["sensitivity"].convention
     assert result.findings[0].cases == ("case-002",)
     assert result.findings[-1].id == "operating-point.failed-cases"
+
+
+@pytest.mark.parametrize(
+    ("source", "lacking"),
+    [("uploaded", "no prediction"), ("model", "no score (inference failed)")],
+)
+def test_cases_without_a_score_do_not_read_as_errors_of_the_model(
+    make_evidence, quick, source, lacking
+):
+    """Twenty with the finding: 2 missed, 5 without a score. Ten without it: 1 without a score."""
+    scores = [0.9] * 13 + [0.1] * 2 + [np.nan] * 5 + [0.1] * 9 + [np.nan]
+    evidence = make_evidence(scores, [1] * 20 + [0] * 10, source=source)
+    missed, alarms = operating_point_check(evidence, quick).findings[:2]
+
+    assert missed.claim == (
+        "It misses 7 of 20 cases with the finding at its threshold of 0.5; "
+        f"5 of them have {lacking} and count as missed."
+    )
+    assert missed.why.startswith(
+        "Of scored cases with the finding, 13 of 15 are answered rightly (86.7 %); "
+        "with the 5 without a score, 13 of 20 (65.0 %)."
+    )
+    assert alarms.claim == (
+        "It raises a false alarm in 1 of 10 cases without the finding at its threshold of 0.5; "
+        f"1 of them has {lacking} and counts as a false alarm."
+    )
+    assert "9 of 9 are answered rightly (100 %)" in alarms.why
+
+
+def test_no_case_of_a_kind_has_a_score(make_evidence, quick):
+    evidence = make_evidence([np.nan, np.nan, 0.1, 0.2], [1, 1, 0, 0])
+    missed = operating_point_check(evidence, quick).findings[0]
+
+    assert "No case with the finding has a score." in missed.why
 
 
 @pytest.mark.parametrize(
@@ -131,6 +185,20 @@ def test_prevalence_of_the_protocol(ten_cases):
     expected = sens * 0.05 / (sens * 0.05 + (1 - spec) * 0.95)
     assert found["ppv"].value == pytest.approx(expected)
     assert "prevalence 5.0 % (set by the protocol)" in found["ppv"].convention
+    assert (found["ppv"].n, found["npv"].n) == (3, 7)
+    assert "numerator" not in found["ppv"].extra
+
+
+def test_predictive_values_say_what_they_rest_on(ten_cases, quick):
+    """Three are called present, 2 of them rightly; seven absent, 3 of them rightly."""
+    found = estimates(operating_point_check(ten_cases, quick))
+
+    for measure, right, called in (("ppv", 2, 3), ("npv", 3, 7)):
+        extra = found[measure].extra
+        assert (extra["numerator"], extra["denominator"], found[measure].n) == (
+            right, called, called,
+        )  # fmt: skip
+        assert "from the answers to 10 cases" in found[measure].convention
 
 
 def test_clusters_widen_the_intervals(make_evidence, quick, rng):

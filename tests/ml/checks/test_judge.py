@@ -75,6 +75,13 @@ def test_without_interval_it_is_said():
     assert finding.why.endswith("No interval: only 2 patients. The value alone decides.")
 
 
+def test_remark_on_a_value_with_interval_is_said():
+    (finding,) = findings(Estimate("auroc", 0.9, 0.85, 0.95, reason="Read with care."), limit())
+
+    assert finding.state is State.PASS
+    assert finding.why.endswith("Read with care.")
+
+
 def test_without_limit_it_is_information():
     (finding,) = findings(Estimate("auroc", 0.9, 0.8, 0.95), wording=Wording("It ranks."))
 

@@ -106,7 +106,7 @@ def _rows(table: Csv, manifest: CohortManifest, problems: Problems) -> dict[str,
         case_id, label = row.get("case_id"), row.get("label")
         wrong = bad_id(case_id) or next(
             (why for name in ("patient_id", "group") if (cell := row.get(name)) and
-             (why := bad_id(cell))), None
+             (why := bad_id(cell, in_address=name != "group"))), None
         )  # fmt: skip
         if wrong:
             problems.add("case_id", wrong, file=CASES, row=row.number)

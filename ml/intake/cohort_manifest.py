@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from ml.imaging.declared import Strict
 from ml.intake.manifest import Name, Text
+from ml.intake.tables import bad_id
 
 IMPLIED_QUESTION = "label"  # what readers answer who give a class, where no question is declared
 
@@ -33,6 +34,14 @@ class CohortManifest(Strict):
     readers: Literal["identified", "exchangeable"] = "identified"
     questions: dict[Name, QuestionSpec] = Field(default_factory=dict, max_length=100)
     simulated: bool = False
+
+    @model_validator(mode="after")
+    def _question_names(self) -> "CohortManifest":
+        for name in self.questions:
+            wrong = bad_id(name)
+            if wrong:
+                raise ValueError(f"questions: the name '{name[:80]}' cannot be used. {wrong}")
+        return self
 
     @model_validator(mode="after")
     def _classes(self) -> "CohortManifest":

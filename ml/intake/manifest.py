@@ -1,6 +1,7 @@
 """The YAML file that comes with a folder: read safely, checked wholly, problems as sentences."""
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 from typing import Annotated, TypeVar
 
 import yaml
@@ -8,11 +9,13 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from ml.intake.folder import Folder
-from ml.intake.refusal import Refusal, Refused, refuse
+from ml.intake.refusal import Problems, Refusal, Refused, refuse
 
 MOST_BYTES = 256 * 1024
 _MOST_ALIASES = 50
 _SHOWN = 60  # characters of a wrong value
+_SEVERAL_LINES = ("notes", "intended_use")
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}  # control, half a character, line and paragraph breaks
 
 
 def _as_text(value: object) -> object:
@@ -22,8 +25,9 @@ def _as_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
-Text = Annotated[str, BeforeValidator(_as_text), Field(max_length=10_000)]
-Name = Annotated[str, BeforeValidator(_as_text), Field(min_length=1, max_length=200)]
+# The length belongs to the text, so it stands nearer to it than what makes a text of a number.
+Text = Annotated[str, Field(max_length=10_000), BeforeValidator(_as_text)]
+Name = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_as_text)]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -60,12 +64,50 @@ def validated(model: type[M], value: dict[str, object], file: str) -> M:
     Raises:
         Refused: manifest_invalid, once for every problem.
     """
+    problems = Problems()
+    for key, sign in _unprintable(value):
+        problems.add(
+            "manifest_invalid",
+            f"'{key}' holds an unprintable character (U+{ord(sign):04X}): take it out.",
+            file=file,
+        )
+    problems.raise_if_any()
     try:
         return model.model_validate(value)
     except ValidationError as error:
         raise Refused(
             [Refusal("manifest_invalid", _sentence(e), file) for e in error.errors()]
         ) from None
+
+
+def _unprintable(manifest: dict[str, object]) -> Iterator[tuple[str, str]]:
+    """The place of every text or key that cannot be shown or stored, and the first such sign."""
+    waiting: list[tuple[tuple[int | str, ...], object]] = [((), manifest)]
+    seen: set[int] = set()  # aliases can make a list hold itself
+    while waiting:
+        place, value = waiting.pop()
+        if isinstance(value, str):
+            several = bool(place) and place[-1] in _SEVERAL_LINES
+            sign = _first_unprintable(value, "\n\r\t" if several else "")
+            if sign:
+                yield _where(place), sign
+        if not isinstance(value, dict | list) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, list):
+            waiting += [((*place, at), item) for at, item in enumerate(value)]
+            continue
+        for key, item in value.items():
+            sign = _first_unprintable(key, "") if isinstance(key, str) else ""
+            below = (*place, ascii(key).strip("'") if sign else str(key))
+            if sign:
+                yield _where(below), sign
+            waiting.append((below, item))
+
+
+def _first_unprintable(text: str, allowed: str) -> str:
+    signs = (s for s in text if s not in allowed and unicodedata.category(s) in _UNPRINTABLE)
+    return next(signs, "")
 
 
 def _sentence(error: ErrorDetails) -> str:

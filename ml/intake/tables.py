@@ -107,10 +107,12 @@ def _columns(header: list[str], file: str, required: Sequence[str]) -> tuple[str
     return columns
 
 
-def bad_id(text: str | None) -> str | None:
+def bad_id(text: str | None, *, in_address: bool = True) -> str | None:
     """Why a text cannot be an identifier, as a sentence; None when it can."""
     if not text:
         return "An identifier is missing."
     if len(text) > 200 or not text.isprintable():
         return "An identifier has at most 200 printable characters."
+    if in_address and (not text.strip(".") or "/" in text or "\\" in text):
+        return "An identifier is part of an address: it holds no slash and is not only dots."
     return None

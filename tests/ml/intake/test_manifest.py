@@ -1,5 +1,6 @@
 import pytest
 
+from ml.intake.cohort_manifest import CohortManifest
 from ml.intake.manifest import parse_yaml, validated
 from ml.intake.model_manifest import ModelManifest, Scores
 from ml.intake.refusal import Refused
@@ -101,3 +102,47 @@ def test_yaml_that_is_not_read(data):
     with pytest.raises(Refused) as refused:
         parse_yaml(data, "m.yaml")
     assert codes(refused) == ["manifest_yaml"]
+
+
+@pytest.mark.parametrize("sign", ["\\0", "\\ud800", "\\x07", "\\x7f", "\\u2028", "\\n"])
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('title: "a%s"', "title"),
+        ('classes: ["a", "b%s"]', "classes[1]"),
+        ('questions: {q: {scale: nominal, values: ["a%s", b]}}', "questions.q.values[0]"),
+        ('"ti%s": a', "ti"),
+    ],
+)
+def test_unprintable_characters_are_refused_by_key(line, key, sign):
+    with pytest.raises(Refused) as refused:
+        validated(CohortManifest, parse_yaml((line % sign).encode(), "c"), "c")
+
+    assert codes(refused) == ["manifest_invalid"]
+    said = refused.value.refusals[0].message
+    assert said.startswith(f"'{key}")
+    assert said.isprintable()
+
+
+def test_notes_have_lines_but_no_bells():
+    notes = "one\n\ttwo"
+    assert validated(CohortManifest, {"title": "T", "notes": notes}, "c").notes == notes
+    with pytest.raises(Refused):
+        validated(CohortManifest, {"title": "T", "notes": "\x07"}, "c")
+
+
+def test_a_list_that_holds_itself_is_refused():
+    with pytest.raises(Refused):
+        validated(CohortManifest, parse_yaml(b"title: T\nclasses: &a [*a]", "c"), "c")
+
+
+@pytest.mark.parametrize("name", [".", "..", "a/b", "a\\b"])
+def test_names_of_questions_are_part_of_addresses(name):
+    value = {"title": "T", "questions": {name: {"scale": "interval"}}}
+    with pytest.raises(Refused) as refused:
+        validated(CohortManifest, value, "c")
+    assert codes(refused) == ["manifest_invalid"]
+
+
+def test_texts_are_measured_in_characters():
+    assert any("200 characters" in said for said in refusals({"name": "x" * 201}))

@@ -3,7 +3,7 @@ import pytest
 from ml.intake import tables
 from ml.intake.folder import open_folder
 from ml.intake.refusal import MOST_REFUSALS, Problems, Refused
-from ml.intake.tables import read_csv
+from ml.intake.tables import bad_id, read_csv
 from tests.ml.intake.build import codes
 
 
@@ -73,3 +73,13 @@ def test_problems_are_listed_to_a_limit_and_counted_beyond():
     assert len(refused.value.refusals) == MOST_REFUSALS + 1
     assert refused.value.refusals[-1].code == "more_problems"
     assert "5 further" in refused.value.refusals[-1].message
+
+
+@pytest.mark.parametrize("text", ["", ".", "...", "a/b", "a\\b", "/", "a\x07", "x" * 201])
+def test_texts_that_are_no_identifier(text):
+    assert bad_id(text)
+
+
+@pytest.mark.parametrize("text", ["a", "a.b", ".a", "LIDC-IDRI-0001", "ü 1"])
+def test_texts_that_are_an_identifier(text):
+    assert bad_id(text) is None

@@ -93,8 +93,8 @@ def test_every_measure_leads_to_the_cases_it_rests_on(
         n = len(find(frozen, Query(filter=wanted)))
         assert measures[measure]["extra"]["denominator"] == n
     assert measures["auroc"]["n"] == len(find(frozen, Query(filter="analysed")))
-    called = [find(frozen, Query(filter=f"called-{what}")) for what in ("present", "absent")]
-    assert len(called[0]) + len(called[1]) == measures["ppv"]["n"]
+    for wanted, measure in (("called-present", "ppv"), ("called-absent", "npv")):
+        assert measures[measure]["n"] == len(find(frozen, Query(filter=wanted)))
 
 
 def test_an_unknown_finding_is_not_an_empty_list(as_owner: Client, address: Address) -> None:

@@ -109,6 +109,8 @@ def open_folder(path: Path, work_dir: Path, marker: str | None = None) -> Iterat
     elif is_zip(path) and not is_checkpoint(path):
         with TemporaryDirectory(prefix=".unpacked-", dir=work_dir) as unpacked:
             yield _at_marker(_unpack(path, Path(unpacked)), marker)
+    elif path.suffix.lower() == ".zip" and not is_zip(path):
+        raise refuse("archive_corrupt", "The file is called .zip and is none. Make it again.")
     else:
         yield Folder(path.parent, {path.name: path.stat().st_size}, temporary=False)
 

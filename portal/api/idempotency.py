@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from django.db import transaction
 
-from portal.accounts.models import ApiToken, Team
+from portal.accounts.models import ApiToken, Team, User
 from portal.api.models import IdempotencyKey
 from portal.api.problems import Problem
 from portal.audits.models import Audit
@@ -34,3 +34,19 @@ def once(
             audit=str(known.audit_id),
         )
     return known.audit, False
+
+
+@transaction.atomic
+def once_from_form(
+    user: User, team: Team, key: str, choice: str, begin: Callable[[], Audit]
+) -> Audit:
+    """The audit that this form has started with this choice: a second click starts no other."""
+    Team.objects.select_for_update().get(pk=team.pk)
+    digest = hashlib.sha256(choice.encode()).hexdigest()
+    mine = {"team": team, "user": user, "key": f"form:{key[:64]}:{digest}"}
+    known = IdempotencyKey.objects.filter(**mine).select_related("audit").first()
+    if known is not None:
+        return known.audit
+    audit = begin()
+    IdempotencyKey.objects.create(**mine, body_sha256=digest, audit=audit)
+    return audit

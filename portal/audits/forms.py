@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -48,6 +49,7 @@ class AuditForm(forms.Form):
     cohort = forms.ChoiceField(error_messages={"required": "Choose a sealed cohort version."})
     protocol = forms.ChoiceField()
     title = forms.CharField(max_length=200, required=False, label="Title")
+    key = forms.UUIDField(required=False)  # of one rendered form, which starts one audit
 
     def __init__(self, team: Team, given: Mapping[str, Any]) -> None:
         self.team = team
@@ -57,7 +59,7 @@ class AuditForm(forms.Form):
             "protocol": [*_protocols(team)],
         }
         picked = {name: self._pick(name, given) for name in self.known}
-        super().__init__({**picked, "title": given.get("title", "")})
+        super().__init__({**picked, "title": given.get("title", ""), "key": given.get("key", "")})
         for name, options in self.known.items():
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)
@@ -79,6 +81,10 @@ class AuditForm(forms.Form):
             Options(name, legends[name], options, str(self.data[name]))
             for name, options in self.known.items()
         ]
+
+    @property
+    def new_key(self) -> str:
+        return str(uuid4())
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}

@@ -12,7 +12,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from portal.accounts.access import check_may, get_team_or_404, signed_in
+from portal.accounts.models import Team, User
 from portal.accounts.roles import Act
+from portal.api.idempotency import once_from_form
 from portal.audits import access, planning
 from portal.audits.attention import notes_of
 from portal.audits.forms import AuditForm
@@ -58,23 +60,35 @@ def new(request: HttpRequest, team: str) -> HttpResponse:
     check_may(user, found, Act.RUN_AUDIT)
     form = AuditForm(found, request.POST or request.GET)
     if request.method == "POST" and form.is_valid():
-        choice: Choice = form.cleaned_data["choice"]
         try:
-            audit = planning.start_audit(
-                actor=user,
-                team=found,
-                cohort_version=choice.cohort,
-                model_version=choice.model,
-                predictions=choice.predictions,
-                protocol=choice.protocol,
-                title=form.cleaned_data["title"],
-            )
-            return redirect(audit)
+            return redirect(_start(user, found, form))
         except ValidationError as error:
             form.add_error(None, error)
     context = {"form": form, "preview": _preview(form)}
     status = 422 if request.method == "POST" else 200
     return render(request, "audits/new.html", context, status=status)
+
+
+def _start(user: User, team: Team, form: AuditForm) -> Audit:
+    """The audit of this form; the same one again when it is sent twice."""
+    choice: Choice = form.cleaned_data["choice"]
+
+    def begin() -> Audit:
+        return planning.start_audit(
+            actor=user,
+            team=team,
+            cohort_version=choice.cohort,
+            model_version=choice.model,
+            predictions=choice.predictions,
+            protocol=choice.protocol,
+            title=form.cleaned_data["title"],
+        )
+
+    key = form.cleaned_data["key"]
+    if key is None:  # a program's request, not the page's
+        return begin()
+    chosen = " ".join(str(form.cleaned_data[name]) for name in form.known)
+    return once_from_form(user, team, str(key), chosen, begin)
 
 
 @require_GET

@@ -61,7 +61,9 @@ class UploadOut(Schema):
     progress: ReadingProgress
     refusals: list[RefusalOut]
     error: str
-    model: UUID | None = Field(description="the model version that was made of it")
+    model: UUID | None = Field(
+        description="the model version that was made of it; null when refused"
+    )
     cohort: UUID | None = Field(description="the cohort version that was made of it")
     predictions: UUID | None
     created_at: datetime
@@ -82,7 +84,7 @@ def upload_out(request: HttpRequest, upload: Upload) -> UploadOut:
         ),
         refusals=refusals_out(upload.refusals),
         error=upload.error,
-        model=upload.model_version_id,
+        model=upload.model_version_id if upload.accepted else None,
         cohort=upload.cohort_version_id,
         predictions=upload.predictions_id,
         created_at=upload.created_at,

@@ -152,3 +152,9 @@ def test_slices_sort_as_people_count():
     names = ["s10.dcm", "s2.dcm", "a.dcm", "s1.dcm"]
 
     assert sorted(names, key=natural_order) == ["a.dcm", "s1.dcm", "s2.dcm", "s10.dcm"]
+
+
+def test_a_text_that_is_called_zip(tmp_path):
+    (tmp_path / "a.zip").write_text("case_id\n")
+
+    assert refused_codes(tmp_path / "a.zip", tmp_path) == ["archive_corrupt"]

@@ -1,9 +1,12 @@
 """Choosing what to audit, and what it would answer before it starts."""
 
+import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -204,3 +207,33 @@ def test_cost_counts_what_is_there_already(team: Any, make_audit: Make) -> None:
     keep_evidence(shard, key, store.put_bytes(b"table"), {})
     after = preview_of(picked).cost
     assert (after.n_shards, after.n_reused, after.n_cases) == (1, 1, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_sent_four_times_at_once_starts_one_audit(
+    team: Any, make_cohort_version: Make
+) -> None:
+    cohort = make_cohort_version(team, readings=True)
+    _, url = page(team, team.owner)
+    given = {"subject": "readers", "cohort": str(cohort.pk), "protocol": "default"}
+    given["key"] = _key(signed_in(team.owner), url)
+    clients = [signed_in(team.owner) for _ in range(4)]
+
+    def post(client: Client) -> str:
+        try:
+            return str(client.post(url, given)["Location"])
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        went = set(pool.map(post, clients))
+    assert went == {Audit.objects.get().get_absolute_url()}
+    given["key"] = _key(clients[0], url)
+    assert clients[0].post(url, given)["Location"] not in went
+    assert Audit.objects.count() == 2
+
+
+def _key(client: Client, url: str) -> str:
+    found = re.search(r'name="key" value="([0-9a-f-]{36})"', text(client.get(url)))
+    assert found is not None
+    return found[1]

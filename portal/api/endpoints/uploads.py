@@ -61,9 +61,7 @@ class UploadOut(Schema):
     progress: ReadingProgress
     refusals: list[RefusalOut]
     error: str
-    model: UUID | None = Field(
-        description="the model version that was made of it; null when refused"
-    )
+    model: UUID | None = Field(description="the model version it became; null when refused")
     cohort: UUID | None = Field(description="the cohort version that was made of it")
     predictions: UUID | None
     created_at: datetime

@@ -75,3 +75,14 @@ def test_how_the_reading_goes(call: Call, owner: str, viewer: str, stranger: str
     assert body["progress"]["done"] == 3
     Upload.objects.update(refusals=[])
     assert call("GET", f"/uploads/{upload_id}", viewer).json()["accepted"] is True
+
+
+def test_a_refused_model_gives_no_id_to_audit(
+    call: Call, team: Any, owner: str, make_model_version: Callable[..., Any]
+) -> None:
+    upload_id = call("POST", "/models", owner, data=zipped()).json()["id"]
+    version = make_model_version(team)
+    Upload.objects.update(state=WorkState.DONE, model_version=version)
+    assert call("GET", f"/uploads/{upload_id}", owner).json()["model"] == str(version.pk)
+    Upload.objects.update(refusals=[{"code": "pickle_refused", "message": "No."}])
+    assert call("GET", f"/uploads/{upload_id}", owner).json()["model"] is None

@@ -3,8 +3,10 @@
 import argparse
 import hashlib
 import json
+import os
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ from typing import cast
 
 import pyarrow as pa
 
-from ml.assemble import cohort_block, evidence, model_block, run_checks
+from ml.assemble import NOT_PREDICTED, UNKNOWN_CASE, cohort_block, evidence, model_block, run_checks
 from ml.checks.registry import State, checks_of
 from ml.cli.errors import DONE, LIMIT_FAILED, Stop, checked
 from ml.cli.intake import say
@@ -31,7 +33,7 @@ from ml.engine.runtime import engine_block
 from ml.estimate import JsonObject
 from ml.evidence import store
 from ml.intake.manifest import parse_yaml
-from ml.intake.refusal import Refusal, Refused, refuse
+from ml.intake.refusal import Problems, Refusal, Refused, refuse
 from ml.protocol import Protocol, ProtocolError
 from ml.sandbox.messages import Event, Job
 from ml.sandbox.parent import run as run_job
@@ -43,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise refuse(
             "option_unsupported", "--ood and --reference are not in this version: leave them out."
         )
+    _check_options(arguments)
     protocol = read_protocol(arguments.protocol)
     try:
         checks = checks_of(protocol)
@@ -64,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
         uploaded=uploaded,
     )
     if found.prediction is not None and found.prediction.failures:
-        say(f"{len(found.prediction.failures)} cases have no usable prediction")
+        _say_failures(found.prediction.failures)
     say(f"running {len(checks)} checks")
     document = build_audit(
         model_block(read.model, read.predictions),
@@ -74,6 +77,36 @@ def run(arguments: argparse.Namespace) -> int:
         run_checks(found, protocol, checks),
     )
     return _write(document, arguments.out)
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Refuse what cannot go well, before anything is read or written."""
+    problems = Problems()
+    for name in ("model", "predictions", "cohort", "protocol"):
+        path: Path | None = getattr(arguments, name)
+        if path is not None and not path.exists():
+            problems.add("not_found", f"--{name} {path}: there is no such file or folder.")
+    if arguments.workers < 1:
+        problems.add("option_invalid", f"--workers {arguments.workers}: at least 1 is needed.")
+    out: Path = arguments.out
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        problems.add("option_invalid", f"--out {out}: {there} is a file, not a folder.")
+    elif not os.access(there, os.W_OK | os.X_OK):
+        problems.add("option_invalid", f"--out {out}: nothing may be written into {there}.")
+    problems.raise_if_any()
+
+
+def _say_failures(failures: Mapping[str, str]) -> None:
+    codes = Counter(failures.values())
+    unknown, missing = codes.pop(UNKNOWN_CASE, 0), codes.pop(NOT_PREDICTED, 0)
+    for count, what in (
+        (missing, "cases of the cohort are not predicted"),
+        (unknown, "predictions are of cases that the cohort does not have"),
+        (codes.total(), "cases have a prediction that cannot be used"),
+    ):
+        if count:
+            say(f"{count} {what}")
 
 
 def read_protocol(path: Path | None) -> Protocol:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml.cli import audit, intake, stats
-from ml.cli.errors import REFUSED, Stop
+from ml.cli.errors import BROKEN, REFUSED, Stop
 from ml.intake.refusal import Refused
 
 
@@ -27,6 +27,9 @@ def main(argv: Sequence[str]) -> int:
     except Stop as stop:
         print(stop, file=sys.stderr)
         return stop.code
+    except Exception as error:  # left alone it would end in 1, which means that a limit failed
+        print(f"The command broke: {type(error).__name__}: {error}", file=sys.stderr)
+        return BROKEN
 
 
 def parser() -> argparse.ArgumentParser:

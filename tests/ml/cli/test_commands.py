@@ -119,6 +119,9 @@ def test_readings_alone_have_no_model(folders):
         (["--reference", "x"], ["option_unsupported"]),
         (["--protocol", "nowhere.yaml"], ["not_found"]),
         (["--model", "nowhere"], ["not_found"]),
+        (["--workers", "0"], ["option_invalid"]),
+        (["--out", "/etc/passwd"], ["option_invalid"]),
+        (["--out", "/etc/passwd/x", "--cohort", "no/where"], ["not_found", "option_invalid"]),
     ],
 )
 def test_refusals_are_exit_two_with_reasons_as_json(extra, codes, folders, capsys):
@@ -132,9 +135,10 @@ def test_refusals_are_exit_two_with_reasons_as_json(extra, codes, folders, capsy
 @pytest.mark.parametrize("text", ["checks: [no-such-check]\n", "limits: 3\ntypo: 1\n"])
 def test_a_bad_protocol_is_refused_before_anything_is_read(text, folders, capsys):
     (folders / "protocol.yaml").write_text(text)
+    (folders / "empty").mkdir()
 
     code = audit(
-        "--cohort", folders / "nowhere", "--out", folders / "out",
+        "--cohort", folders / "empty", "--out", folders / "out",
         "--protocol", folders / "protocol.yaml",
     )  # fmt: skip
 
@@ -200,3 +204,27 @@ def test_stats_refuse_bad_tables(rows, options, code, tmp_path, capsys):
 
     assert main(["stats", options[0], str(tmp_path / "t.csv"), *options[1:]]) == 2
     assert json.loads(capsys.readouterr().out)["refused"][0]["code"] == code
+
+
+def test_an_unexpected_fault_is_no_failed_limit(folders, capsys, monkeypatch):
+    def broken(path):
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr("ml.cli.audit.read_protocol", broken)
+
+    assert audit("--cohort", folders / "cohort", "--out", folders / "out") == 3
+    assert "RuntimeError: unforeseen" in capsys.readouterr().err
+
+
+def test_missing_and_unknown_predictions_are_counted_apart(folders, capsys):
+    rows = ["case_id,dark,bright", *(f"c{n},{1 - n % 2},{n % 2}" for n in range(3, 60)), "x,0,1"]
+    predictions_folder(folders / "p", "\n".join(rows))
+
+    audit(
+        "--predictions", folders / "p", "--cohort", folders / "cohort",
+        "--protocol", folders / "protocol.yaml", "--out", folders / "out",
+    )  # fmt: skip
+
+    said = capsys.readouterr().err
+    assert "3 cases of the cohort are not predicted" in said
+    assert "1 predictions are of cases that the cohort does not have" in said

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from ml.intake.folder import Folder
@@ -27,7 +27,11 @@ def _as_text(value: object) -> object:
 
 # The length belongs to the text, so it stands nearer to it than what makes a text of a number.
 Text = Annotated[str, Field(max_length=10_000), BeforeValidator(_as_text)]
-Name = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_as_text)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    BeforeValidator(_as_text),
+]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -88,7 +92,8 @@ def _unprintable(manifest: dict[str, object]) -> Iterator[tuple[str, str]]:
         place, value = waiting.pop()
         if isinstance(value, str):
             several = bool(place) and place[-1] in _SEVERAL_LINES
-            sign = _first_unprintable(value, "\n\r\t" if several else "")
+            # A block text of YAML ends with a new line; a name is stripped of it below.
+            sign = _first_unprintable(value if several else value.rstrip("\n"), "\n\r\t" * several)
             if sign:
                 yield _where(place), sign
         if not isinstance(value, dict | list) or id(value) in seen:

@@ -108,9 +108,9 @@ def test_yaml_that_is_not_read(data):
 @pytest.mark.parametrize(
     ("line", "key"),
     [
-        ('title: "a%s"', "title"),
-        ('classes: ["a", "b%s"]', "classes[1]"),
-        ('questions: {q: {scale: nominal, values: ["a%s", b]}}', "questions.q.values[0]"),
+        ('title: "a%sz"', "title"),
+        ('classes: ["a", "b%sz"]', "classes[1]"),
+        ('questions: {q: {scale: nominal, values: ["a%sz", b]}}', "questions.q.values[0]"),
         ('"ti%s": a', "ti"),
     ],
 )
@@ -146,3 +146,9 @@ def test_names_of_questions_are_part_of_addresses(name):
 
 def test_texts_are_measured_in_characters():
     assert any("200 characters" in said for said in refusals({"name": "x" * 201}))
+
+
+def test_a_title_written_as_a_block_loses_its_last_new_line():
+    read = validated(CohortManifest, {"title": "Two words\n"}, "cohort.yaml")
+
+    assert read.title == "Two words"

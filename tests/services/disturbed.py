@@ -27,7 +27,7 @@ def wait_for(what: str, reached: Callable[[], bool]) -> None:
     while not reached():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {WAIT_SECONDS} s for {what}")
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 def nothing(launcher: Launcher) -> None:
@@ -114,7 +114,7 @@ def one_audit(
         actor=world.owner_of(team), team=team, cohort_version=copied, model_version=version
     )
     shards = Shard.objects.filter(work__audit=audit)
-    wait_for("work in hand", lambda: shards.filter(state=WorkState.RUNNING, n_done__gt=0).exists())
+    wait_for("work in hand", lambda: shards.filter(state=WorkState.RUNNING).exists())
     left = shards.exclude(state=WorkState.DONE).count()
     what = disturb(launcher)
     wait_for("the seal", lambda: _sealed(launcher, audit))

@@ -52,10 +52,11 @@ def throwaway(postgres):
 
 
 def test_tests_of_the_embedded_database_hold_here(throwaway, tmp_path):
-    """Every guard of sealed rows, leases and fences, the reconciler."""
-    paths = [f"tests/portal/{name}" for name in ("test_guards.py", "test_leases.py", "outbox")]
+    """Every guard of sealed rows, leases, the reconciler, plans and protocols, cohorts, models."""
+    rooms = ("test_guards.py", "test_leases.py", "outbox", "audits", "cohorts", "registry")
+    runner = ["-m", "pytest", "-q", "-p", "no:xdist", "--ds", "tests.services.on_postgres"]
     said = run(
-        ["-m", "pytest", "-q", "-p", "no:xdist", "--ds", "tests.services.on_postgres", *paths],
+        [*runner, *(f"tests/portal/{room}" for room in rooms)],
         {"PLUMBLINE_HOME": str(tmp_path), "TESTS_ON_DATABASE_URL": database_url(throwaway)},
     )
     last = said.strip().splitlines()[-1]

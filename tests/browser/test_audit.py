@@ -215,7 +215,8 @@ def test_an_audit_without_a_mouse(page, live_portal, audited):
     expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
     page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
-    expect(page.get_by_role("button", name="End now")).to_be_focused()
+    ours = page.get_by_role("row", name="Keys only")  # other tests share the report too
+    expect(ours.get_by_role("button", name="End now")).to_be_focused()
     page.keyboard.press("Enter")
     expect(dialog).to_be_visible()
     page.keyboard.press("Tab")

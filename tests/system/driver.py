@@ -75,8 +75,9 @@ def sandbox_children() -> list[int]:
 
 
 def kill(victim: str, launcher: Launcher) -> None:
-    if victim == "child":
+    if victim in ("child", "worker"):  # in the middle of a shard, not between two
         wait_for("a child process", lambda: bool(sandbox_children()))
+    if victim == "child":
         os.kill(sandbox_children()[0], signal.SIGKILL)
     elif victim == "worker":
         os.killpg(launcher.processes[0].process.pid, signal.SIGKILL)

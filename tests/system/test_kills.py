@@ -43,8 +43,11 @@ def test_undisturbed(undisturbed):
 def test_a_kill_delays_and_changes_nothing(victim, undisturbed, tmp_path, repo_root):
     disturbed = drive(victim, tmp_path / "home", repo_root)
 
-    same = ("measures", "findings", "case_results", "check_runs", "finding_rows", "shards")
+    same = ("measures", "findings", "case_results", "check_runs", "finding_rows")
     assert {key: disturbed[key] for key in same} == {key: undisturbed[key] for key in same}
+    # Killed between storing evidence and closing its shard, the repeat finds its own evidence.
+    assert len(disturbed["shards"]) == len(undisturbed["shards"])
+    assert set(disturbed["shards"]) <= {"done", "reused"}
     assert disturbed["duplicates"] == 0
     assert disturbed["reports"] == 1
     assert disturbed["children_left"] == 0

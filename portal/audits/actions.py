@@ -31,7 +31,7 @@ def finish_shard(
     fence: int,
     *,
     evidence: Evidence,
-    outputs: Iterable[tuple[str, list[float] | None, str]],
+    outputs: Iterable[tuple[str, list[float], str]],
     reused: bool,
     seconds: float,
 ) -> None:

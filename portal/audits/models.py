@@ -211,7 +211,7 @@ class CaseResult(models.Model):
     audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="case_results")
     case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="+")
     pass_name = models.CharField(max_length=40)
-    outputs = models.JSONField()  # one number per class, null when it failed
+    outputs = models.JSONField()  # one number per class; empty when it failed
     error = models.CharField(max_length=40, blank=True)
 
     class Meta:

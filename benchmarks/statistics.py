@@ -4,8 +4,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.measuring import Result, alternated
-from ml.stats.auroc import auroc
 from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.discrimination.auroc import auroc
 
 N, CLUSTERS, DRAWS = 2000, 1000, 200
 TOLERANCE = 0.015  # of interval ends: both are Monte Carlo with 200 draws of their own

@@ -12,10 +12,10 @@ from ml.checks.scored import clusters_at, in_clusters, operating_point, settings
 from ml.estimate import Estimate, JsonObject, undefined
 from ml.evidence.tables import Evidence
 from ml.protocol import Protocol
+from ml.stats.agreement.icc import icc_one_way, icc_two_way
+from ml.stats.agreement.kappa import PairwiseKappa, kappa_conger, kappa_fleiss, pairwise_kappa
+from ml.stats.agreement.krippendorff import alpha
 from ml.stats.bootstrap import Clusters, Settings
-from ml.stats.icc import icc_one_way, icc_two_way
-from ml.stats.kappa import PairwiseKappa, kappa_conger, kappa_fleiss, pairwise_kappa
-from ml.stats.krippendorff import alpha
 
 QUESTION = "Do the readers agree, and does the model agree with them?"
 _NO_IDENTITY = (

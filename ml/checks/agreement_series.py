@@ -11,7 +11,7 @@ from ml.checks.registry import State
 from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.evidence.tables import IntArray
 from ml.protocol import Protocol
-from ml.stats.kappa import PairwiseKappa
+from ml.stats.agreement.kappa import PairwiseKappa
 
 _MAX_BARS = 12
 

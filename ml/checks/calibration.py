@@ -19,10 +19,10 @@ from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.evidence.tables import Evidence
 from ml.protocol import Protocol
 from ml.stats.bootstrap import Settings
-from ml.stats.brier import brier
-from ml.stats.calibration_error import ece, ece_debiased, ece_top_label
-from ml.stats.recalibration import intercept, slope
-from ml.stats.reliability import BINS, Reliability, bin_of, reliability
+from ml.stats.calibration.brier import brier
+from ml.stats.calibration.calibration_error import ece, ece_debiased, ece_top_label
+from ml.stats.calibration.recalibration import intercept, slope
+from ml.stats.calibration.reliability import BINS, Reliability, bin_of, reliability
 
 ID = "calibration"
 QUESTION = "Can the score be taken at its word?"

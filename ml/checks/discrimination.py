@@ -19,9 +19,9 @@ from ml.checks.scored import (
 from ml.estimate import Estimate, JsonObject, JsonValue, rounded
 from ml.evidence.tables import Evidence
 from ml.protocol import Protocol
-from ml.stats.auroc import auroc
 from ml.stats.bootstrap import Settings
-from ml.stats.roc import roc_band, roc_curve
+from ml.stats.discrimination.auroc import auroc
+from ml.stats.discrimination.roc import roc_band, roc_curve
 
 ID = "discrimination"
 QUESTION = "Does the score rank cases with the finding above those without?"

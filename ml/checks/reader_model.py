@@ -8,9 +8,9 @@ from ml.checks.agreement_series import agreement_matrix
 from ml.checks.answers import AnswerTable
 from ml.estimate import Estimate, JsonObject
 from ml.evidence.tables import FloatArray
+from ml.stats.agreement.kappa import PairwiseKappa, pairwise_kappa
+from ml.stats.agreement.krippendorff import alpha, alpha_replicates
 from ml.stats.bootstrap import Clusters, Settings, percentile_interval
-from ml.stats.kappa import PairwiseKappa, pairwise_kappa
-from ml.stats.krippendorff import alpha, alpha_replicates
 
 ID = "agreement"
 

@@ -13,15 +13,15 @@ from ml.intake.folder import Folder
 from ml.intake.predictions import finite
 from ml.intake.refusal import Problems, refuse
 from ml.intake.tables import Csv, read_csv
+from ml.stats.agreement.icc import icc_one_way, icc_two_way
+from ml.stats.agreement.kappa import kappa_conger, kappa_fleiss
+from ml.stats.agreement.krippendorff import alpha
 from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.auroc import auroc
 from ml.stats.bootstrap import Clusters, Settings
-from ml.stats.brier import brier
-from ml.stats.calibration_error import ece, ece_debiased, ece_top_label
-from ml.stats.icc import icc_one_way, icc_two_way
-from ml.stats.kappa import kappa_conger, kappa_fleiss
-from ml.stats.krippendorff import alpha
-from ml.stats.recalibration import intercept, slope
+from ml.stats.calibration.brier import brier
+from ml.stats.calibration.calibration_error import ece, ece_debiased, ece_top_label
+from ml.stats.calibration.recalibration import intercept, slope
+from ml.stats.discrimination.auroc import auroc
 
 ScoreMeasure = Callable[[FloatArray, IntArray, Clusters, Settings], Estimate]
 

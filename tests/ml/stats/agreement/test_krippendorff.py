@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from ml.stats.agreement.krippendorff import alpha, alpha_replicates
 from ml.stats.bootstrap import Clusters, Settings, draw_counts
-from ml.stats.krippendorff import alpha, alpha_replicates
 
 FEW = Settings(draws=200)
 SCALES = ("nominal", "ordinal", "interval")

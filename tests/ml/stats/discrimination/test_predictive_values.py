@@ -3,7 +3,7 @@ import pytest
 from scipy import special
 
 from ml.stats.bootstrap import Clusters
-from ml.stats.predictive_values import predictive_value
+from ml.stats.discrimination.predictive_values import predictive_value
 
 
 def answers_of(table):

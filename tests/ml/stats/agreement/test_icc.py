@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from ml.stats.agreement.icc import icc_one_way, icc_two_way
 from ml.stats.bootstrap import Clusters, Settings
-from ml.stats.icc import icc_one_way, icc_two_way
 
 FEW = Settings(draws=200)
 

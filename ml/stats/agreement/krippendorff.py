@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from ml.estimate import Estimate, undefined
+from ml.stats.agreement.ratings import category_counts
 from ml.stats.arrays import FloatArray, ratio
 from ml.stats.bootstrap import (
     DEFAULT,
@@ -14,7 +15,6 @@ from ml.stats.bootstrap import (
     percentile_interval,
     replicate_sums,
 )
-from ml.stats.ratings import category_counts
 
 Scale = Literal["nominal", "ordinal", "interval"]
 

@@ -4,8 +4,8 @@ from hypothesis import given
 from sklearn.metrics import brier_score_loss
 
 from ml.stats.bootstrap import Clusters, Settings
-from ml.stats.brier import brier
-from tests.ml.stats.test_calibration_error import CASES, FEW, forecasts
+from ml.stats.calibration.brier import brier
+from tests.ml.stats.calibration.test_calibration_error import CASES, FEW, forecasts
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -5,8 +5,8 @@ from sklearn.metrics import auc
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from ml.stats.bootstrap import Clusters, Settings
-from ml.stats.roc import roc_band, roc_curve
-from tests.ml.stats.test_auroc import labelled_scores
+from ml.stats.discrimination.roc import roc_band, roc_curve
+from tests.ml.stats.discrimination.test_auroc import labelled_scores
 
 
 @given(labelled_scores)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ml.stats.bootstrap import Clusters, Settings
-from ml.stats.calibration_error import ece, ece_debiased, ece_top_label
+from ml.stats.calibration.calibration_error import ece, ece_debiased, ece_top_label
 
 FEW = Settings(draws=200)
 EACH = (ece, ece_top_label, ece_debiased)

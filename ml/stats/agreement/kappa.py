@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from ml.estimate import Estimate, JsonValue, undefined
+from ml.stats.agreement.ratings import agreement_weights, category_counts
 from ml.stats.arrays import BoolArray, FloatArray, ratio
 from ml.stats.bootstrap import (
     DEFAULT,
@@ -17,7 +18,6 @@ from ml.stats.bootstrap import (
     replicate_sums,
     too_few,
 )
-from ml.stats.ratings import agreement_weights, category_counts
 
 _NO_ROOM = 1e-12  # chance agreement this close to 1 leaves nothing to explain
 _EQUAL = "Not estimated: all answers are equal, so chance agreement is complete."

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from ml.stats.bootstrap import Clusters, Settings, draw_counts
-from ml.stats.recalibration import fit_line, fit_offset, intercept, slope
-from tests.ml.stats.test_calibration_error import CASES, FEW
+from ml.stats.calibration.recalibration import fit_line, fit_offset, intercept, slope
+from tests.ml.stats.calibration.test_calibration_error import CASES, FEW
 
 
 @pytest.mark.parametrize("case", CASES)

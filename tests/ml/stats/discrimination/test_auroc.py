@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import roc_auc_score
 
-from ml.stats.auroc import auroc, bootstrap_auroc, delong_variance, placements
 from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.discrimination.auroc import auroc, bootstrap_auroc, delong_variance, placements
 
 FEW = Settings(draws=200)
 

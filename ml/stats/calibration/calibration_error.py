@@ -5,7 +5,7 @@ import numpy as np
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities
 from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
-from ml.stats.reliability import BINS, bin_sums
+from ml.stats.calibration.reliability import BINS, bin_sums
 
 _NO_CASES = "Not estimated: there are no cases."
 

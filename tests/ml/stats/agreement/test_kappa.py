@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from sklearn.metrics import cohen_kappa_score
 
+from ml.stats.agreement.kappa import kappa_conger, kappa_fleiss, pairwise_kappa
 from ml.stats.bootstrap import Clusters, Settings, draw_counts
-from ml.stats.kappa import kappa_conger, kappa_fleiss, pairwise_kappa
-from tests.ml.stats.test_krippendorff import FEW, rating_tables
+from tests.ml.stats.agreement.test_krippendorff import FEW, rating_tables
 
 TABLES = ("agree-cohen1968", "agree-fce1969", "agree-ms-winnipeg", "agree-ms-neworleans")
 

@@ -1,0 +1,1 @@
+"""How alike several readers, or two methods, answer the same cases."""

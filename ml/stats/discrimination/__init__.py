@@ -1,0 +1,1 @@
+"""How well a score, or an answer, tells cases with the finding from cases without."""

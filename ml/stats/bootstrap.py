@@ -1,16 +1,25 @@
-"""Resampling of independent units: patients or groups, never single rows of a cluster."""
+"""Resampling of independent units: patients or groups, never single rows of a cluster.
 
-from collections.abc import Iterator
+Replicates are made in blocks, each with a stream of its own, so that the answer is the same
+whatever the number of threads and the memory of the machine.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from ml.estimate import JsonValue
 from ml.stats.arrays import FloatArray, IntArray
 
 MIN_CLUSTERS = 10  # below, the spread of so few units says nothing about the next one
 MAX_UNDEFINED = 0.10  # share of replicates in which a measure may be undefined
-_CHUNK = 1_000_000  # numbers held at once per pass; small enough for the cache
+_BLOCK = 64  # replicates that share a stream of random numbers; part of the answer
+_CHUNK = 200_000  # numbers held at once per thread; small enough for the cache
+_SMALL = 2_000_000  # numbers in all, below which starting threads costs more than it saves
 
 _PLURAL = {"case": "cases", "patient": "patients", "group": "groups"}
 
@@ -92,37 +101,137 @@ def too_few(clusters: Clusters) -> str | None:
     return f"No interval: only {clusters.words}, and at least {MIN_CLUSTERS} are needed."
 
 
-def draw_counts(count: int, settings: Settings, *, width: int = 0) -> Iterator[FloatArray]:
+def draw_counts(
+    count: int, settings: Settings, *, width: int = 0, strata: IntArray | None = None
+) -> Iterator[FloatArray]:
     """How often each unit was drawn, replicate by replicate, in chunks (c, count).
 
-    The stream of random numbers depends on count and seed alone, so that two measures of the
-    same cohort see the same replicates.
+    The random numbers depend on count, strata and seed alone, so that two measures of the
+    same cohort see the same replicates, and differences between them are paired.
 
     Args:
         count: number of units to draw from, and number drawn.
         settings: draws and seed.
         width: rows that the caller holds per replicate; sets the size of a chunk.
+        strata: (count,) stratum of each unit; each stratum keeps its number of units. None
+            draws from all units alike.
     """
-    generator = np.random.default_rng(settings.seed)
+    for block in range(-(-settings.draws // _BLOCK)):
+        yield from _block(block, count, settings, width, _members(count, strata))
+
+
+def replicates(
+    measure: Callable[[FloatArray], FloatArray],
+    count: int,
+    settings: Settings,
+    *,
+    width: int = 0,
+    strata: IntArray | None = None,
+) -> FloatArray:
+    """A measure of every replicate: (draws, ...), blocks of replicates in threads.
+
+    Args:
+        measure: from counts (c, count) to (c, ...); called by several threads at once.
+        count, settings, width, strata: as for ``draw_counts``.
+
+    Example:
+        >>> total = replicates(lambda counts: counts.sum(axis=1), 3, Settings(draws=4))
+        >>> total.tolist()
+        [3.0, 3.0, 3.0, 3.0]
+    """
+    members = _members(count, strata)
+
+    def of_block(block: int) -> list[FloatArray]:
+        return [measure(counts) for counts in _block(block, count, settings, width, members)]
+
+    blocks = range(-(-settings.draws // _BLOCK))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = min(cores or 1, len(blocks))
+    if threads < 2 or settings.draws * max(count, width) < _SMALL:
+        parts = [of_block(block) for block in blocks]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            parts = list(pool.map(of_block, blocks))
+    return np.concatenate([part for block in parts for part in block])
+
+
+def _members(count: int, strata: IntArray | None) -> list[IntArray]:
+    """Units of each stratum, (m,) each."""
+    if strata is None:
+        return [np.arange(count, dtype=np.int64)]
+    if strata.shape != (count,):
+        raise ValueError(f"expected a stratum for each of {count} units, got {strata.shape}")
+    order = np.argsort(strata, kind="stable")
+    starts = np.flatnonzero(np.diff(strata[order])) + 1
+    return [part.astype(np.int64) for part in np.split(order, starts)]
+
+
+def _block(
+    block: int, count: int, settings: Settings, width: int, members: list[IntArray]
+) -> Iterator[FloatArray]:
+    """The counts of one block of replicates, a few rows at a time."""
+    generator = np.random.Generator(np.random.SFC64([settings.seed, block]))
+    left = min(_BLOCK, settings.draws - block * _BLOCK)
     step = max(1, _CHUNK // max(count, width, 1))
-    for start in range(0, settings.draws, step):
-        size = min(step, settings.draws - start)
+    while left > 0:
+        size = min(step, left)
+        left -= size
         if count == 0:
             yield np.zeros((size, 0))
-            continue
-        drawn = generator.integers(0, count, size=(size, count))
-        drawn += np.arange(size)[:, None] * count
-        counts = np.bincount(drawn.ravel(), minlength=size * count)
-        yield counts.reshape(size, count).astype(np.float64)
+        elif len(members) == 1:
+            yield _drawn(generator, size, count)
+        else:
+            counts = np.empty((size, count))
+            # Row by row, so that the stream does not depend on the size of a chunk.
+            for row in counts:
+                for units in members:
+                    row[units] = _drawn(generator, 1, units.size)[0]
+            yield counts
 
 
-def replicate_sums(sums: FloatArray, settings: Settings) -> FloatArray:
+def _drawn(generator: np.random.Generator, size: int, count: int) -> FloatArray:
+    drawn = generator.integers(0, count, size=(size, count))
+    drawn += np.arange(size)[:, None] * count
+    counts = np.bincount(drawn.ravel(), minlength=size * count)
+    return counts.reshape(size, count).astype(np.float64)
+
+
+def replicate_sums(
+    sums: FloatArray, settings: Settings, *, strata: IntArray | None = None
+) -> FloatArray:
     """Sums of every replicate, (draws, q), from sums per unit, (count, q).
 
     Every measure that is a function of sums over cases is resampled by one matrix product.
+    Stack the sums of two measures side by side to resample their difference, paired.
     """
-    parts = [counts @ sums for counts in draw_counts(sums.shape[0], settings)]
-    return np.concatenate(parts, axis=0)
+    return replicates(lambda counts: counts @ sums, sums.shape[0], settings, strata=strata)
+
+
+def pattern_replicate_sums(
+    sums: FloatArray, multiplicity: IntArray, settings: Settings
+) -> FloatArray:
+    """As ``replicate_sums``, where many units are alike: (draws, q) from patterns, (p, q).
+
+    Drawing units with replacement draws patterns from a multinomial distribution, at a cost
+    that does not grow with the number of units. The same distribution as ``replicate_sums``,
+    from other random numbers: not for differences of measures made in separate calls.
+
+    Args:
+        sums: (p, q) what one unit of each pattern adds.
+        multiplicity: (p,) units of each pattern.
+        settings: draws and seed.
+    """
+    count = int(multiplicity.sum())
+    generator = np.random.Generator(np.random.SFC64([settings.seed, 0]))
+    counts = generator.multinomial(count, multiplicity / count, size=settings.draws)
+    drawn: FloatArray = counts.astype(np.float64) @ sums
+    return drawn
+
+
+def left_out_sums(sums: FloatArray) -> FloatArray:
+    """Sums without each unit in turn, (count, q): the jackknife of a measure made of sums."""
+    left: FloatArray = sums.sum(axis=0) - sums
+    return left
 
 
 def percentile_interval(
@@ -148,15 +257,77 @@ def percentile_interval(
         Efron, Tibshirani (1993). An Introduction to the Bootstrap, chapter 13. Clusters as the
         units drawn: Davison, Hinkley (1997), Bootstrap Methods, section 3.8.
     """
+    defined, result = _usable(replicates, clusters, settings, "percentile")
+    if defined is None:
+        return result
+    method = result.method
+    if centre is not None:
+        defined = defined - (defined.mean() - centre)
+        method += "; recentred at the estimate"
+    tail = (1 - settings.level) / 2
+    low, high = np.quantile(defined, (tail, 1 - tail))
+    return Interval(float(low), float(high), method)
+
+
+def bca_interval(
+    value: float,
+    replicates: FloatArray,
+    left_out: FloatArray,
+    clusters: Clusters,
+    settings: Settings,
+) -> Interval:
+    """Bias-corrected and accelerated interval of bootstrap replicates.
+
+    Args:
+        value: the measure itself.
+        replicates: (draws,) the measure in each replicate, NaN where it was undefined.
+        left_out: (count,) the measure without each unit in turn, NaN where it was undefined.
+        clusters: the units that were drawn.
+        settings: level, and draws and seed for the method's name.
+
+    Returns:
+        The interval, or a reason: as ``percentile_interval``, and where all replicates lie on
+        one side of the value, so that no bias can be estimated.
+
+    Source:
+        Efron (1987). Better Bootstrap Confidence Intervals. JASA 82:171-185; acceleration by
+        the jackknife: Efron, Tibshirani (1993), section 14.3.
+    """
+    defined, result = _usable(replicates, clusters, settings, "BCa")
+    if defined is None:
+        return result
+    # Replicates equal to the value lie half on either side (measures with few values).
+    below = float((defined < value).mean() + (defined == value).mean() / 2)
+    if not 0 < below < 1:
+        reason = "No interval: all bootstrap replicates lie on one side of the estimate."
+        return Interval(None, None, "", reason)
+    bias = float(stats.norm.ppf(below))
+    left = left_out[np.isfinite(left_out)]
+    away = left.mean() - left if left.size else np.zeros(1)
+    spread = float((away**2).sum())
+    acceleration = float((away**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+    tail = (1 - settings.level) / 2
+    z = bias + stats.norm.ppf([tail, 1 - tail])
+    room = 1 - acceleration * z
+    if (room <= 0).any():
+        return Interval(None, None, "", "No interval: one unit dominates the estimate.")
+    low, high = np.quantile(defined, stats.norm.cdf(bias + z / room))
+    return Interval(float(low), float(high), result.method)
+
+
+def _usable(
+    replicates: FloatArray, clusters: Clusters, settings: Settings, kind: str
+) -> tuple[FloatArray | None, Interval]:
+    """The defined replicates and the method's name, or None and the refusal."""
     method = (
-        f"cluster bootstrap over {clusters.words}, percentile, {settings.draws:,} draws, "
+        f"cluster bootstrap over {clusters.words}, {kind}, {settings.draws:,} draws, "
         f"seed {settings.seed}"
     )
     if clusters.each_alone:
         method = method.replace("cluster bootstrap", "bootstrap")
     refusal = too_few(clusters)
     if refusal:
-        return Interval(None, None, "", refusal)
+        return None, Interval(None, None, "", refusal)
     defined = replicates[np.isfinite(replicates)]
     lost = replicates.size - defined.size
     if lost > MAX_UNDEFINED * replicates.size:
@@ -164,12 +335,7 @@ def percentile_interval(
             f"No interval: the measure is undefined in {lost:,} of {replicates.size:,} "
             "bootstrap replicates."
         )
-        return Interval(None, None, "", reason)
+        return None, Interval(None, None, "", reason)
     if lost:
         method += f"; {lost:,} replicates without a defined value left out"
-    if centre is not None:
-        defined = defined - (defined.mean() - centre)
-        method += "; recentred at the estimate"
-    tail = (1 - settings.level) / 2
-    low, high = np.quantile(defined, (tail, 1 - tail))
-    return Interval(float(low), float(high), method)
+    return defined, Interval(None, None, method)

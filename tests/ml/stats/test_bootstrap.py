@@ -1,12 +1,17 @@
 import numpy as np
 import pytest
+from scipy.stats import bootstrap as scipy_bootstrap
 
 from ml.stats.bootstrap import (
     Clusters,
     Settings,
+    bca_interval,
     draw_counts,
+    left_out_sums,
+    pattern_replicate_sums,
     percentile_interval,
     replicate_sums,
+    replicates,
 )
 
 
@@ -66,3 +71,66 @@ def test_clusters_say_their_number():
     assert Clusters.of(np.array([3, 3, 1]), "patient").words == "2 patients"
     assert Clusters.of(np.array([3, 3]), "group").words == "1 group"
     assert Clusters.singles(1200).words == "1,200 cases"
+
+
+def test_strata_keep_their_number_of_units():
+    strata = np.array([0, 1, 0, 2, 1, 0, 2, 1, 1, 0])
+    counts = np.concatenate(list(draw_counts(10, Settings(draws=200), strata=strata)))
+
+    for stratum in range(3):
+        assert (counts[:, strata == stratum].sum(axis=1) == (strata == stratum).sum()).all()
+    assert counts.mean(axis=0) == pytest.approx(np.ones(10), abs=0.25)
+
+
+@pytest.mark.parametrize("strata", [None, np.arange(30) % 4])
+def test_neither_threads_nor_chunks_change_a_replicate(monkeypatch, strata):
+    def drawn():
+        return replicates(
+            lambda counts: counts, 30, Settings(draws=200), width=500, strata=strata
+        ).tolist()
+
+    alone = drawn()
+    monkeypatch.setattr("ml.stats.bootstrap._SMALL", 0)
+    monkeypatch.setattr("ml.stats.bootstrap._CHUNK", 70)
+
+    assert drawn() == alone
+
+
+def test_patterns_draw_the_same_distribution_as_units():
+    values, times = np.array([0.0, 1.0, 4.0]), np.array([50, 30, 20])
+    settings = Settings(draws=4000)
+    by_unit = replicate_sums(np.repeat(values, times)[:, None], settings)
+    by_pattern = pattern_replicate_sums(values[:, None], times, settings)
+
+    assert by_pattern.mean() == pytest.approx(by_unit.mean(), rel=0.02)
+    assert by_pattern.std() == pytest.approx(by_unit.std(), rel=0.05)
+
+
+def test_left_out_sums_by_hand():
+    assert left_out_sums(np.array([[1.0], [2], [4]])).tolist() == [[6], [5], [3]]
+
+
+def test_bca_agrees_with_scipy(rng):
+    sample = rng.exponential(size=40)
+    settings, clusters = Settings(draws=20_000), Clusters.singles(40)
+    sums = np.column_stack([sample, np.ones(40)])
+    drawn, left = replicate_sums(sums, settings), left_out_sums(sums)
+
+    ours = bca_interval(
+        sample.mean(), drawn[:, 0] / drawn[:, 1], left[:, 0] / left[:, 1], clusters, settings
+    )
+    theirs = scipy_bootstrap(
+        (sample,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(0)
+    ).confidence_interval
+
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=0.02)
+    assert "BCa" in ours.method
+
+
+def test_bca_of_a_value_beyond_all_replicates_is_refused():
+    interval = bca_interval(
+        9.0, np.linspace(0, 1, 100), np.zeros(20), Clusters.singles(20), Settings(draws=100)
+    )
+
+    assert interval.low is None
+    assert "one side" in interval.reason

@@ -1,0 +1,1 @@
+"""Reference values of other people, recomputed by our own measures, value by value."""

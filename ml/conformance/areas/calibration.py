@@ -1,0 +1,5 @@
+"""Probabilities against what happened."""
+
+from ml.conformance.answer import Answers
+
+ANSWERS: Answers = {}

@@ -1,0 +1,5 @@
+"""Maps and curves of explanations."""
+
+from ml.conformance.answer import Answers
+
+ANSWERS: Answers = {}

@@ -1,0 +1,5 @@
+"""Several readers, several modalities, the same cases."""
+
+from ml.conformance.answer import Answers
+
+ANSWERS: Answers = {}

@@ -1,0 +1,5 @@
+"""Foreign inputs, and shift between two samples."""
+
+from ml.conformance.answer import Answers
+
+ANSWERS: Answers = {}

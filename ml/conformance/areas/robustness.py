@@ -1,0 +1,5 @@
+"""Errors under corruption."""
+
+from ml.conformance.answer import Answers
+
+ANSWERS: Answers = {}

@@ -1,0 +1,5 @@
+"""Masks against masks."""
+
+from ml.conformance.answer import Answers
+
+ANSWERS: Answers = {}

@@ -1,0 +1,5 @@
+"""Groups side by side, and what a decision is worth."""
+
+from ml.conformance.answer import Answers
+
+ANSWERS: Answers = {}

@@ -1,4 +1,4 @@
-"""Statistics against the libraries people use."""
+"""Discrimination against scikit-learn and the usual DeLong."""
 
 import numpy as np
 from sklearn.metrics import roc_auc_score

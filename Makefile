@@ -38,7 +38,7 @@ check: install dev
 fix: dev   ## what a machine can fix
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-bench: install dev  ## ours against peers; `make bench n=audit` for one group
+bench: install dev $(VENV)/bench.stamp  ## ours against peers; `make bench n=audit` for one group
 	$(BIN)/python -m benchmarks $(n)
 
 docs: install  ## write the pages made from code
@@ -68,6 +68,11 @@ $(VENV)/runtime.stamp: requirements.lock
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
 	@echo "Installing what the tests need."
 	@$(PIP) -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/bench.stamp: requirements-bench.txt $(VENV)/dev.stamp
+	@echo "Installing the peers of the benchmarks; torch is large."
+	@$(BIN)/python -m pip install -qq --no-deps -r requirements-bench.txt
 	@touch $@
 
 FRONTEND := $(shell find frontend -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)

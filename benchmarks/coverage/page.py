@@ -11,16 +11,19 @@ _DOCS = Path(__file__).parents[2] / "docs"
 PAGE = _DOCS / "interval-coverage.md"
 RESULTS = Path(__file__).with_name("results.json")
 
-_HEAD = """# How often the intervals hold the truth
-
-Made by `python -m benchmarks.coverage`: samples are drawn from populations whose true value is known, and it is counted how often
-the {nominal:.0f} % interval holds it. Where the coverage lies outside {low:.0f} to {high:.0f} %, the reason stands below the table.
-*Below* and *above*: intervals that lie wholly below or above the truth, in %. *±*: Monte Carlo standard error. *Without*: samples that
-gave no interval, in %. Nothing here is real data.
-
-| measure | population and sample | interval | true value | samples | coverage % | ± | below | above | mean width | bias | without |
-|---|---|---|---|---|---|---|---|---|---|---|---|
-"""
+_COLUMNS = (
+    "measure", "population and sample", "interval", "true value", "samples", "coverage %", "±",
+    "below", "above", "mean width", "bias", "without",
+)  # fmt: skip
+_HEAD = (
+    "# How often the intervals hold the truth\n\n"
+    "Made by `python -m benchmarks.coverage`: samples are drawn from populations whose true value "
+    "is known, and\nit is counted how often the {nominal:.0f} % interval holds it. Where the "
+    "coverage lies outside {low:.0f} to {high:.0f} %,\nthe reason stands below the table. *Below* "
+    "and *above*: intervals that lie wholly below or above the truth,\nin %. *±*: Monte Carlo "
+    "standard error. *Without*: samples that gave no interval, in %. Nothing here is real data.\n"
+    f"\n| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|\n"
+)
 
 
 def stored() -> dict[str, JsonObject]:

@@ -75,13 +75,15 @@ class Readers:
         away = np.abs(np.arange(size)[:, None] - np.arange(size)[None, :])
         weight = np.where(away == 0, 0.0, 0.5**away)
         wrong = (1 - self.right) * weight / weight.sum(axis=1, keepdims=True)
-        return np.where(away == 0, self.right, wrong)
+        habits: FloatArray = np.where(away == 0, self.right, wrong)
+        return habits
 
     @property
     def pair(self) -> FloatArray:
         """(k, k) probability of each pair of answers of two readers to one case."""
         habits = self.habits
-        return np.einsum("z,za,zb->ab", np.array(self.prevalence), habits, habits)
+        pair: FloatArray = np.einsum("z,za,zb->ab", np.array(self.prevalence), habits, habits)
+        return pair
 
     def kappa(self, weights: FloatArray) -> float:
         """Weighted kappa; all readers share their margins, so Cohen's, Fleiss' and alpha agree."""

@@ -112,8 +112,7 @@ def _agreement() -> list[Scenario]:
 
 def _calibration() -> list[Scenario]:
     def estimate(population: Calibrated, rng: np.random.Generator) -> Estimate:
-        made = ece_debiased(*population.draw(rng), settings=DRAWS)
-        return made
+        return ece_debiased(*population.draw(rng), settings=DRAWS)
 
     return [
         Scenario(

@@ -10,13 +10,23 @@ from typing import Literal, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ml.checks.registry import Check, CheckResult, not_assessed
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import output_columns
-from ml.evidence.tables import Evidence, FloatArray, IntArray, Prediction, Question, Readings, Scale
+from ml.evidence.tables import (
+    Evidence,
+    FloatArray,
+    IntArray,
+    MaskComparisons,
+    Prediction,
+    Question,
+    Readings,
+    Scale,
+)
 from ml.intake.model_manifest import Scores
-from ml.protocol import Protocol
+from ml.protocol import DEFAULT_TOLERANCE_MM, Protocol
 
 SUM_TOLERANCE = 1e-3
 NOT_PREDICTED = "not_predicted"
@@ -30,6 +40,8 @@ def evidence(
     outputs: pa.Table | None = None,
     manifest: Mapping[str, JsonValue] | None = None,
     uploaded: tuple[Mapping[str, JsonValue], pa.Table] | None = None,
+    compared: pa.Table | None = None,
+    tolerance_mm: float = DEFAULT_TOLERANCE_MM,
 ) -> Evidence:
     """Join everything by case.
 
@@ -38,6 +50,8 @@ def evidence(
         outputs: raw outputs of the predict pass, all shards in one table.
         manifest: the model's, normalised; required with ``outputs``.
         uploaded: a predictions folder's normalised manifest and table, in place of a model.
+        compared: what the pass over masks left behind, all shards in one table.
+        tolerance_mm: that pass was run with.
 
     Returns:
         One row per case of the catalogue, in its order. A case without a usable score is NaN
@@ -50,6 +64,7 @@ def evidence(
     case_ids = tuple(str(case["case_id"]) for case in cases)
     labels = tuple(_text(case["label"]) for case in cases)
     positive = tuple(_texts(catalogue["positive"]))
+    masks_only = uploaded is not None and uploaded[0]["kind"] == "masks"
     clusters = [str(case["cluster"]) for case in cases]
     return Evidence(
         case_ids=case_ids,
@@ -63,8 +78,9 @@ def evidence(
             name: tuple(_text(_object(case["covariates"]).get(name)) for case in cases)
             for name in _texts(catalogue["covariates"])
         },
-        prediction=_prediction(case_ids, outputs, manifest, uploaded),
+        prediction=_prediction(case_ids, outputs, manifest, None if masks_only else uploaded),
         readings=_readings(catalogue, case_ids),
+        masks=None if compared is None else _masks(catalogue, case_ids, compared, tolerance_mm),
     )
 
 
@@ -110,7 +126,7 @@ def model_block(
         return {
             "kind": "predictions",
             **_object(meta["model"]),
-            **{name: meta[name] for name in claimed},
+            **{name: meta.get(name, []) for name in claimed},
             "sha256": predictions["sha256"],
         }
     return None
@@ -251,6 +267,52 @@ def activated(raw: FloatArray, declared: Scores) -> FloatArray | None:
     if declared.softmax and abs(float(raw.sum()) - 1) > SUM_TOLERANCE:
         return None
     return raw.clip(0, 1)
+
+
+def masks_of_table(table: pa.Table) -> dict[str, str]:
+    """Case id -> SHA-256 of its mask, from a table of predictions with 'kind: masks'."""
+    if "mask" not in table.column_names:
+        return {}
+    return dict(zip(table["case_id"].to_pylist(), table["mask"].to_pylist(), strict=True))
+
+
+_NAMES_OF_MASKS = ("case_id", "error", "structure", "a", "b")
+
+
+def _masks(
+    catalogue: Mapping[str, JsonValue], case_ids: Sequence[str], table: pa.Table, tolerance: float
+) -> MaskComparisons:
+    row_of = {case_id: row for row, case_id in enumerate(case_ids)}
+    errors = zip(table["case_id"].to_pylist(), table["error"].to_pylist(), strict=True)
+    failures = {case_id: error for case_id, error in errors if error}
+    used = table.filter(pc.is_null(table["error"]))
+    masks = [_object(case["mask"]) for case in _objects(catalogue["cases"])]
+    readers = {
+        name for case in _objects(catalogue["cases"]) for name in _object(case["reader_masks"])
+    }
+    of_readers = [
+        _object(mask)
+        for case in _objects(catalogue["cases"])
+        for mask in _object(case["reader_masks"]).values()
+    ]
+    sizes = [mask["spacing_mm"] for mask in (*masks, *of_readers) if mask]
+    return MaskComparisons(
+        structures=tuple(_texts(catalogue["classes"])),
+        readers=tuple(sorted(readers)),
+        exchangeable=catalogue["readers"] == "exchangeable",
+        case_index=np.array([row_of[case] for case in used["case_id"].to_pylist()], dtype=np.int64),
+        structure=np.array(used["structure"].to_pylist(), dtype=np.int64),
+        a=used["a"].to_pylist(),
+        b=used["b"].to_pylist(),
+        measures={
+            name: np.array(used[name].to_numpy(zero_copy_only=False), dtype=np.float64)
+            for name in used.column_names
+            if name not in _NAMES_OF_MASKS
+        },
+        tolerance_mm=tolerance,
+        in_mm=bool(sizes) and all(size is not None for size in sizes),
+        failures=failures,
+    )
 
 
 def _readings(catalogue: Mapping[str, JsonValue], case_ids: Sequence[str]) -> Readings | None:

@@ -17,11 +17,12 @@ DEFAULT_SEED = 20261123
 DEFAULT_LEVEL = 0.95
 DEFAULT_DRAWS = 2000
 DEFAULT_THRESHOLD = 0.5
+DEFAULT_TOLERANCE_MM = 2.0  # of surface Dice; a round number, to be replaced by the readers' own
 DEFAULT_CHECKS = ("discrimination", "operating-point", "calibration", "agreement")
 
 _KEYS = frozenset(
     {"title", "checks", "limits", "operating_point", "prevalence", "subgroups", "seed", "level"}
-    | {"draws"}
+    | {"draws", "tolerance_mm"}
 )
 _LIMIT_KEYS = frozenset({"check", "measure", "value", "direction", "origin", "reference"})
 _CHECK_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -103,6 +104,7 @@ class Protocol:
     seed: int = DEFAULT_SEED
     level: float = DEFAULT_LEVEL  # of every interval
     draws: int = DEFAULT_DRAWS  # of every bootstrap and simulation
+    tolerance_mm: float = DEFAULT_TOLERANCE_MM  # up to which two borders count as the same
     is_default: bool = False
     title: str = ""
 
@@ -149,7 +151,7 @@ class Protocol:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _content(self) -> JsonObject:
-        return {
+        content: JsonObject = {
             "checks": list(self.checks),
             "limits": [limit.to_json() for limit in self.limits],
             "operating_point": self.operating_point,
@@ -159,6 +161,10 @@ class Protocol:
             "level": self.level,
             "draws": self.draws,
         }
+        # Left out at its default, so that protocols from before it keep their hash.
+        if self.tolerance_mm != DEFAULT_TOLERANCE_MM:
+            content["tolerance_mm"] = self.tolerance_mm
+        return content
 
 
 class _Reader:
@@ -184,6 +190,7 @@ class _Reader:
             seed=self._integer("seed", DEFAULT_SEED, 0, _MAX_SEED),
             level=self._level(),
             draws=self._integer("draws", DEFAULT_DRAWS, *_DRAWS_RANGE),
+            tolerance_mm=self._tolerance(),
             is_default=False,
             title=self._text("title"),
         )
@@ -236,6 +243,16 @@ class _Reader:
         if level is not None and level < 0.5:
             self.problems.append(f"'level' must be at least 0.5, got {level:g}.")
         return DEFAULT_LEVEL if level is None else level
+
+    def _tolerance(self) -> float:
+        value = self.mapping.get("tolerance_mm")
+        number = DEFAULT_TOLERANCE_MM if value is None else _number(value)
+        if number is None or not 0 < number <= 100:
+            self.problems.append(
+                f"'tolerance_mm' must be a number above 0 and at most 100, got {value!r}."
+            )
+            return DEFAULT_TOLERANCE_MM
+        return number
 
     def _between_0_and_1(self, key: str) -> float | None:
         value = self.mapping.get(key)

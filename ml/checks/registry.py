@@ -68,6 +68,20 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
         lambda evidence: evidence.readings is not None and len(evidence.readings.value) > 0,
         "This cohort has no readings. Add readings.csv with at least two readers per case.",
     ),
+    "predicted-masks": (
+        lambda evidence: evidence.masks is not None and "model" in evidence.masks.a,
+        "There are no masks of a model. Hand in predictions with 'kind: masks'.",
+    ),
+    "reference-masks": (
+        lambda evidence: evidence.masks is not None and "reference" in evidence.masks.b,
+        "This cohort has no reference masks. A column 'mask' in cases.csv names them.",
+    ),
+    "reader-masks": (
+        lambda evidence: (
+            evidence.masks is not None and evidence.masks.rows("reader", "reader").size > 0
+        ),
+        "No case has the masks of two readers. They lie under masks/<reader_id>/<case_id>.nii.gz.",
+    ),
 }
 
 

@@ -1,33 +1,43 @@
 """`python -m ml audit`: the portal's audit on this machine: same jobs, shards, checks, document."""
 
 import argparse
-import hashlib
 import json
 import os
 import tempfile
-import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pyarrow as pa
 
-from ml.assemble import NOT_PREDICTED, UNKNOWN_CASE, cohort_block, evidence, model_block, run_checks
+from ml.assemble import (
+    NOT_PREDICTED,
+    UNKNOWN_CASE,
+    cohort_block,
+    evidence,
+    masks_of_table,
+    model_block,
+    run_checks,
+)
 from ml.checks.registry import State, checks_of
-from ml.cli.errors import DONE, LIMIT_FAILED, Stop, checked
+from ml.cli.errors import DONE, LIMIT_FAILED, checked
 from ml.cli.intake import say
+from ml.cli.shards import Shards, tell
 from ml.document import build_audit
 from ml.engine.plan import (
+    COMPARE,
+    PREDICT,
     PassPlan,
     images_by_case,
+    job_of_masks,
     job_of_shard,
+    key_of_masks,
     key_of_shard,
     limits_of,
+    masks_by_case,
     plan,
-    shards,
 )
 from ml.engine.runtime import engine_block
 from ml.estimate import JsonObject
@@ -35,7 +45,7 @@ from ml.evidence import store
 from ml.intake.manifest import parse_yaml
 from ml.intake.refusal import Problems, Refusal, Refused, refuse
 from ml.protocol import Protocol, ProtocolError
-from ml.sandbox.messages import Event, Job
+from ml.sandbox.messages import Job
 from ml.sandbox.parent import run as run_job
 
 
@@ -55,16 +65,29 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix=".work-", dir=arguments.out) as folder:
         work = Path(folder).resolve()
         read = _Inputs.read(arguments, work)
-        outputs = _predicted(read, protocol, arguments)
         uploaded = None
         if read.predictions is not None:
             data = (work / "predictions" / str(read.predictions["table"])).read_bytes()
             uploaded = (cast(JsonObject, read.predictions["meta"]), store.table(data))
+        masks = masks_by_case(read.catalogue, masks_of_table(uploaded[1]) if uploaded else None)
+        passes = {
+            planned.name: planned
+            for planned in plan(
+                protocol,
+                has_model=read.model is not None,
+                has_images=any(images_by_case(read.catalogue).values()),
+                has_masks=any(masks.values()),
+            )
+        }
+        outputs = _predicted(read, passes.get(PREDICT), arguments)
+        compared = _compared(read, passes.get(COMPARE), masks, arguments)
     found = evidence(
         read.catalogue,
         outputs=None if outputs is None else outputs.table,
         manifest=None if read.model is None else cast(JsonObject, read.model["manifest"]),
         uploaded=uploaded,
+        compared=compared,
+        tolerance_mm=protocol.tolerance_mm,
     )
     if found.prediction is not None and found.prediction.failures:
         _say_failures(found.prediction.failures)
@@ -154,7 +177,7 @@ class _Inputs:
             say(f"reading {kind} {path}")
             job = Job(f"intake-{kind}", {"path": str(path.resolve())}, out)
             limits = limits_of(job.kind)
-            return checked(run_job(job, limits=limits, on_event=_tell(kind)), str(path)).result
+            return checked(run_job(job, limits=limits, on_event=tell(kind)), str(path)).result
 
         model = None if arguments.model is None else intake("model", arguments.model)
         predictions = (
@@ -171,127 +194,69 @@ class _Outputs:
     runtime: JsonObject
 
 
-def _predicted(read: _Inputs, protocol: Protocol, arguments: argparse.Namespace) -> _Outputs | None:
+def _predicted(
+    read: _Inputs, planned: PassPlan | None, arguments: argparse.Namespace
+) -> _Outputs | None:
     """The outputs of the model's pass, or None when none is planned."""
-    images = images_by_case(read.catalogue)
-    passes = plan(protocol, has_model=read.model is not None, has_images=any(images.values()))
-    if not passes or read.model is None:
+    if planned is None or read.model is None:
         return None
-    folder = arguments.out / "evidence"
-    folder.mkdir(exist_ok=True)
-    runner = _Shards(read, passes[0], images, folder, arguments.device)
-    pieces = shards(list(images))
-    with ThreadPoolExecutor(max(1, arguments.workers)) as pool:
-        made = list(pool.map(runner.outputs, range(len(pieces)), pieces))
-    table = store.joined(made)
-    assert table is not None  # there is at least one case
+    model = read.model
+    images = images_by_case(read.catalogue)
+    path = read.work / "model" / str(cast(list[JsonObject], model["files"])[0]["path"])
+    stored = read.work / "cohort" / "files"
+
+    def key(shard: Sequence[str]) -> str:
+        return key_of_shard(
+            planned,
+            model_sha256=str(model["sha256"]),
+            manifest_sha256=str(model["manifest_sha256"]),
+            shard=shard,
+            images=images,
+        )
+
+    def job(shard: Sequence[str], out: Path) -> Job:
+        return job_of_shard(
+            planned,
+            model_path=path,
+            manifest=cast(JsonObject, model["manifest"]),
+            shard=shard,
+            images={case_id: [stored / name for name in images[case_id]] for case_id in shard},
+            out_dir=out,
+            device=arguments.device,
+        )
+
+    runner = Shards(planned, key, job, read.work, arguments.out / "evidence", arguments.device)
+    table = runner.run(list(images), arguments.workers)
     return _Outputs(table, runner.runtime)
 
 
-class _Shards:
-    """Computes shards, or finds them in the evidence folder under their key."""
+def _compared(
+    read: _Inputs,
+    planned: PassPlan | None,
+    masks: Mapping[str, Mapping[str, str]],
+    arguments: argparse.Namespace,
+) -> pa.Table | None:
+    """The comparisons of masks, or None when none are planned."""
+    if planned is None:
+        return None
+    structures = len(cast(list[str], read.catalogue["classes"]))
 
-    def __init__(
-        self,
-        read: _Inputs,
-        planned: PassPlan,
-        images: Mapping[str, Sequence[str]],
-        evidence_folder: Path,
-        device: str,
-    ) -> None:
-        assert read.model is not None
-        self.model, self.work, self.planned, self.images = read.model, read.work, planned, images
-        self.folder, self.device = evidence_folder, device
-        self.runtime: JsonObject = {"device": device, "providers": []}
-        self.failed = threading.Event()
+    def stored(whose: str, name: str) -> Path:
+        return read.work / ("predictions" if whose == "model" else "cohort") / "files" / name
 
-    def outputs(self, number: int, shard: Sequence[str]) -> bytes:
-        """The bytes of one shard's table."""
-        key = key_of_shard(
-            self.planned,
-            model_sha256=str(self.model["sha256"]),
-            manifest_sha256=str(self.model["manifest_sha256"]),
-            shard=shard,
-            images=self.images,
-        )
-        known = _Known(self.folder, key)
-        found = known.read(shard)
-        if found is not None:
-            say(f"shard {number + 1}: reused")
-            data, self.runtime = found
-            return data
-        if self.failed.is_set():
-            raise Stop("another shard failed")
-        try:
-            return self._compute(number, shard, known)
-        except BaseException:
-            self.failed.set()
-            raise
+    def job(shard: Sequence[str], out: Path) -> Job:
+        paths = {
+            case_id: {whose: stored(whose, name) for whose, name in masks[case_id].items()}
+            for case_id in shard
+        }
+        return job_of_masks(planned, structures=structures, shard=shard, masks=paths, out_dir=out)
 
-    def _compute(self, number: int, shard: Sequence[str], known: "_Known") -> bytes:
-        out = self.work / f"shard-{number}"
-        out.mkdir()
-        model = cast(list[JsonObject], self.model["files"])[0]
-        job = job_of_shard(
-            self.planned,
-            model_path=self.work / "model" / str(model["path"]),
-            manifest=cast(JsonObject, self.model["manifest"]),
-            shard=shard,
-            images={
-                case_id: [self.work / "cohort" / "files" / name for name in self.images[case_id]]
-                for case_id in shard
-            },
-            out_dir=out,
-            device=self.device,
-        )
-        what = f"shard {number + 1}"
-        done = run_job(
-            job,
-            limits=limits_of(job.kind, device=self.device),
-            on_event=_tell(what),
-            should_stop=self.failed.is_set,
-        )
-        result = checked(done, what).result
-        self.runtime = cast(JsonObject, result["runtime"])
-        data = (out / str(result["table"])).read_bytes()
-        if result["reusable"]:
-            known.write(data, result)
-        return data
-
-
-@dataclass(frozen=True)
-class _Known:
-    """One shard's evidence under its key, with a note beside it of what it was made by."""
-
-    folder: Path
-    key: str
-
-    def read(self, shard: Sequence[str]) -> tuple[bytes, JsonObject] | None:
-        """The table and the runtime that made it, if it is there, whole and of these cases."""
-        try:
-            data = (self.folder / f"{self.key}.parquet").read_bytes()
-            note = json.loads((self.folder / f"{self.key}.json").read_bytes())
-            if hashlib.sha256(data).hexdigest() != note["sha256"]:
-                return None
-            same = store.table(data)["case_id"].to_pylist() == list(shard)
-            return (data, note["runtime"]) if same else None
-        except (OSError, ValueError, KeyError, TypeError, store.EvidenceError):
-            return None
-
-    def write(self, data: bytes, result: JsonObject) -> None:
-        note = {"sha256": result["sha256"], "runtime": result["runtime"]}
-        self._write("parquet", data)
-        self._write("json", store.canonical(note))
-
-    def _write(self, kind: str, data: bytes) -> None:
-        partial = self.folder / f".{self.key}.{kind}.partial"
-        partial.write_bytes(data)
-        partial.replace(self.folder / f"{self.key}.{kind}")
-
-
-def _tell(what: str) -> Callable[[Event], None]:
-    def tell(event: Event) -> None:
-        if event.kind == "log":
-            say(f"{what}: {event.fields['line']}")
-
-    return tell
+    runner = Shards(
+        planned,
+        lambda shard: key_of_masks(planned, structures=structures, shard=shard, masks=masks),
+        job,
+        read.work,
+        arguments.out / "evidence",
+        "cpu",
+    )
+    return runner.run(list(masks), arguments.workers)

@@ -13,14 +13,16 @@ from ml.protocol import Protocol
 from ml.sandbox.messages import Job, Limits
 
 SHARD_CASES = 50
+PREDICT, COMPARE = "predict", "compare-masks"
 _NEEDS_PREDICT = {"prediction", "probabilities"}
+_NEEDS_COMPARE = {"predicted-masks", "reference-masks", "reader-masks"}
 # Which cases share a batch is part of the evidence key; threads and device are recorded beside.
 _PREDICT_PARAMS: JsonObject = {"batch": 8}
 
 
 @dataclass(frozen=True)
 class PassPlan:
-    name: str  # "predict"
+    name: str  # PREDICT or COMPARE
     params: JsonObject = field(default_factory=dict)  # whatever can change a value
 
 
@@ -30,6 +32,7 @@ def plan(
     *,
     has_model: bool,
     has_images: bool = True,
+    has_masks: bool = False,
 ) -> tuple[PassPlan, ...]:
     """The passes that the protocol's checks need and that can be run.
 
@@ -37,10 +40,13 @@ def plan(
     """
     known = all_checks() if checks is None else checks
     wanted = {need for check in known if check.id in protocol.checks for need in check.needs}
+    passes = []
     # Agreement takes the model as one more reader where it can, without needing it.
     if has_model and has_images and wanted & (_NEEDS_PREDICT | {"readings"}):
-        return (PassPlan("predict", dict(_PREDICT_PARAMS)),)
-    return ()
+        passes.append(PassPlan(PREDICT, dict(_PREDICT_PARAMS)))
+    if has_masks and wanted & _NEEDS_COMPARE:
+        passes.append(PassPlan(COMPARE, {"tolerance_mm": protocol.tolerance_mm}))
+    return tuple(passes)
 
 
 def shards(case_ids: Sequence[str]) -> list[tuple[str, ...]]:
@@ -57,6 +63,66 @@ def images_by_case(catalogue: Mapping[str, JsonValue]) -> dict[str, list[str]]:
         ]
         for case in cases
     }
+
+
+def masks_by_case(
+    catalogue: Mapping[str, JsonValue], predicted: Mapping[str, str] | None = None
+) -> dict[str, dict[str, str]]:
+    """Case id -> whose mask -> SHA-256, of a segmentation cohort; {} of any other.
+
+    Args:
+        predicted: case id -> SHA-256 of the mask that was handed in as the model's.
+    """
+    if catalogue["task"] != "segmentation":
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    for case in cast(list[JsonObject], catalogue["cases"]):
+        case_id = str(case["case_id"])
+        whose: dict[str, str] = {}
+        if case["mask"] is not None:
+            whose["reference"] = str(cast(JsonObject, case["mask"])["sha256"])
+        for reader, mask in cast(dict[str, JsonObject], case["reader_masks"]).items():
+            whose[f"reader:{reader}"] = str(mask["sha256"])
+        if predicted and case_id in predicted:
+            whose["model"] = predicted[case_id]
+        found[case_id] = whose
+    return found
+
+
+def key_of_masks(
+    planned: PassPlan,
+    *,
+    structures: int,
+    shard: Sequence[str],
+    masks: Mapping[str, Mapping[str, str]],
+) -> str:
+    """The evidence key of one shard of mask comparisons: the masks say all that matters."""
+    return shard_key(
+        pass_name=planned.name,
+        model_sha256="",
+        manifest_sha256="",
+        params={**planned.params, "structures": structures},
+        cases=[
+            (case_id, [f"{whose}={sha}" for whose, sha in sorted(masks[case_id].items())])
+            for case_id in shard
+        ],
+    )
+
+
+def job_of_masks(
+    planned: PassPlan,
+    *,
+    structures: int,
+    shard: Sequence[str],
+    masks: Mapping[str, Mapping[str, Path]],
+    out_dir: Path,
+) -> Job:
+    """The job that compares the masks of one shard. Files are named by their SHA-256."""
+    cases: list[JsonValue] = [
+        {"case_id": case_id, "masks": {whose: str(path) for whose, path in masks[case_id].items()}}
+        for case_id in shard
+    ]
+    return Job(planned.name, {"cases": cases, "structures": structures, **planned.params}, out_dir)
 
 
 def key_of_shard(

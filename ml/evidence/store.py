@@ -105,10 +105,15 @@ def table(data: bytes) -> pa.Table:
     return read
 
 
+def cases_of(content: pa.Table) -> list[str]:
+    """The cases of a table in their order, each once however many rows it has."""
+    return list(dict.fromkeys(content["case_id"].to_pylist()))
+
+
 def joined(parts: Iterable[bytes]) -> pa.Table | None:
     """The tables of several shards as one, in the given order; None when there are none."""
     tables = [table(part) for part in parts]
-    return pa.concat_tables(tables) if tables else None
+    return pa.concat_tables(tables, promote_options="default") if tables else None
 
 
 def rows(data: bytes) -> list[tuple[str, list[float] | None, str]]:

@@ -84,6 +84,49 @@ class Readings:
             raise ValueError(f"readings answer undeclared questions: {', '.join(sorted(unknown))}")
 
 
+REFERENCE, MODEL, CONSENSUS, OTHERS = "reference", "model", "consensus", "others"
+
+
+@dataclass(frozen=True)
+class MaskComparisons:
+    """Masks of the same case and structure against each other, one row per pair.
+
+    ``a`` and ``b`` say whose masks: ``reference``, ``model``, ``reader:<id>``, ``consensus`` (the
+    majority of all readers) or ``others`` (the majority of the readers but ``a``).
+    """
+
+    structures: tuple[str, ...]
+    readers: tuple[str, ...]  # ids; only numbers within a case where they are exchangeable
+    exchangeable: bool
+    case_index: IntArray  # (m,) row of Evidence.case_ids
+    structure: IntArray  # (m,) place in `structures`
+    a: Sequence[str]  # (m,)
+    b: Sequence[str]  # (m,)
+    measures: Mapping[str, FloatArray]  # (m,) each; NaN where undefined
+    tolerance_mm: float  # of the surface Dice
+    in_mm: bool  # False: no file says how large a voxel is, distances are in voxels
+    failures: Mapping[str, str] = field(default_factory=dict)  # case id -> error code
+
+    def __post_init__(self) -> None:
+        sizes = {self.case_index.size, self.structure.size, len(self.a), len(self.b)}
+        sizes |= {column.size for column in self.measures.values()}
+        if len(sizes) != 1:
+            raise ValueError(f"comparisons must have one row each, got {sorted(sizes)}")
+
+    def rows(self, a: str, b: str) -> IntArray:
+        """Rows that compare one with the other; ``reader`` stands for every reader."""
+        chosen = [
+            at
+            for at, (one, other) in enumerate(zip(self.a, self.b, strict=True))
+            if _is(one, a) and _is(other, b)
+        ]
+        return np.array(chosen, dtype=np.int64)
+
+
+def _is(whose: str, wanted: str) -> bool:
+    return whose == wanted or (wanted == "reader" and whose.startswith("reader:"))
+
+
 @dataclass(frozen=True)
 class Evidence:
     """One cohort, and what was said about it; n cases in one order everywhere."""
@@ -98,6 +141,7 @@ class Evidence:
     covariates: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     prediction: Prediction | None = None
     readings: Readings | None = None
+    masks: MaskComparisons | None = None
 
     def __post_init__(self) -> None:
         n = len(self.case_ids)

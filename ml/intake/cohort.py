@@ -6,9 +6,10 @@ from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import canonical, sha256_of
 from ml.imaging.picture import ImageError
 from ml.intake.cohort_manifest import CohortManifest, QuestionSpec
-from ml.intake.folder import open_folder
+from ml.intake.folder import Folder, open_folder
 from ml.intake.images import MOST_PER_CASE, ImageStore, find_images
 from ml.intake.manifest import read_yaml, validated
+from ml.intake.masks import MaskStore, reader_masks
 from ml.intake.readings import TABLE as READINGS
 from ml.intake.readings import read_readings
 from ml.intake.refusal import Problems, refuse
@@ -53,13 +54,15 @@ def read_cohort(path: Path, out_dir: Path, reporter: Reporter) -> JsonObject:
         store = ImageStore(folder, files)
         try:
             images = _images(rows, store, problems, reporter)
+            masks = _masks(rows, manifest, folder, files, problems, reporter)
             problems.raise_if_any()
         except BaseException:
             store.discard()
             raise
     kind = _cluster_kind(table)
     cases: list[JsonValue] = [
-        _case(case_id, row, images[case_id], covariates, kind) for case_id, row in rows.items()
+        {**_case(case_id, row, images[case_id], covariates, kind), **masks.get(case_id, {})}
+        for case_id, row in rows.items()
     ]
     catalogue = _catalogue(manifest, questions, cases, readings, covariates, kind)
     (out_dir / CATALOGUE).write_bytes(canonical(catalogue))
@@ -74,7 +77,15 @@ def counts(catalogue: JsonObject) -> JsonObject:
     assert isinstance(readings, list)
     rows = [case for case in cases if isinstance(case, dict)]
     patients = {row["patient_id"] for row in rows if row["patient_id"] is not None}
+    of_masks: JsonObject = {}
+    if catalogue["task"] == "segmentation":
+        by_reader = [row["reader_masks"] for row in rows if isinstance(row["reader_masks"], dict)]
+        of_masks = {
+            "n_masks": sum(row["mask"] is not None for row in rows),
+            "n_reader_masks": sum(map(len, by_reader)),
+        }
     return {
+        **of_masks,
         "n_cases": len(rows),
         "n_patients": len(patients) if patients else None,
         "n_clusters": len({row["cluster"] for row in rows}),
@@ -86,8 +97,20 @@ def counts(catalogue: JsonObject) -> JsonObject:
 
 
 def _covariates(manifest: CohortManifest, table: Csv) -> list[str]:
-    if manifest.task != "classification" or "mask" in table.columns:
-        raise refuse("task_unsupported", "Only classification is audited in this version.")
+    if manifest.task == "classification" and "mask" in table.columns:
+        raise refuse(
+            "task_unsupported",
+            f"There is a column of masks: say 'task: segmentation' in {MANIFEST}.",
+            file=CASES,
+            row=1,
+        )
+    if manifest.task == "segmentation" and "label" in table.columns:
+        raise refuse(
+            "task_unsupported",
+            "A segmentation cohort is judged by its masks: leave the column of labels out.",
+            file=CASES,
+            row=1,
+        )
     names = [name for name in table.columns if name not in _KNOWN]
     if len(names) > MOST_COVARIATES:
         raise refuse(
@@ -166,6 +189,50 @@ def _images_of_case(text: str, row: int, store: ImageStore, problems: Problems) 
         except ImageError as error:
             problems.add(error.code, f"{error.message} ({name[:200]})", file=CASES, row=row)
     return entries
+
+
+def _masks(
+    rows: dict[str, Row],
+    manifest: CohortManifest,
+    folder: Folder,
+    files: Path,
+    problems: Problems,
+    reporter: Reporter,
+) -> dict[str, JsonObject]:
+    """Case id -> its reference mask and its readers' masks; {} where masks are not the task."""
+    if manifest.task != "segmentation":
+        return {}
+    store = MaskStore(folder, files, len(manifest.classes))
+    of_readers = reader_masks(store, rows, problems)
+    masks: dict[str, JsonObject] = {}
+    for done, (case_id, row) in enumerate(rows.items(), 1):
+        text = row.get("mask")
+        name = None if text is None else text.replace("\\", "/").removeprefix("./")
+        reference = None
+        if name is not None and name not in folder:
+            problems.add(
+                "mask_missing", f"The folder has no mask {name[:200]}.", file=CASES, row=row.number
+            )
+        elif name is not None and not problems.full:
+            try:
+                reference = store.add(name)
+            except ImageError as error:
+                problems.add(
+                    error.code, f"{error.message} ({name[:200]})", file=CASES, row=row.number
+                )
+        masks[case_id] = {
+            "mask": reference,
+            "reader_masks": dict(sorted(of_readers.get(case_id, {}).items())),
+        }
+        if done % _REPORT_EVERY == 0 or done == len(rows):
+            reporter.progress(done, len(rows))
+    if not any(found["mask"] or found["reader_masks"] for found in masks.values()):
+        problems.add(
+            "mask_missing",
+            "There is no mask: name reference masks in the column 'mask' of cases.csv, or put "
+            "those of readers under masks/<reader_id>/<case_id>.nii.gz.",
+        )
+    return masks
 
 
 def _cluster_kind(table: Csv) -> str:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ml.imaging.declared import Strict
+from ml.imaging.mask import MOST_STRUCTURES
 from ml.intake.manifest import Name, Text
 from ml.intake.tables import bad_id
 
@@ -50,6 +51,12 @@ class CohortManifest(Strict):
         unknown = [name for name in self.positive if name not in self.classes]
         if unknown:
             raise ValueError(f"positive names what is not a class: {', '.join(unknown)}.")
+        if self.task == "segmentation":
+            if not self.classes:
+                raise ValueError("name the structures that masks show, in order, under 'classes'.")
+            if len(self.classes) > MOST_STRUCTURES:
+                raise ValueError(f"at most {MOST_STRUCTURES} structures are read.")
+            return self
         if self.classes and not self.positive:
             raise ValueError("say under 'positive' which classes count as finding present.")
         if self.classes and set(self.positive) == set(self.classes):

@@ -1,18 +1,22 @@
 """A predictions folder becomes one table of outputs: an audit without the model."""
 
 import math
+import shutil
 from pathlib import Path
-from typing import cast
+from typing import Annotated, Literal, cast
 
-from pydantic import Field, field_validator
+import pyarrow as pa
+from pydantic import BeforeValidator, Field
 
 from ml.estimate import JsonObject
 from ml.evidence.store import outputs_table, write_table
 from ml.imaging.declared import Strict
+from ml.imaging.mask import MOST_STRUCTURES
 from ml.intake.folder import Folder, open_folder
 from ml.intake.manifest import Name, Text, read_yaml, validated
+from ml.intake.masks import MaskStore, predicted_masks
 from ml.intake.model_manifest import OperatingPoint, Scores
-from ml.intake.refusal import Problems, refuse
+from ml.intake.refusal import Problems, Refused, refuse
 from ml.intake.tables import Csv, Row, bad_id, read_csv
 from ml.sandbox.messages import Reporter
 
@@ -29,15 +33,22 @@ class Claimed(Strict):
     version: Name = "not stated"
 
 
+def _named(value: object) -> object:
+    """A model that is only named has no version."""
+    return {"name": value} if isinstance(value, str) else value
+
+
 class PredictionsManifest(Scores):
-    model: Claimed
+    model: Annotated[Claimed, BeforeValidator(_named)]
     intended_use: Text = ""
     operating_points: list[OperatingPoint] = Field(default_factory=list, max_length=20)
 
-    @field_validator("model", mode="before")
-    @classmethod
-    def _name_alone(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
+
+class MaskPredictionsManifest(Strict):
+    kind: Literal["masks"]
+    classes: list[Name] = Field(min_length=1, max_length=MOST_STRUCTURES)  # label i: the i-th
+    model: Annotated[Claimed, BeforeValidator(_named)]
+    intended_use: Text = ""
 
 
 def read_predictions(path: Path, out_dir: Path, reporter: Reporter) -> JsonObject:
@@ -50,7 +61,10 @@ def read_predictions(path: Path, out_dir: Path, reporter: Reporter) -> JsonObjec
         Refused: see docs/intake-codes.md; every bad row is named.
     """
     with open_folder(path, out_dir, MANIFEST) as folder:
-        manifest = _manifest(folder)
+        value = _manifest_value(folder)
+        if value.get("kind") == "masks":
+            return _read_masks(folder, value, out_dir, reporter)
+        manifest = validated(PredictionsManifest, value, MANIFEST)
         if TABLE not in folder:
             raise refuse("file_missing", f"The folder has no {TABLE} at its top.", file=TABLE)
         problems = Problems()
@@ -68,7 +82,41 @@ def read_predictions(path: Path, out_dir: Path, reporter: Reporter) -> JsonObjec
     }
 
 
-def _manifest(folder: Folder) -> PredictionsManifest:
+def _read_masks(
+    folder: Folder, value: dict[str, object], out_dir: Path, reporter: Reporter
+) -> JsonObject:
+    """Masks in place of scores: kept under ``out_dir/files``, named in the table by SHA-256."""
+    manifest = validated(MaskPredictionsManifest, value, MANIFEST)
+    files = out_dir / "files"
+    files.mkdir(exist_ok=True)
+    problems = Problems()
+    store = MaskStore(folder, files, len(manifest.classes))
+    masks = predicted_masks(store, problems)
+    if not masks:
+        problems.add("mask_missing", "There is no mask: they are named masks/<case_id>.nii.gz.")
+    try:
+        problems.raise_if_any()
+    except Refused:
+        shutil.rmtree(files, ignore_errors=True)
+        raise
+    reporter.log(f"{len(masks)} masks")
+    ids = sorted(masks)
+    table = pa.table(
+        {
+            "case_id": pa.array(ids, pa.string()),
+            "mask": pa.array([str(masks[case_id]["sha256"]) for case_id in ids], pa.string()),
+            "error": pa.array([None] * len(ids), pa.string()),
+        }
+    )
+    return {
+        "meta": cast(JsonObject, manifest.model_dump(mode="json")),
+        "table": PARQUET,
+        "sha256": write_table(table, out_dir / PARQUET),
+        "n": len(ids),
+    }
+
+
+def _manifest_value(folder: Folder) -> dict[str, object]:
     value = read_yaml(folder, MANIFEST)
     # Flat keys are accepted too: 'model: NAME' or 'name: NAME', with 'version'.
     name, version = value.pop("name", None), value.pop("version", None)
@@ -77,7 +125,7 @@ def _manifest(folder: Folder) -> PredictionsManifest:
         model = {"name": model, "version": version}
     if model is not None:
         value["model"] = model
-    return validated(PredictionsManifest, value, MANIFEST)
+    return value
 
 
 def _check_columns(table: Csv, manifest: PredictionsManifest) -> None:

@@ -1,0 +1,120 @@
+"""The shards of one pass at the command line: computed in children, or found under their key."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pyarrow as pa
+
+from ml.cli.errors import Stop, checked
+from ml.cli.intake import say
+from ml.engine.plan import PassPlan, limits_of, shards
+from ml.estimate import JsonObject
+from ml.evidence import store
+from ml.sandbox.messages import Event, Job
+from ml.sandbox.parent import run as run_job
+
+
+class Shards:
+    """Computes the shards of a pass, or finds them in the evidence folder under their key."""
+
+    def __init__(
+        self,
+        planned: PassPlan,
+        key: Callable[[Sequence[str]], str],
+        job: Callable[[Sequence[str], Path], Job],
+        work: Path,
+        evidence_folder: Path,
+        device: str,
+    ) -> None:
+        self.planned, self.key, self.job, self.work = planned, key, job, work
+        self.folder, self.device = evidence_folder, device
+        self.runtime: JsonObject = {"device": device, "providers": []}
+        self.failed = threading.Event()
+
+    def run(self, case_ids: Sequence[str], workers: int) -> pa.Table:
+        """The tables of all shards as one, in the order of the cases."""
+        self.folder.mkdir(exist_ok=True)
+        pieces = shards(case_ids)
+        with ThreadPoolExecutor(max(1, workers)) as pool:
+            made = list(pool.map(self.outputs, range(len(pieces)), pieces))
+        table = store.joined(made)
+        assert table is not None  # there is at least one case
+        return table
+
+    def outputs(self, number: int, shard: Sequence[str]) -> bytes:
+        """The bytes of one shard's table."""
+        known = _Known(self.folder, self.key(shard))
+        found = known.read(shard)
+        if found is not None:
+            say(f"shard {number + 1}: reused")
+            data, self.runtime = found
+            return data
+        if self.failed.is_set():
+            raise Stop("another shard failed")
+        try:
+            return self._compute(number, shard, known)
+        except BaseException:
+            self.failed.set()
+            raise
+
+    def _compute(self, number: int, shard: Sequence[str], known: "_Known") -> bytes:
+        out = self.work / f"{self.planned.name}-{number}"
+        out.mkdir()
+        job = self.job(shard, out)
+        what = f"shard {number + 1}"
+        done = run_job(
+            job,
+            limits=limits_of(job.kind, device=self.device),
+            on_event=tell(what),
+            should_stop=self.failed.is_set,
+        )
+        result = checked(done, what).result
+        self.runtime = cast(JsonObject, result["runtime"])
+        data = (out / str(result["table"])).read_bytes()
+        if result["reusable"]:
+            known.write(data, result)
+        return data
+
+
+@dataclass(frozen=True)
+class _Known:
+    """One shard's evidence under its key, with a note beside it of what it was made by."""
+
+    folder: Path
+    key: str
+
+    def read(self, shard: Sequence[str]) -> tuple[bytes, JsonObject] | None:
+        """The table and the runtime that made it, if it is there, whole and of these cases."""
+        try:
+            data = (self.folder / f"{self.key}.parquet").read_bytes()
+            note = json.loads((self.folder / f"{self.key}.json").read_bytes())
+            if hashlib.sha256(data).hexdigest() != note["sha256"]:
+                return None
+            same = store.cases_of(store.table(data)) == list(shard)
+            return (data, note["runtime"]) if same else None
+        except (OSError, ValueError, KeyError, TypeError, store.EvidenceError):
+            return None
+
+    def write(self, data: bytes, result: JsonObject) -> None:
+        note = {"sha256": result["sha256"], "runtime": result["runtime"]}
+        self._write("parquet", data)
+        self._write("json", store.canonical(note))
+
+    def _write(self, kind: str, data: bytes) -> None:
+        partial = self.folder / f".{self.key}.{kind}.partial"
+        partial.write_bytes(data)
+        partial.replace(self.folder / f"{self.key}.{kind}")
+
+
+def tell(what: str) -> Callable[[Event], None]:
+    def tell(event: Event) -> None:
+        if event.kind == "log":
+            say(f"{what}: {event.fields['line']}")
+
+    return tell

@@ -1,0 +1,210 @@
+"""Files of strangers become masks: which voxel belongs to which structure, and how large it is."""
+
+import io
+import json
+import math
+import warnings
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import nibabel
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+
+from ml.imaging.decode import media_type
+from ml.imaging.picture import MOST_PIXEL_BYTES, MOST_PIXELS, ImageError
+
+LabelArray = NDArray[np.uint8]
+
+MOST_STRUCTURES = 250
+_MAGIC = b"PLUMBMASK1\n"
+_GZIP = b"\x1f\x8b"
+_GRID_MM = 1e-2  # corners of two grids further apart than this are two grids
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Labels of one case: 0 is background, structure i (from 0) is label i + 1.
+
+    Volumes are turned so that their axes run to the right, to the front and upwards (RAS+), as
+    far as that goes without resampling.
+    """
+
+    labels: LabelArray  # (rows, columns) or (x, y, z)
+    spacing_mm: tuple[float, ...] | None  # of each axis; None: the file does not say
+    grid: tuple[float, ...] | None = None  # 4 x 4 voxel-to-world, row by row; None: no world
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(int(size) for size in self.labels.shape)
+
+    def of(self, structure: int) -> NDArray[np.bool_]:
+        """The voxels of one structure, counted from 0."""
+        voxels: NDArray[np.bool_] = self.labels == structure + 1
+        return voxels
+
+    def same_grid(self, other: "Mask") -> bool:
+        """True where voxels of both lie on each other, as far as the files say."""
+        if self.shape != other.shape:
+            return False
+        if self.grid is not None and other.grid is not None:
+            corners = np.array([[0, 0, 0, 1], [*self.shape, 1]], dtype=np.float64).T
+            ours, theirs = (np.reshape(g, (4, 4)) @ corners for g in (self.grid, other.grid))
+            return bool(np.abs(ours - theirs).max() <= _GRID_MM)
+        if self.spacing_mm is None or other.spacing_mm is None:
+            return True
+        return bool(np.allclose(self.spacing_mm, other.spacing_mm, rtol=1e-3, atol=0))
+
+
+def decode_mask(data: bytes, structures: int) -> Mask:
+    """Decode a PNG or NIfTI file of labels completely.
+
+    With one structure a file may mark it by any one value (1, 255, ...); with several, label i
+    stands for the i-th structure of the manifest.
+
+    Args:
+        data: the file.
+        structures: how many the manifest names, 1 or more.
+
+    Raises:
+        ImageError: empty_file, mask_unsupported, mask_unreadable, mask_values, pixel_limit.
+    """
+    if not data:
+        raise ImageError("empty_file", "The mask file is empty.")
+    kind = media_type(data)
+    if kind == "image/png":
+        return Mask(_labels(_png(data), structures), None)
+    if kind is None and (data[:2] == _GZIP or data[344:348] == b"n+1\0"):
+        return _nifti(data, structures)
+    raise ImageError(
+        "mask_unsupported",
+        "Masks are read as PNG or single-file NIfTI (.nii, .nii.gz) in this version: save it so.",
+    )
+
+
+def _png(data: bytes) -> NDArray[np.generic]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data), formats=("PNG",))
+            if image.size[0] * image.size[1] > MOST_PIXELS:
+                raise ImageError("pixel_limit", f"At most {MOST_PIXELS:,} pixels are decoded.")
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+            image.load()
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ImageError("mask_unreadable", f"The mask cannot be decoded: {error}.") from None
+    # Of a palette the indices are the labels; what colours they are shown in does not matter.
+    if image.mode not in ("1", "L", "P", "I;16", "I"):
+        raise ImageError(
+            "mask_values", f"A mask has one value per pixel; this picture is {image.mode}."
+        )
+    return np.asarray(image)
+
+
+def _nifti(data: bytes, structures: int) -> Mask:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = nibabel.nifti1.Nifti1Image.from_bytes(_unzipped(data))
+            shape = image.shape
+            if math.prod(shape) * 8 > MOST_PIXEL_BYTES:
+                raise ImageError(
+                    "pixel_limit", f"The mask has {math.prod(shape):,} voxels, too many to decode."
+                )
+            if len(shape) > 3 and all(size == 1 for size in shape[3:]):
+                image = image.slicer[(slice(None),) * 3 + (0,) * (len(shape) - 3)]
+            if len(image.shape) != 3:
+                raise ImageError("mask_values", f"A mask has three axes, this one has {shape}.")
+            image = nibabel.funcs.as_closest_canonical(image)  # type: ignore[no-untyped-call]
+            values = np.asanyarray(image.dataobj)
+            affine = np.asarray(image.affine, dtype=np.float64)
+            spacing = tuple(float(size) for size in image.header.get_zooms()[:3])
+    except (ImageError, MemoryError):
+        raise
+    except (OSError, ValueError, EOFError, ImageFileError, HeaderDataError, zlib.error) as error:
+        raise ImageError("mask_unreadable", f"The mask cannot be decoded: {error}.") from None
+    except Exception as error:  # the reader raises whatever it stumbles on
+        raise ImageError(
+            "mask_unreadable", f"The mask cannot be decoded: {type(error).__name__}."
+        ) from None
+    usable = np.isfinite(affine).all() and np.isfinite(spacing).all() and min(spacing) > 0
+    if not usable:
+        raise ImageError("mask_unreadable", "The mask's voxels have no size.")
+    return Mask(_labels(values, structures), spacing, tuple(affine.ravel().tolist()))
+
+
+def _unzipped(data: bytes) -> bytes:
+    """The plain bytes; a stream that unpacks to more than is decoded is stopped on the way."""
+    if data[:2] != _GZIP:
+        return data
+    stream = zlib.decompressobj(wbits=31)
+    plain = stream.decompress(data, MOST_PIXEL_BYTES + 1)
+    if len(plain) > MOST_PIXEL_BYTES:
+        raise ImageError(
+            "pixel_limit", f"The mask unpacks to more than {MOST_PIXEL_BYTES:,} bytes."
+        )
+    if not stream.eof:
+        raise ImageError("mask_unreadable", "The mask cannot be decoded: it is cut off.")
+    return plain
+
+
+def _labels(values: NDArray[np.generic], structures: int) -> LabelArray:
+    numbers = np.asarray(values)
+    if numbers.dtype.kind not in "biuf":
+        raise ImageError("mask_values", f"A mask holds numbers, not {numbers.dtype}.")
+    found = np.unique(numbers)
+    if not np.isfinite(found.astype(np.float64)).all():
+        raise ImageError("mask_values", "A mask holds whole numbers from 0, this one holds NaN.")
+    named = found[found != 0]
+    if structures == 1:
+        if named.size > 1:
+            listed = ", ".join(f"{value:g}" for value in named[:5].astype(np.float64))
+            raise ImageError(
+                "mask_values",
+                f"One structure is declared, but the mask has several values ({listed}).",
+            )
+        marked: LabelArray = (numbers != 0).astype(np.uint8)
+        return marked
+    wrong = named[(named < 0) | (named > structures) | (named.astype(np.float64) % 1 != 0)]
+    if wrong.size:
+        raise ImageError(
+            "mask_values",
+            f"The value {float(wrong[0]):g} stands for no structure: {structures} are declared.",
+        )
+    return numbers.astype(np.uint8)
+
+
+def pack(mask: Mask) -> bytes:
+    """The one file in which a mask is kept: the same labels give the same bytes."""
+    head = {"shape": mask.shape, "spacing_mm": mask.spacing_mm, "grid": mask.grid}
+    text = json.dumps(head, separators=(",", ":"), allow_nan=False).encode()
+    body = zlib.compress(np.ascontiguousarray(mask.labels).tobytes(), 6)
+    return _MAGIC + text + b"\n" + body
+
+
+def unpack(data: bytes) -> Mask:
+    """A mask that :func:`pack` wrote.
+
+    Raises:
+        ImageError: mask_unreadable.
+    """
+    try:
+        if not data.startswith(_MAGIC):
+            raise ValueError("it is no kept mask")
+        head, _, body = data[len(_MAGIC) :].partition(b"\n")
+        said = json.loads(head)
+        shape = tuple(int(size) for size in said["shape"])
+        size = math.prod(shape)
+        plain = zlib.decompressobj().decompress(body, size + 1)
+        labels = np.frombuffer(plain, dtype=np.uint8).reshape(shape)
+        return Mask(labels, _floats(said["spacing_mm"]), _floats(said["grid"]))
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        raise ImageError("mask_unreadable", f"The kept mask cannot be read: {error}.") from None
+
+
+def _floats(values: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if values is None else tuple(float(value) for value in values)

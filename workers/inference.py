@@ -1,14 +1,12 @@
-"""Runs shards of a pass. The model runs in a child process; the worker holds lease and rows."""
+"""Runs shards of a pass. The work is done in a child process; the worker holds lease and rows."""
 
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 from celery.utils.log import get_task_logger
 from django.conf import settings
 from django.db import close_old_connections
 
-from ml.engine.plan import PassPlan, images_by_case, job_of_shard, key_of_shard
 from ml.evidence import store as tables
 from ml.sandbox.messages import Event, Outcome
 from ml.sandbox.parent import run
@@ -16,11 +14,10 @@ from portal.audits import actions
 from portal.audits.models import Audit, Evidence, Shard
 from portal.audits.states import ACTIVE
 from portal.blobs import store
-from portal.blobs.models import Blob
-from portal.cohorts import catalogue
 from portal.jobs import Job as Name
 from portal.jobs import app
 from portal.leases import LeaseLost, WorkState, claim, release, renew
+from workers import passes
 from workers.limits import child_limits
 
 logger = get_task_logger(__name__)
@@ -40,6 +37,7 @@ def run_shard(shard_id: str) -> None:
         "work__audit__team",
         "work__audit__model_version__model",
         "work__audit__model_version__weights",
+        "work__audit__predictions__table",
         "work__audit__cohort_version",
     ).get(pk=shard_id)
     audit = shard.work.audit
@@ -61,21 +59,12 @@ def run_shard(shard_id: str) -> None:
 def _work(shard: Shard, fence: int) -> None:
     started = time.monotonic()
     audit = shard.work.audit
-    version = audit.model_version
-    assert version is not None  # a pass exists only where there is a model
-    pass_plan = PassPlan(shard.work.name, shard.work.params)
-    images = images_by_case(catalogue.load(audit.cohort_version))
-    key = key_of_shard(
-        pass_plan,
-        model_sha256=version.sha256,
-        manifest_sha256=version.manifest_sha256,
-        shard=shard.case_ids,
-        images=images,
-    )
+    work = passes.of_shard(shard)
+    key = work.key
     known = actions.find_evidence(audit, key)
     if known is None:
         with store.local_folder() as folder:
-            outcome = _run_child(shard, fence, pass_plan, images, folder)
+            outcome = _run_child(shard, fence, work, folder)
             if outcome.state != "done":
                 actions.fail_shard(shard, fence, outcome.reason)
                 return
@@ -90,42 +79,22 @@ def _work(shard: Shard, fence: int) -> None:
         shard,
         fence,
         evidence=evidence,
-        outputs=_numbers(tables.rows(store.read_bytes(evidence.blob))),
+        outputs=_numbers(evidence) if work.per_case else [],
         reused=known is not None,
         seconds=time.monotonic() - started,
     )
 
 
-def _numbers(
-    rows: Iterable[tuple[str, list[float] | None, str]],
-) -> list[tuple[str, list[float], str]]:
+def _numbers(evidence: Evidence) -> list[tuple[str, list[float], str]]:
     """A case that failed has no numbers; the column that keeps them must not be null."""
+    rows = tables.rows(store.read_bytes(evidence.blob))
     return [(case_id, outputs or [], error) for case_id, outputs, error in rows]
 
 
-def _run_child(
-    shard: Shard, fence: int, pass_plan: PassPlan, images: dict[str, list[str]], folder: Path
-) -> Outcome:
-    version = shard.work.audit.model_version
-    assert version is not None
-    assert version.weights is not None
+def _run_child(shard: Shard, fence: int, work: passes.Work, folder: Path) -> Outcome:
     out = folder / "out"
     out.mkdir()
-    blobs = Blob.objects.in_bulk([sha for case_id in shard.case_ids for sha in images[case_id]])
-    job = job_of_shard(
-        pass_plan,
-        model_path=store.local_path(version.weights, folder),
-        manifest=version.manifest,
-        shard=shard.case_ids,
-        images={
-            case_id: [store.local_path(blobs[sha], folder) for sha in images[case_id]]
-            for case_id in shard.case_ids
-        },
-        out_dir=out,
-        threads=settings.CHILD_THREADS,
-        # Where there is no such device the child takes the processor, and its evidence says so.
-        device="cpu" if settings.INFERENCE_DEVICE == "cpu" else "cuda",
-    )
+    job = work.job(folder, out)
     progress = _Progress(shard, fence)
     return run(
         job,
@@ -156,8 +125,8 @@ class _Progress:
             self.written = self.renewed = now
 
 
-def evidence_of(audit: Audit) -> list[Evidence]:
-    """The evidence of the model's pass, in the order of the cases."""
-    shards = Shard.objects.filter(work__audit=audit, work__name=actions.PREDICT)
+def evidence_of(audit: Audit, name: str = actions.PREDICT) -> list[Evidence]:
+    """The evidence of a pass, in the order of the cases; of the model's, unless named."""
+    shards = Shard.objects.filter(work__audit=audit, work__name=name)
     ordered = shards.order_by("position").select_related("evidence__blob")
     return [shard.evidence for shard in ordered if shard.evidence is not None]

@@ -10,6 +10,7 @@ from ml.assemble import evidence as assemble
 from ml.checks import all_checks
 from ml.checks.registry import Check, CheckResult, not_assessed
 from ml.document import check_block, document_of, headline
+from ml.engine.plan import COMPARE
 from ml.engine.runtime import engine_block
 from ml.evidence import store as tables
 from ml.evidence.tables import Evidence
@@ -39,11 +40,14 @@ def load_evidence(audit: Audit) -> Evidence:
     uploaded = None
     if predictions is not None:
         uploaded = (predictions.meta, tables.table(store.read_bytes(predictions.table)))
+    compared = tables.joined(store.read_bytes(made.blob) for made in evidence_of(audit, COMPARE))
     return assemble(
         catalogue.load(audit.cohort_version),
         outputs=outputs,
         manifest=version.manifest if version else None,
         uploaded=uploaded,
+        compared=compared,
+        tolerance_mm=read_rules(audit.protocol_body).tolerance_mm,
     )
 
 

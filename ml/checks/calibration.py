@@ -30,7 +30,11 @@ _MEASURES = (ece_top_label, ece, ece_debiased, intercept, slope, brier)
 
 
 @audit_check(
-    ID, title="Calibration", question=QUESTION, needs=("labels", "prediction", "probabilities")
+    ID,
+    title="Calibration",
+    question=QUESTION,
+    needs=("labels", "prediction", "probabilities"),
+    task="classification",
 )
 def calibration(evidence: Evidence, protocol: Protocol) -> CheckResult:
     scored = scored_cases(evidence)

@@ -28,7 +28,13 @@ QUESTION = "Does the score rank cases with the finding above those without?"
 _HISTOGRAM_BINS = 20
 
 
-@audit_check(ID, title="Discrimination", question=QUESTION, needs=("labels", "prediction"))
+@audit_check(
+    ID,
+    title="Discrimination",
+    question=QUESTION,
+    needs=("labels", "prediction"),
+    task="classification",
+)
 def discrimination(evidence: Evidence, protocol: Protocol) -> CheckResult:
     scored = scored_cases(evidence)
     failed = [

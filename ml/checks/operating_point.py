@@ -46,7 +46,13 @@ class _Answers:
         return self.clusters.where(np.flatnonzero(chosen))
 
 
-@audit_check(ID, title="Operating point", question=QUESTION, needs=("labels", "prediction"))
+@audit_check(
+    ID,
+    title="Operating point",
+    question=QUESTION,
+    needs=("labels", "prediction"),
+    task="classification",
+)
 def operating_point_check(evidence: Evidence, protocol: Protocol) -> CheckResult:
     scored = scored_cases(evidence)
     failed = failed_finding(ID, evidence, scored, "count as wrong answers")

@@ -92,6 +92,7 @@ class Check:
     question: str
     needs: tuple[str, ...]  # keys of the table above; all must be met
     run: Run
+    task: str = ""  # the only task it belongs to; empty: any
 
     def __post_init__(self) -> None:
         unknown = [need for need in self.needs if need not in _NEEDS]
@@ -135,7 +136,7 @@ _checks: dict[str, Check] = {}
 
 
 def audit_check(
-    check_id: str, *, title: str, question: str, needs: tuple[str, ...]
+    check_id: str, *, title: str, question: str, needs: tuple[str, ...], task: str = ""
 ) -> Callable[[Run], Check]:
     """Make a function an audit check. Built-in checks and plug-ins come through this door.
 
@@ -146,7 +147,7 @@ def audit_check(
     def register(run: Run) -> Check:
         if check_id in _checks:
             raise ValueError(f"two checks are called {check_id!r}")
-        _checks[check_id] = Check(check_id, title, question, needs, run)
+        _checks[check_id] = Check(check_id, title, question, needs, run, task)
         return _checks[check_id]
 
     return register
@@ -170,8 +171,11 @@ def all_checks() -> tuple[Check, ...]:
     return tuple(_checks.values())
 
 
-def checks_of(protocol: Protocol) -> tuple[Check, ...]:
+def checks_of(protocol: Protocol, task: str = "") -> tuple[Check, ...]:
     """The checks a protocol names, in the order of the report.
+
+    The platform's default names the checks of every task; of these, a cohort gets those of its
+    own. What a team's protocol names is run, and says itself what it lacks.
 
     Raises:
         LookupError: naming the checks that this installation does not have.
@@ -180,7 +184,12 @@ def checks_of(protocol: Protocol) -> tuple[Check, ...]:
     unknown = sorted(set(protocol.checks) - {check.id for check in known})
     if unknown:
         raise LookupError(f"This installation has no check called {', '.join(unknown)}.")
-    return tuple(check for check in known if check.id in protocol.checks)
+    return tuple(
+        check
+        for check in known
+        if check.id in protocol.checks
+        and not (protocol.is_default and task and check.task not in ("", task))
+    )
 
 
 _WORST_FIRST = (State.FAIL, State.CAUTION, State.PASS, State.INFO)

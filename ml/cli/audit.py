@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     _check_options(arguments)
     protocol = read_protocol(arguments.protocol)
     try:
-        checks = checks_of(protocol)
+        checks_of(protocol)
     except LookupError as error:
         raise refuse("protocol_invalid", str(error.args[0])) from None
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -81,6 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
         }
         outputs = _predicted(read, passes.get(PREDICT), arguments)
         compared = _compared(read, passes.get(COMPARE), masks, arguments)
+    checks = checks_of(protocol, str(read.catalogue["task"]))
     found = evidence(
         read.catalogue,
         outputs=None if outputs is None else outputs.table,

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Count
 from django.db.models.functions import Now
 
+from ml.engine import plan
 from portal.audits.models import Audit, CaseResult, CheckRun, Evidence, Finding, Pass, Shard
 from portal.audits.planning import log, move, ring_checks
 from portal.audits.states import ACTIVE, AuditState
@@ -16,7 +17,7 @@ from portal.cohorts.models import Case
 from portal.jobs import Job, enqueue
 from portal.leases import FINAL, LeaseLost, WorkState, give_up_or_wait, release
 
-PREDICT = "predict"
+PREDICT = plan.PREDICT
 
 
 def begin(audit: Audit) -> None:

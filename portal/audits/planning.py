@@ -9,6 +9,7 @@ from django.db.models import Max
 from django.db.models.functions import Now
 
 from ml.checks import all_checks
+from ml.checks.registry import checks_of
 from ml.engine.plan import images_by_case, plan, shards
 from ml.protocol import Protocol as Rules
 from ml.protocol import ProtocolError
@@ -25,6 +26,8 @@ from portal.leases import WorkState
 from portal.registry.models import ModelVersion, Predictions
 from portal.registry.states import VersionState
 from portal.trail.actions import record
+
+SEGMENTATION = "segmentation"
 
 
 def read_rules(body: Mapping[str, Any]) -> Rules:
@@ -136,6 +139,8 @@ def _check_usable(
         raise ValidationError(f"{model_version} is {model_version.state}: choose an accepted one.")
     if protocol is not None and protocol.state != ProtocolState.LOCKED:
         raise ValidationError(f"{protocol} is a draft: lock it before the first inference.")
+    if (wrong := unfit_task(cohort_version, model_version, predictions)) is not None:
+        raise ValidationError(wrong)
     if model_version is not None and cohort_version.n_images == 0:
         raise ValidationError(
             "This cohort has no images, so a model cannot run on it. Audit its readings without a "
@@ -151,6 +156,28 @@ def _check_usable(
         raise ValidationError("Model, cohort and protocol must belong to the team of the audit.")
 
 
+def unfit_task(
+    cohort: CohortVersion, model: ModelVersion | None, predictions: Predictions | None
+) -> str | None:
+    """Why a subject cannot be audited on a cohort of this task, or None."""
+    of_masks = cohort.task == SEGMENTATION
+    if of_masks and model is not None:
+        return (
+            "Models that segment are not run in this version. Hand in their masks as predictions "
+            "with 'kind: masks'."
+        )
+    if predictions is not None and (predictions.meta["kind"] == "masks") != of_masks:
+        return (
+            "The cohort has masks, the predictions have scores: choose predictions with masks."
+            if of_masks
+            else "The predictions are masks, the cohort has none: choose a segmentation cohort."
+        )
+    if predictions is not None and of_masks and predictions.meta["classes"] != cohort.classes:
+        named = ", ".join(cohort.classes)
+        return f"The predictions must name the structures of the cohort in its order: {named}."
+    return None
+
+
 def _title(
     cohort: CohortVersion, model: ModelVersion | None, predictions: Predictions | None
 ) -> str:
@@ -159,6 +186,7 @@ def _title(
 
 
 def _write_plan(audit: Audit, rules: Rules) -> None:
+    task = audit.cohort_version.task
     images = images_by_case(catalogue.load(audit.cohort_version))
     case_ids = list(images)
     passes = plan(
@@ -166,6 +194,7 @@ def _write_plan(audit: Audit, rules: Rules) -> None:
         all_checks(),
         has_model=audit.model_version is not None,
         has_images=any(images.values()),
+        has_masks=task == SEGMENTATION,
     )
     for position, planned in enumerate(passes):
         pieces = shards(case_ids)
@@ -181,7 +210,7 @@ def _write_plan(audit: Audit, rules: Rules) -> None:
             Shard(work=row, position=number, case_ids=list(piece), n_cases=len(piece))
             for number, piece in enumerate(pieces)
         )
-    wanted = [check for check in all_checks() if check.id in rules.checks]
+    wanted = checks_of(rules, task)
     CheckRun.objects.bulk_create(
         CheckRun(audit=audit, check_id=check.id, title=check.title, position=position)
         for position, check in enumerate(wanted)

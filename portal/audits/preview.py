@@ -7,12 +7,12 @@ from functools import cached_property
 from django.db.models import Count, Max
 
 from ml.checks import all_checks
-from ml.checks.registry import Check
+from ml.checks.registry import Check, checks_of
 from ml.engine.plan import images_by_case, key_of_shard, plan, shards
 from ml.protocol import Protocol as Rules
 from portal.accounts.models import Team
 from portal.audits.models import Audit, Evidence, Protocol
-from portal.audits.planning import read_rules
+from portal.audits.planning import SEGMENTATION, read_rules, unfit_task
 from portal.audits.progress import rough
 from portal.cohorts import catalogue
 from portal.cohorts.models import CohortVersion
@@ -26,6 +26,9 @@ MISSING = {
     "prediction": "Only readers are audited here. Choose a model or predictions.",
     "probabilities": "Only readers are audited here. Choose a model or predictions.",
     "readings": "The cohort has no readings. A table readings.csv adds them.",
+    "predicted-masks": "Only readers are audited here. Choose predictions with masks.",
+    "reference-masks": "The cohort has no reference masks. A column “mask” in cases.csv adds them.",
+    "reader-masks": "No case has the masks of two readers.",
 }
 _UNITS = {"case": "cases", "patient": "patients", "group": "groups"}
 
@@ -104,14 +107,25 @@ def preview_of(choice: Choice) -> Preview:
     return Preview(
         choice=choice,
         rules=choice.rules,
-        lines=tuple(_line(check, choice) for check in all_checks()),
+        lines=tuple(_line(check, choice) for check in _offered(choice)),
         cost=_cost(choice),
         look=Audit.objects.filter(cohort_version=choice.cohort).count() + 1,
         blocked=_blocked(choice),
     )
 
 
+def _offered(choice: Choice) -> Iterable[Check]:
+    """Checks of the cohort's task; another task's only where the protocol names them itself."""
+    chosen = checks_of(choice.rules, choice.cohort.task)
+    for check in all_checks():
+        if check in chosen or check.task in ("", choice.cohort.task):
+            yield check
+
+
 def _blocked(choice: Choice) -> str:
+    unfit = unfit_task(choice.cohort, choice.model, choice.predictions)
+    if unfit is not None:
+        return unfit
     if choice.model is not None and choice.cohort.n_images == 0:
         return (
             "This cohort has no images, so a model cannot run on it. Audit its readings without a "
@@ -148,8 +162,22 @@ def _is_met(need: str, choice: Choice) -> bool:
         return choice.cohort.n_labelled > 0
     if need == "readings":
         return choice.cohort.n_readings > 0
+    of_masks = choice.cohort.task == SEGMENTATION
+    if need in ("reference-masks", "reader-masks"):
+        return of_masks and _has_masks(choice.cohort, need)
+    if need == "predicted-masks":
+        return of_masks and choice.predictions is not None
+    if of_masks:
+        return False
     has_images = choice.cohort.n_images > 0
     return choice.predictions is not None or (choice.model is not None and has_images)
+
+
+def _has_masks(cohort: CohortVersion, need: str) -> bool:
+    cases = catalogue.load(cohort)["cases"]
+    if need == "reference-masks":
+        return any(case["mask"] is not None for case in cases)
+    return any(len(case["reader_masks"]) > 1 for case in cases)
 
 
 def _names_unknown_point(choice: Choice) -> bool:

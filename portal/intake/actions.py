@@ -8,6 +8,8 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Now
 
+from ml.assemble import masks_of_table
+from ml.evidence import store as tables
 from portal.accounts.access import check_may
 from portal.accounts.models import Team, User
 from portal.accounts.roles import Act
@@ -91,6 +93,10 @@ def accept(
     if kind == UploadKind.MODEL:
         accept_model(upload, fence, result, folder, log)
         return
+    # Only masks that came with these predictions can be named by them.
+    masks = masks_of_table(tables.table((folder / result["table"]).read_bytes()))
+    for sha256 in sorted(set(masks.values())):
+        store.put_path(folder / "files" / Path(sha256).name)
     table = store.put_path(folder / result["table"], "application/vnd.apache.parquet")
     with transaction.atomic():
         predictions = registry.accept_predictions(

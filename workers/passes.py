@@ -1,0 +1,104 @@
+"""What a shard of each pass needs: its evidence key, and the job for the child."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from ml.assemble import masks_of_table
+from ml.engine.plan import (
+    COMPARE,
+    PassPlan,
+    images_by_case,
+    job_of_masks,
+    job_of_shard,
+    key_of_masks,
+    key_of_shard,
+    masks_by_case,
+)
+from ml.evidence import store as tables
+from ml.sandbox.messages import Job
+from portal.audits.models import Audit, Shard
+from portal.blobs import store
+from portal.blobs.models import Blob
+from portal.cohorts import catalogue
+
+
+@dataclass(frozen=True)
+class Work:
+    key: str  # of the evidence
+    job: Callable[[Path, Path], Job]  # from a folder for copies and the folder for results
+    per_case: bool  # one row of outputs per case, to be shown with it
+
+
+def of_shard(shard: Shard) -> Work:
+    planned = PassPlan(shard.work.name, shard.work.params)
+    return _masks(shard, planned) if planned.name == COMPARE else _predict(shard, planned)
+
+
+def _predict(shard: Shard, planned: PassPlan) -> Work:
+    version = shard.work.audit.model_version
+    assert version is not None  # the pass exists only where there is a model
+    assert version.weights is not None
+    weights, manifest = version.weights, version.manifest
+    images = images_by_case(catalogue.load(shard.work.audit.cohort_version))
+
+    def job(folder: Path, out: Path) -> Job:
+        blobs = Blob.objects.in_bulk([sha for case in shard.case_ids for sha in images[case]])
+        return job_of_shard(
+            planned,
+            model_path=store.local_path(weights, folder),
+            manifest=manifest,
+            shard=shard.case_ids,
+            images={
+                case: [store.local_path(blobs[sha], folder) for sha in images[case]]
+                for case in shard.case_ids
+            },
+            out_dir=out,
+            threads=settings.CHILD_THREADS,
+            # Where there is no such device the child takes the processor; its evidence says so.
+            device="cpu" if settings.INFERENCE_DEVICE == "cpu" else "cuda",
+        )
+
+    key = key_of_shard(
+        planned,
+        model_sha256=version.sha256,
+        manifest_sha256=version.manifest_sha256,
+        shard=shard.case_ids,
+        images=images,
+    )
+    return Work(key, job, per_case=True)
+
+
+def _masks(shard: Shard, planned: PassPlan) -> Work:
+    audit = shard.work.audit
+    structures = len(audit.cohort_version.classes)
+    masks = masks_by_case(catalogue.load(audit.cohort_version), predicted_masks(audit))
+
+    def job(folder: Path, out: Path) -> Job:
+        wanted = [sha for case in shard.case_ids for sha in masks[case].values()]
+        blobs = Blob.objects.in_bulk(wanted)
+        return job_of_masks(
+            planned,
+            structures=structures,
+            shard=shard.case_ids,
+            masks={
+                case: {
+                    whose: store.local_path(blobs[sha], folder)
+                    for whose, sha in masks[case].items()
+                }
+                for case in shard.case_ids
+            },
+            out_dir=out,
+        )
+
+    key = key_of_masks(planned, structures=structures, shard=shard.case_ids, masks=masks)
+    return Work(key, job, per_case=False)
+
+
+def predicted_masks(audit: Audit) -> dict[str, str]:
+    """Case id -> SHA-256 of the mask handed in for it."""
+    if audit.predictions is None:
+        return {}
+    return masks_of_table(tables.table(store.read_bytes(audit.predictions.table)))

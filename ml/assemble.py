@@ -336,6 +336,7 @@ def _readings(catalogue: Mapping[str, JsonValue], case_ids: Sequence[str]) -> Re
         number=np.array([number for _, number in answers], dtype=np.float64),
         questions=questions,
         exchangeable=catalogue["readers"] == "exchangeable",
+        arm=tuple(arms) if any(arms := [_text(row["arm"]) or "" for row in rows]) else (),
     )
 
 

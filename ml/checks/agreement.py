@@ -97,7 +97,7 @@ def _measure(
             pairs, of_pairs = _pairs(table, clusters, settings)
             estimates += of_pairs
     estimates.append(_icc(table, clusters, settings, exchangeable))
-    asked = f"question “{table.question.id}”"
+    asked = f"question “{table.question.id}”" + (f", arm “{table.arm}”" if table.arm else "")
     set_aside = "".join(
         f"; {words.count(number)} {what} left out"
         for number, what in (

@@ -24,6 +24,7 @@ class AnswerTable:
     readers: tuple[str, ...]
     undeclared: int  # answers outside the declared values, left out
     repeated: int  # second answers of a reader to a case, left out
+    arm: str = ""  # of a reader study: the only one whose answers are here
 
     @property
     def per_case(self) -> IntArray:
@@ -43,10 +44,16 @@ class AnswerTable:
 
 
 def answer_tables(readings: Readings, n_cases: int) -> list[AnswerTable]:
-    """One table for each declared question that has answers, in declared order."""
+    """One table for each declared question that has answers, in declared order.
+
+    Of a reader study with several arms, the first arm of each question: answers that a reader
+    gave with and without help are not two readers' answers.
+    """
     rows: dict[str, list[int]] = {name: [] for name in readings.questions}
     for at, name in enumerate(readings.question):
-        rows[name].append(at)
+        first = rows[name][0] if rows[name] else at
+        if not readings.arm or readings.arm[at] == readings.arm[first]:
+            rows[name].append(at)
     return [
         _table(readings, readings.questions[name], at, n_cases) for name, at in rows.items() if at
     ]
@@ -83,7 +90,8 @@ def _table(readings: Readings, question: Question, rows: list[int], n_cases: int
     for (case, column), (code, number) in cells.items():
         codes[case, column], numbers[case, column] = code, number
     readers = tuple(columns) or tuple(f"reading {at + 1}" for at in range(width))
-    return AnswerTable(question, codes, numbers, readers, undeclared, repeated)
+    arm = readings.arm[rows[0]] if readings.arm else ""
+    return AnswerTable(question, codes, numbers, readers, undeclared, repeated, arm)
 
 
 def _natural(name: str) -> list[int | str]:

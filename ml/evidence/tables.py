@@ -68,8 +68,11 @@ class Readings:
     number: FloatArray  # (m,) the answer as a number, NaN where it is none
     questions: Mapping[str, Question]  # in the order they were declared
     exchangeable: bool  # readers are only numbered within a case, they have no identity
+    arm: Sequence[str] = ()  # (m,) of a reader study, "" where there is none; () where none has one
 
     def __post_init__(self) -> None:
+        if len(self.arm) not in (0, len(self.value)):
+            raise ValueError(f"expected {len(self.value)} arms, got {len(self.arm)}")
         sizes = {
             self.case_index.size,
             len(self.reader),

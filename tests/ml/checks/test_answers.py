@@ -108,3 +108,23 @@ def test_no_scale_is_guessed(make_evidence, values):
 
     assert answers.codes is None
     assert "no such scale" in answers.how
+
+
+def test_answers_with_and_without_help_are_not_two_readers(make_readings):
+    readings = make_readings({"finding": [["present", "absent"]] * 2}, {"finding": BINARY})
+    study = replace(
+        readings,
+        case_index=np.concatenate([readings.case_index] * 2),
+        reader=[*readings.reader] * 2,
+        question=[*readings.question] * 2,
+        value=[*readings.value, *["present"] * 4],
+        number=np.concatenate([readings.number] * 2),
+        arm=["unaided"] * 4 + ["aided"] * 4,
+    )
+
+    for exchangeable in (False, True):
+        table = answer_tables(replace(study, exchangeable=exchangeable), 2)[0]
+
+        assert table.arm == "unaided"
+        assert table.codes.tolist() == [[1, 0], [1, 0]]
+        assert table.repeated == 0

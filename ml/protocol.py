@@ -18,7 +18,10 @@ DEFAULT_LEVEL = 0.95
 DEFAULT_DRAWS = 2000
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_TOLERANCE_MM = 2.0  # of surface Dice; a round number, to be replaced by the readers' own
-DEFAULT_CHECKS = ("discrimination", "operating-point", "calibration", "agreement")
+DEFAULT_CHECKS = (
+    "discrimination", "operating-point", "calibration", "agreement", "segmentation",
+    "segmentation-panel",
+)  # fmt: skip
 
 _KEYS = frozenset(
     {"title", "checks", "limits", "operating_point", "prevalence", "subgroups", "seed", "level"}
@@ -82,6 +85,16 @@ _DEFAULT_LIMITS = (
     _platform(
         "calibration", "ece_top_label", 0.05, "max",
         "The platform lets confidence and accuracy differ by five points on average where nobody "
+        "declared a limit.",
+    ),
+    _platform(
+        "segmentation", "dice", 0.80, "min",
+        "The platform asks for a mean Dice of 0.80 where nobody declared a limit; no clinical "
+        "claim is behind it.",
+    ),
+    _platform(
+        "segmentation-panel", "model_minus_readers", -0.05, "min",
+        "The platform lets a model fall five hundredths of Dice behind a reader where nobody "
         "declared a limit.",
     ),
     Limit(

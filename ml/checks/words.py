@@ -3,7 +3,7 @@
 from ml.estimate import Estimate
 from ml.protocol import Limit
 
-RATES = frozenset({"sensitivity", "specificity", "ppv", "npv"})
+RATES = frozenset({"sensitivity", "specificity", "ppv", "npv", "missed", "invented"})
 NAMES = {
     "auroc": "AUROC",
     "sensitivity": "Sensitivity",
@@ -21,6 +21,21 @@ NAMES = {
     "kappa_conger": "Conger’s kappa",
     "kappa_weighted": "Weighted kappa of pairs",
     "icc": "Intraclass correlation",
+    "dice": "Dice",
+    "iou": "IoU",
+    "surface_dice": "Surface Dice",
+    "hd95": "95 % Hausdorff distance",
+    "assd": "Average surface distance",
+    "volume_difference": "Relative volume difference",
+    "missed": "Structures missed whole",
+    "invented": "Structures invented",
+    "reader_dice": "Dice of two readers",
+    "reader_surface_dice": "Surface Dice of two readers",
+    "reader_hd95": "95 % Hausdorff distance of two readers",
+    "reader_assd": "Average surface distance of two readers",
+    "reader_consensus_dice": "Dice of a reader and the others’ majority",
+    "model_consensus_dice": "Dice of the model and that majority",
+    "model_minus_readers": "Dice of the model minus that of a reader",
 }
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 Scale = Literal["nominal", "ordinal", "interval"]
 SCALES: tuple[Scale, ...] = ("nominal", "ordinal", "interval")
 
@@ -95,7 +96,8 @@ class MaskComparisons:
     """Masks of the same case and structure against each other, one row per pair.
 
     ``a`` and ``b`` say whose masks: ``reference``, ``model``, ``reader:<id>``, ``consensus`` (the
-    majority of all readers) or ``others`` (the majority of the readers but ``a``).
+    majority of all readers) or ``others`` (the majority of the readers but ``a``; for the model
+    ``others:reader:<id>``, the readers but that one).
     """
 
     structures: tuple[str, ...]
@@ -121,13 +123,9 @@ class MaskComparisons:
         chosen = [
             at
             for at, (one, other) in enumerate(zip(self.a, self.b, strict=True))
-            if _is(one, a) and _is(other, b)
+            if one.partition(":")[0] == a and other.partition(":")[0] == b
         ]
         return np.array(chosen, dtype=np.int64)
-
-
-def _is(whose: str, wanted: str) -> bool:
-    return whose == wanted or (wanted == "reader" and whose.startswith("reader:"))
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,21 @@ _UNITS: dict[str, tuple[Unit, tuple[float, float] | None]] = {
     "kappa_cohen": ("score", (0.0, 1.0)),
     "kappa_weighted": ("score", (0.0, 1.0)),
     "icc": ("score", (0.0, 1.0)),
+    "dice": ("score", (0.0, 1.0)),
+    "iou": ("score", (0.0, 1.0)),
+    "surface_dice": ("score", (0.0, 1.0)),
+    "hd95": ("number", None),
+    "assd": ("number", None),
+    "volume_difference": ("score", (-1.0, 1.0)),
+    "missed": ("rate", (0.0, 1.0)),
+    "invented": ("rate", (0.0, 1.0)),
+    "reader_dice": ("score", (0.0, 1.0)),
+    "reader_surface_dice": ("score", (0.0, 1.0)),
+    "reader_hd95": ("number", None),
+    "reader_assd": ("number", None),
+    "reader_consensus_dice": ("score", (0.0, 1.0)),
+    "model_consensus_dice": ("score", (0.0, 1.0)),
+    "model_minus_readers": ("score", (-1.0, 1.0)),
 }
 _MORE_NAMES = {"kappa_cohen": "Cohen’s kappa"}
 

@@ -85,6 +85,7 @@ PRINT: dict[str, dict[str, str]] = {
     "h2": _fill("reader", 0.3),
     "h3": _fill("reader", 0.48),
     "hm": _fill("model", 0.26),
+    "dot": _fill("reader", 0.35),
     # text
     "t2": {"fill": COLOURS["ink-2"]},
     "tk": {"fill": COLOURS["ink"]},

@@ -28,7 +28,17 @@ def passing(evidence, protocol):
 
 
 def test_order_is_that_of_the_report():
-    assert tuple(check.id for check in all_checks())[:4] == DEFAULT_CHECKS
+    assert tuple(check.id for check in all_checks())[: len(DEFAULT_CHECKS)] == DEFAULT_CHECKS
+
+
+def test_the_default_protocol_leaves_out_checks_of_another_task():
+    default = Protocol.default()
+
+    assert "segmentation" not in [check.id for check in checks_of(default, "classification")]
+    assert "discrimination" not in [check.id for check in checks_of(default, "segmentation")]
+    assert "agreement" in [check.id for check in checks_of(default, "segmentation")]
+    named = Protocol.parse({"checks": ["discrimination"]})
+    assert [check.id for check in checks_of(named, "segmentation")] == ["discrimination"]
 
 
 @each_check

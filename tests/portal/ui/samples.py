@@ -218,8 +218,36 @@ def ratings() -> dict[str, Any]:
     }
 
 
+def case_values() -> dict[str, Any]:
+    values = [0.0, 0.61, 0.78, 0.8, 0.83, 0.91]
+    return {
+        "kind": "case-values",
+        "check": "segmentation",
+        "title": "Dice of ball is 0.655 on average",
+        "subtitle": "One dot per case or pair",
+        "measure": "dice",
+        "structure": "ball",
+        "rows": [
+            {
+                "label": "Model against reference",
+                "estimate": estimate("dice", 0.655, low=0.4, high=0.85, n=6),
+                "points": [[f"case-{at}", value] for at, value in enumerate(values)],
+                "drawn_every": 1,
+                "quantiles": [0.0, 0.65, 0.79, 0.82, 0.91],
+            },
+            {
+                "label": "Reader against reader",
+                "estimate": estimate("reader_dice", None, reason="no case has a value", n=0),
+                "points": [],
+                "drawn_every": 1,
+                "quantiles": [],
+            },
+        ],
+    }
+
+
 def every_kind() -> list[dict[str, Any]]:
     return [
         *(roc(), reliability(), histogram(), forest()),
-        *(operating_curve(), agreement_matrix(), ratings()),
+        *(operating_curve(), agreement_matrix(), ratings(), case_values()),
     ]

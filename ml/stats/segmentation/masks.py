@@ -1,0 +1,137 @@
+"""Two masks of one structure, cropped to what matters, and the empty cases named."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.stats.arrays import BoolArray
+from ml.stats.side_by_side import side_by_side
+
+Emptiness = Literal["none", "both", "prediction", "reference"]
+_LARGE = 4_000_000  # voxels from which a second thread is worth starting
+EMPTY_POLICY = (
+    "both masks empty: a true negative case, overlap and distances undefined and the case counted "
+    "apart; one mask empty: overlap 0, distances the diagonal of the image; never left out"
+)
+
+
+@dataclass(frozen=True)
+class MaskPair:
+    """Prediction and reference on one grid.
+
+    Attributes:
+        prediction, reference: boolean arrays of one shape, 2-D or 3-D.
+        spacing_mm: size of a voxel along each axis of the arrays, in their order.
+    """
+
+    prediction: BoolArray
+    reference: BoolArray
+    spacing_mm: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        prediction: NDArray[np.generic],
+        reference: NDArray[np.generic],
+        spacing_mm: tuple[float, ...] | None = None,
+    ) -> "MaskPair":
+        """Checked masks; without a spacing a voxel measures 1 along each axis.
+
+        Raises:
+            ValueError: for unequal shapes, other than two or three axes, values other than 0 and
+                1, or a spacing that is not above 0.
+
+        Example:
+            >>> pair = MaskPair.of(np.eye(2), np.ones((2, 2)), (0.5, 0.5))
+            >>> pair.emptiness, pair.image_diagonal_mm
+            ('none', 1.4142135623730951)
+        """
+        a, b = _boolean(prediction), _boolean(reference)
+        if a.shape != b.shape or a.ndim not in (2, 3):
+            raise ValueError(
+                f"expected two masks of one shape with 2 or 3 axes, got {a.shape} and {b.shape}"
+            )
+        spacing = tuple(float(s) for s in (spacing_mm or (1.0,) * a.ndim))
+        if len(spacing) != a.ndim or not all(np.isfinite(s) and s > 0 for s in spacing):
+            raise ValueError(f"expected {a.ndim} sizes above 0 as spacing_mm, got {spacing}")
+        return cls(a, b, spacing)
+
+    @property
+    def emptiness(self) -> Emptiness:
+        """Which of the masks has no voxel."""
+        if self._box_prediction is None:
+            return "both" if self._box_reference is None else "prediction"
+        return "reference" if self._box_reference is None else "none"
+
+    @property
+    def _box_prediction(self) -> tuple[slice, ...] | None:
+        return self._boxes[0]
+
+    @property
+    def _box_reference(self) -> tuple[slice, ...] | None:
+        return self._boxes[1]
+
+    @cached_property
+    def _boxes(self) -> tuple[tuple[slice, ...] | None, tuple[slice, ...] | None]:
+        if self.prediction.size < _LARGE:
+            return bounding_box(self.prediction), bounding_box(self.reference)
+        # Bound by memory: two cores read twice as fast.
+        return side_by_side(bounding_box, self.prediction, self.reference)
+
+    @property
+    def voxel_mm(self) -> float:
+        """Area (mm²) or volume (mm³) of a voxel."""
+        return float(np.prod(self.spacing_mm))
+
+    @property
+    def image_diagonal_mm(self) -> float:
+        """Corner to corner of the image: what a distance counts as where one mask is empty."""
+        return float(np.linalg.norm(np.array(self.prediction.shape) * self.spacing_mm))
+
+    def cropped(self, margin: int = 1) -> "MaskPair":
+        """Both masks within the box around their union, padded with background by ``margin``."""
+        boxes = [b for b in (self._box_prediction, self._box_reference) if b is not None]
+        if not boxes:
+            return self
+        box = tuple(
+            slice(min(s.start for s in along), max(s.stop for s in along))
+            for along in zip(*boxes, strict=True)
+        )
+        crop = tuple(np.pad(mask[box], margin) for mask in (self.prediction, self.reference))
+        return MaskPair(crop[0], crop[1], self.spacing_mm)
+
+
+def bounding_box(mask: BoolArray) -> tuple[slice, ...] | None:
+    """Slices of the smallest box that holds every voxel of a mask; None for an empty one.
+
+    Only the first axis is searched over the whole mask, in the order of its memory; the others
+    over the projection of what is left.
+    """
+    first = _span(mask)
+    if first is None:
+        return None
+    slices, left = [first], np.atleast_1d(mask[first].any(axis=0))
+    for _ in range(mask.ndim - 1):
+        span = _span(left)
+        assert span is not None  # something is in the mask, so in each of its projections
+        slices.append(span)
+        left = np.atleast_1d(left[span].any(axis=0))
+    return tuple(slices)
+
+
+def _span(filled: BoolArray) -> slice | None:
+    """From the first to the last row with anything in it."""
+    found = np.flatnonzero(filled.reshape(filled.shape[0], -1).any(axis=1))
+    return slice(int(found[0]), int(found[-1]) + 1) if found.size else None
+
+
+def _boolean(mask: NDArray[np.generic]) -> BoolArray:
+    array = np.asarray(mask)
+    if array.dtype == np.bool_:
+        return array.astype(np.bool_, copy=False)
+    if array.size and not np.isin(np.unique(array), (0, 1)).all():
+        raise ValueError("a mask holds 0 and 1 only: take one structure at a time")
+    return array.astype(np.bool_)

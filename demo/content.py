@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo import br35h, lidc, vgg16
-from demo.facts import BrainCohort, ReaderCohort
+from demo import br35h, lidc, lidc_masks, vgg16
+from demo.facts import BrainCohort, MaskCohort, ReaderCohort
 from demo.packages import Say
 
 
@@ -12,6 +12,7 @@ from demo.packages import Say
 class Built:
     brain: BrainCohort
     readers: ReaderCohort
+    outlines: MaskCohort
     model: Path
 
 
@@ -23,9 +24,10 @@ def build(
     seed: int = br35h.SEED,
     say: Say = print,
 ) -> Built:
-    """Write `out`/brain-mr, `out`/lidc (cohort folders) and `out`/vgg16 (a model folder)."""
+    """Write `out`/brain-mr, /lidc, /lidc-outlines (cohorts) and /vgg16 (a model folder)."""
     return Built(
         brain=br35h.build(cache, out / "brain-mr", cases=cases, seed=seed, say=say),
         readers=lidc.build(cache, out / "lidc", say=say),
+        outlines=lidc_masks.build(cache, out / "lidc-outlines", say=say),
         model=vgg16.build(cache, out / "vgg16", say=say),
     )

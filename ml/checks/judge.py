@@ -57,7 +57,8 @@ def findings_of(
     measured = {estimate.id for estimate in estimates}
     return (*findings, *(
         _unmeasured(limit) for limit in protocol.limits
-        if limit.check == check and limit.measure not in measured
+        # The platform's own limits are for whatever is there; only a team's are missed.
+        if limit.check == check and limit.measure not in measured and not protocol.is_default
     ))  # fmt: skip
 
 

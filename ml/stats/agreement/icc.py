@@ -214,7 +214,7 @@ def _of_one_way(
 def _of_two_way(
     ratings: FloatArray, form: Form, clusters: Clusters | None, settings: Settings, null: float
 ) -> Estimate:
-    used: BoolArray = ~np.isnan(ratings).any(axis=1)
+    used = ~np.asarray(np.isnan(ratings).any(axis=1))
     n, readers = int(used.sum()), ratings.shape[1]
     convention = f"{form.convention}, complete cases"
     if n < 2 or readers < 2:

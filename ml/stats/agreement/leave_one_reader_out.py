@@ -100,7 +100,7 @@ def leave_one_out_categories(
     used = _used(answers, total[:, :, 0] > 0)
     reference[~used] = 0.0
     cells = [
-        (who[:, :, :, None] * reference[:, :, None, :]).reshape(*used.shape, -1)
+        (who[:, :, :, None] * reference[:, :, None, :]).reshape(*used.shape, categories**2)
         for who in (onehot[:, :-1], np.broadcast_to(onehot[:, -1:], others.shape))
     ]
 
@@ -250,7 +250,7 @@ def _measure(
     if exchangeable:
         stacked = stacked.sum(axis=2, keepdims=True)
     shape = stacked.shape[1:]
-    flat = stacked.reshape(rows.size, -1)
+    flat = stacked.reshape(rows.size, int(np.prod(shape)))
     value = of_sums(flat.sum(axis=0).reshape(1, *shape))[0]  # (2, k)
     drawn = of_sums(replicate_sums(own.sums(flat), settings).reshape(-1, *shape))
     defined = np.isfinite(value).all(axis=0)

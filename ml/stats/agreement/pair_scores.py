@@ -68,14 +68,13 @@ class PairScores:
         k = self.readers
         scores = self.oriented
         of_reader, of_model = np.full((scores.shape[0], k), np.nan), scores[:, k, :k]
-        answered = ~np.isnan(of_model)
         own = np.full_like(of_reader, np.nan)
         for reader in range(k):
             others = np.delete(np.arange(k), reader)
             of_reader[:, reader], _ = _mean(scores[:, reader][:, others])
             # The model is compared where the left-out reader answered too, with the same others.
             own[:, reader], _ = _mean(of_model[:, others])
-        both = answered & ~np.isnan(of_reader) & ~np.isnan(own)
+        both = ~np.isnan(of_reader) & ~np.isnan(own)
         return np.where(both, of_reader, np.nan), np.where(both, own, np.nan)
 
 

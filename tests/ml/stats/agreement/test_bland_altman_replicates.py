@@ -144,6 +144,10 @@ def test_a_pair_with_one_number_missing_is_no_pair(replicates):
 
     assert (bland_altman_replicates(a, b, "linked").sd.value
             == bland_altman_replicates(*replicates, "linked").sd.value)  # fmt: skip
+    # the half that is left belongs to no pair, and not to the replicates of its method either
+    assert bland_altman_replicates(*replicates, "linked").within_a.value == pytest.approx(
+        within_subject_sd(np.where(np.isnan(b), np.nan, a)).value
+    )
     assert bland_altman_replicates(a, b, "constant").sd.value != pytest.approx(
         bland_altman_replicates(*replicates, "constant").sd.value, rel=1e-9
     )

@@ -84,6 +84,15 @@ def test_a_model_that_is_one_more_reader_is_interchangeable():
     assert interchangeability(category_scores(answers[:, :3], wrong, 2)).interchangeable is None
 
 
+def test_the_whole_interval_must_lie_below_the_margin(numeric):
+    scores = number_scores(*numeric)
+    found = interchangeability(scores, settings=FEW).difference
+
+    for margin, verdict in ((found.value, False), (found.high * 0.999, False),
+                            (found.high * 1.001, True)):  # fmt: skip
+        assert interchangeability(scores, margin, settings=FEW).interchangeable is verdict
+
+
 def test_readers_may_be_exchangeable(numeric):
     """Any answers of a case may change places."""
     readers, model = numeric

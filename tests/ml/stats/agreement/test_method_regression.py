@@ -142,12 +142,13 @@ def test_linearity(rng):
 
 
 def test_linearity_by_hand():
-    """Signs + + - - along the identity: sums 1, 2, 1, 0; largest 2 over sqrt(2 + 1)."""
-    x = np.array([1.0, 2, 3, 4])
-    linearity = method_regression._linearity(x, x + np.array([0.1, 0.1, -0.1, -0.1]), 1.0, 0.0)
+    """Three above, two below: steps sqrt(2/3) up, sqrt(3/2) down; largest 3 * sqrt(2/3)."""
+    x = np.array([1.0, 2, 3, 4, 5])
+    linearity = method_regression._linearity(x, x + np.array([0.1, 0.1, 0.1, -0.1, -0.1]), 1.0, 0.0)
+    statistic = 3 * (2 / 3) ** 0.5 / 3**0.5
 
-    assert linearity.statistic == pytest.approx(2 / 3**0.5)
-    assert linearity.p == pytest.approx(stats.kstwobign.sf(2 / 3**0.5))
+    assert linearity.statistic == pytest.approx(statistic)
+    assert linearity.p == pytest.approx(stats.kstwobign.sf(statistic))
 
 
 def test_clusters_have_no_rank_interval(pair):

@@ -73,6 +73,7 @@ def test_an_audit_from_folder_to_report(team, model, cohort):
     document = document_of(audit)
     assert [check["id"] for check in document["checks"]] == [
         "discrimination", "operating-point", "calibration", "agreement",
+        "ai-vs-readers",
     ]  # fmt: skip
     assert document["model"]["sha256"] == model.sha256
     assert CaseResult.objects.filter(audit=audit, error="").count() == 60

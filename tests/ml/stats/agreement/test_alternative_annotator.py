@@ -165,3 +165,21 @@ def test_nothing_to_compare():
 def test_refusals(answers, arguments):
     with pytest.raises(ValueError):
         alt_test(category_scores(*answers, 3), **arguments)
+
+
+def test_half_of_the_readers_is_a_pass():
+    """Two careless readers are replaced, two perfect ones are not."""
+    truth = np.tile([0.0, 1.0], 60)
+    wrong = [
+        np.arange(120) % 5 < 2,
+        np.arange(120) % 7 < 3,
+        np.zeros(120, bool),
+        np.zeros(120, bool),
+    ]
+    readers = np.stack([np.where(w, 1 - truth, truth) for w in wrong], axis=1)
+    model = np.where(np.arange(120) % 11 == 0, 1 - truth, truth)
+    found = alt_test(category_scores(readers, model, 2), 0.0, settings=FEW)
+
+    assert [reader.won for reader in found.readers] == [True, True, False, False]
+    assert found.winning_rate.value == 0.5
+    assert found.passed is True

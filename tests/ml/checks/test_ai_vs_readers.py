@@ -195,3 +195,14 @@ def test_without_limits_it_is_information(run, panel):
 
     assert result.state is State.INFO
     assert result.series[1]["limit"] is None
+
+
+def test_no_difference_is_not_said_to_be_one(run, panel):
+    truth, table = panel
+    rng = np.random.default_rng(5)
+    model = np.where(rng.random(80) < 0.1, 1 - truth[:80], truth[:80])
+    result = run(np.where(model == 1, 0.9, 0.1), table[:80])
+    found = estimates(result)["loo_kappa:difference"]
+
+    assert found.low < 0 < found.high
+    assert "about as well" in findings(result)["ai-vs-readers.loo_kappa:difference"].claim

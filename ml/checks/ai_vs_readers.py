@@ -10,7 +10,7 @@ from ml.checks.judge import Wording, findings_of, judge, result_of
 from ml.checks.reader_model import first_answered
 from ml.checks.registry import CheckResult, State, audit_check, not_assessed
 from ml.checks.scored import clusters_at, in_clusters, settings_of
-from ml.estimate import Estimate, JsonObject, JsonValue
+from ml.estimate import Estimate, JsonObject, JsonValue, rounded
 from ml.evidence.tables import Evidence
 from ml.protocol import Protocol
 from ml.stats.agreement.alternative_annotator import AltTest, alt_test
@@ -25,6 +25,7 @@ from ml.stats.bootstrap import Clusters
 
 ID = "ai-vs-readers"
 QUESTION = "Is the model one more reader, or worse (or better) than one?"
+_BINS = 10  # of agreement on a case
 EPSILON = 0.2  # Calderon et al. (2025): the advantage granted against experts
 
 
@@ -80,7 +81,11 @@ def ai_vs_readers(evidence: Evidence, protocol: Protocol) -> CheckResult:
         QUESTION,
         estimates,
         findings_of(ID, estimates, protocol, wordings),
-        [_against_others(table, others, asked), _added(table, beside, protocol)],
+        [
+            _against_others(table, others, asked),
+            _added(table, beside, protocol),
+            _case_by_case(table, beside),
+        ],
     )
 
 
@@ -197,6 +202,36 @@ def _added(table: AnswerTable, beside: Interchangeability, protocol: Protocol) -
         rows[0]["state"] = judge(beside.difference, limit).value
         series["limit"] = limit.to_json()
     return series
+
+
+def _case_by_case(table: AnswerTable, beside: Interchangeability) -> JsonObject:
+    """How often readers agree on each case, and the model with them: the ceiling beside it."""
+    edges = [place / _BINS for place in range(_BINS + 1)]
+    # Shares of a few pairs fall on edges: rounding must not move them across.
+    counts = [
+        np.bincount(
+            np.minimum((values * _BINS + 1e-9).astype(np.int64), _BINS - 1), minlength=_BINS
+        )
+        for values in (beside.human, beside.model)
+    ]
+    among, model = float(beside.human.mean()), float(beside.model.mean())
+    return {
+        "kind": "reader-ceiling",
+        "check": ID,
+        "title": (
+            f"Two readers agree in {words.per_cent(among)} of pairs, the model and a reader in "
+            f"{words.per_cent(model)}"
+        ),
+        "subtitle": (
+            f"Share of equal answers on {table.question.id}, case by case; "
+            f"{words.cases(beside.rows.size)} of two readers and the model"
+        ),
+        "edges": list(edges),
+        "readers": [int(n) for n in counts[0]],
+        "model": [int(n) for n in counts[1]],
+        "readers_mean": rounded(among),
+        "model_mean": rounded(model),
+    }
 
 
 def _forest(title: str, subtitle: str, named: list[tuple[str, Estimate]]) -> JsonObject:

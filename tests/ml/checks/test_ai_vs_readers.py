@@ -206,3 +206,16 @@ def test_no_difference_is_not_said_to_be_one(run, panel):
 
     assert found.low < 0 < found.high
     assert "about as well" in findings(result)["ai-vs-readers.loo_kappa:difference"].claim
+
+
+def test_the_ceiling_case_by_case(run):
+    """Three readers: pairs agree wholly or in one of three; the model with 3, 2, 1 or 0 of them."""
+    table = [["present"] * 3, ["present", "present", "absent"], ["absent", "absent", "present"],
+             ["absent"] * 3] * 5  # fmt: skip
+    ceiling = run(np.full(20, 0.9), table).series[2]
+
+    assert ceiling["kind"] == "reader-ceiling"
+    assert ceiling["readers"] == [0, 0, 0, 10, 0, 0, 0, 0, 0, 10]
+    assert ceiling["model"] == [5, 0, 0, 5, 0, 0, 5, 0, 0, 5]
+    assert ceiling["readers_mean"] == pytest.approx(2 / 3)
+    assert ceiling["model_mean"] == pytest.approx(0.5)

@@ -255,7 +255,9 @@ def _own(clusters: Clusters | None, used: BoolArray) -> Clusters:
 def _flat(between: float, within: float) -> str:
     if between <= 0 and within <= 0:
         return _FLAT
-    return "Not estimated: the means of all cases are equal, so an average has no reliability."
+    if between <= 0:
+        return "Not estimated: the means of all cases are equal, so an average has no reliability."
+    return "Not estimated: the variance of an average is estimated as zero or less."
 
 
 def _estimate(
@@ -263,10 +265,13 @@ def _estimate(
     method: str, settings: Settings, reason: str | None, test: dict[str, JsonValue],
 ) -> Estimate:  # fmt: skip
     if low is not None and high is not None and not np.isfinite([low, high]).all():
+        of_average = np.isfinite(high)
         low = high = None
         method, reason = "", "No interval: the scores of each case are equal."
         if form.model != "one-way random":
             reason = f"{reason[:-1]}, but for a constant of each reader."
+        if of_average:
+            reason = "No interval: a single score may be so unreliable that no average has a value."
     convention = form.convention + ("" if form.model == "one-way random" else ", complete cases")
     return Estimate(
         "icc", value, low, high, settings.level, n, convention=convention, method=method,

@@ -22,8 +22,8 @@ def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
         drawing.path(f"M{LEFT:g} {y(step):.1f}H{RIGHT:g}", "gr")
         drawing.text(LEFT - 6, y(step) + 3.5, numbers.count(round(step)), "end")
     drawing.text(0, 17, "Cases", "t2")
-    drawing.text(LEFT + 40, 17, f"two readers, mean {_mean(series, 'readers')}", "sr-t")
-    drawing.text(RIGHT, 17, f"model and reader, mean {_mean(series, 'model')}", "sm-t", "end")
+    drawing.text(LEFT + 40, 17, f"two readers {_mean(series, 'readers')}", "sr-t")
+    drawing.text(RIGHT, 17, f"model and reader {_mean(series, 'model')}", "sm-t", "end")
     for k, pair in enumerate(zip(series["readers"], series["model"], strict=True)):
         left, wide = x(edges[k]), (x(edges[k + 1]) - x(edges[k])) / 2
         span = f"{numbers.plain(edges[k])} to {numbers.plain(edges[k + 1])}"

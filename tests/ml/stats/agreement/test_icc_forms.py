@@ -206,3 +206,17 @@ def test_clusters_of_all_rows_may_be_given_with_missing_scores(rng):
 
     assert estimate.n == 39
     assert estimate.extra["n_clusters"] == 20
+
+
+def test_an_average_without_a_lower_end_says_why():
+    """Means that hardly differ: the single score reaches below -1 / (k - 1)."""
+    ratings = np.array([[5.0, 5, 8], [6, 6, 5], [5, 8, 3], [7, 6, 1]])
+    single, average = icc(ratings, "random:agreement:1"), icc(ratings, "random:agreement:k")
+
+    assert single.low < -0.5
+    assert average.value is not None
+    assert not average.has_interval
+    assert "no average has a value" in average.reason
+    hardly = icc(np.array([[1.0, 3, 2], [3, 2, 1], [2, 1, 3.1]]), "random:agreement:k")
+    assert hardly.value is None
+    assert "zero or less" in hardly.reason

@@ -17,7 +17,9 @@ DEFAULT_SEED = 20261123
 DEFAULT_LEVEL = 0.95
 DEFAULT_DRAWS = 2000
 DEFAULT_THRESHOLD = 0.5
-DEFAULT_CHECKS = ("discrimination", "operating-point", "calibration", "agreement")
+DEFAULT_CHECKS = (
+    "discrimination", "operating-point", "calibration", "agreement", "ai-vs-readers",
+)  # fmt: skip
 
 _KEYS = frozenset(
     {"title", "checks", "limits", "operating_point", "prevalence", "subgroups", "seed", "level"}
@@ -87,6 +89,11 @@ _DEFAULT_LIMITS = (
         "agreement", "alpha", 0.667, "min", "literature",
         "Krippendorff (2004), Content Analysis, 2nd ed., p. 241: the lowest conceivable limit for "
         "tentative conclusions.",
+    ),
+    _platform(
+        "ai-vs-readers", "interchangeability", 0.05, "max",
+        "The platform lets a model in a reader’s place add five disagreements in a hundred pairs "
+        "of answers where nobody declared a limit.",
     ),
 )  # fmt: skip
 

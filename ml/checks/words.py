@@ -21,6 +21,14 @@ NAMES = {
     "kappa_conger": "Conger’s kappa",
     "kappa_weighted": "Weighted kappa of pairs",
     "icc": "Intraclass correlation",
+    "interchangeability": "Disagreement added by the model",
+    "reader_reader": "Agreement of two readers",
+    "model_reader": "Agreement of model and reader",
+    "individual_agreement": "Coefficient of individual agreement",
+    "loo_kappa": "Kappa with the other readers",
+    "alt_winning_rate": "Readers the model can replace",
+    "alt_advantage": "Cases where the model is as good as a reader",
+    "model_beside_readers": "Cases where the model is within the readers",
 }
 
 

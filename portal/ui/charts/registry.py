@@ -5,7 +5,16 @@ from typing import Any, NamedTuple
 
 from django.utils.safestring import SafeString
 
-from portal.ui.charts import agreement, forest, histogram, operating, ratings, reliability, roc
+from portal.ui.charts import (
+    agreement,
+    ceiling,
+    forest,
+    histogram,
+    operating,
+    ratings,
+    reliability,
+    roc,
+)
 from portal.ui.charts.table import Table, build
 
 Series = dict[str, Any]
@@ -30,6 +39,7 @@ KINDS: dict[str, Kind] = {
     "operating-curve": Kind(operating.draw, operating.table),
     "agreement-matrix": Kind(agreement.draw, agreement.table),
     "rating-distribution": Kind(ratings.draw, ratings.table),
+    "reader-ceiling": Kind(ceiling.draw, ceiling.table),
 }
 
 

@@ -19,8 +19,8 @@ DEFAULT_DRAWS = 2000
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_TOLERANCE_MM = 2.0  # of surface Dice; a round number, to be replaced by the readers' own
 DEFAULT_CHECKS = (
-    "discrimination", "operating-point", "calibration", "agreement", "segmentation",
-    "segmentation-panel",
+    "discrimination", "operating-point", "calibration", "agreement", "ai-vs-readers",
+    "segmentation", "segmentation-panel",
 )  # fmt: skip
 
 _KEYS = frozenset(
@@ -101,6 +101,11 @@ _DEFAULT_LIMITS = (
         "agreement", "alpha", 0.667, "min", "literature",
         "Krippendorff (2004), Content Analysis, 2nd ed., p. 241: the lowest conceivable limit for "
         "tentative conclusions.",
+    ),
+    _platform(
+        "ai-vs-readers", "interchangeability", 0.05, "max",
+        "The platform lets a model in a reader’s place add five disagreements in a hundred pairs "
+        "of answers where nobody declared a limit.",
     ),
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ from ml.checks import discrimination as discrimination
 from ml.checks import operating_point as operating_point
 from ml.checks import calibration as calibration
 from ml.checks import agreement as agreement
+from ml.checks import ai_vs_readers as ai_vs_readers
 from ml.checks import segmentation as segmentation
 from ml.checks import segmentation_panel as segmentation_panel
 from ml.checks.registry import all_checks as all_checks

@@ -4,11 +4,11 @@ import numpy as np
 
 from ml.checks import words
 from ml.checks.agreement_series import agreement_matrix, alpha_forest, rating_distribution
-from ml.checks.answers import AnswerTable, answer_tables, model_answers
+from ml.checks.answers import AnswerTable, answer_tables
 from ml.checks.judge import Wording, findings_of, result_of
-from ml.checks.reader_model import ID, Beside, beside_readers, with_model
+from ml.checks.reader_model import ID, Beside, beside_readers, first_answered, with_model
 from ml.checks.registry import CheckResult, Finding, State, audit_check, not_assessed
-from ml.checks.scored import clusters_at, in_clusters, operating_point, settings_of
+from ml.checks.scored import clusters_at, in_clusters, settings_of
 from ml.estimate import Estimate, JsonObject, undefined
 from ml.evidence.tables import Evidence
 from ml.protocol import Protocol
@@ -174,19 +174,15 @@ def _beside(
     """The model beside the readers on the first question it can answer; a finding if none."""
     if evidence.prediction is None:
         return None, []
-    point = operating_point(evidence.prediction, protocol)
-    reason = ""
-    for table in tables:
-        answers = model_answers(
-            evidence, evidence.prediction, table.question, point.threshold if point else None
-        )
-        if answers.codes is not None:
-            return beside_readers(table, answers.codes, answers.how, clusters, settings), []
-        reason = reason or answers.how
+    found = first_answered(evidence, protocol, tables)
+    if not isinstance(found, str):
+        table, answers = found
+        assert answers.codes is not None
+        return beside_readers(table, answers.codes, answers.how, clusters, settings), []
     finding = Finding(
         f"{ID}.model",
         State.NOT_ASSESSED,
-        f"The model is not compared with the readers: {reason}.",
+        f"The model is not compared with the readers: {found}.",
         action="Ask the readers a question with the values present and absent.",
     )
     return None, [finding]

@@ -5,14 +5,37 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.checks.agreement_series import agreement_matrix
-from ml.checks.answers import AnswerTable
+from ml.checks.answers import AnswerTable, ModelAnswers, model_answers
+from ml.checks.scored import operating_point
 from ml.estimate import Estimate, JsonObject
-from ml.evidence.tables import FloatArray
+from ml.evidence.tables import Evidence, FloatArray
+from ml.protocol import Protocol
 from ml.stats.agreement.kappa import PairwiseKappa, pairwise_kappa
 from ml.stats.agreement.krippendorff import alpha, alpha_replicates
 from ml.stats.bootstrap import Clusters, Settings, percentile_interval
 
 ID = "agreement"
+
+
+def first_answered(
+    evidence: Evidence, protocol: Protocol, tables: list[AnswerTable]
+) -> tuple[AnswerTable, ModelAnswers] | str:
+    """The first question that the model can answer on the readers' own scale, and its answers.
+
+    Returns:
+        Why there is none, a clause without a full stop.
+    """
+    assert evidence.prediction is not None
+    point = operating_point(evidence.prediction, protocol)
+    reason = ""
+    for table in tables:
+        answers = model_answers(
+            evidence, evidence.prediction, table.question, point.threshold if point else None
+        )
+        if answers.codes is not None:
+            return table, answers
+        reason = reason or answers.how
+    return reason
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ MEASURES = {
     "operating-point": ("sensitivity", "specificity", "ppv", "npv"),
     "calibration": ("ece_top_label", "ece", "ece_debiased", "intercept", "slope", "brier"),
     "agreement": ("alpha", "kappa_fleiss", "kappa_conger", "kappa_weighted", "icc"),
+    "ai-vs-readers": ("interchangeability", "loo_kappa:difference", "alt_winning_rate"),
 }
 ORIGIN_WORDS = [(origin, origin.replace("platform-", "platform ")) for origin in ORIGINS]
 DIRECTIONS = [("min", "at least"), ("max", "at most")]

@@ -19,6 +19,7 @@ QUESTIONS = {
     ),
     "calibration": ("calibration", "Can the score be taken at its word?"),
     "agreement": ("readers", "Do readers agree, and does the model agree with them?"),
+    "ai-vs-readers": ("the model as a reader", "Is the model one more reader, or worse than one?"),
     "leakage": (
         "overlap with training data",
         "Were images of this cohort, or near copies, used to train the model?",

@@ -33,6 +33,8 @@ _UNITS: dict[str, tuple[Unit, tuple[float, float] | None]] = {
     "kappa_cohen": ("score", (0.0, 1.0)),
     "kappa_weighted": ("score", (0.0, 1.0)),
     "icc": ("score", (0.0, 1.0)),
+    "interchangeability": ("score", (-1.0, 1.0)),
+    "loo_kappa": ("score", (0.0, 1.0)),
     "dice": ("score", (0.0, 1.0)),
     "iou": ("score", (0.0, 1.0)),
     "surface_dice": ("score", (0.0, 1.0)),

@@ -5,7 +5,7 @@ import pytest
 
 from demo import __main__ as command
 from demo.content import Built
-from demo.facts import BrainCohort, ReaderCohort
+from demo.facts import BrainCohort, MaskCohort, ReaderCohort
 from demo.packages import PackageError
 
 
@@ -19,6 +19,7 @@ def asked(monkeypatch):
         return Built(
             brain=BrainCohort(out / "brain-mr", 300, 150, 262, 3000, 1271, 2477, 19, seed),
             readers=ReaderCohort(out / "lidc", 3, 9, 0, 2, {4: 2}, 2, 1, 8),
+            outlines=MaskCohort(out / "lidc-outlines", 5, 1, 4, 3, 16, seed),
             model=out / "vgg16",
         )
 

@@ -1,15 +1,144 @@
 """Intraclass correlation: what share of the spread of numeric scores lies between cases."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
-from ml.estimate import Estimate, undefined
-from ml.stats.arrays import FloatArray, ratio
+from ml.estimate import Estimate, JsonValue, undefined
+from ml.stats.agreement.anova import (
+    OneWay,
+    TwoWay,
+    checked_ratings,
+    one_way,
+    one_way_rows,
+    two_way,
+    two_way_rows,
+)
+from ml.stats.arrays import BoolArray, FloatArray, ratio
 from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
 
 _FLAT = "Not estimated: all scores are equal."
+_UNBOUNDED = 1e-12  # an average this close to pure noise has no lower end
+
+Model = Literal["one-way random", "two-way random", "two-way mixed"]
+Definition = Literal["agreement", "consistency"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """One of the ten coefficients of McGraw and Wong.
+
+    The value of a two-way form is the same whether readers are random or mixed; what differs is
+    which readers it speaks of. In the mixed model an average is right only when no reader
+    judges some cases differently than others (no interaction).
+    """
+
+    model: Model
+    definition: Definition
+    average: bool
+
+    @property
+    def symbol(self) -> str:
+        k = "k" if self.average else "1"
+        if self.model == "one-way random":
+            return f"ICC({k})"
+        return f"ICC({self.definition[0].upper()},{k})"
+
+    @property
+    def shrout_fleiss(self) -> str | None:
+        """The name of Shrout and Fleiss (1979), where they have this form."""
+        numbers = {
+            ("one-way random", "agreement"): 1,
+            ("two-way random", "agreement"): 2,
+            ("two-way mixed", "consistency"): 3,
+        }
+        number = numbers.get((self.model, self.definition))
+        return None if number is None else f"ICC({number},{'k' if self.average else '1'})"
+
+    @property
+    def convention(self) -> str:
+        """All names of the form, as estimates carry it."""
+        names = [self.shrout_fleiss] if self.shrout_fleiss else []
+        names += [self.symbol] if self.symbol not in names else []
+        definition = {"agreement": "absolute agreement"}.get(self.definition, self.definition)
+        words = [" = ".join(names), self.model]
+        words += [] if self.model == "one-way random" else [definition]
+        return ", ".join([*words, "average of k scores" if self.average else "single score"])
+
+
+def _forms() -> Mapping[str, Form]:
+    found: dict[str, Form] = {}
+    for average in (False, True):
+        unit = "k" if average else "1"
+        found[f"one-way:{unit}"] = Form("one-way random", "agreement", average)
+        for model, word in (("two-way random", "random"), ("two-way mixed", "mixed")):
+            for definition in ("agreement", "consistency"):
+                form = Form(model, definition, average)  # type: ignore[arg-type]
+                found[f"{word}:{definition}:{unit}"] = form
+    return MappingProxyType(found)
+
+
+FORMS = _forms()  # by id, e.g. "random:agreement:1"
+
+
+def icc(
+    ratings: FloatArray,
+    form: str = "random:agreement:1",
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+    *,
+    null: float = 0.0,
+) -> Estimate:
+    """Intraclass correlation in any of the ten forms of McGraw and Wong, with its F test.
+
+    The interval comes from the F distribution when every case is its own cluster, else from a
+    bootstrap of clusters. Negative values are reported as they are. The interval of an
+    average of agreement is the Spearman-Brown transform of the interval of the single score.
+
+    Args:
+        ratings: (n, readers) numbers, NaN where missing. The one-way forms take cases with two
+            scores or more, and readers may be exchangeable; the two-way forms take complete
+            cases, and a column is one reader throughout.
+        form: a key of ``FORMS``: ``one-way:1``, ``random:agreement:1``,
+            ``mixed:consistency:k`` and so on.
+        clusters: independent units; None means every case is its own.
+        settings: level, draws, seed.
+        null: the ICC under the null hypothesis of the test, one-sided.
+
+    Returns:
+        The estimate. ``extra`` holds ``f``, ``df1``, ``df2``, ``p``. For absolute agreement
+        ``df2`` and ``p`` are those of psych and SPSS (error degrees of freedom, exact when
+        ``null`` is 0), ``df2_satterthwaite`` and ``p_satterthwaite`` those of irr. The test is left
+        out where cases are clustered: its degrees of freedom would be wrong. Undefined when too
+        few cases have scores, or all scores are equal.
+
+    Raises:
+        ValueError: for an unknown form, a null outside [0, 1), or malformed scores.
+
+    Example:
+        >>> shrout_fleiss = [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8],
+        ...                  [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+        >>> [round(icc(np.array(shrout_fleiss), form).value, 2)
+        ...  for form in ("one-way:1", "random:agreement:1", "mixed:consistency:1")]
+        [0.17, 0.29, 0.71]
+
+    Source:
+        McGraw, Wong (1996), Psychological Methods 1:30-46 and erratum 1:390; Shrout, Fleiss
+        (1979), Psychological Bulletin 86:420-428; unequal numbers of scores: Donner, Koval
+        (1980), Biometrics 36:19-25.
+    """
+    if form not in FORMS:
+        raise ValueError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
+    if not 0 <= null < 1:
+        raise ValueError(f"the null ICC must lie in [0, 1), got {null}")
+    ratings = checked_ratings(ratings)
+    if FORMS[form].model == "one-way random":
+        return _of_one_way(ratings, FORMS[form], clusters, settings, null)
+    return _of_two_way(ratings, FORMS[form], clusters, settings, null)
 
 
 def icc_one_way(
@@ -17,12 +146,8 @@ def icc_one_way(
 ) -> Estimate:
     """ICC(1,1): single score, readers exchangeable, each case read by its own readers.
 
-    Cases may have different numbers of scores (k is then the usual weighted mean). The interval
-    comes from the F distribution when every case is its own cluster, else from a bootstrap
-    of clusters. Negative values are reported as they are.
-
     Args:
-        ratings: (n, readers) numbers, NaN where missing.
+        ratings: (n, readers) numbers, NaN where missing; as ``icc``.
         clusters: independent units; None means every case is its own.
         settings: level, draws, seed.
 
@@ -31,32 +156,9 @@ def icc_one_way(
         0.8824
 
     Source:
-        Shrout, Fleiss (1979), Psychological Bulletin 86:420-428; McGraw, Wong (1996),
-        Psychological Methods 1:30-46; unequal numbers: Donner, Koval (1980), Biometrics 36.
+        As ``icc``.
     """
-    convention = "ICC(1,1), one-way random, single score"
-    ratings = np.asarray(ratings, dtype=np.float64)
-    rows = np.flatnonzero((~np.isnan(ratings)).sum(axis=1) >= 2)
-    if rows.size < 2:
-        reason = "Not estimated: fewer than two cases have two scores."
-        return undefined("icc", reason, n=rows.size, convention=convention)
-    own = (clusters or Clusters.singles(ratings.shape[0])).where(rows)
-    per_case = _one_way_parts(ratings[rows])
-    parts = _one_way(per_case.sum(axis=0)[None, :])
-    value = float(parts.icc[0])
-    if not np.isfinite(value):
-        return undefined("icc", _FLAT, n=rows.size, convention=convention)
-    if own.each_alone:
-        low, high = _one_way_f(parts, settings.level)
-        equal = np.unique((~np.isnan(ratings[rows])).sum(axis=1)).size == 1
-        method = "F distribution" if equal else "F distribution, mean number of scores"
-        return _estimate(value, low, high, rows.size, own, convention, method, settings)
-    drawn = _one_way(replicate_sums(own.sums(per_case), settings)).icc
-    interval = percentile_interval(drawn, own, settings)
-    return _estimate(
-        value, interval.low, interval.high, rows.size, own, convention, interval.method, settings,
-        interval.reason,
-    )  # fmt: skip
+    return icc(ratings, "one-way:1", clusters, settings)
 
 
 def icc_two_way(
@@ -64,138 +166,173 @@ def icc_two_way(
 ) -> Estimate:
     """ICC(2,1) = ICC(A,1): single score, absolute agreement, readers a sample of readers.
 
-    Only cases that every reader scored enter. Interval as ``icc_one_way``.
-
     Args:
-        ratings: (n, readers); a column is one reader throughout.
+        ratings: (n, readers); a column is one reader throughout; as ``icc``.
 
     Source:
-        Shrout, Fleiss (1979); interval: McGraw, Wong (1996), table 7.
+        As ``icc``.
     """
-    convention = "ICC(2,1), two-way random, absolute agreement, single score, complete cases"
-    ratings = np.asarray(ratings, dtype=np.float64)
-    rows = np.flatnonzero(~np.isnan(ratings).any(axis=1))
-    readers = ratings.shape[1]
-    if rows.size < 2 or readers < 2:
-        reason = "Not estimated: fewer than two cases were scored by every reader."
-        return undefined("icc", reason, n=rows.size, convention=convention)
-    own = (clusters or Clusters.singles(ratings.shape[0])).where(rows)
-    complete = ratings[rows] - ratings[rows].mean()
-    per_case = np.column_stack(
-        [np.ones(rows.size), complete.mean(axis=1) ** 2, (complete**2).sum(axis=1), complete]
-    )
-    parts = _two_way(per_case.sum(axis=0)[None, :], readers)
-    value = float(parts.icc[0])
+    return icc(ratings, "random:agreement:1", clusters, settings)
+
+
+def _of_one_way(
+    ratings: FloatArray, form: Form, clusters: Clusters | None, settings: Settings, null: float
+) -> Estimate:
+    scores = (~np.isnan(ratings)).sum(axis=1)
+    used = scores >= 2
+    n = int(used.sum())
+    if n < 2:
+        reason = "Not estimated: fewer than two cases have two scores."
+        return undefined("icc", reason, n=n, convention=form.convention)
+    own = _own(clusters, used)
+    rows = one_way_rows(ratings[used])
+    parts = one_way(rows.sum(axis=0)[None, :])
+    single = _one_way_icc(parts)
+    value = float(_averaged(single, parts.k)[0] if form.average else single[0])
     if not np.isfinite(value):
-        return undefined("icc", _FLAT, n=rows.size, convention=convention)
+        return undefined("icc", _flat(parts.between[0], parts.within[0]), n=n,
+                         convention=form.convention)  # fmt: skip
     if own.each_alone:
-        low, high = _two_way_f(parts, value, settings.level)
-        return _estimate(value, low, high, rows.size, own, convention, "F distribution", settings)
-    drawn = _two_way(replicate_sums(own.sums(per_case), settings), readers).icc
-    interval = percentile_interval(drawn, own, settings)
+        low, high = _one_way_f(parts, settings.level)
+        if form.average:
+            low, high = (_average(end, float(parts.k[0])) for end in (low, high))
+        even = scores[used].min() == scores[used].max()
+        method = "F distribution" if even else "F distribution, mean number of scores"
+        test = _test(parts.between, parts.within, float(parts.k[0]), form, null,
+                     float(parts.scores[0] - parts.cases[0]), n)  # fmt: skip
+        return _estimate(value, low, high, n, own, form, method, settings, None, test)
+    drawn = one_way(replicate_sums(own.sums(rows), settings))
+    of_drawn = _one_way_icc(drawn)
+    of_drawn = _averaged(of_drawn, drawn.k) if form.average else of_drawn
+    interval = percentile_interval(of_drawn, own, settings)
     return _estimate(
-        value, interval.low, interval.high, rows.size, own, convention, interval.method, settings,
-        interval.reason,
+        value, interval.low, interval.high, n, own, form, interval.method, settings,
+        interval.reason, {},
     )  # fmt: skip
+
+
+def _of_two_way(
+    ratings: FloatArray, form: Form, clusters: Clusters | None, settings: Settings, null: float
+) -> Estimate:
+    used = ~np.asarray(np.isnan(ratings).any(axis=1))
+    n, readers = int(used.sum()), ratings.shape[1]
+    convention = f"{form.convention}, complete cases"
+    if n < 2 or readers < 2:
+        reason = "Not estimated: fewer than two cases were scored by every reader."
+        return undefined("icc", reason, n=n, convention=convention)
+    own = _own(clusters, used)
+    rows = two_way_rows(ratings if n == ratings.shape[0] else ratings[used])
+    parts = two_way(rows.sum(axis=0)[None, :], readers)
+    single = _two_way_icc(parts, form.definition)
+    value = float(_averaged(single, readers)[0] if form.average else single[0])
+    if not np.isfinite(value):
+        return undefined("icc", _flat(parts.rows[0], parts.error[0]), n=n, convention=convention)
+    if own.each_alone:
+        low, high = _two_way_f(parts, float(single[0]), form.definition, settings.level)
+        if form.average:
+            low, high = (_average(end, readers) for end in (low, high))
+        test = _test(parts.rows, parts.error, readers, form, null,
+                     float((n - 1) * (readers - 1)), n, parts, float(single[0]))  # fmt: skip
+        return _estimate(value, low, high, n, own, form, "F distribution", settings, None, test)
+    drawn = _two_way_icc(
+        two_way(replicate_sums(own.sums(rows), settings), readers), form.definition
+    )
+    interval = percentile_interval(
+        _averaged(drawn, readers) if form.average else drawn, own, settings
+    )
+    return _estimate(
+        value, interval.low, interval.high, n, own, form, interval.method, settings,
+        interval.reason, {},
+    )  # fmt: skip
+
+
+def _own(clusters: Clusters | None, used: BoolArray) -> Clusters:
+    if clusters is None:
+        return Clusters.singles(int(used.sum()))
+    return clusters.where(np.flatnonzero(used))
+
+
+def _flat(between: float, within: float) -> str:
+    if between <= 0 and within <= 0:
+        return _FLAT
+    if between <= 0:
+        return "Not estimated: the means of all cases are equal, so an average has no reliability."
+    return "Not estimated: the variance of an average is estimated as zero or less."
 
 
 def _estimate(
-    value: float, low: float | None, high: float | None, n: int, own: Clusters, convention: str,
-    method: str, settings: Settings, reason: str | None = None,
+    value: float, low: float | None, high: float | None, n: int, own: Clusters, form: Form,
+    method: str, settings: Settings, reason: str | None, test: dict[str, JsonValue],
 ) -> Estimate:  # fmt: skip
-    if low is not None and not np.isfinite(low):
+    if low is not None and high is not None and not np.isfinite([low, high]).all():
+        of_average = np.isfinite(high)
         low = high = None
         method, reason = "", "No interval: the scores of each case are equal."
+        if form.model != "one-way random":
+            reason = f"{reason[:-1]}, but for a constant of each reader."
+        if of_average:
+            reason = "No interval: a single score may be so unreliable that no average has a value."
+    convention = form.convention + ("" if form.model == "one-way random" else ", complete cases")
     return Estimate(
         "icc", value, low, high, settings.level, n, convention=convention, method=method,
-        reason=reason, extra={**own.extra},
+        reason=reason, extra={**own.extra, **test},
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _OneWay:
-    between: FloatArray  # (r,) mean squares
-    within: FloatArray
-    k: FloatArray  # scores per case
-    cases: FloatArray
-    scores: FloatArray
-
-    @property
-    def icc(self) -> FloatArray:
-        room = self.between + (self.k - 1) * self.within
-        return ratio(self.between - self.within, room)
+def _one_way_icc(parts: OneWay) -> FloatArray:
+    room = parts.between + (parts.k - 1) * parts.within
+    return ratio(parts.between - parts.within, room)
 
 
-def _one_way_parts(ratings: FloatArray) -> FloatArray:
-    centred = ratings - np.nanmean(ratings)
-    k = (~np.isnan(ratings)).sum(axis=1).astype(np.float64)
-    total = np.nansum(centred, axis=1)
-    squares = np.nansum(centred**2, axis=1)
-    return np.column_stack([np.ones(k.size), k, k**2, total, total**2 / k, squares])
+def _two_way_icc(parts: TwoWay, definition: Definition) -> FloatArray:
+    k = parts.readers
+    room = parts.rows + (k - 1) * parts.error
+    if definition == "agreement":
+        room = room + k * (parts.columns - parts.error) / parts.cases
+    return ratio(parts.rows - parts.error, room)
 
 
-def _one_way(sums: FloatArray) -> _OneWay:
-    cases, scores, k_squares, total, between, squares = sums.T
-    mean_k = (scores - k_squares / scores) / np.maximum(cases - 1, 1)
-    ms_between = (between - total**2 / scores) / np.maximum(cases - 1, 1)
-    ms_within = (squares - between) / np.maximum(scores - cases, 1)
-    return _OneWay(ms_between, _dust(ms_within, squares), mean_k, cases, scores)
+def _averaged(single: FloatArray, k: FloatArray | float) -> FloatArray:
+    """Spearman-Brown: the reliability of the mean of k scores."""
+    return ratio(k * single, 1 + (k - 1) * single, least=_UNBOUNDED)
 
 
-def _one_way_f(parts: _OneWay, level: float) -> tuple[float, float]:
-    between, within, k = float(parts.between[0]), float(parts.within[0]), float(parts.k[0])
-    if within <= 0:
+def _average(single: float, k: float) -> float:
+    return float(_averaged(np.array([single]), k)[0])
+
+
+def _one_way_f(parts: OneWay, level: float) -> tuple[float, float]:
+    k = float(parts.k[0])
+    df = float(parts.scores[0] - parts.cases[0])
+    return _consistency_f(parts.between, parts.within, k, float(parts.cases[0]), df, level)
+
+
+def _consistency_f(
+    between: FloatArray, within: FloatArray, k: float, n: float, df: float, level: float
+) -> tuple[float, float]:
+    if within[0] <= 0:
         return float("nan"), float("nan")
-    df1, df2 = float(parts.cases[0] - 1), float(parts.scores[0] - parts.cases[0])
-    ratio, upper = between / within, (1 + level) / 2
-    low = ratio / float(stats.f.ppf(upper, df1, df2))
-    high = ratio * float(stats.f.ppf(upper, df2, df1))
+    f, upper = float(between[0] / within[0]), (1 + level) / 2
+    low, high = f / _f_quantile(n - 1, df, upper), f * _f_quantile(df, n - 1, upper)
     return (low - 1) / (low + k - 1), (high - 1) / (high + k - 1)
 
 
-@dataclass(frozen=True)
-class _TwoWay:
-    rows: FloatArray  # (r,) mean squares of cases
-    columns: FloatArray  # of readers
-    error: FloatArray
-    cases: FloatArray
-    readers: int
-
-    @property
-    def icc(self) -> FloatArray:
-        k = self.readers
-        between_readers = k * (self.columns - self.error) / self.cases
-        return ratio(self.rows - self.error, self.rows + (k - 1) * self.error + between_readers)
+def _f_quantile(df1: float, df2: float, level: float) -> float:
+    return float(special.fdtri(df1, df2, level))
 
 
-def _two_way(sums: FloatArray, readers: int) -> _TwoWay:
-    n, mean_squares, squares = sums[:, 0], sums[:, 1], sums[:, 2]
-    of_reader = sums[:, 3:]
-    correction = of_reader.sum(axis=1) ** 2 / (n * readers)
-    ss_rows = readers * mean_squares - correction
-    ss_columns = (of_reader**2).sum(axis=1) / n - correction
-    ss_error = squares - correction - ss_rows - ss_columns
-    df = np.maximum(n - 1, 1)
-    return _TwoWay(
-        ss_rows / df,
-        ss_columns / (readers - 1),
-        _dust(ss_error / (df * (readers - 1)), squares),
-        n,
-        readers,
-    )
-
-
-def _two_way_f(parts: _TwoWay, icc: float, level: float) -> tuple[float, float]:
-    rows, columns, error = (float(x[0]) for x in (parts.rows, parts.columns, parts.error))
+def _two_way_f(
+    parts: TwoWay, single: float, definition: Definition, level: float
+) -> tuple[float, float]:
     n, k = float(parts.cases[0]), parts.readers
-    if error <= 0 or icc >= 1:
+    if definition == "consistency":
+        return _consistency_f(parts.rows, parts.error, k, n, (n - 1) * (k - 1), level)
+    rows, columns, error = (float(x[0]) for x in (parts.rows, parts.columns, parts.error))
+    if error <= 0 or single >= 1:
         return float("nan"), float("nan")
-    a, b = k * icc / (n * (1 - icc)), 1 + k * icc * (n - 1) / (n * (1 - icc))
-    df = (a * columns + b * error) ** 2 / (
-        (a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
-    )
-    f_low = float(stats.f.ppf((1 + level) / 2, n - 1, df))
-    f_high = float(stats.f.ppf((1 + level) / 2, df, n - 1))
+    df = _satterthwaite(parts, single)
+    f_low = _f_quantile(n - 1, df, (1 + level) / 2)
+    f_high = _f_quantile(df, n - 1, (1 + level) / 2)
     rest = k * columns + (k * n - k - n) * error
     return (
         n * (rows - f_low * error) / (f_low * rest + n * rows),
@@ -203,6 +340,38 @@ def _two_way_f(parts: _TwoWay, icc: float, level: float) -> tuple[float, float]:
     )
 
 
-def _dust(mean_square: FloatArray, scale: FloatArray) -> FloatArray:
-    """Set to 0 what is only rounding error of sums of this size."""
-    return np.where(mean_square > 1e-12 * np.maximum(scale, 1e-300), mean_square, 0.0)
+def _satterthwaite(parts: TwoWay, single: float) -> float:
+    """Degrees of freedom of the denominator, from the ICC of a single score."""
+    n, k = float(parts.cases[0]), parts.readers
+    a, b = _shares(single, n, k)
+    columns, error = a * float(parts.columns[0]), b * float(parts.error[0])
+    return (columns + error) ** 2 / (columns**2 / (k - 1) + error**2 / ((n - 1) * (k - 1)))
+
+
+def _shares(single: float, n: float, k: float) -> tuple[float, float]:
+    return k * single / (n * (1 - single)), 1 + k * single * (n - 1) / (n * (1 - single))
+
+
+def _test(
+    between: FloatArray, within: FloatArray, k: float, form: Form, null: float, df: float, n: int,
+    parts: TwoWay | None = None, single: float = 0.0,
+) -> dict[str, JsonValue]:  # fmt: skip
+    """F test of ICC <= null; nothing where the denominator is 0."""
+    single_null = null / (k - (k - 1) * null) if form.average else null
+    error = float(within[0])
+    agreement = parts is not None and form.definition == "agreement"
+    if agreement and parts is not None:
+        a, b = _shares(single_null, n, k)
+        error = a * float(parts.columns[0]) + b * error
+    else:
+        error *= (1 + (k - 1) * single_null) / (1 - single_null)
+    if error <= 0:
+        return {}
+    f = float(between[0]) / error
+    p = float(special.fdtrc(n - 1, df, f))
+    found: dict[str, JsonValue] = {"f": f, "df1": n - 1, "df2": df, "p": p, "null": null}
+    if agreement and parts is not None and single < 1:
+        approximate = _satterthwaite(parts, single)
+        found["df2_satterthwaite"] = approximate
+        found["p_satterthwaite"] = float(special.fdtrc(n - 1, approximate, f))
+    return found

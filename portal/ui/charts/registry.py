@@ -7,6 +7,7 @@ from django.utils.safestring import SafeString
 
 from portal.ui.charts import (
     agreement,
+    ceiling,
     forest,
     histogram,
     operating,
@@ -39,6 +40,7 @@ KINDS: dict[str, Kind] = {
     "operating-curve": Kind(operating.draw, operating.table),
     "agreement-matrix": Kind(agreement.draw, agreement.table),
     "rating-distribution": Kind(ratings.draw, ratings.table),
+    "reader-ceiling": Kind(ceiling.draw, ceiling.table),
     "case-values": Kind(strip.draw, strip.table),
 }
 

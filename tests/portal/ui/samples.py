@@ -218,6 +218,20 @@ def ratings() -> dict[str, Any]:
     }
 
 
+def ceiling() -> dict[str, Any]:
+    return {
+        "kind": "reader-ceiling",
+        "check": "ai-vs-readers",
+        "title": "The model agrees with readers nearly as often as they do",
+        "subtitle": "Share of equal answers on each case",
+        "edges": [k / 10 for k in range(11)],
+        "readers": [4, 0, 0, 61, 0, 0, 102, 0, 0, 233],
+        "model": [21, 0, 0, 70, 0, 0, 88, 0, 0, 221],
+        "readers_mean": 0.812,
+        "model_mean": 0.777,
+    }
+
+
 def case_values() -> dict[str, Any]:
     values = [0.0, 0.61, 0.78, 0.8, 0.83, 0.91]
     return {
@@ -249,5 +263,5 @@ def case_values() -> dict[str, Any]:
 def every_kind() -> list[dict[str, Any]]:
     return [
         *(roc(), reliability(), histogram(), forest()),
-        *(operating_curve(), agreement_matrix(), ratings(), case_values()),
+        *(operating_curve(), agreement_matrix(), ratings(), ceiling(), case_values()),
     ]

@@ -180,3 +180,14 @@ def test_empty_distributions_are_drawn() -> None:
     nobody = samples.ratings() | {"counts": [0] * 5, "readers_per_case": {}}
     assert table(nobody).written[0][2] == "not estimated"
     assert parse(render(nobody)) is not None
+
+
+def test_the_ceiling_draws_a_bar_for_every_count_of_readers_and_model() -> None:
+    drawing = parse(render(samples.ceiling()))
+    bars = {name: [e for e in drawing.iter(f"{SVG}rect") if e.get("class") == name]
+            for name in ("sr-f", "sm-f")}  # fmt: skip
+    assert [len(found) for found in bars.values()] == [4, 4]
+    heights = [float(bar.get("height") or 0) for bar in bars["sr-f"]]
+    assert heights[3] / heights[1] == pytest.approx(233 / 61, rel=0.01)
+    twin = table(samples.ceiling())
+    assert twin.rows[-1] == (0.9, 1.0, 233, 221)

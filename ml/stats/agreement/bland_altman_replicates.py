@@ -1,0 +1,280 @@
+"""Limits of agreement where cases were measured more than once by each method."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from ml.estimate import Estimate, undefined
+from ml.stats.agreement.anova import checked_ratings
+from ml.stats.agreement.bland_altman import BlandAltman, check_multiplier, proportional_bias
+from ml.stats.arrays import BoolArray, FloatArray
+from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+
+Design = Literal["constant", "linked"]
+
+_NAMES = ("ba_bias", "ba_sd", "ba_lower", "ba_upper")
+
+
+def bland_altman_replicates(
+    a: FloatArray,
+    b: FloatArray,
+    design: Design,
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+    *,
+    multiplier: float = 1.96,
+) -> BlandAltman:
+    """Limits for single measurements, from replicates, by components of variance.
+
+    Args:
+        a, b: (n, replicates) of the same cases, NaN where missing; their numbers may
+            differ.
+        design: ``constant``: the true value of a case stays the same, replicates of the methods are
+            not paired; each case has equal weight in the bias. ``linked``: replicate j of both
+            methods was taken together while the true value may change; each pair has equal weight
+            in the bias.
+        clusters: independent units that hold several cases; None means every case is its own.
+        settings: level, draws, seed.
+        multiplier: SDs between the bias and a limit.
+
+    Returns:
+        Estimates; ``sd`` is the SD of differences of single measurements, ``within_a`` and
+        ``within_b`` those of replicates of one method. Intervals: MOVER (Zou 2013) where every
+        case is its own cluster, else bootstrap. Undefined with fewer than two cases.
+
+    Raises:
+        ValueError: for another design, unequal numbers of cases, or for linked designs unequal
+            shapes.
+
+    Example:
+        >>> a, b = np.array([[1.0, 3], [4, 4], [6, 8]]), np.array([[1.0, 1], [5, 3], [6, 6]])
+        >>> found = bland_altman_replicates(a, b, "constant")
+        >>> found.bias.value.__round__(4), found.sd.value.__round__(4)
+        (0.6667, 1.1547)
+
+    Source:
+        Bland, Altman (1999), Statistical Methods in Medical Research 8:135-160, section 5; Bland,
+        Altman (2007), Journal of Biopharmaceutical Statistics 17:571-582; Zou (2013), Statistical
+        Methods in Medical Research 22:630-642.
+    """
+    if design not in ("constant", "linked"):
+        raise ValueError(f"design must be constant or linked, got {design!r}")
+    check_multiplier(multiplier)
+    a, b = checked_ratings(a), checked_ratings(b)
+    if a.shape[0] != b.shape[0] or (design == "linked" and a.shape != b.shape):
+        raise ValueError(f"expected replicates of the same cases, got {a.shape} and {b.shape}")
+    if design == "linked":
+        missing = np.isnan(a) | np.isnan(b)
+        a, b = np.where(missing, np.nan, a), np.where(missing, np.nan, b)
+    used = ~np.asarray(np.isnan(a).all(axis=1) | np.isnan(b).all(axis=1))
+    rows = np.flatnonzero(used)
+    if rows.size < 2:
+        return _undefined(rows.size)
+    own = (clusters or Clusters.singles(a.shape[0])).where(rows)
+    a, b = a[rows], b[rows]
+    centre = float(np.nanmean(a) - np.nanmean(b))
+    per_case = (_constant_rows if design == "constant" else _linked_rows)(a, b, centre)
+    parts_of = _constant if design == "constant" else _linked
+    parts = parts_of(per_case.sum(axis=0)[None, :])
+    words = f"{design} true value" if design == "constant" else "linked replicates"
+    bias, variance = float(parts.bias[0]) + centre, float(parts.variance[0])
+    sd = float(np.sqrt(variance))
+    values = (bias, sd, bias - multiplier * sd, bias + multiplier * sd)
+    ends: list[_Ends]
+    if sd == 0:
+        ends = [_Ends(None, None, "", "No interval: all differences are equal.")] * 4
+    elif own.each_alone:
+        ends = _mover(parts, values, multiplier, settings.level)
+    else:
+        drawn = parts_of(replicate_sums(own.sums(per_case), settings))
+        ends = _bootstrap(drawn, centre, multiplier, own, settings)
+    conventions = (
+        f"a - b, {words}",
+        f"differences of single measurements, {words}",
+        *(f"a - b, bias {sign} {multiplier:g} SD of single measurements, {words}" for sign in "-+"),
+    )
+    found = [
+        Estimate(name, value, e.low, e.high, settings.level, rows.size, convention=convention,
+                 method=e.method, reason=e.reason, extra={**own.extra})
+        for name, value, e, convention in zip(_NAMES, values, ends, conventions, strict=True)
+    ]  # fmt: skip
+    means_a, means_b = np.nanmean(a, axis=1), np.nanmean(b, axis=1)
+    means, away = (means_a + means_b) / 2, means_a - means_b
+    scale = float(np.abs(means).max()) + float(np.abs(away).max())
+    proportional = proportional_bias(means, away, own, settings, scale)
+    return BlandAltman(
+        found[0], found[1], found[2], found[3], proportional,
+        means, away, tuple(rows.tolist()),
+        within_a=within_subject_sd(a, own, settings), within_b=within_subject_sd(b, own, settings),
+    )  # fmt: skip
+
+
+def within_subject_sd(
+    replicates: FloatArray, clusters: Clusters | None = None, settings: Settings = DEFAULT
+) -> Estimate:
+    """SD of replicates of one case by one method, pooled over cases.
+
+    Args:
+        replicates: (n, replicates); NaN where missing; cases with one add nothing.
+        clusters: independent units; None means every case is its own.
+        settings: level, draws, seed.
+
+    Returns:
+        The estimate with a chi-squared interval, or a bootstrap where cases are clustered;
+        undefined when no case has two. ``extra["repeatability"]`` is 1.96 * sqrt(2) * SD.
+
+    Raises:
+        ValueError: for malformed numbers.
+
+    Example:
+        >>> round(within_subject_sd(np.array([[1.0, 3], [4, 4]])).value, 4)
+        1.0
+
+    Source:
+        Bland, Altman (1996), BMJ 313:744.
+    """
+    replicates = checked_ratings(replicates)
+    rows = np.flatnonzero((~np.isnan(replicates)).sum(axis=1) >= 2)
+    convention = "within-subject SD, root of the pooled variance"
+    if rows.size == 0:
+        reason = "Not estimated: no case was measured twice."
+        return undefined("within_subject_sd", reason, convention=convention)
+    own = (clusters or Clusters.singles(replicates.shape[0])).where(rows)
+    sums = np.column_stack(_within(replicates[rows]))
+    squares, df = sums.sum(axis=0)
+    sd = float(np.sqrt(squares / df))
+    low, high, method, reason_none = None, None, "", None
+    if sd == 0:
+        reason_none = "No interval: all replicates are equal."
+    elif own.each_alone:
+        tail = (1 - settings.level) / 2
+        low, high = sd * np.sqrt(df / stats.chi2.ppf([1 - tail, tail], df))
+        method = "chi-squared distribution"
+    else:
+        drawn = replicate_sums(own.sums(sums), settings)
+        interval = percentile_interval(np.sqrt(drawn[:, 0] / drawn[:, 1]), own, settings)
+        low, high, method = interval.low, interval.high, interval.method
+        reason_none = interval.reason
+    extra = {**own.extra, "df": int(df), "repeatability": 1.96 * 2**0.5 * sd}
+    return Estimate(
+        "within_subject_sd", sd, low, high, settings.level, rows.size, convention=convention,
+        method=method, reason=reason_none, extra=extra,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Ends:
+    low: float | None
+    high: float | None
+    method: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """One entry per replicate; terms add up to the variance of single differences."""
+
+    bias: FloatArray  # (r,)
+    bias_variance: FloatArray
+    terms: FloatArray  # (r, t)
+    df: FloatArray  # (r, t)
+
+    @property
+    def variance(self) -> FloatArray:
+        total: FloatArray = self.terms.sum(axis=1)
+        return total
+
+
+def _within(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Sum of squares about the mean of each case, and its degrees of freedom."""
+    number = (~np.isnan(values)).sum(axis=1)
+    away = values - np.nanmean(values, axis=1, keepdims=True)
+    squares = np.nansum(away**2, axis=1)
+    scale = np.nanmax(np.abs(values), axis=1)
+    return np.where(squares > (1e-12 * scale) ** 2, squares, 0.0), number - 1.0
+
+
+def _constant_rows(a: FloatArray, b: FloatArray, centre: float) -> FloatArray:
+    away = np.nanmean(a, axis=1) - np.nanmean(b, axis=1) - centre
+    columns = [np.ones(away.size), away, away**2]
+    for values in (a, b):
+        squares, df = _within(values)
+        columns += [squares, df, 1 / (df + 1)]
+    return np.column_stack(columns)
+
+
+def _constant(sums: FloatArray) -> _Parts:
+    n, total, squares = sums[:, 0], sums[:, 1], sums[:, 2]
+    bias = total / n
+    between = np.maximum(squares - n * bias**2, 0) / np.maximum(n - 1, 1)
+    terms, df = [between], [n - 1]
+    for ss, freedom, inverse in (sums[:, 3:6].T, sums[:, 6:9].T):
+        terms.append((1 - inverse / n) * ss / np.maximum(freedom, 1))
+        df.append(freedom)
+    return _Parts(bias, between / n, np.stack(terms, axis=1), np.stack(df, axis=1))
+
+
+def _linked_rows(a: FloatArray, b: FloatArray, centre: float) -> FloatArray:
+    away = a - b - centre
+    m = (~np.isnan(away)).sum(axis=1).astype(np.float64)
+    total = np.nansum(away, axis=1)
+    squares, _ = _within(away)
+    return np.column_stack([np.ones(m.size), m, m**2, total, total**2 / m, squares,
+                            total**2, m * total])  # fmt: skip
+
+
+def _linked(sums: FloatArray) -> _Parts:
+    n, m, m2, total, between, within, total2, cross = sums.T
+    bias = total / m
+    ms_between = np.maximum(between - total**2 / m, 0) / np.maximum(n - 1, 1)
+    ms_within = within / np.maximum(m - n, 1)
+    m0 = (m - m2 / m) / np.maximum(n - 1, 1)
+    # sum over cases of (total - m * bias)^2: the variance of a ratio, as of clusters
+    of_cases = total2 - 2 * bias * cross + bias**2 * m2
+    bias_variance = np.maximum(of_cases, 0) * n / np.maximum(n - 1, 1) / m**2
+    m0 = np.maximum(m0, 1e-12)
+    terms = np.stack([ms_between / m0, (1 - 1 / m0) * ms_within], axis=1)
+    return _Parts(bias, bias_variance, terms, np.stack([n - 1, m - n], axis=1))
+
+
+def _mover(
+    parts: _Parts, values: tuple[float, float, float, float], multiplier: float, level: float
+) -> list[_Ends]:
+    bias, sd, lower, upper = values
+    tail = (1 - level) / 2
+    some: BoolArray = (parts.terms[0] != 0) & (parts.df[0] > 0)
+    terms, df = parts.terms[0][some], parts.df[0][some]
+    shorter = terms * (1 - df / stats.chi2.ppf(1 - tail, df))
+    longer = terms * (df / stats.chi2.ppf(tail, df) - 1)
+    low_sd = float(np.sqrt(max(sd**2 - np.sqrt((shorter**2).sum()), 0.0)))
+    high_sd = float(np.sqrt(sd**2 + np.sqrt((longer**2).sum())))
+    half = float(stats.t.ppf(1 - tail, parts.df[0, 0]) * np.sqrt(parts.bias_variance[0]))
+    inner = float(np.hypot(half, multiplier * (sd - low_sd)))
+    outer = float(np.hypot(half, multiplier * (high_sd - sd)))
+    method = "MOVER (Zou 2013)"
+    return [
+        _Ends(bias - half, bias + half, "t distribution over cases"),
+        _Ends(low_sd, high_sd, method),
+        _Ends(lower - outer, lower + inner, method),
+        _Ends(upper - inner, upper + outer, method),
+    ]
+
+
+def _bootstrap(
+    drawn: _Parts, centre: float, multiplier: float, own: Clusters, settings: Settings
+) -> list[_Ends]:
+    bias, sd = drawn.bias + centre, np.sqrt(np.maximum(drawn.variance, 0))
+    ends = []
+    for values in (bias, sd, bias - multiplier * sd, bias + multiplier * sd):
+        interval = percentile_interval(values, own, settings)
+        ends.append(_Ends(interval.low, interval.high, interval.method, interval.reason))
+    return ends
+
+
+def _undefined(n: int) -> BlandAltman:
+    reason = "Not estimated: fewer than two cases were measured by both methods."
+    none = [undefined(name, reason, n=n) for name in (*_NAMES, "ba_proportional_r")]
+    empty = np.zeros(0)
+    return BlandAltman(none[0], none[1], none[2], none[3], none[4], empty, empty, ())

@@ -1,0 +1,93 @@
+"""How many cases it takes to show that two methods agree within an accepted difference."""
+
+import numpy as np
+from scipy import stats
+
+_MOST = 10_000_000
+
+
+def limits_power(
+    n: int,
+    mean: float,
+    sd: float,
+    accepted: float,
+    multiplier: float = 1.96,
+    level: float = 0.95,
+) -> float:
+    """Probability that the intervals of both limits of agreement lie within +- accepted.
+
+    Args:
+        n: cases, two or more.
+        mean, sd: of the differences, as they are thought to be.
+        accepted: largest difference that is accepted, in the same unit.
+        multiplier: SDs between the mean and a limit.
+        level: of the intervals of the limits (Bland and Altman's approximate ones).
+
+    Raises:
+        ValueError: for n below 2, or an SD or accepted difference that is not positive.
+
+    Example:
+        >>> round(limits_power(145, 0, 3.3, 8), 3)
+        0.8
+
+    Source:
+        Lu, Zhong, Liu, Li, Chen, et al. (2016), International Journal of Biostatistics
+        12(2):20150039.
+    """
+    if n < 2 or not sd > 0 or not accepted > 0 or not multiplier > 0 or not 0 < level < 1:
+        raise ValueError(
+            "expected n >= 2, a level in 0..1, and a positive SD, multiplier and limit"
+        )
+    error = sd * np.sqrt(1 / n + multiplier**2 / (2 * (n - 1)))
+    t = float(stats.t.ppf((1 + level) / 2, n - 1))
+    away = np.array([accepted - mean - multiplier * sd, accepted + mean - multiplier * sd])
+    missed = stats.nct.cdf(t, n - 1, away / error)
+    return float(max(0.0, 1.0 - missed.sum()))
+
+
+def limits_size(
+    mean: float,
+    sd: float,
+    accepted: float,
+    power: float = 0.8,
+    multiplier: float = 1.96,
+    level: float = 0.95,
+) -> int | None:
+    """Cases for a power to show agreement within +- accepted.
+
+    Args:
+        mean, sd, accepted, multiplier, level: as ``limits_power``.
+        power: the probability asked for.
+
+    Returns:
+        None when the limits themselves do not lie within the accepted difference, or no number of
+        cases up to ten million is enough.
+
+    Raises:
+        ValueError: as ``limits_power``; for a power outside 0..1.
+
+    Example:
+        >>> limits_size(0, 3.3, 8)
+        145
+
+    Source:
+        As ``limits_power``.
+    """
+    if not 0 < power < 1:
+        raise ValueError(f"power must lie between 0 and 1, got {power}")
+
+    def lacks(n: int) -> float:
+        return limits_power(n, mean, sd, accepted, multiplier, level) - power
+
+    if abs(mean) + multiplier * sd >= accepted:
+        limits_power(2, mean, sd, accepted, multiplier, level)  # refuses what cannot be asked
+        return None
+    low, high = 1, 2
+    while lacks(high) < 0:
+        low, high = high, 2 * high
+        if high > _MOST:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if lacks(middle) < 0 else (low, middle)
+    return high

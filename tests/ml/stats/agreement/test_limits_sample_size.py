@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from ml.stats.agreement.bland_altman import bland_altman
+from ml.stats.agreement.limits_sample_size import limits_power, limits_size
+from ml.stats.bootstrap import Settings
+
+
+def test_the_example_of_another_implementation():
+    """SimplyAgree::blandPowerCurve's manual: mean 0, SD 3.3, limit 8, power 80 %: 145 cases."""
+    assert limits_size(0, 3.3, 8) == 145
+
+
+@pytest.mark.parametrize(("mean", "n"), [(0.0, 60), (0.4, 90)])
+def test_the_power_is_that_of_samples(mean, n):
+    rng = np.random.default_rng(9)
+    accepted, shown = 2.75, []
+    for _ in range(400):
+        away = rng.normal(mean, 1.0, n)
+        found = bland_altman(away, np.zeros(n), settings=Settings(draws=1), interval="approximate")
+        shown.append(found.upper.high < accepted and found.lower.low > -accepted)
+
+    assert limits_power(n, mean, 1.0, accepted) == pytest.approx(np.mean(shown), abs=0.06)
+
+
+def test_the_size_is_the_smallest():
+    for mean in (0.0, -0.3, 0.3):
+        n = limits_size(mean, 1.0, 2.8, power=0.9)
+        assert limits_power(n, mean, 1.0, 2.8) >= 0.9 > limits_power(n - 1, mean, 1.0, 2.8)
+    assert limits_size(-0.3, 1.0, 2.8) == limits_size(0.3, 1.0, 2.8)
+
+
+def test_no_number_is_enough():
+    assert limits_size(0.0, 1.0, 1.9) is None
+    assert limits_size(1.0, 1.0, 2.9) is None
+    assert limits_size(0.0, 1.0, 1.96001) is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda: limits_power(1, 0, 1, 3), lambda: limits_power(9, 0, 0, 3),
+     lambda: limits_power(9, 0, 1, 0), lambda: limits_size(0, 1, 3, power=1.0),
+     lambda: limits_size(0, 0, 3), lambda: limits_size(0, -1, 3)],
+)  # fmt: skip
+def test_refusals(call):
+    with pytest.raises(ValueError):
+        call()

@@ -1,0 +1,68 @@
+"""`python -m ml stats`: any measure from a table, as JSON."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ml.cli.errors import DONE
+from ml.cli.stats.catalogue import MEASURES, Measure
+from ml.cli.stats.columns import Table
+from ml.cli.stats.options import add_options, chosen
+from ml.cli.stats.output import jsonable
+from ml.cli.stats.shapes import SHAPES
+from ml.intake.refusal import refuse
+from ml.stats.bootstrap import DEFAULT, Settings
+
+_EPILOG = "`python -m ml stats MEASURE --help` lists the columns and options of one measure."
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    command.epilog = _EPILOG
+    measures = command.add_subparsers(required=True, metavar="MEASURE", dest="measure")
+    for name, measure in MEASURES.items():
+        shape = SHAPES[measure.shape]
+        one = measures.add_parser(
+            name,
+            help=measure.summary,
+            description=f"{measure.summary} Table: {shape.words}.",
+        )
+        if shape.has_table:
+            one.add_argument("table", type=Path, help="CSV with a header")
+        for column in shape.columns:
+            one.add_argument(
+                f"--{column.option}", default=column.default, metavar="COLUMN", help=column.words
+            )
+        for flag in shape.flags:
+            one.add_argument(f"--{flag.option}", default=flag.default, help=flag.words,
+                             choices=flag.choices)  # fmt: skip
+        if shape.has_table:
+            one.add_argument("--cluster", metavar="COLUMN", help="column of independent units")
+        add_options(one, measure.function, measure.given)
+        one.add_argument("--level", type=float, default=DEFAULT.level, help="of intervals")
+        one.add_argument("--draws", type=int, default=DEFAULT.draws, help="of the bootstrap")
+        one.add_argument("--seed", type=int, default=DEFAULT.seed)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compute the measure and print what it gives."""
+    measure: Measure = MEASURES[arguments.measure]
+    shape = SHAPES[measure.shape]
+    settings = Settings(arguments.draws, arguments.seed, arguments.level)
+    file = ""
+    table = None
+    if shape.has_table:
+        path: Path = arguments.table
+        file = path.name
+        if not path.is_file():
+            raise refuse("not_found", "There is no such file.", file=file)
+        wanted = [getattr(arguments, c.option.replace("-", "_")) for c in shape.columns]
+        named = [name for name in wanted if name]
+        table = Table.read(path, named, arguments.cluster)
+    given = shape.read(table, arguments)
+    options = chosen(measure.function, measure.given, arguments)
+    try:
+        made = measure.call(given, table, settings, options)
+    except ValueError as error:
+        raise refuse("label_value", f"{error}", file=file or None) from None
+    print(json.dumps(jsonable(made), indent=1, ensure_ascii=False, allow_nan=False))
+    return DONE

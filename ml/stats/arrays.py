@@ -31,9 +31,10 @@ def checked_binary(scores: FloatArray, present: IntArray) -> tuple[FloatArray, B
         raise ValueError(f"expected two (n,) arrays, got {scores.shape} and {present.shape}")
     if not np.isfinite(scores).all():
         raise ValueError("scores must be finite: leave failed cases out and count them")
-    if not np.isin(present, (0, 1)).all():
+    outcomes: BoolArray = present == 1
+    if not (outcomes | (present == 0)).all():
         raise ValueError("outcomes must be 0 or 1: leave cases without a label out")
-    return scores, present == 1
+    return scores, outcomes
 
 
 def checked_probabilities(

@@ -48,29 +48,32 @@ def placements(scores: FloatArray, present: IntArray | BoolArray) -> Placements:
         )
     order = np.argsort(scores)
     ranked, found = scores[order], positive[order]
-    absent_to = np.cumsum(~found)
-    present_to = np.arange(1, found.size + 1) - absent_to
-    # Twice the rivals below: those strictly below, and those at most as high.
-    twice_absent, twice_present = 2 * absent_to, 2 * present_to
+    present_at, absent_at = np.flatnonzero(found), np.flatnonzero(~found)
     starts = np.flatnonzero(ranked[1:] != ranked[:-1]) + 1
-    if starts.size < ranked.size - 1:
+    if starts.size == ranked.size - 1:
+        # Without ties the rivals below are the positions less those of one's own class.
+        won = 2 * (present_at - np.arange(n_present))
+        lost = 2 * (absent_at - np.arange(n_absent))
+    else:
         sizes = np.diff(np.concatenate([[0], starts, [ranked.size]]))
-        twice_absent = np.repeat(_twice_middle(absent_to, starts), sizes)
-        twice_present = np.repeat(_twice_middle(present_to, starts), sizes)
+        at, present_to = np.cumsum(sizes), np.cumsum(found)
+        twice_present = _twice_middle(present_to[at - 1])
+        won = np.repeat(_twice_middle(at) - twice_present, sizes)[present_at]
+        lost = np.repeat(twice_present, sizes)[absent_at]
     twice = np.empty(found.size, dtype=np.int64)
-    twice[order] = np.where(found, twice_absent, 2 * n_present - twice_present)
-    won = twice[positive]
+    twice[order[present_at]] = won
+    twice[order[absent_at]] = 2 * n_present - lost
     return Placements(
-        won / (2 * n_absent),
-        twice[~positive] / (2 * n_present),
+        twice[np.flatnonzero(positive)] / (2 * n_absent),
+        twice[np.flatnonzero(~positive)] / (2 * n_present),
         int(won.sum()) / (2 * n_present * n_absent),
     )
 
 
-def _twice_middle(running: IntArray, starts: IntArray) -> IntArray:
+def _twice_middle(running: IntArray) -> IntArray:
     """Twice the mean of a running count before and after each run of equal scores."""
-    after = np.append(running[starts - 1], running[-1])
-    middle: IntArray = after + np.append(0, after[:-1])
+    middle: IntArray = running.copy()
+    middle[1:] += running[:-1]
     return middle
 
 

@@ -15,7 +15,9 @@ def ratio(top: FloatArray, bottom: FloatArray, *, least: float = 0.0) -> FloatAr
     return result
 
 
-def checked_binary(scores: FloatArray, present: IntArray) -> tuple[FloatArray, BoolArray]:
+def checked_binary(
+    scores: FloatArray, present: IntArray | BoolArray
+) -> tuple[FloatArray, BoolArray]:
     """Scores and outcomes of the same cases, as float64 and booleans.
 
     Args:

@@ -28,13 +28,13 @@ def checked_binary(
         ValueError: for unequal shapes, NaN, or outcomes other than 0 and 1.
     """
     scores = np.asarray(scores, dtype=np.float64)
-    present = np.asarray(present)
-    if scores.ndim != 1 or scores.shape != present.shape:
-        raise ValueError(f"expected two (n,) arrays, got {scores.shape} and {present.shape}")
+    given = np.asarray(present)
+    if scores.ndim != 1 or scores.shape != given.shape:
+        raise ValueError(f"expected two (n,) arrays, got {scores.shape} and {given.shape}")
     if not np.isfinite(scores).all():
         raise ValueError("scores must be finite: leave failed cases out and count them")
-    outcomes: BoolArray = present == 1
-    if not (outcomes | (present == 0)).all():
+    outcomes: BoolArray = given == 1
+    if not (outcomes | (given == 0)).all():
         raise ValueError("outcomes must be 0 or 1: leave cases without a label out")
     return scores, outcomes
 

@@ -240,14 +240,14 @@ def _mean(
 
     value = float(measured(np.ones((1, units.count)))[0])
     extra = {**units.extra, "classes": k, "unit": "fraction"}
-    reason = too_few(units)
-    if reason is None and value in (0.0, 1.0):
-        reason = (
+    refusal = too_few(units)
+    if refusal is None and value in (0.0, 1.0):
+        refusal = (
             "No interval: every pair of classes is told apart without an error, so there is no "
             "spread to estimate from."
         )
-    if reason:
-        return Estimate(measure, value, n=n, convention=convention, reason=reason, extra=extra)
+    if refusal:
+        return Estimate(measure, value, n=n, convention=convention, reason=refusal, extra=extra)
     drawn = replicates(measured, units.count, settings, width=n)
     interval = percentile_interval(drawn, units, settings)
     return Estimate(

@@ -27,9 +27,16 @@ from ml.stats.discrimination.operating_point import (
     sensitivity_at_specificity,
     youden_threshold,
 )
+from ml.stats.discrimination.paired_calls import PairedCalls, RateComparison, compare_rates
+from ml.stats.discrimination.paired_ratios import (
+    ScoreTest,
+    compare_predictive_values,
+    relative_likelihood_ratio,
+    relative_predictive_value,
+)
 from ml.stats.discrimination.partial_auc import partial_auc
 from ml.stats.discrimination.placements import delong_variance, placements
-from ml.stats.discrimination.predictive_values import predictive_value
+from ml.stats.discrimination.predictive_values import Answer, predictive_value
 from ml.stats.discrimination.rates import Calls, f_beta, index, rate
 from ml.stats.proportion import INTERVALS, agresti_coull
 
@@ -252,4 +259,67 @@ _TABLE: Answers = {
     "npv_at_prevalence": _at_prevalence("npv"),
 }
 
-ANSWERS: Answers = {**_SCORES, **_TABLE}
+
+@cache
+def _tests(case: Case) -> tuple[PairedCalls, PairedCalls]:
+    """Test 2 as a against test 1 as b, and the other way round."""
+    rows = case.input["counts"]
+    return (
+        PairedCalls.table({(row["d"], row["y2"], row["y1"]): row["n"] for row in rows}),
+        PairedCalls.table({(row["d"], row["y1"], row["y2"]): row["n"] for row in rows}),
+    )
+
+
+def _mcnemar(found: RateComparison) -> dict[str, Any]:
+    return {"chi2": found.chi2, "p": found.p, "diff": found.difference.value}
+
+
+def _score(found: ScoreTest) -> dict[str, Any]:
+    return {"stat": found.chi2, "p": found.p, "diff": found.difference.value}
+
+
+def _relative_values(case: Case, params: Params) -> dict[str, Any]:
+    ppv, npv = (relative_predictive_value(kind, _tests(case)[0]) for kind in _KINDS)
+    return {
+        "rppv": ppv.ratio.value, "rppv_p": ppv.p, "rnpv": npv.ratio.value, "rnpv_p": npv.p,
+    }  # fmt: skip
+
+
+def _relative_ratios(case: Case, params: Params) -> dict[str, Any]:
+    calls = _tests(case)[1]
+    plus = relative_likelihood_ratio("positive", calls)
+    minus = relative_likelihood_ratio("negative", calls)
+    return {
+        "rpdlr": plus.ratio.value, "p_pos": plus.p, "rndlr": minus.ratio.value, "p_neg": minus.p,
+    }  # fmt: skip
+
+
+_KINDS: tuple[Answer, Answer] = ("ppv", "npv")
+_PAIRED: Answers = {
+    "mcnemar_sensitivity": lambda case, params: _mcnemar(
+        compare_rates("sensitivity", _tests(case)[0])
+    ),
+    "mcnemar_specificity": lambda case, params: _mcnemar(
+        compare_rates("specificity", _tests(case)[0])
+    ),
+    "exact_binomial_p": lambda case, params: {
+        "sens": compare_rates("sensitivity", _tests(case)[0]).p_exact,
+        "spec": compare_rates("specificity", _tests(case)[0]).p_exact,
+    },
+    "ppv_generalized_score": lambda case, params: _score(
+        compare_predictive_values("ppv", _tests(case)[0], method="generalised")
+    ),
+    "npv_generalized_score": lambda case, params: _score(
+        compare_predictive_values("npv", _tests(case)[0], method="generalised")
+    ),
+    "ppv_weighted_generalized_score": lambda case, params: _score(
+        compare_predictive_values("ppv", _tests(case)[0])
+    ),
+    "npv_weighted_generalized_score": lambda case, params: _score(
+        compare_predictive_values("npv", _tests(case)[0])
+    ),
+    "relative_pv": _relative_values,
+    "dlr_regression": _relative_ratios,
+}
+
+ANSWERS: Answers = {**_PAIRED, **_SCORES, **_TABLE}

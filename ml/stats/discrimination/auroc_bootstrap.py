@@ -6,6 +6,8 @@ from ml.stats.arrays import BoolArray, FloatArray, IntArray, ratio
 from ml.stats.bootstrap import Clusters, Settings, replicates
 from ml.stats.discrimination.placements import placements
 
+_CACHED = 8_192  # numbers of one temporary array
+
 
 class Ranked:
     """Cases in the order of their scores, ready to be weighted.
@@ -25,6 +27,12 @@ class Ranked:
 
     def auroc(self, counts: FloatArray) -> FloatArray:
         """AUROC (c,) where each unit counts as in (c, units); NaN where a class is missing."""
+        # A few rows at a time, so that what is in between never leaves the cache.
+        step = max(1, _CACHED // max(self._present.size, self._absent.size))
+        parts = [self._auroc(counts[at : at + step]) for at in range(0, counts.shape[0], step)]
+        return np.concatenate(parts)
+
+    def _auroc(self, counts: FloatArray) -> FloatArray:
         present = counts.take(self._present, axis=1)
         below = np.zeros((counts.shape[0], self._absent.size + 1))
         np.cumsum(counts.take(self._absent, axis=1), axis=1, out=below[:, 1:])

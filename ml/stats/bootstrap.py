@@ -209,9 +209,9 @@ def _drawn(generator: np.random.Generator, size: int, count: int) -> FloatArray:
         units = drawn.view(np.int64)
         if rows > 1:
             units += np.arange(0, rows * count, count)[:, None]
-        counts[start : start + rows] = np.bincount(
-            units.ravel(), minlength=rows * count
-        ).reshape(rows, count)
+        counts[start : start + rows] = np.bincount(units.ravel(), minlength=rows * count).reshape(
+            rows, count
+        )
     return counts
 
 

@@ -1,10 +1,20 @@
 """Area under the ROC curve: how often a case with the finding is scored above one without."""
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import FloatArray, IntArray, checked_binary
+from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary
 from ml.stats.bootstrap import DEFAULT, Clusters, Settings
-from ml.stats.discrimination.auroc_interval import Method, auroc_interval
-from ml.stats.discrimination.placements import placements
+from ml.stats.discrimination import placements as placing
+from ml.stats.discrimination.auroc_bootstrap import bootstrap_auroc
+from ml.stats.discrimination.auroc_interval import Method, auroc_interval, logit_delong
+
+__all__ = [
+    "CONVENTION",
+    "auroc",
+    "bootstrap_auroc",
+    "delong_variance",
+    "logit_delong",
+    "placements",
+]
 
 CONVENTION = "P(finding), higher means present; ties count one half"
 
@@ -57,10 +67,22 @@ def auroc(
             "compare."
         )
         return undefined("auroc", reason, n=n, n_events=n_events, convention=CONVENTION)
-    placed = placements(scores, positive)
+    placed = placing.placements(scores, positive)
     interval = auroc_interval(placed, scores, positive, clusters, settings, method)
     return Estimate(
         "auroc", placed.value, interval.low, interval.high, settings.level, n, n_events,
         convention=CONVENTION, method=interval.method, reason=interval.reason,
         extra={**clusters.extra, "unit": "fraction"},
     )  # fmt: skip
+
+
+def placements(scores: FloatArray, positive: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """The two arrays of ``ml.stats.discrimination.placements.placements``, without its value."""
+    placed = placing.placements(scores, positive)
+    return placed.of_present, placed.of_absent
+
+
+def delong_variance(of_present: FloatArray, of_absent: FloatArray) -> float:
+    """DeLong's variance from the two arrays that ``placements`` here returns."""
+    placed = placing.Placements(of_present, of_absent, float(of_present.mean()))
+    return placing.delong_variance(placed)

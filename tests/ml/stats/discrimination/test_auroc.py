@@ -6,10 +6,9 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import roc_auc_score
 
 from ml.stats.bootstrap import Clusters, Settings, draw_counts
-from ml.stats.discrimination.auroc import auroc
+from ml.stats.discrimination.auroc import auroc, delong_variance, placements
 from ml.stats.discrimination.auroc_bootstrap import bootstrap_auroc, left_out_auroc
 from ml.stats.discrimination.auroc_interval import METHODS, hanley_mcneil_variance
-from ml.stats.discrimination.placements import delong_variance, placements
 
 FEW = Settings(draws=200)
 
@@ -46,7 +45,7 @@ def test_value_and_logit_delong_interval_of_proc(reference, case, score):
         known.value("auroc_ci", score=score, method="delong_logit"), abs=1e-9
     )
     assert estimate.method == "logit-DeLong"
-    variance = delong_variance(placements(scores, present))
+    variance = delong_variance(*placements(scores, present == 1))
     assert variance**0.5 == pytest.approx(
         known.value("auroc_se", score=score, method="delong"), abs=1e-9
     )

@@ -27,21 +27,27 @@ class Ranked:
 
     def auroc(self, counts: FloatArray) -> FloatArray:
         """AUROC (c,) where each unit counts as in (c, units); NaN where a class is missing."""
+        won, pairs = np.empty(counts.shape[0]), np.empty(counts.shape[0])
         # A few rows at a time, so that what is in between never leaves the cache.
         step = max(1, _CACHED // max(self._present.size, self._absent.size))
-        parts = [self._auroc(counts[at : at + step]) for at in range(0, counts.shape[0], step)]
-        return np.concatenate(parts)
+        below = np.zeros((min(step, counts.shape[0]), self._absent.size + 1))
+        for at in range(0, counts.shape[0], step):
+            rows = counts[at : at + step]
+            self._pairs(rows, below[: rows.shape[0]], won[at : at + step], pairs[at : at + step])
+        return ratio(won, pairs)
 
-    def _auroc(self, counts: FloatArray) -> FloatArray:
+    def _pairs(
+        self, counts: FloatArray, below: FloatArray, won: FloatArray, pairs: FloatArray
+    ) -> None:
+        """Pairs won and pairs in all, (c,) each, written out; ``below`` starts with 0."""
         present = counts.take(self._present, axis=1)
-        below = np.zeros((counts.shape[0], self._absent.size + 1))
         np.cumsum(counts.take(self._absent, axis=1), axis=1, out=below[:, 1:])
         rivals = below.take(self._under, axis=1)
         if self._at_most is not None:
             rivals += below.take(self._at_most, axis=1)
             rivals *= 0.5
-        won = np.einsum("ij,ij->i", present, rivals)
-        return ratio(won, below[:, -1] * present.sum(axis=1))
+        np.einsum("ij,ij->i", present, rivals, out=won)
+        np.multiply(below[:, -1], present.sum(axis=1), out=pairs)
 
 
 def bootstrap_auroc(

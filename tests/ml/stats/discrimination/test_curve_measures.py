@@ -24,6 +24,7 @@ from ml.stats.discrimination.operating_point import (
     youden_threshold,
 )
 from ml.stats.discrimination.partial_auc import partial_auc, two_way_partial_auc
+from ml.stats.discrimination.weighted_curve import left_out_values
 from tests.ml.stats.discrimination.test_placements import two_classes
 
 FEW = Settings(draws=100)
@@ -108,7 +109,7 @@ def test_whole_range_is_the_auroc_and_scikit_learns_correction(data):
 
 def test_correction_is_half_on_the_diagonal_and_one_when_perfect():
     present = np.arange(40) % 2
-    for focus, low, high in (("specificity", 0.8, 0.9), ("sensitivity", 0.3, 0.7)):
+    for focus, low, high in (("specificity", 0.8, 0.9), ("sensitivity", 0.3, 0.9)):
         found = partial(partial_auc, focus=focus, low=low, high=high, settings=FEW, corrected=True)
         assert found(np.zeros(40), present).value == pytest.approx(0.5)
         assert found(present.astype(float), present).value == pytest.approx(1)
@@ -250,6 +251,26 @@ def test_agresti_coull_bootstrap_stays_open_near_one():
     assert found.value == pytest.approx(29 / 30)
     assert (found.low + found.high) / 2 < 29 / 30
     assert "BTII" in found.method
+    z2 = stats.norm.ppf(0.975) ** 2
+    adjusted = []
+    for drawn in np.concatenate(list(draw_counts(60, FEW))):
+        rows = np.repeat(np.arange(60), drawn.astype(int))
+        size = present[rows].sum()
+        plain = sensitivity_at_specificity(
+            scores[rows], present[rows], 0.95, Clusters.of(np.zeros(60))
+        ).value
+        adjusted.append((plain * size + z2 / 2) / (size + z2))
+    reach = z2**0.5 * np.std(adjusted, ddof=1)
+    assert found.low == pytest.approx(np.mean(adjusted) - reach)
+    assert found.high == pytest.approx(min(1, np.mean(adjusted) + reach))
+
+
+@pytest.mark.parametrize("held", [1_000_000, 7])
+def test_left_out_values_leave_one_unit_out(monkeypatch, held):
+    monkeypatch.setattr("ml.stats.discrimination.weighted_curve._HELD", held)
+    values = np.array([1.0, 2, 4, 8])
+
+    assert left_out_values(lambda counts: counts @ values, 4).tolist() == [14, 13, 11, 7]
 
 
 def test_youden_by_looking_at_every_threshold():

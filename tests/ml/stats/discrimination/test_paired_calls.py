@@ -187,16 +187,25 @@ def test_ratio_intervals_are_near_a_bootstrap(rng):
         )
 
 
-def test_weighted_score_of_equal_margins_by_hand():
-    """PPV .75 against .5 of 4 calls each, 2 shared: Kosinski's formula term by term."""
-    calls = PairedCalls.table(
-        {(1, 1, 1): 1, (0, 1, 1): 1, (1, 1, 0): 2, (1, 0, 1): 1, (0, 0, 1): 1}
-    )
-    pooled = 5 / 8
-    shared = (1 * (3 / 8) ** 2 + 1 * (5 / 8) ** 2) / 8
-    expected = 0.25**2 / ((pooled * 3 / 8 - 2 * shared) * (1 / 4 + 1 / 4))
+def test_score_tests_by_hand():
+    """PPV 4/5 against 3/5, 3 calls shared: the formulas of both papers term by term."""
+    counts = {(1, 1, 1): 2, (0, 1, 1): 1, (1, 1, 0): 2, (1, 0, 1): 1, (0, 0, 1): 1, (0, 0, 0): 4}
+    calls = PairedCalls.table(counts)
+    pooled = 7 / 10
+    shared = (2 * 0.3**2 + 1 * 0.7**2) / 10
+    expected = 0.2**2 / ((pooled * 0.3 - 2 * shared) * (1 / 5 + 1 / 5))
 
     assert compare_predictive_values("ppv", calls).chi2 == pytest.approx(expected)
+
+    top = bottom = 0.0
+    for (has, a, b), count in counts.items():
+        # one row per call: Z is +1/2 for a and -1/2 for b, because both call five
+        weight = 0.5 * a - 0.5 * b
+        top += count * has * weight
+        bottom += count * ((has - pooled) * weight) ** 2
+    assert compare_predictive_values(
+        "ppv", calls, method="generalised"
+    ).chi2 == pytest.approx(top**2 / bottom)  # fmt: skip
 
 
 def test_clusters_of_one_and_copies():

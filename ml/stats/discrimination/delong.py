@@ -23,6 +23,7 @@ from ml.stats.discrimination.clustered import obuchowski_covariance
 from ml.stats.discrimination.placements import Placements, delong_covariance, placements
 
 _DUST = 1e-15  # variance of equal placements, left over from rounding
+_ONE_CLASS = "Not estimated: an AUROC needs cases with and without the finding."
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,10 @@ def compare_many(
 
     Returns:
         Degrees of freedom are the rank of the covariance of the contrasts: a score given twice
-        adds none. Rank 0 (all rank alike) gives p = 1.
+        adds none. Rank 0 (all rank alike) gives p = 1. No values for one class only.
 
     Raises:
-        ValueError: as ``compare_paired``, for fewer than two scores, or one class only.
+        ValueError: as ``compare_paired``, or for fewer than two scores.
 
     Example:
         >>> present = np.array([0, 0, 0, 1, 1, 1])
@@ -196,9 +197,11 @@ def compare_many(
         raise ValueError(f"expected two or more scores, got {len(scores)}")
     parts = [checked_binary(one, present) for one in scores]
     positive = parts[0][1]
-    placed = [placements(one, positive) for one, _ in parts]
     units = clusters or Clusters.singles(positive.size)
     method = "DeLong, omnibus" if units.each_alone else f"Obuchowski, omnibus, {units.words}"
+    if _one_class(positive):
+        return OmnibusTest((), np.zeros((0, 0)), None, 0, None, method, _ONE_CLASS)
+    placed = [placements(one, positive) for one, _ in parts]
     values = tuple(one.value for one in placed)
     k = len(values)
     covariance = _covariance(placed, positive, units)
@@ -301,11 +304,10 @@ def _one_class(positive: BoolArray) -> bool:
 
 
 def _undefined_comparison(positive: BoolArray, method: str) -> AurocComparison:
-    reason = "Not estimated: an AUROC needs cases with and without the finding."
     difference = undefined(
-        "auroc_difference", reason, n=positive.size, n_events=int(positive.sum())
+        "auroc_difference", _ONE_CLASS, n=positive.size, n_events=int(positive.sum())
     )
-    return AurocComparison(difference, None, None, None, None, None, method, reason)
+    return AurocComparison(difference, None, None, None, None, None, method, _ONE_CLASS)
 
 
 def _comparison(

@@ -106,6 +106,9 @@ def test_one_class_is_undefined(label):
         assert found.difference.value is None
         assert found.p is None
         assert found.reason
+    many = compare_many([scores, -scores], present)
+    assert (many.values, many.p) == ((), None)
+    assert many.reason
 
 
 def test_a_single_case_of_a_class_has_a_value_but_no_test():

@@ -15,7 +15,9 @@ def ratio(top: FloatArray, bottom: FloatArray, *, least: float = 0.0) -> FloatAr
     return result
 
 
-def checked_binary(scores: FloatArray, present: IntArray) -> tuple[FloatArray, BoolArray]:
+def checked_binary(
+    scores: FloatArray, present: IntArray | BoolArray
+) -> tuple[FloatArray, BoolArray]:
     """Scores and outcomes of the same cases, as float64 and booleans.
 
     Args:
@@ -26,14 +28,15 @@ def checked_binary(scores: FloatArray, present: IntArray) -> tuple[FloatArray, B
         ValueError: for unequal shapes, NaN, or outcomes other than 0 and 1.
     """
     scores = np.asarray(scores, dtype=np.float64)
-    present = np.asarray(present)
-    if scores.ndim != 1 or scores.shape != present.shape:
-        raise ValueError(f"expected two (n,) arrays, got {scores.shape} and {present.shape}")
+    given = np.asarray(present)
+    if scores.ndim != 1 or scores.shape != given.shape:
+        raise ValueError(f"expected two (n,) arrays, got {scores.shape} and {given.shape}")
     if not np.isfinite(scores).all():
         raise ValueError("scores must be finite: leave failed cases out and count them")
-    if not np.isin(present, (0, 1)).all():
+    outcomes: BoolArray = given == 1
+    if not (outcomes | (given == 0)).all():
         raise ValueError("outcomes must be 0 or 1: leave cases without a label out")
-    return scores, present == 1
+    return scores, outcomes
 
 
 def checked_probabilities(

@@ -18,7 +18,9 @@ from ml.stats.arrays import FloatArray, IntArray
 MIN_CLUSTERS = 10  # below, the spread of so few units says nothing about the next one
 MAX_UNDEFINED = 0.10  # share of replicates in which a measure may be undefined
 _BLOCK = 64  # replicates that share a stream of random numbers; part of the answer
-_CHUNK = 200_000  # numbers held at once per thread; small enough for the cache
+_CHUNK = 40_000  # numbers held at once per thread; small enough for the cache
+_CACHED = 8_192  # numbers of one temporary array that is made and dropped again and again
+_WORD = 2**64 - 1  # the largest random word
 _SMALL = 2_000_000  # numbers in all, below which starting threads costs more than it saves
 
 _PLURAL = {"case": "cases", "patient": "patients", "group": "groups"}
@@ -190,10 +192,27 @@ def _block(
 
 
 def _drawn(generator: np.random.Generator, size: int, count: int) -> FloatArray:
-    drawn = generator.integers(0, count, size=(size, count))
-    drawn += np.arange(size)[:, None] * count
-    counts = np.bincount(drawn.ravel(), minlength=size * count)
-    return counts.reshape(size, count).astype(np.float64)
+    """How often each of ``count`` units was drawn, (size, count); each row draws for itself."""
+    if count >= 2**31:
+        raise ValueError(f"at most {2**31 - 1} units can be drawn, got {count}")
+    counts = np.empty((size, count))
+    # A few rows at a time: what is held stays in the cache and is not asked of the system anew.
+    step = max(1, _CACHED // count)
+    for start in range(0, size, step):
+        rows = min(step, size - start)
+        # Two units from each random word: the upper half of 32 random bits times count. A unit's
+        # chance is off by less than count / 2^32 of itself, far below what any draws can show.
+        words = generator.integers(0, _WORD, (rows, (count + 1) // 2), np.uint64, endpoint=True)
+        drawn = words.view(np.uint32)[:, :count].astype(np.uint64)
+        drawn *= np.uint64(count)
+        drawn >>= np.uint64(32)
+        units = drawn.view(np.int64)
+        if rows > 1:
+            units += np.arange(0, rows * count, count)[:, None]
+        counts[start : start + rows] = np.bincount(units.ravel(), minlength=rows * count).reshape(
+            rows, count
+        )
+    return counts
 
 
 def replicate_sums(

@@ -1,6 +1,8 @@
-"""A share of cases, with the Wilson interval, clusters respected."""
+"""A share of cases with its interval, Wilson's unless another is named, clusters respected."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -8,6 +10,8 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray
 from ml.stats.bootstrap import Clusters, too_few
+
+IntervalName = Literal["wilson", "clopper_pearson", "jeffreys", "agresti_coull"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,80 @@ def wilson(share: float, n: float, level: float) -> tuple[float, float]:
         0.0 if share == 0 else max(0.0, centre - half),
         1.0 if share == 1 else min(1.0, centre + half),
     )
+
+
+def clopper_pearson(share: float, n: float, level: float) -> tuple[float, float]:
+    """Clopper-Pearson ("exact") interval of a share: never covers too rarely, often too often.
+
+    Args:
+        share, n, level: as for ``wilson``.
+
+    Example:
+        >>> [round(end, 4) for end in clopper_pearson(0.5, 10, 0.95)]
+        [0.1871, 0.8129]
+
+    Source:
+        Clopper, Pearson (1934), Biometrika 26:404-413. For a size that is not whole, the same
+        quantiles of the beta distribution: Korn, Graubard (1998), Survey Methodology 24:193-201.
+    """
+    hits, tail = share * n, (1 - level) / 2
+    low = 0.0 if share == 0 else float(stats.beta.ppf(tail, hits, n - hits + 1))
+    high = 1.0 if share == 1 else float(stats.beta.ppf(1 - tail, hits + 1, n - hits))
+    return low, high
+
+
+def jeffreys(share: float, n: float, level: float) -> tuple[float, float]:
+    """Equal-tailed interval of a share under Jeffreys' prior; 0 and 1 are ends when reached.
+
+    Args:
+        share, n, level: as for ``wilson``.
+
+    Example:
+        >>> [round(end, 4) for end in jeffreys(0.5, 10, 0.95)]
+        [0.2235, 0.7765]
+
+    Source:
+        Brown, Cai, DasGupta (2001), Statistical Science 16:101-133, section 4.3.
+    """
+    hits, tail = share * n, (1 - level) / 2
+    low, high = stats.beta.ppf((tail, 1 - tail), hits + 0.5, n - hits + 0.5)
+    return 0.0 if share == 0 else float(low), 1.0 if share == 1 else float(high)
+
+
+def agresti_coull(share: float, n: float, level: float, *, cut: bool = True) -> tuple[float, float]:
+    """Agresti-Coull interval of a share: Wald around Wilson's centre.
+
+    Args:
+        share, n, level: as for ``wilson``.
+        cut: keep the ends inside 0..1; without it they are those of the formula.
+
+    Example:
+        >>> [round(end, 4) for end in agresti_coull(0.5, 10, 0.95)]
+        [0.2366, 0.7634]
+
+    Source:
+        Agresti, Coull (1998), The American Statistician 52:119-126.
+    """
+    z = float(stats.norm.ppf((1 + level) / 2))
+    size = n + z * z
+    centre = (share * n + z * z / 2) / size
+    half = z * (centre * (1 - centre) / size) ** 0.5
+    low, high = centre - half, centre + half
+    return (max(0.0, low), min(1.0, high)) if cut else (low, high)
+
+
+INTERVALS: dict[IntervalName, Callable[[float, float, float], tuple[float, float]]] = {
+    "wilson": wilson,
+    "clopper_pearson": clopper_pearson,
+    "jeffreys": jeffreys,
+    "agresti_coull": agresti_coull,
+}
+_WORDS: dict[IntervalName, str] = {
+    "wilson": "Wilson",
+    "clopper_pearson": "Clopper-Pearson",
+    "jeffreys": "Jeffreys",
+    "agresti_coull": "Agresti-Coull, cut at 0 and 1",
+}
 
 
 def effective_size(success: BoolArray, clusters: Clusters) -> EffectiveSize:
@@ -84,8 +162,9 @@ def proportion(
     convention: str = "",
     n_events: int | None = None,
     of_what: str = "cases",
+    interval: IntervalName = "wilson",
 ) -> Estimate:
-    """A share with its Wilson interval, on the effective sample size where cases cluster.
+    """A share with its interval, on the effective sample size where cases cluster.
 
     Args:
         measure: id of the estimate.
@@ -94,11 +173,17 @@ def proportion(
         level: of the interval.
         convention, n_events: passed on to the estimate.
         of_what: noun for the sentence when there is no case.
+        interval: wilson, clopper_pearson, jeffreys or agresti_coull.
+
+    Raises:
+        ValueError: for another interval.
 
     Example:
         >>> proportion("sensitivity", np.array([True, False])).value
         0.5
     """
+    if interval not in INTERVALS:
+        raise ValueError(f"interval must be one of {', '.join(INTERVALS)}, got {interval!r}")
     n = int(success.size)
     if n == 0:
         reason = f"Not estimated: there are no {of_what}."
@@ -110,8 +195,8 @@ def proportion(
     method = ""
     if reason_without is None:
         size = effective_size(success, clusters)
-        low, high = wilson(hits / n, size.n, level)
-        method = _method(size, clusters)
+        low, high = INTERVALS[interval](hits / n, size.n, level)
+        method = _method(size, clusters, _WORDS[interval])
     return Estimate(
         measure, hits / n, low, high, level, n, n_events,
         convention=convention, method=method, reason=reason_without,
@@ -120,8 +205,8 @@ def proportion(
     )  # fmt: skip
 
 
-def _method(size: EffectiveSize, clusters: Clusters) -> str:
+def _method(size: EffectiveSize, clusters: Clusters, name: str) -> str:
     if clusters.each_alone:
-        return "Wilson"
+        return name
     how = "assumed: all cases agree" if size.assumed else f"over {clusters.words}"
-    return f"Wilson, design effect {size.design_effect:.2f} ({how})"
+    return f"{name}, design effect {size.design_effect:.2f} ({how})"

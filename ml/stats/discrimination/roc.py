@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, draw_counts, too_few
+from ml.stats.bootstrap import DEFAULT, Clusters, Settings, replicates, too_few
+from ml.stats.discrimination.weighted_curve import WeightedCases
 
 
 @dataclass(frozen=True)
@@ -72,21 +73,24 @@ def roc_band(
     if too_few(clusters):
         return None
     grid = np.linspace(0, 1, 101) if grid is None else grid
-    order, last = _falling(scores)
-    codes = clusters.codes[order]
-    is_present = positive[order].astype(np.float64)
-    curves = []
-    for counts in draw_counts(clusters.count, settings, width=scores.size):
-        weights = counts[:, codes]
-        hits = np.cumsum(weights * is_present, axis=1)[:, last]
-        alarms = np.cumsum(weights, axis=1)[:, last] - hits
-        for hit, alarm in zip(hits, alarms, strict=True):
-            if hit[-1] > 0 and alarm[-1] > 0:  # else the replicate drew one class only
-                curves.append(np.interp(grid, np.r_[0, alarm / alarm[-1]], np.r_[0, hit / hit[-1]]))
-    if not curves:
+    cases = WeightedCases(scores, positive, clusters.codes)
+
+    def heights(counts: FloatArray) -> FloatArray:
+        curves = cases.curves(counts)
+        x, y = curves.false_positive_rate, curves.true_positive_rate
+        usable = np.isfinite(x[:, -1]) & np.isfinite(y[:, -1])  # else it drew one class only
+        found = np.full((x.shape[0], grid.size), np.nan)
+        # Every curve shifted to a place of its own, so that one call reads them all.
+        shift = 2.0 * np.arange(int(usable.sum()))[:, None]
+        found[usable] = np.interp(grid + shift, (x[usable] + shift).ravel(), y[usable].ravel())
+        return found
+
+    curves = replicates(heights, clusters.count, settings, width=scores.size)
+    curves = curves[np.isfinite(curves).all(axis=1)]
+    if curves.shape[0] == 0:
         return None
     tail = (1 - settings.level) / 2
-    low, high = np.quantile(np.array(curves), (tail, 1 - tail), axis=0)
+    low, high = np.quantile(curves, (tail, 1 - tail), axis=0)
     return grid, low, high
 
 

@@ -23,6 +23,19 @@ def test_each_replicate_draws_as_many_units_as_there_are():
     assert counts.mean() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("count", [7, 8, 300])
+def test_every_unit_is_drawn_alike_and_apart(count):
+    """Counts of a unit are binomial, mean 1 and variance 1 - 1/count; of two, slightly opposed."""
+    settings = Settings(draws=6000)
+    counts = np.concatenate(list(draw_counts(count, settings)))
+
+    assert counts.mean(axis=0) == pytest.approx(np.ones(count), abs=5 * (1 / 6000) ** 0.5)
+    assert counts.var() == pytest.approx(1 - 1 / count, rel=0.03)
+    neighbours = np.corrcoef(counts[:, 0], counts[:, 1])[0, 1]
+    assert neighbours == pytest.approx(-1 / (count - 1), abs=5 * (1 / 6000) ** 0.5)
+    assert np.corrcoef(counts[:-1, 0], counts[1:, 0])[0, 1] == pytest.approx(0, abs=0.065)
+
+
 def test_same_seed_same_draws_other_seed_other_draws():
     def first(seed):
         return next(draw_counts(40, Settings(draws=10, seed=seed))).tolist()

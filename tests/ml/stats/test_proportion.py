@@ -2,9 +2,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from ml.stats.bootstrap import Clusters
-from ml.stats.proportion import effective_size, proportion, wilson
+from ml.stats.proportion import (
+    agresti_coull,
+    clopper_pearson,
+    effective_size,
+    jeffreys,
+    proportion,
+    wilson,
+)
 
 
 @pytest.mark.parametrize("case", ["discr-2x2-liver-scan", "discr-2x2-zero-fp"])
@@ -94,3 +102,43 @@ def test_few_patients_give_no_interval():
 
     assert estimate.value == 0.75
     assert "only 2 patients" in estimate.reason
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [
+        # Brown, Cai, DasGupta (2001) and stats::binom.test of 12 in 13
+        (clopper_pearson, [0.639702564732123, 0.998054371502653]),
+        (jeffreys, [0.692850510293305, 0.991570341687786]),
+        (agresti_coull, [0.645751403168905, 1.0]),
+    ],
+)
+def test_named_intervals(interval, expected):
+    assert interval(12 / 13, 13, 0.95) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["clopper_pearson", "jeffreys", "agresti_coull"])
+@pytest.mark.parametrize("hits", [0, 1, 9, 10])
+def test_named_intervals_hold_the_share_and_mirror(name, hits):
+    share = proportion("x", np.arange(10) < hits, interval=name)
+    mirrored = proportion("x", np.arange(10) >= hits, interval=name)
+
+    assert 0 <= share.low <= share.value <= share.high <= 1
+    assert share.low < share.high
+    assert [share.low, share.high] == pytest.approx([1 - mirrored.high, 1 - mirrored.low])
+
+
+def test_clopper_pearson_is_that_of_scipy():
+    theirs = binomtest(7, 30).proportion_ci(0.9, method="exact")
+
+    assert clopper_pearson(7 / 30, 30, 0.9) == pytest.approx([theirs.low, theirs.high])
+
+
+def test_agresti_coull_uncut_passes_the_end():
+    """12 of 13: the formula's end is 1.0074."""
+    assert agresti_coull(12 / 13, 13, 0.95, cut=False)[1] == pytest.approx(1.00739866637754)
+
+
+def test_other_intervals_are_refused():
+    with pytest.raises(ValueError, match="wilson"):
+        proportion("x", np.array([True]), interval="wald")

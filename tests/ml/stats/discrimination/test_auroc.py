@@ -6,7 +6,9 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import roc_auc_score
 
 from ml.stats.bootstrap import Clusters, Settings, draw_counts
-from ml.stats.discrimination.auroc import auroc, bootstrap_auroc, delong_variance, placements
+from ml.stats.discrimination.auroc import auroc, delong_variance, placements
+from ml.stats.discrimination.auroc_bootstrap import bootstrap_auroc, left_out_auroc
+from ml.stats.discrimination.auroc_interval import METHODS, hanley_mcneil_variance
 
 FEW = Settings(draws=200)
 
@@ -207,3 +209,101 @@ def test_chunks_do_not_change_the_draws(monkeypatch, rng):
 def test_refuses(scores, present, message):
     with pytest.raises(ValueError, match=message):
         auroc(np.array(scores), np.array(present))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_named_intervals_hold_the_value(rng, method):
+    present = np.arange(90) % 2
+    scores = present + rng.normal(0, 1.5, 90)
+    estimate = auroc(scores, present, settings=FEW, method=method)
+
+    assert 0 <= estimate.low < estimate.value < estimate.high <= 1
+
+
+def test_hanley_and_mcneil_1982_table_3():
+    """109 CT images: area .893 by Wilcoxon, standard error .032 (Radiology 143:29-36)."""
+    absent, present = (
+        np.repeat(np.arange(1, 6), [33, 6, 6, 11, 2]),
+        np.repeat(np.arange(1, 6), [3, 2, 2, 11, 33]),
+    )
+    scores = np.r_[absent, present].astype(float)
+    truth = np.r_[np.zeros(58, int), np.ones(51, int)]
+    estimate = auroc(scores, truth, method="hanley_mcneil")
+
+    assert estimate.value == pytest.approx(0.893, abs=5e-4)
+    assert hanley_mcneil_variance(estimate.value, 51, 58) ** 0.5 == pytest.approx(0.032, abs=6e-4)
+    assert estimate.high - estimate.low == pytest.approx(2 * 1.959964 * 0.0324866, abs=1e-5)
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_left_out_values_by_leaving_out(rng, clustered):
+    present = rng.integers(0, 2, 40)
+    scores = rng.integers(0, 6, 40) / 5
+    clusters = Clusters.of(rng.integers(0, 15, 40)) if clustered else Clusters.singles(40)
+
+    for unit, value in enumerate(left_out_auroc(scores, present == 1, clusters)):
+        rows = clusters.codes != unit
+        assert value == pytest.approx(roc_auc_score(present[rows], scores[rows]), abs=1e-12)
+
+
+def test_leaving_out_the_only_case_is_undefined():
+    left = left_out_auroc(np.arange(3.0), np.array([False, True, False]), Clusters.singles(3))
+
+    assert np.isnan(left).tolist() == [False, True, False]
+
+
+def test_bca_interval_by_hand(rng):
+    """Against scipy's BCa of the same statistic, both by simulation."""
+    from scipy.stats import bootstrap
+
+    present = np.arange(60) % 2
+    scores = present + rng.normal(0, 1, 60)
+    ours = auroc(scores, present, settings=Settings(draws=4000), method="bca")
+    theirs = bootstrap(
+        (np.arange(60),),
+        lambda rows: roc_auc_score(present[rows], scores[rows]),
+        vectorized=False, n_resamples=1000, method="BCa", rng=np.random.default_rng(1),
+    ).confidence_interval  # fmt: skip
+
+    assert [ours.low, ours.high] == pytest.approx([theirs.low, theirs.high], abs=0.025)
+    assert "BCa" in ours.method
+
+
+def test_closed_form_of_clusters_is_near_their_bootstrap(rng):
+    patients = np.repeat(np.arange(150), 4)
+    present = (rng.random(600) < 0.3 + 0.3 * rng.random(150)[patients]).astype(int)
+    scores = present + rng.normal(0, 1, 150)[patients] + rng.normal(0, 0.7, 600)
+    clusters = Clusters.of(patients, "patient")
+    closed = auroc(scores, present, clusters, method="logit_delong")
+    drawn = auroc(scores, present, clusters)
+    alone = auroc(scores, present)
+
+    assert [closed.low, closed.high] == pytest.approx([drawn.low, drawn.high], abs=0.006)
+    assert "Obuchowski" in closed.method
+    assert closed.high - closed.low != pytest.approx(alone.high - alone.low, rel=0.02)
+
+
+def test_copies_in_clusters_do_not_narrow_the_closed_form(rng):
+    present = np.arange(60) % 2
+    scores = rng.normal(size=60) + present
+    alone = auroc(scores, present)
+    copies = Clusters.of(np.repeat(np.arange(60), 5), "patient")
+    copied = auroc(np.repeat(scores, 5), np.repeat(present, 5), copies, method="logit_delong")
+
+    assert [copied.low, copied.high] == pytest.approx([alone.low, alone.high])
+
+
+def test_too_few_clusters_have_no_closed_form_either(rng):
+    clusters = Clusters.of(np.arange(40) // 10, "patient")
+    estimate = auroc(rng.random(40), np.arange(40) % 2, clusters, method="delong_wald")
+
+    assert not estimate.has_interval
+    assert "4 patients" in estimate.reason
+
+
+def test_refuses_methods_it_has_not(rng):
+    with pytest.raises(ValueError, match="logit_delong"):
+        auroc(rng.random(4), np.array([0, 1, 0, 1]), method="exact")
+    with pytest.raises(ValueError, match="clusters"):
+        auroc(rng.random(4), np.array([0, 1, 0, 1]), Clusters.of(np.array([0, 0, 1, 1])),
+              method="hanley_mcneil")  # fmt: skip

@@ -4,7 +4,7 @@ from hypothesis import given
 from sklearn.metrics import auc
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Clusters, Settings, draw_counts
 from ml.stats.discrimination.roc import roc_band, roc_curve
 from tests.ml.stats.discrimination.test_auroc import labelled_scores
 
@@ -40,6 +40,24 @@ def test_band_surrounds_the_curve(rng):
     inside = (low <= at_grid) & (at_grid <= high)
     assert inside[5:-5].all()
     assert (low <= high).all()
+
+
+def test_band_is_that_of_cases_drawn_one_by_one(rng):
+    present = np.arange(60) % 2
+    scores = (rng.normal(size=60) + present).round(1)
+    clusters, settings = Clusters.of(np.arange(60) // 3, "patient"), Settings(draws=80)
+    curves = []
+    for drawn in np.concatenate(list(draw_counts(20, settings))):
+        rows = np.repeat(np.arange(60), drawn[clusters.codes].astype(int))
+        curve = roc_curve(scores[rows], present[rows])
+        curves.append(
+            np.interp(np.linspace(0.013, 0.93, 7), curve.false_positive_rate,
+                      curve.true_positive_rate)
+        )  # fmt: skip
+
+    _, low, high = roc_band(scores, present, clusters, settings, grid=np.linspace(0.013, 0.93, 7))
+
+    assert np.array([low, high]) == pytest.approx(np.quantile(curves, (0.025, 0.975), axis=0))
 
 
 def test_no_band_from_few_patients(rng):

@@ -1,0 +1,141 @@
+"""ROC curves of weighted cases, and the interval of any number read from one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from ml.estimate import Estimate, JsonValue, undefined
+from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary, ratio
+from ml.stats.bootstrap import (
+    Clusters,
+    Interval,
+    Settings,
+    bca_interval,
+    percentile_interval,
+    replicates,
+    too_few,
+)
+
+Bootstrap = Literal["percentile", "bca"]
+_HELD = 1_000_000  # numbers held at once while units are left out in turn
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One ROC curve per row of weights, from no call to all called."""
+
+    hits: FloatArray  # (c, t + 1) weight of present cases called, thresholds falling
+    alarms: FloatArray  # (c, t + 1) weight of absent cases called
+
+    @property
+    def true_positive_rate(self) -> FloatArray:
+        """(c, t + 1), NaN where no present case has weight."""
+        return _share(self.hits)
+
+    @property
+    def false_positive_rate(self) -> FloatArray:
+        """(c, t + 1), NaN where no absent case has weight."""
+        return _share(self.alarms)
+
+
+def _share(running: FloatArray) -> FloatArray:
+    total = running[:, -1:]
+    return ratio(running, total)
+
+
+class WeightedCases:
+    """Cases in falling order of score, ready to be weighted; equal scores are called together."""
+
+    def __init__(self, scores: FloatArray, positive: BoolArray, codes: IntArray) -> None:
+        """From (n,) scores, classes, and the unit each case belongs to."""
+        order = np.argsort(-scores, kind="stable")
+        self.thresholds = scores[order][np.flatnonzero(np.r_[np.diff(scores[order]) < 0, True])]
+        self._last = np.flatnonzero(np.r_[np.diff(scores[order]) < 0, True])
+        self._codes = codes[order]
+        self._present = positive[order].astype(np.float64)
+
+    def curves(self, counts: FloatArray) -> Curves:
+        """Curves where each unit counts as in (c, units)."""
+        weights = counts.take(self._codes, axis=1)
+        hits = np.zeros((counts.shape[0], self._last.size + 1))
+        alarms = hits.copy()
+        present = weights * self._present
+        hits[:, 1:] = np.cumsum(present, axis=1).take(self._last, axis=1)
+        weights -= present
+        alarms[:, 1:] = np.cumsum(weights, axis=1).take(self._last, axis=1)
+        return Curves(hits, alarms)
+
+
+def left_out_values(measure: Callable[[FloatArray], FloatArray], count: int) -> FloatArray:
+    """A measure of counts (c, count) without each unit in turn: (count,)."""
+    step = max(1, _HELD // max(count, 1))
+    parts = [np.zeros(0)]
+    for start in range(0, count, step):
+        size = min(step, count - start)
+        counts = np.ones((size, count))
+        counts[np.arange(size), start + np.arange(size)] = 0
+        parts.append(measure(counts))
+    return np.concatenate(parts)
+
+
+def bootstrapped(
+    value: float,
+    measure: Callable[[FloatArray], FloatArray],
+    clusters: Clusters,
+    settings: Settings,
+    kind: Bootstrap,
+) -> Interval:
+    """Interval of a measure of counts (c, clusters.count), or the sentence why there is none.
+
+    Raises:
+        ValueError: for another kind than "percentile" and "bca".
+    """
+    if kind not in get_args(Bootstrap):
+        raise ValueError(f"interval must be percentile or bca, got {kind!r}")
+    refusal = too_few(clusters)
+    if refusal:
+        return Interval(None, None, "", refusal)
+    drawn = replicates(measure, clusters.count, settings, width=clusters.codes.size)
+    if kind == "percentile":
+        interval = percentile_interval(drawn, clusters, settings)
+    else:
+        left_out = left_out_values(measure, clusters.count)
+        interval = bca_interval(value, drawn, left_out, clusters, settings)
+    if interval.low is not None and interval.low == interval.high:
+        reason = "No interval: it is the same in nearly every replicate."
+        return Interval(None, None, "", reason)
+    return interval
+
+
+def curve_estimate(
+    name: str,
+    convention: str,
+    of_curves: Callable[[Curves], FloatArray],
+    scores: FloatArray,
+    present: IntArray,
+    clusters: Clusters | None,
+    settings: Settings,
+    kind: Bootstrap,
+    extra: dict[str, JsonValue] | None = None,
+) -> Estimate:
+    """A number read from a ROC curve, with its bootstrap interval; undefined for one class."""
+    scores, positive = checked_binary(scores, present)
+    n, n_events = scores.size, int(positive.sum())
+    units = clusters or Clusters.singles(n)
+    if n_events in (0, n):
+        reason = "Not estimated: a ROC curve needs cases with and without the finding."
+        return undefined(name, reason, n=n, n_events=n_events, convention=convention)
+    cases = WeightedCases(scores, positive, units.codes)
+
+    def measure(counts: FloatArray) -> FloatArray:
+        return of_curves(cases.curves(counts))
+
+    value = float(measure(np.ones((1, units.count)))[0])
+    interval = bootstrapped(value, measure, units, settings, kind)
+    return Estimate(
+        name, value, interval.low, interval.high, settings.level, n, n_events,
+        convention=convention, method=interval.method, reason=interval.reason,
+        extra={**units.extra, "unit": "fraction", **(extra or {})},
+    )  # fmt: skip

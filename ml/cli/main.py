@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.cli import audit, intake, stats
+from ml.cli import audit, intake
 from ml.cli.errors import BROKEN, REFUSED, Stop
 from ml.intake.refusal import Refused
 
@@ -17,7 +17,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         0 done, 1 a limit failed, 2 the input was refused (reasons as JSON on stdout), 3 it broke.
     """
-    arguments = parser().parse_args(argv)
+    arguments = parser(stats_wanted="stats" in argv[:1]).parse_args(argv)
     try:
         return int(arguments.run(arguments))
     except Refused as refused:
@@ -32,7 +32,8 @@ def main(argv: Sequence[str]) -> int:
         return BROKEN
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(*, stats_wanted: bool = True) -> argparse.ArgumentParser:
+    """All commands; the measures of `stats` only where wanted: a hundred of them take time."""
     top = argparse.ArgumentParser(prog="python -m ml", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
@@ -54,7 +55,10 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print the whole result as JSON")
     command.set_defaults(run=intake.run)
 
-    command = commands.add_parser("stats", help="one measure from a table")
-    stats.add_arguments(command)
-    command.set_defaults(run=stats.run)
+    command = commands.add_parser("stats", help="any measure from a table")
+    if stats_wanted:
+        from ml.cli import stats
+
+        stats.add_arguments(command)
+        command.set_defaults(run=stats.run)
     return top

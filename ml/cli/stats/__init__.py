@@ -37,7 +37,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
                              choices=flag.choices)  # fmt: skip
         if shape.has_table:
             one.add_argument("--cluster", metavar="COLUMN", help="column of independent units")
-        add_options(one, measure.function, measure.given)
+        add_options(one, measure.function, measure.given, measure.defaults)
         one.add_argument("--level", type=float, default=DEFAULT.level, help="of intervals")
         one.add_argument("--draws", type=int, default=DEFAULT.draws, help="of the bootstrap")
         one.add_argument("--seed", type=int, default=DEFAULT.seed)
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = shape.read(table, arguments)
     options = chosen(measure.function, measure.given, arguments)
     try:
-        made = measure.call(given, table, settings, options)
+        made = measure.call(given, settings, options)
     except ValueError as error:
         raise refuse("label_value", f"{error}", file=file or None) from None
     print(json.dumps(jsonable(made), indent=1, ensure_ascii=False, allow_nan=False))

@@ -1,10 +1,10 @@
-"""The options of a measure, taken from its own signature: what it can be told, it can be told here."""
+"""The options of a measure, taken from its own signature."""
 
 import argparse
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args, get_origin, get_type_hints
 
@@ -66,16 +66,20 @@ def _kinds(hint: object) -> tuple[tuple[type, ...], tuple[str, ...]]:
             tuple(kind for kinds, _ in parts for kind in kinds),
             tuple(text for _, texts in parts for text in texts),
         )
-    return ((hint,), ()) if hint in (float, int, str, bool) else ((), ())  # type: ignore[return-value]
+    return ((hint,), ()) if hint in (float, int, str, bool) else ((), ())
 
 
 def add_options(
-    command: argparse.ArgumentParser, function: Callable[..., object], given: Sequence[str]
+    command: argparse.ArgumentParser,
+    function: Callable[..., object],
+    given: Sequence[str],
+    defaults: Mapping[str, object],
 ) -> None:
     """Options that are left out keep the default of the measure."""
     for option in options_of(function, given):
         flag = f"--{option.name.replace('_', '-')}"
-        said = "" if option.required else f"default {option.default}"
+        required = option.required and option.name not in defaults
+        said = "" if required else f"default {defaults.get(option.name, option.default)}"
         if option.kinds == (bool,):
             command.add_argument(
                 flag, action=argparse.BooleanOptionalAction, default=None, help=said
@@ -86,7 +90,7 @@ def add_options(
         command.add_argument(
             flag,
             type=option.parse,
-            required=option.required,
+            required=required,
             default=None,
             metavar="|".join(part for part in (choices, names) if part),
             help=said,

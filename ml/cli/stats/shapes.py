@@ -1,14 +1,14 @@
 """The kinds of tables measures are computed from, and how each becomes arrays."""
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ml.cli.stats.columns import Table
 from ml.intake.refusal import refuse
-from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.arrays import FloatArray
 from ml.stats.bootstrap import Clusters
 
 
@@ -31,10 +31,11 @@ class Flag:
 
 @dataclass(frozen=True)
 class Given:
-    """The arrays of a table in the order of the measure's first parameters."""
+    """What a table holds for a measure."""
 
-    arrays: tuple[object, ...]
+    arrays: tuple[object, ...]  # in the order of the measure's first parameters
     clusters: Clusters | None  # of the rows of the arrays
+    named: Mapping[str, object] = field(default_factory=dict)  # by parameter, if it has that
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,13 @@ class Shape:
     words: str
     columns: tuple[Column, ...]
     read: Callable[[Table | None, argparse.Namespace], Given]
+    n_arrays: int
     flags: tuple[Flag, ...] = ()
-    has_table: bool = True
+    named: tuple[str, ...] = ()  # parameters it gives by name
+
+    @property
+    def has_table(self) -> bool:
+        return bool(self.columns)
 
 
 def _table(table: Table | None) -> Table:
@@ -96,19 +102,19 @@ def _numbers_of_readers(table: Table | None, arguments: argparse.Namespace) -> G
 
 
 def _answers_of_readers(table: Table | None, arguments: argparse.Namespace) -> Given:
-    """Codes of the declared answers, and how many there are."""
+    """Codes of the declared answers, and how many there are; numbers on scales of numbers."""
     own = _table(table)
     declared = _declared(arguments.values)
     scale = getattr(arguments, "scale", None)
     if scale in ("interval", "ratio", "circular"):
         ratings, clusters = _matrix(own, arguments, own.numbers(arguments.value))
-        return Given((ratings, None), clusters)
+        return Given((ratings,), clusters)
     if scale == "ordinal" and declared is None:
         raise refuse("question_unknown", "An ordinal scale needs --values, all answers in order.")
     names = declared or sorted(set(own.texts(arguments.value)))
     codes, names = own.codes(arguments.value, names)
     ratings, clusters = _matrix(own, arguments, codes.astype(np.float64))
-    return Given((ratings, len(names)), clusters)
+    return Given((ratings,), clusters, {"categories": len(names)})
 
 
 def _matrix(
@@ -188,6 +194,7 @@ SHAPES: dict[str, Shape] = {
         "one row per case with a score and 1 or 0",
         (Column("score", "score", "column of scores, higher means present"), _PRESENT),
         _scores,
+        2,
     ),
     "two-scores": Shape(
         "one row per case with two scores and 1 or 0",
@@ -197,16 +204,19 @@ SHAPES: dict[str, Shape] = {
             _PRESENT,
         ),
         _two_scores,
+        3,
     ),
     "pairs": Shape(
         "one row per case with two numbers",
         (Column("a", "a", "column of the first numbers"), Column("b", "b", "of the second")),
         _pairs,
+        2,
     ),
     "calls": Shape(
         "one row per case, called 1 or 0 and present 1 or 0",
         (Column("called", "called", "column of calls, 1 and 0"), _PRESENT),
         _calls,
+        2,
     ),
     "paired-calls": Shape(
         "one row per case with two calls and the truth, each 1 or 0",
@@ -216,23 +226,33 @@ SHAPES: dict[str, Shape] = {
             _PRESENT,
         ),
         _paired_calls,
+        3,
     ),
     "values": Shape(
-        "one row per case with a number", (Column("value", "value", "column of numbers"),), _values
+        "one row per case with a number",
+        (Column("value", "value", "column of numbers"),),
+        _values,
+        1,
     ),
     "readings-numbers": Shape(
-        "one row per reading: case, reader, number", _READINGS, _numbers_of_readers
+        "one row per reading: case, reader, number", _READINGS, _numbers_of_readers, 1
     ),
     "readings": Shape(
-        "one row per reading: case, reader, answer", _READINGS, _answers_of_readers, (_VALUES,)
+        "one row per reading: case, reader, answer",
+        _READINGS,
+        _answers_of_readers,
+        1,
+        (_VALUES,),
+        ("categories",),
     ),
     "classes": Shape(
         "one row per case: its label, and a column of scores for each class",
         (Column("label", "label", "column of true classes"),),
         _classes,
+        2,
         (Flag("classes", None, "columns of the classes, separated by commas"),),
     ),
-    "p-values": Shape("one row per test", (Column("p", "p", "column of p-values"),), _p_values),
+    "p-values": Shape("one row per test", (Column("p", "p", "column of p-values"),), _p_values, 1),
     "confidence": Shape(
         "one row per case: confidence and error",
         (
@@ -240,6 +260,7 @@ SHAPES: dict[str, Shape] = {
             Column("error", "error", "column of errors, 1 and 0 or a loss"),
         ),
         _confidence,
+        2,
     ),
     "two-samples": Shape(
         "one row per value with the sample it is of",
@@ -248,6 +269,7 @@ SHAPES: dict[str, Shape] = {
             Column("value", "value", "column of numbers"),
         ),
         _two_samples,
+        2,
         (
             Flag("first", "reference", "name of the first sample"),
             Flag("second", "target", "name of the second sample"),
@@ -260,9 +282,7 @@ SHAPES: dict[str, Shape] = {
             Column("foreign", "foreign", "column of 1 (foreign) and 0"),
         ),
         _foreign,
+        2,
     ),
-    "none": Shape("none; everything is an option", (), _nothing, has_table=False),
+    "none": Shape("none; everything is an option", (), _nothing, 0),
 }
-
-# so that a measure may be handed what a shape reads
-Arrays = tuple[FloatArray | IntArray, ...]

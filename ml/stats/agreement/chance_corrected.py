@@ -1,4 +1,4 @@
-"""The chance-corrected coefficients in one frame: weights, missing answers, linearised intervals."""
+"""The chance-corrected coefficients in one frame: weights, missing answers, intervals."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -237,7 +237,7 @@ def deviations(found: Frame) -> FloatArray:
         Gwet (2014), sections 5.3-5.4: linearisation over cases, chance agreement included.
     """
     sums = found.per_case.sum(axis=0)[None, :]
-    value, observed, chance = (float(part[0]) for part in found.parts(sums))
+    value, _, chance = (float(part[0]) for part in found.parts(sums))
     m = found.rows.size
     if found.coefficient == "krippendorff":
         return _krippendorff_deviations(found)

@@ -24,17 +24,15 @@ _FEW = Settings(draws=64)  # the interval is not asked for
 
 @cache
 def _codes(case: Case) -> tuple[FloatArray, FloatArray]:
-    """Ratings as codes, and the values of the answers: as declared, else as they occur."""
+    """Ratings as codes, and the values of the answers that occur."""
     if case.input["kind"] == "contingency_table":
         table = checked_table(case.numbers("table"))
         return ratings_of_table(table), np.arange(1.0, table.shape[0] + 1)
     if case.input["kind"] != "ratings_matrix":
         raise NotOffered(f"not ratings: {case.input['kind']}")
     ratings = case.numbers("ratings")
-    declared = case.input.get("categories")
-    values = (
-        np.arange(1.0, len(declared) + 1) if declared else np.unique(ratings[~np.isnan(ratings)])
-    )
+    # The reference programs count the answers that occur, whatever labels the study declared.
+    values = np.unique(ratings[~np.isnan(ratings)])
     codes = np.where(np.isnan(ratings), np.nan, np.searchsorted(values, ratings))
     return codes, values
 

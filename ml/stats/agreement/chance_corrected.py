@@ -81,11 +81,14 @@ class Frame:
             total = share.sum(axis=1)
             # Mean over pairs of different readers: all pairs less each reader with itself.
             own = np.einsum("rgk,rgl,kl->r", share, share, self.weights, optimize=True)
-            every: FloatArray = _form(total, self.weights) - own
-            return every / (self.readers * (self.readers - 1))
+            pairs = self.readers * (self.readers - 1)
+            between: FloatArray = (_form(total, self.weights) - own) / pairs
+            return between
         share = sums[:, 1:] / np.maximum(cases, 1)[:, None]
         if self.coefficient == "gwet_ac":
-            return self.weights.sum() / (size * (size - 1)) * (share * (1 - share)).sum(axis=1)
+            scale = float(self.weights.sum()) / (size * (size - 1))
+            spread: FloatArray = scale * (share * (1 - share)).sum(axis=1)
+            return spread
         return _form(share, self.weights)
 
     def replicates(self, clusters: Clusters, settings: Settings) -> FloatArray:

@@ -182,7 +182,7 @@ def two_reader_indices(table: FloatArray, *, level: float = 0.95) -> TwoReaderIn
     low, high = wilson(observed, n, level)
 
     def scaled(share: float) -> float:
-        return (size * share - 1) / (size - 1)
+        return float((size * share - 1) / (size - 1))
 
     share = Estimate("percent_agreement", observed, low, high, level, n, convention="unweighted",
                      method="Wilson")  # fmt: skip

@@ -19,7 +19,7 @@ from ml.stats.agreement.chance_corrected import (
 )
 from ml.stats.agreement.ratings import checked_codes
 from ml.stats.agreement.weights import Weights
-from ml.stats.arrays import FloatArray
+from ml.stats.arrays import FloatArray, IntArray
 from ml.stats.bootstrap import (
     DEFAULT,
     Clusters,
@@ -78,7 +78,7 @@ def paired_difference(
     if len(frames) < 2:
         reason = next(one for one in pair if isinstance(one, str))
         return undefined(measure, reason, convention=convention)
-    both = np.union1d(frames[0].rows, frames[1].rows)
+    both = np.union1d(frames[0].rows, frames[1].rows).astype(np.int64)
     own = (clusters or Clusters.singles(frames[0].n_all)).where(both)
     values = [float(one.values(one.per_case.sum(axis=0)[None, :])[0]) for one in frames]
     if not np.isfinite(values).all():
@@ -114,14 +114,14 @@ def _t(value: float, error: float, own: Clusters, level: float) -> Interval:
 
 
 def _replicates(
-    frames: list[Frame], both: FloatArray, own: Clusters, settings: Settings
+    frames: list[Frame], both: IntArray, own: Clusters, settings: Settings
 ) -> FloatArray:
     """Differences in the same replicates: sums of both stacked side by side."""
     stacked = []
     for one in frames:
         rows = np.zeros((one.n_all, one.per_case.shape[1]))
         rows[one.rows] = one.per_case
-        stacked.append(rows[both.astype(np.int64)])
+        stacked.append(rows[both])
     width = stacked[0].shape[1]
     drawn = replicate_sums(own.sums(np.concatenate(stacked, axis=1)), settings)
     difference: FloatArray = frames[0].values(drawn[:, :width]) - frames[1].values(drawn[:, width:])

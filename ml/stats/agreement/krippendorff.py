@@ -195,7 +195,8 @@ def _deviations(parts: _Parts) -> FloatArray:
     step = 1e-5 * max(float(np.abs(sums).max()), 1.0)
     moves = step * np.eye(sums.size)
     slope = (parts.of_sums(sums + moves) - parts.of_sums(sums - moves)) / (2 * step)
-    return (parts.per_case - parts.per_case.mean(axis=0)) @ slope
+    moved: FloatArray = (parts.per_case - parts.per_case.mean(axis=0)) @ slope
+    return moved
 
 
 def _fixed_parts(counts: FloatArray, apart: FloatArray) -> _Parts:

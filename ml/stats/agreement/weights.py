@@ -121,7 +121,8 @@ def _distance(name: str, at: FloatArray) -> FloatArray:
     if name == "bipolar":
         room = (together - 2 * at[0]) * (2 * at[-1] - together)
         # The room is 0 only where both answers are the same end of the scale.
-        return np.divide(apart**2, room, out=np.zeros_like(apart), where=apart > 0)
+        share: FloatArray = np.divide(apart**2, room, out=np.zeros_like(apart), where=apart > 0)
+        return share
     rank = np.arange(at.size)
     between: FloatArray = np.abs(rank[:, None] - rank[None, :]) + 1.0
     return between * (between - 1) / 2

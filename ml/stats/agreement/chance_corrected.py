@@ -195,6 +195,8 @@ def chance_corrected(
         Gwet (2014), Handbook of Inter-Rater Reliability, 4th ed., chapters 2-5; Gwet (2008),
         British Journal of Mathematical and Statistical Psychology 61:29-48.
     """
+    if coefficient not in IDS:
+        raise ValueError(f"coefficient must be one of {', '.join(IDS)}, got {coefficient!r}")
     chosen = resolved(weights, categories)
     measure, convention = IDS[coefficient], _convention(coefficient, chosen, categories)
     if interval not in ("linearised", "bootstrap"):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.stats.agreement.ratings import category_counts, patterns
+from ml.stats.agreement.ratings import category_counts
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
 
 _TINY = 1e-300  # the logarithm of a share that is 0
@@ -35,7 +35,12 @@ class DawidSkene:
 
 
 def dawid_skene(
-    ratings: FloatArray, categories: int, *, most: int = 1000, tolerance: float = 1e-9
+    ratings: FloatArray,
+    categories: int,
+    *,
+    reader: IntArray | None = None,
+    most: int = 1000,
+    tolerance: float = 1e-9,
 ) -> DawidSkene:
     """Class prevalences, each reader's confusion matrix and each case's class, by EM.
 
@@ -44,8 +49,10 @@ def dawid_skene(
     are taken as independent given the class.
 
     Args:
-        ratings: (n, readers) codes 0..categories-1, NaN where missing; a column is one reader.
+        ratings: (n, columns) codes 0..categories-1, NaN where missing; a column is one reader.
         categories: number of declared answers, which are also the classes.
+        reader: (columns,) codes 0..readers-1 of who gave each column, where a reader answered
+            the cases more than once; None means every column has a reader of its own.
         most: steps at most; ``converged`` says whether fewer were enough.
         tolerance: gain of log-likelihood per case below which to stop.
 
@@ -53,7 +60,8 @@ def dawid_skene(
         Maximum-likelihood shares, which may be 0 or 1; no interval.
 
     Raises:
-        ValueError: for codes outside the declared answers, or no step at all.
+        ValueError: for codes outside the declared answers, readers that do not fit the columns,
+            or no step at all.
 
     Example:
         >>> answers = np.array([[0, 0, 0], [1, 1, 1], [1, 1, 0], [0, 0, 0]])
@@ -73,8 +81,14 @@ def dawid_skene(
     if n == 0:
         reason = "Not estimated: nobody answered."
         return DawidSkene(None, None, None, (), 0, False, 0, method, reason)
-    given, times, where = _distinct(ratings[answered], categories)
-    readers = ratings.shape[1]
+    reader = np.arange(ratings.shape[1]) if reader is None else np.asarray(reader)
+    if (
+        reader.shape != (ratings.shape[1],)
+        or (np.unique(reader) != np.arange(reader.max() + 1)).any()
+    ):
+        raise ValueError(f"expected a reader 0.. for each of {ratings.shape[1]} columns")
+    readers = int(reader.max()) + 1
+    given, times, where = _distinct(ratings[answered], categories, reader)
     per_case = given.reshape(times.size, readers, categories).sum(axis=1)
     posterior = per_case / per_case.sum(axis=1, keepdims=True)
     likelihoods: list[float] = []
@@ -91,21 +105,19 @@ def dawid_skene(
     )  # fmt: skip
 
 
-def _distinct(ratings: FloatArray, categories: int) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Distinct rows as indicators (p, readers * k), how often they occur, and where."""
+def _distinct(
+    ratings: FloatArray, categories: int, reader: IntArray
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Distinct rows as counts (p, readers * k), how often they occur, and where."""
     codes = np.nan_to_num(ratings + 1, nan=0.0)
-    found = patterns(codes)
-    if found is None:
-        first, where = np.arange(codes.shape[0]), np.arange(codes.shape[0])
-        times = np.ones(codes.shape[0])
-    else:
-        # The same keys again, this time for the way back to the cases.
-        _, first, where, number = np.unique(
-            codes, axis=0, return_index=True, return_inverse=True, return_counts=True
-        )
-        times, where = number.astype(np.float64), where.reshape(-1)
+    _, first, where, number = np.unique(
+        codes, axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
+    times, where = number.astype(np.float64), where.reshape(-1)
     given: BoolArray = ratings[first][:, :, None] == np.arange(categories)
-    return given.reshape(first.size, -1).astype(np.float64), times, where.astype(np.int64)
+    of_reader = (np.arange(reader.max() + 1)[:, None] == reader).astype(np.float64)
+    per_reader = np.einsum("gc,pck->pgk", of_reader, given.astype(np.float64), optimize=True)
+    return per_reader.reshape(first.size, -1), times, where.astype(np.int64)
 
 
 def _maximise(

@@ -82,10 +82,8 @@ def dawid_skene(
         reason = "Not estimated: nobody answered."
         return DawidSkene(None, None, None, (), 0, False, 0, method, reason)
     reader = np.arange(ratings.shape[1]) if reader is None else np.asarray(reader)
-    if (
-        reader.shape != (ratings.shape[1],)
-        or (np.unique(reader) != np.arange(reader.max() + 1)).any()
-    ):
+    known = np.unique(reader)
+    if reader.shape != (ratings.shape[1],) or (known != np.arange(known.size)).any():
         raise ValueError(f"expected a reader 0.. for each of {ratings.shape[1]} columns")
     readers = int(reader.max()) + 1
     given, times, where = _distinct(ratings[answered], categories, reader)

@@ -144,3 +144,13 @@ def test_pair_without_a_common_case():
     assert apart.value is None
     assert "share no case" in apart.reason
     assert np.isnan(pairs.values[0, 2])
+
+
+def test_perfect_agreement_has_no_interval():
+    ratings = np.repeat([0.0, 1, 2] * 5, 2).reshape(15, 2)
+    pairs = pairwise_kappa(ratings, 3, "linear")
+
+    for estimate in (pairs.mean, pairs.pairs[0][2], kappa_fleiss(ratings, 3)):
+        assert estimate.value == 1
+        assert not estimate.has_interval
+        assert estimate.reason.startswith("No interval")

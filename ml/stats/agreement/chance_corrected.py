@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.agreement.ratings import category_counts, patterns
+from ml.stats.agreement.ratings import category_counts, resampled_sums
 from ml.stats.agreement.weights import Weights, resolved
 from ml.stats.arrays import FloatArray, IntArray, ratio
 from ml.stats.bootstrap import (
@@ -15,9 +15,7 @@ from ml.stats.bootstrap import (
     Clusters,
     Interval,
     Settings,
-    pattern_replicate_sums,
     percentile_interval,
-    replicate_sums,
     too_few,
 )
 
@@ -93,15 +91,9 @@ class Frame:
 
     def replicates(self, clusters: Clusters, settings: Settings) -> FloatArray:
         """The coefficient in each bootstrap replicate of the clusters of the used cases."""
-        if clusters.each_alone:
-            by_reader = self.coefficient == "conger"
-            rows = np.nan_to_num(self.codes + 1, nan=0.0) if by_reader else self.counts
-            found = patterns(rows)
-            # With hardly any repetition, drawing patterns is no cheaper than drawing cases.
-            if found is not None and found.first.size * 4 <= rows.shape[0]:
-                unit = self.per_case[found.first]
-                return self.values(pattern_replicate_sums(unit, found.multiplicity, settings))
-        return self.values(replicate_sums(clusters.sums(self.per_case), settings))
+        by_reader = self.coefficient == "conger"
+        rows = np.nan_to_num(self.codes + 1, nan=0.0) if by_reader else self.counts
+        return self.values(resampled_sums(self.per_case, rows, clusters, settings))
 
 
 def frame(

@@ -8,7 +8,7 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.chance_corrected import FLAT, standard_error, t_interval
-from ml.stats.agreement.ratings import category_counts, patterns
+from ml.stats.agreement.ratings import category_counts, resampled_sums
 from ml.stats.agreement.weights import checked_distances, circular_distance, ratio_distance
 from ml.stats.arrays import FloatArray, ratio
 from ml.stats.bootstrap import (
@@ -16,7 +16,6 @@ from ml.stats.bootstrap import (
     Clusters,
     Interval,
     Settings,
-    pattern_replicate_sums,
     percentile_interval,
     replicate_sums,
 )
@@ -95,7 +94,8 @@ def alpha(
     extra = {**own.extra, "n_answers": int(answered[rows].sum()),
              "n_one_answer": int((answered == 1).sum())}  # fmt: skip
     if interval == "bootstrap":
-        reach = percentile_interval(_replicates(parts, own, settings), own, settings)
+        drawn = parts.of_sums(resampled_sums(parts.per_case, parts.counts, own, settings))
+        reach = percentile_interval(drawn, own, settings)
     else:
         error = standard_error(own.sums(_deviations(parts))[:, 0], own.count)
         reach, p = t_interval(value, error, own, settings.level)
@@ -176,17 +176,6 @@ def _coded(ratings: FloatArray) -> tuple[FloatArray, FloatArray]:
     codes = np.full(ratings.shape, np.nan)
     codes[given] = at
     return (values, codes) if values.size else (np.zeros(1), codes)
-
-
-def _replicates(parts: _Parts, own: Clusters, settings: Settings) -> FloatArray:
-    found = None
-    if own.each_alone and parts.counts is not None:
-        found = patterns(parts.counts)
-    # With hardly any repetition, drawing patterns is no cheaper than drawing cases.
-    if found is None or found.first.size * 4 > own.count:
-        return parts.of_sums(replicate_sums(own.sums(parts.per_case), settings))
-    unit = parts.per_case[found.first]
-    return parts.of_sums(pattern_replicate_sums(unit, found.multiplicity, settings))
 
 
 def _deviations(parts: _Parts) -> FloatArray:

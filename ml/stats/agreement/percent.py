@@ -6,7 +6,7 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.chance_corrected import ALONE, FLAT, chance_corrected
-from ml.stats.agreement.ratings import category_counts, patterns
+from ml.stats.agreement.ratings import category_counts, resampled_sums
 from ml.stats.agreement.weights import Weights, resolved
 from ml.stats.arrays import FloatArray, ratio
 from ml.stats.bootstrap import (
@@ -14,9 +14,7 @@ from ml.stats.bootstrap import (
     Clusters,
     Interval,
     Settings,
-    pattern_replicate_sums,
     percentile_interval,
-    replicate_sums,
     too_few,
 )
 from ml.stats.proportion import proportion
@@ -111,13 +109,8 @@ def specific_agreement(
     own = (clusters or Clusters.singles(answers.size)).where(rows)
     counts, answers = counts[rows], answers[rows]
     per_case = np.concatenate([counts * (counts - 1), counts * (answers - 1)[:, None]], axis=1)
-    found = patterns(counts) if own.each_alone else None
-    if rows.size == 0:
-        drawn = np.zeros((0, 2 * categories))
-    elif found is not None and found.first.size * 4 <= rows.size:
-        drawn = pattern_replicate_sums(per_case[found.first], found.multiplicity, settings)
-    else:
-        drawn = replicate_sums(own.sums(per_case), settings)
+    none = np.zeros((0, 2 * categories))
+    drawn = resampled_sums(per_case, counts, own, settings) if rows.size else none
     sums = per_case.sum(axis=0)
     return tuple(
         _specific(code, categories, sums, drawn, int((counts[:, code] > 0).sum()), own, settings)

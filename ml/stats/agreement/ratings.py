@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.bootstrap import Clusters, Settings, pattern_replicate_sums, replicate_sums
+
+_MOST_PATTERNS = 4096  # keeps the table of all replicates in memory
 
 
 def category_counts(ratings: FloatArray, categories: int) -> FloatArray:
@@ -102,3 +105,22 @@ def patterns(rows: FloatArray) -> Patterns | None:
     where = np.empty(number.size, dtype=np.int64)
     where[key] = np.arange(key.size)
     return Patterns(where[used], number[used].astype(np.int64))
+
+
+def resampled_sums(
+    per_case: FloatArray, rows: FloatArray | None, own: Clusters, settings: Settings
+) -> FloatArray:
+    """Sums over cases in each bootstrap replicate, (draws, q), through patterns where they pay.
+
+    Args:
+        per_case: (n, q) what each case adds.
+        rows: (n, c) small whole numbers on which ``per_case`` alone depends; None if there are
+            none.
+        own: clusters of the same cases.
+        settings: draws and seed.
+    """
+    found = patterns(rows) if own.each_alone and rows is not None else None
+    # With hardly any repetition, drawing patterns is no cheaper than drawing cases.
+    if found is None or found.first.size > min(own.count // 4, _MOST_PATTERNS):
+        return replicate_sums(own.sums(per_case), settings)
+    return pattern_replicate_sums(per_case[found.first], found.multiplicity, settings)

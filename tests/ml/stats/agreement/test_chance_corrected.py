@@ -129,11 +129,11 @@ def test_interval_and_p_are_of_the_t_distribution(coefficient, rng):
 def test_interval_is_cut_at_one_and_shrinks_with_a_finite_population():
     ratings = np.array([[0, 0.0]] * 10 + [[1, 1]] * 9 + [[0, 1]])
     open_ended = chance_corrected(ratings, "gwet_ac", 2)
-    finite = chance_corrected(ratings, "gwet_ac", 2, population=40)
+    finite = chance_corrected(ratings, "gwet_ac", 2, population=80)
 
     assert open_ended.high == 1
-    assert finite.extra["se"] == pytest.approx(open_ended.extra["se"] * np.sqrt(0.5))
-    assert "population of 40" in finite.method
+    assert finite.extra["se"] == pytest.approx(open_ended.extra["se"] * np.sqrt(0.75))
+    assert "population of 80" in finite.method
     with pytest.raises(ValueError, match="population of 5"):
         chance_corrected(ratings, "gwet_ac", 2, population=5)
 

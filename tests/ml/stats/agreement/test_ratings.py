@@ -8,8 +8,10 @@ from ml.stats.agreement.ratings import (
     category_counts,
     patterns,
     ratings_of_table,
+    resampled_sums,
     table_of_ratings,
 )
+from ml.stats.bootstrap import Clusters, Settings, replicate_sums
 
 tables = hnp.arrays(np.int64, st.integers(2, 4).map(lambda k: (k, k)), elements=st.integers(0, 5))
 
@@ -56,3 +58,21 @@ def test_answers_of_one_reader_alone_are_left_out():
     ratings = np.array([[0, 1], [np.nan, 1], [1, 1]])
 
     assert table_of_ratings(ratings, 2).tolist() == [[0, 1], [0, 1]]
+
+
+def test_resampling_through_patterns_where_they_pay_else_case_by_case(rng):
+    rows = rng.integers(0, 2, (200, 3)).astype(float)
+    per_case, few = rows @ np.diag([1.0, 2, 3]), Settings(draws=4000)
+    alone, pairs = Clusters.singles(200), Clusters.of(np.arange(200) // 2)
+    by_case = replicate_sums(per_case, few)
+    by_pattern = resampled_sums(per_case, rows, alone, few)
+
+    assert not np.array_equal(by_pattern, by_case)
+    assert by_pattern.mean(axis=0) == pytest.approx(by_case.mean(axis=0), rel=0.01)
+    assert np.cov(by_pattern.T) == pytest.approx(np.cov(by_case.T), rel=0.15, abs=8)
+    many = np.arange(200.0)[:, None]
+    assert np.array_equal(resampled_sums(per_case, None, alone, few), by_case)
+    assert np.array_equal(resampled_sums(per_case, many, alone, few), by_case)
+    assert np.array_equal(
+        resampled_sums(per_case, rows, pairs, few), replicate_sums(pairs.sums(per_case), few)
+    )

@@ -69,7 +69,7 @@ def test_resampling_through_patterns_where_they_pay_else_case_by_case(rng):
 
     assert not np.array_equal(by_pattern, by_case)
     assert by_pattern.mean(axis=0) == pytest.approx(by_case.mean(axis=0), rel=0.01)
-    assert np.cov(by_pattern.T) == pytest.approx(np.cov(by_case.T), rel=0.15, abs=8)
+    assert np.cov(by_pattern.T) == pytest.approx(np.cov(by_case.T), rel=0.15, abs=25)
     many = np.arange(200.0)[:, None]
     assert np.array_equal(resampled_sums(per_case, None, alone, few), by_case)
     assert np.array_equal(resampled_sums(per_case, many, alone, few), by_case)

@@ -154,3 +154,18 @@ def test_perfect_agreement_has_no_interval():
         assert estimate.value == 1
         assert not estimate.has_interval
         assert estimate.reason.startswith("No interval")
+
+
+def test_each_kappa_has_its_own_chance_term():
+    """Two readers of unequal habits: Conger is Cohen's kappa, Fleiss is Scott's pi."""
+    ratings = ratings_of([[20, 15], [2, 13]])
+    first, second = ratings.T.astype(int)
+    share = (35 + 22) / 100
+
+    assert kappa_conger(ratings, 2, settings=FEW).value == pytest.approx(
+        cohen_kappa_score(first, second)
+    )
+    chance = share**2 + (1 - share) ** 2
+    assert kappa_fleiss(ratings, 2, settings=FEW).value == pytest.approx(
+        (33 / 50 - chance) / (1 - chance)
+    )

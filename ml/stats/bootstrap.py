@@ -21,6 +21,7 @@ _BLOCK = 64  # replicates that share a stream of random numbers; part of the ans
 _CHUNK = 40_000  # numbers held at once per thread; small enough for the cache
 _CACHED = 8_192  # numbers of one temporary array that is made and dropped again and again
 _WORD = 2**64 - 1  # the largest random word
+_HELD_BACK = 5.0  # standard deviations of a total that Poisson draws stay below the units
 _SMALL = 2_000_000  # numbers in all, below which starting threads costs more than it saves
 
 _PLURAL = {"case": "cases", "patient": "patients", "group": "groups"}
@@ -240,11 +241,35 @@ def pattern_replicate_sums(
         multiplicity: (p,) units of each pattern.
         settings: draws and seed.
     """
-    count = int(multiplicity.sum())
-    generator = np.random.Generator(np.random.SFC64([settings.seed, 0]))
-    counts = generator.multinomial(count, multiplicity / count, size=settings.draws)
-    drawn: FloatArray = counts.astype(np.float64) @ sums
+    counts = _pattern_counts(np.asarray(multiplicity, dtype=np.int64), settings)
+    drawn: FloatArray = counts @ sums
     return drawn
+
+
+def _pattern_counts(multiplicity: IntArray, settings: Settings) -> FloatArray:
+    """Multinomial draws of patterns, (draws, p).
+
+    Independent Poisson counts, given their total, are multinomial: most units are drawn so, a
+    few less than needed, and the rest one by one. Several times faster than the chain of
+    binomials, and exact.
+    """
+    count, size = int(multiplicity.sum()), multiplicity.size
+    generator = np.random.Generator(np.random.SFC64([settings.seed, 0]))
+    share = multiplicity / count
+    held_back = _HELD_BACK * count**0.5
+    if count < _HELD_BACK**2 * 4:
+        return generator.multinomial(count, share, size=settings.draws).astype(np.float64)
+    counts = generator.poisson(share * (count - held_back), size=(settings.draws, size))
+    missing = count - counts.sum(axis=1)
+    while (missing < 0).any():  # some in a million: drawn anew, whatever their pattern
+        over = np.flatnonzero(missing < 0)
+        counts[over] = generator.poisson(share * (count - held_back), size=(over.size, size))
+        missing[over] = count - counts[over].sum(axis=1)
+    pattern = np.repeat(np.arange(size), multiplicity)
+    one_by_one = pattern[generator.integers(0, count, size=int(missing.sum()))]
+    one_by_one += np.repeat(np.arange(settings.draws) * size, missing)
+    counts += np.bincount(one_by_one, minlength=counts.size).reshape(counts.shape)
+    return counts.astype(np.float64)
 
 
 def left_out_sums(sums: FloatArray) -> FloatArray:

@@ -1,13 +1,13 @@
 """Kappas of several readers: Fleiss, Conger, and weighted kappa of every pair."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from ml.estimate import Estimate, JsonValue, undefined
-from ml.stats.agreement.ratings import agreement_weights, category_counts
+from ml.stats.agreement.chance_corrected import ALONE, EQUAL, FLAT, NO_ROOM, chance_corrected
+from ml.stats.agreement.weights import agreement_weights
 from ml.stats.arrays import BoolArray, FloatArray, ratio
 from ml.stats.bootstrap import (
     DEFAULT,
@@ -19,10 +19,6 @@ from ml.stats.bootstrap import (
     too_few,
 )
 
-_NO_ROOM = 1e-12  # chance agreement this close to 1 leaves nothing to explain
-_EQUAL = "Not estimated: all answers are equal, so chance agreement is complete."
-_ALONE = "Not estimated: no case was answered by two readers."
-
 
 def kappa_fleiss(
     ratings: FloatArray,
@@ -30,7 +26,7 @@ def kappa_fleiss(
     clusters: Clusters | None = None,
     settings: Settings = DEFAULT,
 ) -> Estimate:
-    """Fleiss' kappa: chance agreement from the answers of all readers together.
+    """Fleiss' kappa with a bootstrap interval; ``chance_corrected`` offers weights and others.
 
     With answers missing: cases with two answers or more give the observed agreement, all
     cases give the shares of each answer (each case weighs the same).
@@ -42,23 +38,18 @@ def kappa_fleiss(
         clusters: independent units; None means every case is its own.
         settings: level, draws, seed.
 
+    Example:
+        >>> round(kappa_fleiss(np.array([[0, 0], [1, 1], [0, 1], [1, 1]]), 2).value, 4)
+        0.4667
+
     Source:
         Fleiss (1971), Psychological Bulletin 76:378-382; missing answers as in Gwet (2014),
         Handbook of Inter-Rater Reliability, 4th ed., section 2.5.
     """
-    counts = category_counts(ratings, categories)
-    total = counts.sum(axis=1)
-    shares = np.divide(counts, total[:, None], out=np.zeros_like(counts), where=total[:, None] > 0)
-    per_case = np.column_stack([_agreement(counts), shares, total > 0])
-
-    def from_sums(sums: FloatArray) -> FloatArray:
-        chance = ((sums[:, 2:-1] / np.maximum(sums[:, -1:], 1)) ** 2).sum(axis=1)
-        return _kappa(sums[:, 0], sums[:, 1], chance)
-
-    return _estimate(
-        "kappa_fleiss", "unweighted; readers exchangeable", per_case, from_sums, total,
-        clusters, settings,
-    )  # fmt: skip
+    estimate = chance_corrected(
+        ratings, "fleiss", categories, "identity", clusters, settings, interval="bootstrap"
+    )
+    return replace(estimate, convention="unweighted; readers exchangeable")
 
 
 def kappa_conger(
@@ -72,34 +63,18 @@ def kappa_conger(
     Args:
         ratings: (n, readers); a column is one reader throughout. Others as ``kappa_fleiss``.
 
+    Example:
+        >>> round(kappa_conger(np.array([[0, 0], [1, 1], [0, 1], [1, 1]]), 2).value, 4)
+        0.5
+
     Source:
         Conger (1980), Psychological Bulletin 88:322-328; missing answers as in Gwet (2014),
         section 2.5.
     """
-    ratings = np.asarray(ratings, dtype=np.float64)
-    ratings = ratings[:, ~np.isnan(ratings).all(axis=0)]  # who never answered has no habits
-    counts = category_counts(ratings, categories)
-    total = counts.sum(axis=1)
-    readers = ratings.shape[1]
-    answers = (ratings[:, :, None] == np.arange(categories)).reshape(ratings.shape[0], -1)
-    per_case = np.column_stack([_agreement(counts), answers])
-
-    def from_sums(sums: FloatArray) -> FloatArray:
-        table = sums[:, 2:].reshape(-1, readers, categories)
-        number = table.sum(axis=2, keepdims=True)
-        share = ratio(table, np.broadcast_to(number, table.shape))
-        # sum_k mean² - var/r: the mean product of shares over pairs of different readers
-        chance = ((share.sum(axis=1) ** 2).sum(axis=1) - (share**2).sum(axis=(1, 2))) / (
-            readers * (readers - 1)
-        )
-        return _kappa(sums[:, 0], sums[:, 1], chance)
-
-    if readers < 2:
-        return undefined("kappa_conger", "Not estimated: fewer than two readers answered.")
-    return _estimate(
-        "kappa_conger", "unweighted; each reader's own shares", per_case, from_sums, total,
-        clusters, settings,
-    )  # fmt: skip
+    estimate = chance_corrected(
+        ratings, "conger", categories, "identity", clusters, settings, interval="bootstrap"
+    )
+    return replace(estimate, convention="unweighted; each reader's own shares")
 
 
 @dataclass(frozen=True)
@@ -167,13 +142,13 @@ def _pair(
 ) -> Estimate:  # fmt: skip
     n = int(both.sum())
     if not np.isfinite(value):
-        reason = _EQUAL if n else "Not estimated: the two readers share no case."
+        reason = EQUAL if n else "Not estimated: the two readers share no case."
         return undefined("kappa_weighted", reason, n=n, convention=convention)
     own = clusters.where(np.flatnonzero(both))
     refusal = too_few(own)
     interval = Interval(None, None, "", refusal)
     if refusal is None:
-        interval = percentile_interval(drawn, clusters, settings)
+        interval = _spread(drawn, clusters, settings)
     return Estimate(
         "kappa_weighted", value, interval.low, interval.high, settings.level, n,
         convention=convention, method=interval.method, reason=interval.reason,
@@ -193,11 +168,11 @@ def _mean_of_pairs(
     defined = [at for at, (_, _, one) in enumerate(estimates) if one.value is not None]
     n = ratings.shape[0]
     if not defined:
-        reason = _EQUAL if n else _ALONE
+        reason = EQUAL if n else ALONE
         return undefined("kappa_weighted", reason, n=n, convention=convention)
     value = float(np.mean([estimates[at][2].value for at in defined]))
     drawn = np.mean([replicates[at] for at in defined], axis=0)
-    interval = percentile_interval(drawn, clusters, settings)
+    interval = _spread(drawn, clusters, settings)
     extra: dict[str, JsonValue] = {
         **clusters.extra,
         "pairs": len(defined),
@@ -209,16 +184,11 @@ def _mean_of_pairs(
     )  # fmt: skip
 
 
-def _agreement(counts: FloatArray) -> FloatArray:
-    """Share of agreeing pairs of readers in each case, and whether there is a pair: (n, 2)."""
-    total = counts.sum(axis=1)
-    agreeing = (counts * (counts - 1)).sum(axis=1)
-    return np.column_stack([agreeing / np.maximum(total * (total - 1), 1), total >= 2])
-
-
-def _kappa(agreement: FloatArray, cases: FloatArray, chance: FloatArray) -> FloatArray:
-    observed = agreement / np.maximum(cases, 1)
-    return ratio(observed - chance, np.where(cases > 0, 1 - chance, 0.0), least=_NO_ROOM)
+def _spread(drawn: FloatArray, clusters: Clusters, settings: Settings) -> Interval:
+    """The percentile interval, refused where all replicates are equal."""
+    interval = percentile_interval(drawn, clusters, settings)
+    flat = interval.low is not None and interval.low == interval.high
+    return Interval(None, None, "", FLAT) if flat else interval
 
 
 def _cells(a: FloatArray, b: FloatArray, both: BoolArray, categories: int) -> FloatArray:
@@ -236,30 +206,4 @@ def _cohen(sums: FloatArray, weights: FloatArray) -> FloatArray:
     observed = np.einsum("rij,ij->r", tables, weights) / total
     chance = np.einsum("ri,rj,ij->r", rows, columns, weights, optimize=True) / total**2
     empty = tables.sum(axis=(1, 2)) == 0
-    return ratio(observed - chance, np.where(empty, 0.0, 1 - chance), least=_NO_ROOM)
-
-
-def _estimate(
-    measure: str,
-    convention: str,
-    per_case: FloatArray,
-    from_sums: Callable[[FloatArray], FloatArray],
-    answers: FloatArray,
-    clusters: Clusters | None,
-    settings: Settings,
-) -> Estimate:
-    n = int((answers >= 2).sum())
-    if n == 0:
-        return undefined(measure, _ALONE, convention=convention)
-    value = float(from_sums(per_case.sum(axis=0)[None, :])[0])
-    if not np.isfinite(value):
-        return undefined(measure, _EQUAL, n=n, convention=convention)
-    rows = np.flatnonzero(answers >= 1)
-    own = (clusters or Clusters.singles(answers.size)).where(rows)
-    drawn = from_sums(replicate_sums(own.sums(per_case[rows]), settings))
-    interval = percentile_interval(drawn, own, settings)
-    return Estimate(
-        measure, value, interval.low, interval.high, settings.level, n,
-        convention=convention, method=interval.method, reason=interval.reason,
-        extra={**own.extra},
-    )  # fmt: skip
+    return ratio(observed - chance, np.where(empty, 0.0, 1 - chance), least=NO_ROOM)

@@ -1,10 +1,13 @@
-"""Answers of several readers as a table, and the sums over cases that agreement is made of."""
+"""Answers of several readers as a table, and the patterns in which they repeat."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from ml.stats.arrays import FloatArray
+from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.bootstrap import Clusters, Settings, pattern_replicate_sums, replicate_sums
+
+_MOST_PATTERNS = 4096  # keeps the table of all replicates in memory
 
 
 def category_counts(ratings: FloatArray, categories: int) -> FloatArray:
@@ -20,38 +23,104 @@ def category_counts(ratings: FloatArray, categories: int) -> FloatArray:
         >>> category_counts(np.array([[0, 0, np.nan], [1, 0, 1]]), 2).tolist()
         [[2.0, 0.0], [1.0, 2.0]]
     """
-    given = ratings[~np.isnan(ratings)]
-    if given.size and (given.min() < 0 or given.max() >= categories or (given % 1).any()):
-        raise ValueError(f"answers must be codes 0..{categories - 1}")
+    checked_codes(ratings, categories)
     counts = [(ratings == code).sum(axis=1, dtype=np.float64) for code in range(categories)]
     return np.stack(counts, axis=1)
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Agreement of each pair of answers, 1 on the diagonal."""
+def checked_codes(ratings: FloatArray, categories: int) -> FloatArray:
+    """Ratings as float64 (n, readers) of declared codes, or a ValueError."""
+    ratings = np.asarray(ratings, dtype=np.float64)
+    if ratings.ndim != 2:
+        raise ValueError(f"expected ratings (n, readers), got shape {ratings.shape}")
+    if ratings.size:
+        low, high = np.fmin.reduce(ratings, axis=None), np.fmax.reduce(ratings, axis=None)
+        given = ~np.isnan(ratings)
+        if low < 0 or high >= categories or (np.floor(ratings) != ratings)[given].any():
+            raise ValueError(f"answers must be codes 0..{categories - 1}")
+    return ratings
 
-    table: FloatArray  # (k, k) 0..1
-    name: str
+
+def checked_table(table: FloatArray) -> FloatArray:
+    """A square table of counts, rows of the first reader, as float64, or a ValueError."""
+    table = np.asarray(table, dtype=np.float64)
+    if table.ndim != 2 or table.shape[0] != table.shape[1] or table.shape[0] < 2:
+        raise ValueError(f"expected a (k, k) table of two answers or more, got {table.shape}")
+    if not np.isfinite(table).all() or (table < 0).any() or (table % 1).any():
+        raise ValueError("the cells of a table must be counts of cases")
+    return table
 
 
-def agreement_weights(categories: int, name: str) -> Weights:
-    """Identity, linear or quadratic weights of ordered categories.
-
-    Raises:
-        ValueError: for another name.
+def ratings_of_table(table: FloatArray) -> FloatArray:
+    """The pairs of answers a table counts, one row per case: (n, 2) codes.
 
     Example:
-        >>> agreement_weights(3, "linear").table[0].tolist()
-        [1.0, 0.5, 0.0]
-
-    Source:
-        Cohen (1968), Psychological Bulletin 70:213-220; Cicchetti, Allison (1971).
+        >>> ratings_of_table(np.array([[1, 0], [2, 0]])).tolist()
+        [[0.0, 0.0], [1.0, 0.0], [1.0, 0.0]]
     """
-    at = np.arange(categories, dtype=np.float64)
-    distance = np.abs(at[:, None] - at[None, :]) / max(categories - 1, 1)
-    tables = {"identity": (distance == 0).astype(np.float64),
-              "linear": 1 - distance, "quadratic": 1 - distance**2}  # fmt: skip
-    if name not in tables:
-        raise ValueError(f"weights must be one of {', '.join(tables)}, got {name!r}")
-    return Weights(tables[name], name)
+    table = checked_table(table)
+    size = table.shape[0]
+    cell = np.repeat(np.arange(size * size), table.ravel().astype(np.int64))
+    return np.column_stack([cell // size, cell % size]).astype(np.float64)
+
+
+def table_of_ratings(ratings: FloatArray, categories: int) -> FloatArray:
+    """How often two readers gave each pair of answers, (k, k); unpaired answers are left out.
+
+    Args:
+        ratings: (n, 2) codes 0..categories-1, NaN where a reader did not answer.
+    """
+    ratings = checked_codes(ratings, categories)
+    if ratings.shape[1] != 2:
+        raise ValueError(f"expected the answers of two readers, got {ratings.shape[1]}")
+    both = ratings[~np.isnan(ratings).any(axis=1)].astype(np.int64)
+    cells = np.bincount(both[:, 0] * categories + both[:, 1], minlength=categories**2)
+    return cells.reshape(categories, categories).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """Rows that repeat: one representative each, and how often it occurs."""
+
+    first: IntArray  # (p,) index of a row of each pattern
+    multiplicity: IntArray  # (p,)
+
+
+def patterns(rows: FloatArray) -> Patterns | None:
+    """Distinct rows of small whole numbers, in lexicographic order.
+
+    Returns:
+        None when rows are too many-valued to be counted cheaply.
+    """
+    base = int(rows.max(initial=0.0)) + 1
+    if rows.shape[0] == 0 or rows.shape[1] * np.log2(max(base, 2)) > 52:
+        return None
+    key = (rows @ float(base) ** np.arange(rows.shape[1])[::-1]).astype(np.int64)
+    if base ** rows.shape[1] > 4 * rows.shape[0] + 1_000_000:
+        _, first, multiplicity = np.unique(key, return_index=True, return_counts=True)
+        return Patterns(first.astype(np.int64), multiplicity.astype(np.int64))
+    # Counting is faster than sorting while the keys are few.
+    number = np.bincount(key)
+    used = np.flatnonzero(number)
+    where = np.empty(number.size, dtype=np.int64)
+    where[key] = np.arange(key.size)
+    return Patterns(where[used], number[used].astype(np.int64))
+
+
+def resampled_sums(
+    per_case: FloatArray, rows: FloatArray | None, own: Clusters, settings: Settings
+) -> FloatArray:
+    """Sums over cases in each bootstrap replicate, (draws, q), through patterns where they pay.
+
+    Args:
+        per_case: (n, q) what each case adds.
+        rows: (n, c) small whole numbers on which ``per_case`` alone depends; None if there are
+            none.
+        own: clusters of the same cases.
+        settings: draws and seed.
+    """
+    found = patterns(rows) if own.each_alone and rows is not None else None
+    # With hardly any repetition, drawing patterns is no cheaper than drawing cases.
+    if found is None or found.first.size > min(own.count // 4, _MOST_PATTERNS):
+        return replicate_sums(own.sums(per_case), settings)
+    return pattern_replicate_sums(per_case[found.first], found.multiplicity, settings)

@@ -147,3 +147,18 @@ def test_bca_of_a_value_beyond_all_replicates_is_refused():
 
     assert interval.low is None
     assert "one side" in interval.reason
+
+
+@pytest.mark.parametrize("multiplicity", [[3, 5, 12], [700, 200, 99, 1]])
+def test_patterns_are_drawn_from_the_multinomial(multiplicity):
+    """Every replicate has all units; means, variances and covariances are the multinomial's."""
+    number = np.array(multiplicity)
+    n, share = number.sum(), number / number.sum()
+
+    drawn = pattern_replicate_sums(np.eye(number.size), number, Settings(draws=40_000))
+
+    assert (drawn.sum(axis=1) == n).all()
+    expected = n * (np.diag(share) - np.outer(share, share))
+    spread = np.sqrt(np.diag(expected))
+    assert np.abs((drawn.mean(axis=0) - number) / spread).max() < 0.025
+    assert np.abs(np.cov(drawn.T) - expected).max() < 0.03 * spread.max() ** 2

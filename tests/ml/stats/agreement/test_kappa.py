@@ -144,3 +144,28 @@ def test_pair_without_a_common_case():
     assert apart.value is None
     assert "share no case" in apart.reason
     assert np.isnan(pairs.values[0, 2])
+
+
+def test_perfect_agreement_has_no_interval():
+    ratings = np.repeat([0.0, 1, 2] * 5, 2).reshape(15, 2)
+    pairs = pairwise_kappa(ratings, 3, "linear")
+
+    for estimate in (pairs.mean, pairs.pairs[0][2], kappa_fleiss(ratings, 3)):
+        assert estimate.value == 1
+        assert not estimate.has_interval
+        assert estimate.reason.startswith("No interval")
+
+
+def test_each_kappa_has_its_own_chance_term():
+    """Two readers of unequal habits: Conger is Cohen's kappa, Fleiss is Scott's pi."""
+    ratings = ratings_of([[20, 15], [2, 13]])
+    first, second = ratings.T.astype(int)
+    share = (35 + 22) / 100
+
+    assert kappa_conger(ratings, 2, settings=FEW).value == pytest.approx(
+        cohen_kappa_score(first, second)
+    )
+    chance = share**2 + (1 - share) ** 2
+    assert kappa_fleiss(ratings, 2, settings=FEW).value == pytest.approx(
+        (33 / 50 - chance) / (1 - chance)
+    )

@@ -11,13 +11,19 @@ from ml.stats.bootstrap import Clusters, Settings, draw_counts
 
 FEW = Settings(draws=200)
 SCALES = ("nominal", "ordinal", "interval")
+APART = np.array([[0, 1, 2, 9], [1, 0, 4, 1], [2, 4, 0, 3], [9, 1, 3, 0.0]])
+MORE = {
+    "ratio": {},
+    "circular": {"circumference": 8},
+    "custom": {"distance": APART, "categories": 4},
+}
 
 rating_tables = st.tuples(st.integers(1, 12), st.integers(2, 5)).flatmap(
     lambda shape: hnp.arrays(float, shape, elements=st.sampled_from([np.nan, 0.0, 1.0, 2.0, 3.0]))
 )
 
 
-def alpha_by_definition(ratings, scale):
+def alpha_by_definition(ratings, scale, circumference=8):
     """All pairs of answers within and across cases, one by one (Krippendorff 2011)."""
     cases = [row[~np.isnan(row)] for row in ratings]
     cases = [row for row in cases if row.size >= 2]
@@ -29,6 +35,12 @@ def alpha_by_definition(ratings, scale):
             return float(a != b)
         if scale == "interval":
             return (a - b) ** 2
+        if scale == "ratio":
+            return ((a - b) / (a + b)) ** 2 if a + b else 0
+        if scale == "circular":
+            return np.sin(np.pi * (a - b) / circumference) ** 2
+        if scale == "custom":
+            return APART[int(a), int(b)]
         low, high = min(a, b), max(a, b)
         between = sum(n for value, n in counts.items() if low <= value <= high)
         return (between - (counts[a] + counts[b]) / 2) ** 2
@@ -153,3 +165,76 @@ def test_nodules_of_a_patient_are_drawn_together(rng):
 def test_answers_outside_the_declared_are_refused():
     with pytest.raises(ValueError, match=r"codes 0\.\.1"):
         alpha(np.array([[0, 2.0]]), "nominal", categories=2)
+
+
+@pytest.mark.parametrize("scale", MORE)
+@given(ratings=rating_tables)
+def test_further_scales_equal_their_definition(scale, ratings):
+    estimate = alpha(ratings, scale, settings=FEW, **MORE[scale])
+    by_definition = alpha_by_definition(ratings, scale)
+
+    if by_definition is None:
+        assert estimate.value is None
+        assert estimate.reason
+    else:
+        assert estimate.value == pytest.approx(by_definition, abs=1e-9)
+
+
+def test_canonical_ratio_scale():
+    """Krippendorff (2011): .797 on the ratio scale."""
+    nan = np.nan
+    rows = [
+        "11-1",
+        "2232",
+        "3333",
+        "3333",
+        "2222",
+        "1234",
+        "4444",
+        "1121",
+        "2222",
+        "-555",
+        "--11",
+        "--3-",
+    ]
+    ratings = np.array([[nan if mark == "-" else float(mark) for mark in row] for row in rows])
+
+    assert alpha(ratings, "ratio").value == pytest.approx(0.797, abs=5e-4)
+
+
+@pytest.mark.parametrize("scale", [*SCALES, *MORE])
+def test_linearised_error_is_the_jackknife_of_large_samples(scale, rng):
+    truth = rng.integers(0, 4, 400)
+    ratings = np.where(rng.random((400, 3)) < 0.6, truth[:, None], rng.integers(0, 4, (400, 3)))
+    more = MORE.get(scale, {})
+    found = alpha(ratings.astype(float), scale, interval="linearised", **more)
+    left = [
+        alpha(np.delete(ratings, i, axis=0), scale, settings=Settings(draws=1), **more).value
+        for i in range(400)
+    ]
+
+    assert found.extra["se"] == pytest.approx(np.sqrt(399 * np.var(left)), rel=0.02)
+    assert "delta method" in found.method
+    drawn = alpha(ratings.astype(float), scale, **more)
+    assert drawn.high - drawn.low == pytest.approx(found.high - found.low, rel=0.1)
+
+
+@pytest.mark.parametrize("interval", ["bootstrap", "linearised"])
+def test_perfect_agreement_has_no_interval(interval):
+    estimate = alpha(np.repeat([0.0, 1, 2] * 5, 2).reshape(15, 2), "nominal", interval=interval)
+
+    assert estimate.value == 1
+    assert not estimate.has_interval
+    assert estimate.reason.startswith("No interval")
+
+
+def test_scales_without_what_they_need_are_refused():
+    for scale, more in (
+        ("circular", {}), ("custom", {}), ("custom", {"distance": np.eye(2)}),
+        ("polar", {}), ("nominal", {"interval": "exact"}),
+        ("custom", {"distance": np.array([[0, 1], [2, 0]])}),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"scale|interval|distances|symmetric"):
+            alpha(np.array([[0, 1.0]] * 3), scale, **more)
+    with pytest.raises(ValueError, match="negative"):
+        alpha(np.array([[-1.0, 1]]), "ratio")

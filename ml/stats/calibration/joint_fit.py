@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special, stats
 
-from ml.estimate import Estimate, undefined
+from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities
 from ml.stats.calibration.recalibration import CLIP, fit_line, fit_offset
 
@@ -20,7 +20,8 @@ class JointFit:
     intercept_joint: Estimate  # slope free
     slope: Estimate
     unreliability: Estimate  # U of the joint likelihood-ratio test, p in extra
-    nagelkerke: Estimate  # R² of the recalibrated model
+    nagelkerke: Estimate  # R² of the probabilities as given
+    nagelkerke_recalibrated: Estimate  # R² after the joint fit
 
 
 def joint_fit(
@@ -159,31 +160,35 @@ def _slope_given(a: float, x: FloatArray, outcomes: BoolArray) -> float:
     return (low + high) / 2
 
 
-def _tests(x: FloatArray, outcomes: BoolArray, line: FloatArray) -> tuple[Estimate, Estimate]:
+def _tests(x: FloatArray, outcomes: BoolArray, line: FloatArray) -> tuple[Estimate, ...]:
     n, events = x.size, int(outcomes.sum())
-    conventions = (
-        "(LR of a = 0, b = 1 against the joint fit, minus 2) / n, Miller 1991",
-        "R² of the recalibrated model against the event rate, Nagelkerke 1991",
-    )
+    conventions = {
+        "unreliability_u": "(LR of a = 0, b = 1 against the joint fit, minus 2) / n, Miller 1991",
+        "nagelkerke_r2": "R² of the probabilities as given against the event rate",
+        "nagelkerke_r2_recalibrated": "R² after logistic recalibration against the event rate",
+    }
     if not np.isfinite(line).all():
         reason = "Not estimated: the joint fit has no finite solution."
-        return (
-            undefined("unreliability_u", reason, n=n, n_events=events, convention=conventions[0]),
-            undefined("nagelkerke_r2", reason, n=n, n_events=events, convention=conventions[1]),
+        return tuple(
+            undefined(name, reason, n=n, n_events=events, convention=convention)
+            for name, convention in conventions.items()
         )
+    given = _log_likelihood(x, outcomes)
     fitted = _log_likelihood(line[0] + line[1] * x, outcomes)
-    lr = max(0.0, 2 * (fitted - _log_likelihood(x, outcomes)))
+    lr = max(0.0, 2 * (fitted - given))
     rate = events / n
     null = events * np.log(rate) + (n - events) * np.log1p(-rate)
-    r2 = -np.expm1(2 * (null - fitted) / n) / -np.expm1(2 * null / n)
-    no_interval = "No interval: a test statistic."
-    return (
+    values = [(lr - 2) / n] + [
+        float(np.expm1(2 * (null - reached) / n) / np.expm1(2 * null / n))
+        for reached in (given, fitted)
+    ]
+    test: dict[str, JsonValue] = {"chi2": lr, "df": 2, "p": float(stats.chi2.sf(lr, 2))}
+    return tuple(
         Estimate(
-            "unreliability_u", (lr - 2) / n, n=n, n_events=events, convention=conventions[0],
-            reason=no_interval, extra={"chi2": lr, "df": 2, "p": float(stats.chi2.sf(lr, 2))},
-        ),
-        Estimate(
-            "nagelkerke_r2", float(r2), n=n, n_events=events, convention=conventions[1],
-            reason="No interval: a description of the fit.",
-        ),
+            name, value, n=n, n_events=events, convention=convention,
+            reason="No interval: a statistic of the fit.", extra=extra,
+        )
+        for (name, convention), value, extra in zip(
+            conventions.items(), values, (test, {}, {}), strict=True
+        )
     )  # fmt: skip

@@ -85,25 +85,6 @@ def brier_multiclass(
     )  # fmt: skip
 
 
-def accuracy(
-    probabilities: FloatArray,
-    label: IntArray,
-    clusters: Clusters | None = None,
-    settings: Settings = DEFAULT,
-) -> Estimate:
-    """Share of cases whose most probable class (lowest of ties) is right. Arguments as ``nll``.
-
-    Example:
-        >>> accuracy(np.array([[0.6, 0.4], [0.3, 0.7]]), np.array([0, 0])).value
-        0.5
-    """
-    probabilities, label = checked_classes(probabilities, label)
-    right = (probabilities.argmax(axis=1) == label).astype(np.float64)
-    return mean_estimate(
-        "accuracy", right, clusters, settings, convention="arg max, lowest of ties"
-    )
-
-
 def top_label_error(
     probabilities: FloatArray,
     label: IntArray,

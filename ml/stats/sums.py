@@ -49,9 +49,7 @@ def estimate_of_sums(
     clusters = clusters or Clusters.singles(n)
     value = float(function(rows.sum(axis=0)[None, :])[0])
     if not np.isfinite(value):
-        return undefined(
-            measure, undefined_reason, n=n, n_events=n_events, convention=convention
-        )
+        return undefined(measure, undefined_reason, n=n, n_events=n_events, convention=convention)
     interval = percentile_interval(
         function(replicate_sums(clusters.sums(rows), settings)),
         clusters, settings, centre=value if recentred else None,

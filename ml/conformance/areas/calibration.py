@@ -142,9 +142,7 @@ ANSWERS: Answers = {
     "unreliability_u": _unreliability,
     "nagelkerke_r2": lambda case, _: _fit(case).nagelkerke,
     "c_statistic": lambda case, _: auroc(*_binary(case)),
-    "platt_scaling": lambda case, _: dict(
-        zip("ab", platt(*_binary(case)).parameters, strict=True)
-    ),
+    "platt_scaling": lambda case, _: dict(zip("ab", platt(*_binary(case)).parameters, strict=True)),
     "ece": lambda case, params: _binned(case, params, "l1"),
     "mce": lambda case, params: _binned(case, params, "max"),
     "ece_l2": lambda case, params: _binned(case, params, "l2"),

@@ -74,9 +74,7 @@ def mass_bins(probabilities: FloatArray, bins: int) -> IntArray:
     return at
 
 
-def gap_rows(
-    probabilities: FloatArray, outcomes: BoolArray, at: IntArray, bins: int
-) -> FloatArray:
+def gap_rows(probabilities: FloatArray, outcomes: BoolArray, at: IntArray, bins: int) -> FloatArray:
     """What each case adds to the count, sum of probabilities and events of its bin: (n, 3B)."""
     rows = np.zeros((at.size, 3 * bins))
     here = np.arange(at.size)

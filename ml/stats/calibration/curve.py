@@ -169,9 +169,7 @@ def _solved(sums: FloatArray, targets: FloatArray, scale: float) -> FloatArray:
     return np.stack([solution[..., 0], solution[..., 1] / scale], axis=-1)
 
 
-def _local_fit(
-    x: FloatArray, y: FloatArray, at: FloatArray, degree: int, size: int
-) -> FloatArray:
+def _local_fit(x: FloatArray, y: FloatArray, at: FloatArray, degree: int, size: int) -> FloatArray:
     """Values of a local polynomial at some points, (g,)."""
     parts = []
     step = max(1, _BLOCK // (x.size * (2 * degree + 1)))
@@ -188,7 +186,7 @@ def _direct(x: FloatArray, y: FloatArray) -> FloatArray:
     if points.size > _LARGE:
         points = np.unique(np.quantile(x, np.linspace(0, 1, _LARGE)))
     fitted = _local_fit(x, y, points, 2, int(0.75 * x.size + 1e-5))
-    return np.interp(x, points, fitted)
+    return np.asarray(np.interp(x, points, fitted))
 
 
 def lowess(x: FloatArray, y: FloatArray, *, span: float = 2 / 3) -> FloatArray:
@@ -207,7 +205,7 @@ def lowess(x: FloatArray, y: FloatArray, *, span: float = 2 / 3) -> FloatArray:
         points.append(ordered[max(after, reach)])
     at = np.array(points)
     size = max(2, min(x.size, int(span * x.size + 1e-7)))
-    return np.interp(x, at, _local_fit(x, y, at, 1, size))
+    return np.asarray(np.interp(x, at, _local_fit(x, y, at, 1, size)))
 
 
 def _kernel(x: FloatArray, y: FloatArray) -> FloatArray:
@@ -219,7 +217,7 @@ def _kernel(x: FloatArray, y: FloatArray) -> FloatArray:
         special.softmax(-0.5 * ((x - part[:, None]) / width) ** 2, axis=1) @ y
         for part in np.array_split(points, max(1, points.size * x.size // _BLOCK))
     ])  # fmt: skip
-    return np.interp(x, points, fitted)
+    return np.asarray(np.interp(x, points, fitted))
 
 
 def _vertices(x: FloatArray, size: int) -> FloatArray:
@@ -254,9 +252,9 @@ def _tree_loess(
     def blended(sums: FloatArray) -> FloatArray:
         parts = sums.reshape(-1, 8, vertices.size).transpose(0, 2, 1)
         ends = _solved(parts[..., :5], parts[..., 5:], scale)
-        fitted: FloatArray = CubicHermiteSpline(
-            vertices, ends[..., 0], ends[..., 1], axis=1
-        )(points)
+        fitted: FloatArray = CubicHermiteSpline(vertices, ends[..., 0], ends[..., 1], axis=1)(
+            points
+        )
         return fitted
 
     points = x

@@ -146,9 +146,7 @@ def _part(
     )  # fmt: skip
 
 
-def murphy(
-    probabilities: FloatArray, present: IntArray, *, bins: int = 10
-) -> dict[str, Estimate]:
+def murphy(probabilities: FloatArray, present: IntArray, *, bins: int = 10) -> dict[str, Estimate]:
     """Murphy's three binned terms, and the residual they leave.
 
     Brier = reliability - resolution + uncertainty + residual; the residual (variance within
@@ -178,7 +176,9 @@ def murphy(
     convention = f"Murphy 1973, {bins} equal-width bins; exact only with the residual"
     names = ("reliability", "resolution", "uncertainty", "residual")
     if n == 0:
-        return {name: undefined(name, NO_CASES, n_events=0, convention=convention) for name in names}
+        return {
+            name: undefined(name, NO_CASES, n_events=0, convention=convention) for name in names
+        }
     sums = bin_sums(probabilities, outcomes, Clusters.singles(n), bins).sum(axis=0)
     count, total, found = sums.reshape(3, bins)
     safe = np.maximum(count, 1)

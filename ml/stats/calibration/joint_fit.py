@@ -7,7 +7,7 @@ from scipy import special, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities
-from ml.stats.calibration.recalibration import CLIP, fit_line, fit_offset
+from ml.stats.calibration.recalibration import CLIP, fit_line, fit_offset, separated
 
 _LINE = "logit(y) = a + b·logit(p), maximum likelihood, independent cases"
 
@@ -51,7 +51,7 @@ def joint_fit(
     Example:
         >>> p, y = np.array([0.2, 0.4, 0.6, 0.8]), np.array([0, 1, 0, 1])
         >>> round(joint_fit(p, y).slope.value, 3)
-        0.809
+        1.102
 
     Source:
         Cox (1958), Biometrika 45:562-565; Miller, Hui, Tierney (1991), Statistics in Medicine
@@ -65,7 +65,7 @@ def joint_fit(
     once = np.ones((1, n))
     offset = float(fit_offset(x, outcomes, once)[0]) if 0 < events < n else np.nan
     line = np.full(2, np.nan)
-    if 0 < events < n and np.ptp(x) > 0:
+    if 0 < events < n and np.ptp(x) > 0 and not separated(x, outcomes):
         line = fit_line(x, outcomes, once, np.zeros(2))[0]
     alone = _coefficient(
         "intercept", offset, _standard_error_offset(x, offset), n, events, level, interval,

@@ -9,7 +9,7 @@ from scipy import optimize, special
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities
 from ml.stats.bootstrap import Clusters
 from ml.stats.calibration.decomposition import pav
-from ml.stats.calibration.recalibration import CLIP, fit_line
+from ml.stats.calibration.recalibration import CLIP, fit_line, separated
 
 Map = Callable[[FloatArray], FloatArray]
 
@@ -117,7 +117,7 @@ def platt(probabilities: FloatArray, present: IntArray) -> Recalibrator:
     Example:
         >>> map = platt(np.array([0.2, 0.4, 0.6, 0.8]), np.array([0, 1, 0, 1]))
         >>> round(map.parameters[1], 3)
-        0.809
+        1.102
 
     Source:
         Platt (1999), with Cox's (1958) logit input and no target smoothing.
@@ -125,7 +125,8 @@ def platt(probabilities: FloatArray, present: IntArray) -> Recalibrator:
     probabilities, outcomes = checked_probabilities(probabilities, present)
     x = special.logit(probabilities.clip(CLIP, 1 - CLIP))
     line = np.full(2, np.nan)
-    if 0 < outcomes.sum() < outcomes.size and np.ptp(x) > 0:
+    two_classes = 0 < outcomes.sum() < outcomes.size
+    if two_classes and np.ptp(x) > 0 and not separated(x, outcomes):
         line = fit_line(x, outcomes, np.ones((1, x.size)), np.zeros(2))[0]
     if not np.isfinite(line).all():
         raise ValueError("logistic recalibration has no finite fit: one class, or separation")
@@ -248,7 +249,11 @@ def shifted_prevalence(
         Saerens, Latinne, Decaestecker (2002). Neural Computation 14:21-41, equation 2.4.
     """
     before, after = np.asarray(prevalence_before), np.asarray(prevalence_after)
-    if probabilities.ndim != 2 or before.shape != probabilities.shape[1:] or after.shape != before.shape:
+    if (
+        probabilities.ndim != 2
+        or before.shape != probabilities.shape[1:]
+        or after.shape != before.shape
+    ):
         raise ValueError("expected (n, k) probabilities and two (k,) prevalences")
     if (before <= 0).any() or (after < 0).any():
         raise ValueError("prevalences must be above 0 (before) and not below 0 (after)")

@@ -92,8 +92,8 @@ def sharpness(
     """Root mean predicted variance, in the target's unit.
 
     Example:
-        >>> sharpness(Gaussian(np.zeros(2), np.array([3.0, 4.0]), np.zeros(2))).value ** 2
-        12.5
+        >>> sharpness(Gaussian(np.zeros(2), np.array([1.0, 7.0]), np.zeros(2))).value
+        5.0
 
     Source:
         Kuleshov, Fenner, Ermon (2018), ICML; form of uncertainty-toolbox.
@@ -189,7 +189,7 @@ def miscalibration(
 
     Example:
         >>> miscalibration(Gaussian(np.zeros(1), np.ones(1), np.array([9.0]))).value
-        0.495
+        0.49
 
     Source:
         Kuleshov, Fenner, Ermon (2018), ICML; proportions as uncertainty-toolbox.

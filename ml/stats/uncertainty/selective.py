@@ -45,7 +45,7 @@ class _Groups:
 
     @property
     def total(self) -> FloatArray:
-        return self.size.sum(axis=1)
+        return np.asarray(self.size.sum(axis=1))
 
 
 def risk_coverage(confidence: FloatArray, error: IntArray) -> RiskCoverage:
@@ -253,7 +253,7 @@ def guaranteed_coverage(
     low, high = 0, n - 1
     best, threshold, promised = 0.0, None, None
     for _ in range(looks):
-        middle = (low + high + 1) // 2 if best == 0.0 and threshold is None else (low + high) // 2
+        middle = (low + high) // 2
         accepted = confidence >= ordered[middle]
         count, errors = int(accepted.sum()), int(wrong[accepted].sum())
         bound = float(stats.beta.ppf(1 - delta / looks, errors + 1, count - errors))

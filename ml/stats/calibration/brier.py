@@ -1,10 +1,9 @@
 """Mean squared error of probabilities."""
 
-import numpy as np
-
-from ml.estimate import Estimate, undefined
+from ml.estimate import Estimate
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Clusters, Settings
+from ml.stats.sums import mean_estimate
 
 
 def brier(
@@ -25,6 +24,7 @@ def brier(
         ValueError: for NaN, values outside 0..1 or unequal shapes.
 
     Example:
+        >>> import numpy as np
         >>> brier(np.array([0.5, 1.0]), np.array([0, 1])).value
         0.125
 
@@ -33,17 +33,7 @@ def brier(
     """
     probabilities, outcomes = checked_probabilities(probabilities, present)
     convention = "P(finding), mean squared error of one class (0..1)"
-    if probabilities.size == 0:
-        return undefined(
-            "brier", "Not estimated: there are no cases.", n_events=0, convention=convention
-        )
-    clusters = clusters or Clusters.singles(probabilities.size)
-    errors = (probabilities - outcomes) ** 2
-    sums = replicate_sums(clusters.sums(np.stack([errors, np.ones(errors.size)], axis=1)), settings)
-    interval = percentile_interval(sums[:, 0] / sums[:, 1], clusters, settings)
-    return Estimate(
-        "brier", float(errors.mean()), interval.low, interval.high, settings.level,
-        probabilities.size, int(outcomes.sum()), convention=convention,
-        method=interval.method, reason=interval.reason,
-        extra={**clusters.extra},
+    return mean_estimate(
+        "brier", (probabilities - outcomes) ** 2, clusters, settings,
+        convention=convention, n_events=int(outcomes.sum()),
     )  # fmt: skip

@@ -77,7 +77,7 @@ def slope(
     reason = None
     if np.ptp(x) == 0:
         reason = "Not estimated: all probabilities are equal."
-    elif _separated(x, outcomes):
+    elif separated(x, outcomes):
         reason = (
             "Not estimated: a threshold separates the finding perfectly, the slope is infinite."
         )
@@ -112,7 +112,7 @@ def _one_class(measure: str, outcomes: BoolArray, convention: str) -> Estimate:
     )
 
 
-def _separated(x: FloatArray, outcomes: BoolArray) -> bool:
+def separated(x: FloatArray, outcomes: BoolArray) -> bool:
     with_finding, without = x[outcomes], x[~outcomes]
     return bool(with_finding.min() >= without.max() or with_finding.max() <= without.min())
 

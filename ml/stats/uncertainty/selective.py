@@ -1,0 +1,382 @@
+"""Selective prediction: what is left to err on when the least certain cases are handed over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special, stats
+
+from ml.estimate import Estimate, undefined
+from ml.stats.arrays import FloatArray, IntArray, checked_binary
+from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicates
+from ml.stats.discrimination.auroc import auroc
+from ml.stats.sums import NO_CASES
+
+_TIES = "ties of confidence by expectation over their orders"
+FORMS = {
+    "aurc": "mean of the selective risk at coverage k/n, k = 1..n",
+    "e_aurc": "AURC minus that of the best order of these n cases",
+    "e_aurc_analytic": "AURC minus e + (1-e)·ln(1-e), the best order of infinitely many cases",
+    "aurc_trapezoid": "trapezoid over coverage 1/n..1, divided by 1 - 1/n",
+    "augrc": "mean over k of accepted errors / n",
+    "auarc": "area under the accuracy-rejection curve, 1 - AURC",
+}
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """The curve at coverage k/n, k = 1..n; all (n,)."""
+
+    coverage: FloatArray
+    risk: FloatArray  # expected share of errors among the k accepted
+    generalised_risk: FloatArray  # expected accepted errors / n
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """Counts of cases and errors by group of equal confidence, most confident first: (r, g)."""
+
+    size: FloatArray
+    errors: FloatArray
+
+    @property
+    def before(self) -> tuple[FloatArray, FloatArray]:
+        return self.size.cumsum(axis=1) - self.size, self.errors.cumsum(axis=1) - self.errors
+
+    @property
+    def total(self) -> FloatArray:
+        return np.asarray(self.size.sum(axis=1))
+
+
+def risk_coverage(confidence: FloatArray, error: IntArray) -> RiskCoverage:
+    """Risk-coverage curve.
+
+    Args:
+        confidence: (n,) higher means more certain, n >= 1.
+        error: (n,) 1 wrong, 0 right.
+
+    Raises:
+        ValueError: for malformed input or no cases.
+
+    Example:
+        >>> risk_coverage(np.array([0.9, 0.8, 0.7]), np.array([0, 1, 0])).risk.round(3).tolist()
+        [0.0, 0.5, 0.333]
+
+    Source:
+        El-Yaniv, Wiener (2010), JMLR 11:1605-1641; generalised risk: Traub et al. (2024).
+    """
+    confidence, wrong = checked_binary(confidence, error)
+    if not wrong.size:
+        raise ValueError("a risk-coverage curve of no cases is undefined")
+    _, group = np.unique(-confidence, return_inverse=True)
+    expected = np.bincount(group, wrong) / np.bincount(group)
+    accepted = np.cumsum(expected[np.sort(group)])
+    k = np.arange(1, wrong.size + 1)
+    return RiskCoverage(k / wrong.size, accepted / k, accepted / wrong.size)
+
+
+def area(
+    confidence: FloatArray,
+    error: IntArray,
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+    *,
+    form: str = "aurc",
+) -> Estimate:
+    """An area under the risk-coverage curve; lower is better, except for AUARC.
+
+    Args:
+        confidence: (n,) higher means more certain.
+        error: (n,) 1 wrong, 0 right.
+        clusters: independent units; None means every case is its own.
+        settings: level, draws, seed.
+        form: one of ``FORMS``, which says what each is.
+
+    Raises:
+        ValueError: for malformed input or an unknown form.
+
+    Example:
+        >>> round(area(np.array([0.9, 0.8, 0.7]), np.array([0, 1, 0])).value, 4)
+        0.2778
+
+    Source:
+        Geifman, Uziel, El-Yaniv (2019), ICLR (AURC, E-AURC); Traub et al. (2024), NeurIPS
+        (AUGRC); Nadeem, Zucker, Hanczar (2009) (accuracy-rejection).
+    """
+    if form not in FORMS:
+        raise ValueError(f"form must be one of {tuple(FORMS)}, got {form!r}")
+    return _estimate(
+        form, confidence, error, lambda groups: _area(groups, form), clusters, settings,
+        f"{FORMS[form]}; {_TIES}", "Not estimated: one case has no trapezoid.",
+    )  # fmt: skip
+
+
+def risk_at_coverage(
+    confidence: FloatArray,
+    error: IntArray,
+    coverage: float,
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+) -> Estimate:
+    """Share of errors among the ceil(coverage·n) most confident cases. Arguments as ``area``.
+
+    Example:
+        >>> risk_at_coverage(np.array([0.9, 0.8, 0.7]), np.array([0, 1, 0]), 0.6).value
+        0.5
+
+    Source:
+        Geifman, El-Yaniv (2017), NeurIPS.
+    """
+    if not 0 < coverage <= 1:
+        raise ValueError(f"coverage must lie in (0, 1], got {coverage}")
+
+    def measure(groups: _Groups) -> FloatArray:
+        # 0.7·10 is 7.000000000000001 to the machine.
+        k = np.ceil(coverage * groups.total - 1e-9)
+        before, errors = groups.before
+        at = (groups.size.cumsum(axis=1) < k[:, None]).sum(axis=1)[:, None]
+        size, wrong, start, found = (
+            np.take_along_axis(part, at, axis=1)[:, 0]
+            for part in (groups.size, groups.errors, before, errors)
+        )
+        risk: FloatArray = (found + (k - start) * wrong / size) / k
+        return risk
+
+    return _estimate(
+        "risk_at_coverage", confidence, error, measure, clusters, settings,
+        f"the ceil({coverage:g}·n) most confident cases; {_TIES}",
+    )  # fmt: skip
+
+
+def coverage_at_risk(
+    confidence: FloatArray,
+    error: IntArray,
+    risk: float,
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+) -> Estimate:
+    """Largest coverage k/n whose risk is at most ``risk``; 0 if there is none.
+
+    No promise for new cases: for that see ``guaranteed_coverage``. Arguments as ``area``.
+
+    Example:
+        >>> coverage_at_risk(np.array([0.9, 0.8, 0.7]), np.array([0, 1, 0]), 0.34).value
+        1.0
+
+    Source:
+        Geifman, El-Yaniv (2017), NeurIPS.
+    """
+    if not 0 <= risk <= 1:
+        raise ValueError(f"risk must lie in 0..1, got {risk}")
+
+    def measure(groups: _Groups) -> FloatArray:
+        before, errors = groups.before
+        ends = before + groups.size
+        rate = groups.errors / np.maximum(groups.size, 1)
+        whole = errors + groups.errors <= risk * ends + 1e-9
+        # Inside a group of ties the expected risk moves steadily towards the group's rate.
+        room = risk * before - errors
+        steps = np.floor(room / np.where(rate > risk, rate - risk, 1) + 1e-9)
+        part = np.where((rate > risk) & (room >= -1e-9), before + np.maximum(steps, 0), 0)
+        reached = np.where(whole, ends, part)
+        share: FloatArray = reached.max(axis=1) / groups.total
+        return share
+
+    return _estimate(
+        "coverage_at_risk", confidence, error, measure, clusters, settings,
+        f"largest k/n with risk at most {risk:g}; {_TIES}",
+    )  # fmt: skip
+
+
+def failure_auroc(
+    confidence: FloatArray,
+    error: IntArray,
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+) -> Estimate:
+    """AUROC of failure detection: how often a wrong case is less confident than a right one.
+
+    Example:
+        >>> failure_auroc(np.array([0.9, 0.2]), np.array([0, 1])).value
+        1.0
+
+    Source:
+        Hendrycks, Gimpel (2017), ICLR.
+    """
+    return auroc(-np.asarray(confidence, dtype=np.float64), error, clusters, settings).renamed(
+        "auroc_failure", convention="low confidence detects errors; ties count one half"
+    )
+
+
+def guaranteed_coverage(
+    confidence: FloatArray,
+    error: IntArray,
+    risk: float,
+    clusters: Clusters | None = None,
+    *,
+    delta: float = 0.001,
+) -> Estimate:
+    """Coverage whose risk on new cases is below ``risk`` with probability 1 - delta (SGR).
+
+    Thresholds are searched by halving; each of the ceil(log2 n) looks spends delta over their
+    number on an exact binomial bound. Threshold and bound are in ``extra``.
+
+    Args:
+        confidence, error: as ``area``.
+        risk: wanted, 0..1.
+        clusters: refused unless every case is its own: the bound rests on independence.
+        delta: chance of a broken promise.
+
+    Raises:
+        ValueError: for malformed input.
+
+    Example:
+        >>> guaranteed_coverage(np.linspace(1, 0, 200), np.zeros(200, int), 0.1).value
+        1.0
+
+    Source:
+        Geifman, El-Yaniv (2017). Selective Classification for Deep Neural Networks. NeurIPS,
+        algorithm 2 and lemma 3.1.
+    """
+    confidence, wrong = checked_binary(confidence, error)
+    n = int(wrong.size)
+    convention = f"SGR: risk below {risk:g} with probability {1 - delta:g}"
+    if not (0 < risk < 1 and 0 < delta < 1):
+        raise ValueError(f"risk and delta must lie in (0, 1), got {risk} and {delta}")
+    if n == 0:
+        return undefined("guaranteed_coverage", NO_CASES, convention=convention)
+    if clusters is not None and not clusters.each_alone:
+        reason = "Not estimated: the bound holds for independent cases only."
+        return undefined("guaranteed_coverage", reason, n=n, convention=convention)
+    ordered = np.sort(confidence)
+    looks = max(1, int(np.ceil(np.log2(n))))
+    low, high = 0, n - 1
+    best, threshold, promised = 0.0, None, None
+    for _ in range(looks):
+        middle = (low + high) // 2
+        accepted = confidence >= ordered[middle]
+        count, errors = int(accepted.sum()), int(wrong[accepted].sum())
+        bound = float(stats.beta.ppf(1 - delta / looks, errors + 1, count - errors))
+        if errors == count:
+            bound = 1.0
+        if bound < risk:
+            high = middle
+            if count / n > best:
+                best, threshold, promised = count / n, float(ordered[middle]), bound
+        else:
+            low = middle
+    reason = "No interval: the value is itself a bound."
+    if promised is None:
+        reason = "No interval: no threshold examined keeps the promise."
+    return Estimate(
+        "guaranteed_coverage", best, n=n, n_events=int(wrong.sum()), convention=convention,
+        method=f"exact binomial bounds at {looks} thresholds", reason=reason,
+        extra={"threshold": threshold, "bound": promised},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Deferral:
+    """A human answers the least certain cases; all (m,)."""
+
+    workload: FloatArray  # share of cases handed over
+    error: FloatArray  # share of errors of model and reader together
+
+
+def deferral(
+    confidence: FloatArray, error: IntArray, reader_error: IntArray | None = None
+) -> Deferral:
+    """Errors left against the reader's workload, handing over the least certain cases first.
+
+    Args:
+        confidence, error: as ``area``.
+        reader_error: (n,) 1 where the reader is wrong; None takes the reader as always right.
+
+    Raises:
+        ValueError: for malformed input or no cases.
+
+    Example:
+        >>> deferral(np.array([0.9, 0.2]), np.array([0, 1])).error.tolist()
+        [0.5, 0.0, 0.0]
+
+    Source:
+        Madras, Pitassi, Zemel (2018), NeurIPS.
+    """
+    confidence, wrong = checked_binary(confidence, error)
+    reader = np.zeros(wrong.size) if reader_error is None else np.asarray(reader_error)
+    if reader.shape != wrong.shape or not np.isin(reader, (0, 1)).all() or not wrong.size:
+        raise ValueError("expected errors 0 or 1 of model and reader, of at least one case")
+    _, group = np.unique(confidence, return_inverse=True)
+    change = (np.bincount(group, reader - wrong) / np.bincount(group))[np.sort(group)]
+    errors = wrong.sum() + np.concatenate([[0], np.cumsum(change)])
+    return Deferral(np.arange(wrong.size + 1) / wrong.size, errors / wrong.size)
+
+
+def _area(groups: _Groups, form: str) -> FloatArray:
+    before, errors = groups.before
+    n = groups.total
+    result: FloatArray
+    rate = groups.errors / np.maximum(groups.size, 1)
+    if form == "augrc":
+        inside = groups.size * errors + rate * groups.size * (groups.size + 1) / 2
+        result = inside.sum(axis=1) / n**2
+        return result
+    # Sum over j of (errors + j·rate) / (before + j), j = 1..size, in harmonic numbers.
+    harmonic = special.digamma(before + groups.size + 1) - special.digamma(before + 1)
+    aurc = (rate * groups.size + (errors - rate * before) * harmonic).sum(axis=1) / n
+    wrong = groups.errors.sum(axis=1)
+    share = wrong / n
+    if form == "aurc":
+        result = aurc
+    elif form == "auarc":
+        result = 1 - aurc
+    elif form == "e_aurc":
+        tail = special.digamma(n + 1) - special.digamma(n - wrong + 1)
+        result = aurc - (wrong - (n - wrong) * tail) / n
+    elif form == "e_aurc_analytic":
+        result = aurc - (share + special.xlog1py(1 - share, -share))
+    else:
+        top = np.take_along_axis(rate, (groups.size > 0).argmax(axis=1)[:, None], axis=1)[:, 0]
+        trapezoid = n * aurc - (top + share) / 2
+        result = np.where(n > 1, trapezoid / np.maximum(n - 1, 1), np.nan)
+    return result
+
+
+def _estimate(
+    measure: str, confidence: FloatArray, error: IntArray,
+    function: Callable[[_Groups], FloatArray], clusters: Clusters | None, settings: Settings,
+    convention: str, undefined_reason: str = NO_CASES,
+) -> Estimate:  # fmt: skip
+    confidence, wrong = checked_binary(confidence, error)
+    n, events = int(wrong.size), int(wrong.sum())
+    if n == 0:
+        return undefined(measure, NO_CASES, n_events=0, convention=convention)
+    clusters = clusters or Clusters.singles(n)
+    order = np.argsort(-confidence, kind="stable")
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(confidence[order])) + 1])
+    codes, sorted_wrong = clusters.codes[order], wrong[order].astype(np.float64)
+
+    def of_counts(counts: FloatArray) -> FloatArray:
+        weights = counts[:, codes]
+        return function(
+            _Groups(
+                np.add.reduceat(weights, starts, axis=1),
+                np.add.reduceat(weights * sorted_wrong, starts, axis=1),
+            )
+        )
+
+    value = float(of_counts(np.ones((1, clusters.count)))[0])
+    if not np.isfinite(value):
+        return undefined(measure, undefined_reason, n=n, n_events=events, convention=convention)
+    interval = percentile_interval(
+        replicates(of_counts, clusters.count, settings, width=n), clusters, settings
+    )
+    low, high, reason = interval.low, interval.high, interval.reason
+    if low is not None and low == high:
+        low = high = None
+        reason = "No interval: the value does not vary over the replicates."
+    return Estimate(
+        measure, value, low, high, settings.level, n, events, convention=convention,
+        method=interval.method if reason is None else "", reason=reason,
+        extra={**clusters.extra},
+    )  # fmt: skip

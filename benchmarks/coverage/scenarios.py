@@ -17,7 +17,7 @@ from benchmarks.coverage.simulating import Scenario
 from ml.estimate import Estimate
 from ml.stats.agreement.kappa import kappa_conger, kappa_fleiss, pairwise_kappa
 from ml.stats.agreement.krippendorff import alpha
-from ml.stats.agreement.ratings import agreement_weights
+from ml.stats.agreement.weights import agreement_weights
 from ml.stats.bootstrap import Clusters, Settings
 from ml.stats.calibration.calibration_error import ece_debiased
 from ml.stats.discrimination.auroc import auroc

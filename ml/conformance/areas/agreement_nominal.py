@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ml.conformance.answer import Answer, Answers, NotOffered
+from ml.conformance.areas.agreement_numeric import published_numeric
 from ml.conformance.cases import Case, Params
 from ml.estimate import Estimate
 from ml.stats.agreement.chance_corrected import Coefficient, chance_corrected
@@ -14,7 +15,7 @@ from ml.stats.agreement.fleiss_test import fleiss_test
 from ml.stats.agreement.kappa import pairwise_kappa
 from ml.stats.agreement.krippendorff import SCALES, alpha
 from ml.stats.agreement.ratings import checked_table, ratings_of_table
-from ml.stats.agreement.symmetry import bowker, mcnemar, stuart_maxwell
+from ml.stats.agreement.symmetry import SymmetryTest, bowker, mcnemar, stuart_maxwell
 from ml.stats.agreement.weights import FAMILIES, Weights, agreement_weights, custom_weights
 from ml.stats.arrays import FloatArray
 from ml.stats.bootstrap import Settings
@@ -113,9 +114,18 @@ def _fleiss(field: str) -> Answer:
     return answer
 
 
+def _stuart_maxwell(case: Case) -> SymmetryTest:
+    """As irr computed the references: where margins are equal that is not the test of the paper.
+
+    In agree-cohen1968 and agree-fce1969 one answer has equal margins. irr drops it and gives 12.8
+    and 4.5 with one degree of freedom; Stuart's statistic, our default, is 13.51 and 2.72 with two.
+    """
+    return stuart_maxwell(case.numbers("table"), equal_margins="dropped")
+
+
 def _published(case: Case, params: Params) -> Any:
     if case.input["kind"] != "contingency_table":
-        raise NotOffered(f"published values of {case.input['kind']}")
+        return published_numeric(case, params)
     answer = {"kappa": _cohen(case, {}).kappa.value}
     try:
         custom = _declared_custom(case)
@@ -153,8 +163,8 @@ ANSWERS: Answers = {
     "cohen_kappa_z": lambda case, params: _cohen(case, params).z,
     "kappa_max": lambda case, _: two_reader_indices(case.numbers("table")).kappa_max,
     "pabak": lambda case, _: two_reader_indices(case.numbers("table")).pabak,
-    "stuart_maxwell_chi2": lambda case, _: stuart_maxwell(case.numbers("table")).statistic,
-    "stuart_maxwell_p": lambda case, _: stuart_maxwell(case.numbers("table")).p,
+    "stuart_maxwell_chi2": lambda case, _: _stuart_maxwell(case).statistic,
+    "stuart_maxwell_p": lambda case, _: _stuart_maxwell(case).p,
     "bowker_chi2": lambda case, _: bowker(case.numbers("table")).statistic,
     "mcnemar_chi2": _mcnemar_chi2,
     "mcnemar_exact_p": lambda case, _: mcnemar(case.numbers("table"), "exact").p,

@@ -8,7 +8,8 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.pair_scores import together
-from ml.stats.agreement.ratings import agreement_weights, category_counts
+from ml.stats.agreement.ratings import category_counts
+from ml.stats.agreement.weights import agreement_weights
 from ml.stats.arrays import BoolArray, FloatArray, ratio
 from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
 

@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 
 from ml.stats.agreement.anova import checked_ratings
-from ml.stats.agreement.ratings import agreement_weights, category_counts
+from ml.stats.agreement.ratings import category_counts
+from ml.stats.agreement.weights import agreement_weights
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
 
 

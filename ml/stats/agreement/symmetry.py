@@ -1,6 +1,6 @@
 """Whether two readers use the answers alike: McNemar, Bowker, Stuart-Maxwell, Bhapkar."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -104,7 +104,9 @@ def bowker(table: FloatArray, degrees: Literal["all", "observed"] = "all") -> Sy
     return SymmetryTest("bowker", chi2, df, float(stats.chi2.sf(chi2, df)), n, apart, convention)
 
 
-def stuart_maxwell(table: FloatArray) -> SymmetryTest:
+def stuart_maxwell(
+    table: FloatArray, *, equal_margins: Literal["kept", "dropped"] = "kept"
+) -> SymmetryTest:
     """Stuart-Maxwell test that two readers use all answers equally often.
 
     Answers on which the readers never differ are left out, and lower the degrees of freedom; an
@@ -112,6 +114,10 @@ def stuart_maxwell(table: FloatArray) -> SymmetryTest:
 
     Args:
         table: (k, k) cases by answer of the first and second reader.
+        equal_margins: "dropped" takes answers that both readers give equally often out of the
+            table, with their cases, before the test, as the function stuart.maxwell.mh of R's
+            irr 0.84.1 does. That is another test of fewer cases, and no Stuart-Maxwell
+            statistic; it is here to be told apart from one.
 
     Example:
         >>> round(stuart_maxwell(np.array([[88, 14, 18], [10, 40, 10], [2, 6, 12]])).statistic, 4)
@@ -121,7 +127,18 @@ def stuart_maxwell(table: FloatArray) -> SymmetryTest:
         Stuart (1955), Biometrika 42:412-416; Maxwell (1970), British Journal of Psychiatry
         116:651-655.
     """
-    return _homogeneity(table, "stuart_maxwell")
+    if equal_margins not in ("kept", "dropped"):
+        raise ValueError(f"equal_margins must be kept or dropped, got {equal_margins!r}")
+    convention = "marginal homogeneity"
+    if equal_margins == "dropped":
+        table = checked_table(table)
+        used = table.sum(axis=1) != table.sum(axis=0)
+        if not used.any():
+            n = int(table.sum())
+            return SymmetryTest("stuart_maxwell", None, None, None, n, 0, convention, _SAME)
+        table = table[np.ix_(used, used)]
+        convention += " of the answers with unequal margins, as irr 0.84.1; other cases left out"
+    return replace(_homogeneity(table, "stuart_maxwell"), convention=convention)
 
 
 def bhapkar(table: FloatArray) -> SymmetryTest:

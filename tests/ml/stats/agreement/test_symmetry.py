@@ -131,3 +131,19 @@ def test_refusals():
     ):
         with pytest.raises(ValueError, match=r"expected|must be"):
             call()
+
+
+def test_dropping_equal_margins_is_another_test_and_says_so():
+    """Cohen (1968): one answer is given 60 times by both readers, to different cases."""
+    table = np.array([[88, 14, 18], [10, 40, 10], [2, 6, 12]], dtype=float)
+    kept = stuart_maxwell(table)
+    dropped = stuart_maxwell(table, equal_margins="dropped")
+
+    assert (round(kept.statistic, 4), kept.df) == (13.5135, 2)
+    # What is left is a table of two answers, 18 against 2: McNemar's (18 - 2)^2 / 20.
+    assert (dropped.statistic, dropped.df) == (pytest.approx(12.8), 1)
+    assert dropped.n == 120
+    assert "irr" in dropped.convention
+    assert "irr" not in kept.convention
+    with pytest.raises(ValueError, match="equal_margins"):
+        stuart_maxwell(table, equal_margins="halved")

@@ -282,7 +282,8 @@ def slice_effect(
     convention = "mean loss inside minus outside"
     if np.isin(loss, (0.0, 1.0)).all():
         return share_difference(
-            "slice_effect", loss[inside] == 1, loss[~inside] == 1, clusters.where(np.flatnonzero(inside)),
+            "slice_effect", loss[inside] == 1, loss[~inside] == 1,
+            clusters.where(np.flatnonzero(inside)),
             clusters.where(np.flatnonzero(~inside)), level=settings.level, convention=convention,
         )  # fmt: skip
     n = int(loss.size)

@@ -15,7 +15,7 @@ FEW = Settings(draws=400)
 def data(rng):
     present = np.arange(240) % 2
     group = np.arange(240) // 80
-    lift = np.array([0.6, 0.3, 0.1])[group]
+    lift = np.array([0.7, 0.0, -0.1])[group]
     return rng.random(240) + present * lift, present, Groups.of([f"g{k}" for k in group])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml.stats.bootstrap import Clusters, Settings
-from ml.stats.subgroups.calls import GroupedCalls
+from ml.stats.subgroups.calls import GroupedCalls, rate_of
 from ml.stats.subgroups.groups import Groups
 from ml.stats.subgroups.permutation import p_value, permutation_gap, permuted
 
@@ -97,3 +97,12 @@ def test_blocks_stay_among_themselves():
     assert (orders[:, 1] == 1).all()
     assert set(orders[:, 3]) == {3, 5}
     assert len({tuple(order) for order in orders}) == 12
+
+
+def test_the_gap_of_mixed_patients_is_that_of_their_cases(random_calls):
+    calls = random_calls(180, 3, per_cluster=3)
+    for rate in ("selection_rate", "tpr", "ppv"):
+        found = permutation_gap(calls, rate, Settings(draws=200))
+
+        assert found.value == pytest.approx(np.ptp(rate_of(rate, calls.cells)))
+        assert 0 < found.extra["expected_by_chance"] < 0.5

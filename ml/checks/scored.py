@@ -196,7 +196,8 @@ class Calls:
 
     @property
     def wrong(self) -> BoolArray:
-        return self.called != self.present
+        wrong: BoolArray = self.called != self.present
+        return wrong
 
     def where(self, chosen: BoolArray) -> Clusters:
         return self.clusters.where(np.flatnonzero(chosen))

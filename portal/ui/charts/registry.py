@@ -5,7 +5,16 @@ from typing import Any, NamedTuple
 
 from django.utils.safestring import SafeString
 
-from portal.ui.charts import agreement, forest, histogram, operating, ratings, reliability, roc
+from portal.ui.charts import (
+    agreement,
+    decision,
+    forest,
+    histogram,
+    operating,
+    ratings,
+    reliability,
+    roc,
+)
 from portal.ui.charts.table import Table, build
 
 Series = dict[str, Any]
@@ -28,6 +37,7 @@ KINDS: dict[str, Kind] = {
     "score-histogram": Kind(histogram.draw, histogram.table),
     "forest": Kind(forest.draw, forest.table),
     "operating-curve": Kind(operating.draw, operating.table),
+    "decision-curve": Kind(decision.draw, decision.table),
     "agreement-matrix": Kind(agreement.draw, agreement.table),
     "rating-distribution": Kind(ratings.draw, ratings.table),
 }

@@ -20,7 +20,10 @@ def test_by_hand():
     p = np.array([0.9, 0.8, 0.2, 0.1, 0.5, 0.3, 0.1, 0.1, 0.0, 0.19])
     y = np.array([1, 1, 1, 1, 0, 0, 0, 0, 0, 0])
     curve = decision_curve(p, y, [0.2, 0.5], settings=FEW)
+    quarter = decision_curve(p, y, [0.25], settings=FEW)
 
+    # At 0.25: 2 true, 2 false positives: .2 - .2/3; treat all .4 - .6/3; the difference times 3.
+    assert quarter.interventions_avoided == pytest.approx([-0.2])
     assert curve.net_benefit == pytest.approx([0.25, 0.2 - 0.1])
     assert curve.treat_all == pytest.approx([0.25, 0.4 - 0.6])
     assert curve.advantage == pytest.approx([0.0, 0.1], abs=1e-12)
@@ -112,6 +115,15 @@ def test_replicates_of_alike_cases_have_the_same_spread(data):
     assert alone.low == pytest.approx(twice.low, abs=0.01)
     assert alone.high == pytest.approx(twice.high, abs=0.01)
     assert alone.advantage_low == pytest.approx(twice.advantage_low, abs=0.01)
+
+
+def test_replicates_keep_cases_at_a_threshold_apart_from_those_below():
+    """30 cases at the threshold with the finding, 30 below it with the finding: half is found."""
+    p = np.array([0.1] * 30 + [0.3] * 30)
+    found = net_benefit(p, np.ones(60, int), 0.3, settings=Settings(draws=2000))
+
+    assert found.value == 0.5
+    assert (found.low, found.high) == pytest.approx((0.37, 0.63), abs=0.03)
 
 
 def test_one_threshold_is_a_point_of_the_curve(data):

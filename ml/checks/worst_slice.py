@@ -202,7 +202,7 @@ def _forest(audit: _Audit, everyone: Estimate) -> JsonObject:
         {"label": "All cases", "estimate": everyone.to_json(), "state": "info", "all": True}
     ]
     for found in audit.search.slices:
-        rate = audit.errors("slice_error_rate", audit.inside(found.conditions))
+        rate = audit.errors("error_rate", audit.inside(found.conditions))
         rate = replace(rate, extra={**rate.extra, "p_search": found.p})
         beyond = found.p <= audit.alpha
         rows.append(

@@ -72,7 +72,8 @@ def test_an_audit_from_folder_to_report(team, model, cohort):
     assert audit.state == "sealed"
     document = document_of(audit)
     assert [check["id"] for check in document["checks"]] == [
-        "discrimination", "operating-point", "calibration", "agreement",
+        "discrimination", "operating-point", "calibration", "subgroups", "worst-slice",
+        "clinical-utility", "agreement",
     ]  # fmt: skip
     assert document["model"]["sha256"] == model.sha256
     assert CaseResult.objects.filter(audit=audit, error="").count() == 60

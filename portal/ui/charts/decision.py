@@ -64,7 +64,7 @@ def _treat_all(drawing: Drawing, rows: list[dict[str, Any]], x: Linear, y: Linea
     if points:
         at_x, at_y = points[-1]
         side = ("end",) if at_x > RIGHT - 90 else ()
-        drawing.text(at_x + (-8 if side else 8), min(at_y, _BOTTOM) - 8, "treat all", "t2", *side)
+        drawing.text(at_x + (-22 if side else 8), at_y - 8, "treat all", "t2", *side)
 
 
 def _names(drawing: Drawing, rows: list[dict[str, Any]], x: Linear, y: Linear) -> None:

@@ -107,8 +107,8 @@ def test_written_limit_by_limit(owner: Client, team: Any) -> None:
             "limits-0-value": "0.91",
             "limits-0-origin": "pre-registered",
             "limits-1-value": "",  # left out
-            "limits-5-on": "agreement.icc",
-            "limits-5-value": "0.7",
+            "limits-10-on": "agreement.icc",
+            "limits-10-value": "0.7",
         },
     )
     answer = owner.post(url(team, "protocol-new"), given)
@@ -125,8 +125,8 @@ def test_written_limit_by_limit(owner: Client, team: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"limits-6-value": "0.5"}, "Which measure?"),
-        ({"limits-6-on": "discrimination.auroc", "limits-6-value": "0.5"}, "Two limits"),
+        ({"limits-11-value": "0.5"}, "Which measure?"),
+        ({"limits-11-on": "discrimination.auroc", "limits-11-value": "0.5"}, "Two limits"),
         ({"prevalence": "7"}, "prevalence"),
         ({"name": ""}, "required"),
     ],

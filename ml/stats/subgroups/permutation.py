@@ -13,18 +13,24 @@ _CHUNK = 200_000  # numbers held at once
 
 
 def permuted(
-    count: int, settings: Settings, *, blocks: list[IntArray] | None = None, width: int = 0
+    count: int,
+    settings: Settings,
+    *,
+    blocks: list[IntArray] | None = None,
+    width: int = 0,
+    chunk: int = _CHUNK,
 ) -> Iterator[IntArray]:
-    """Permutations of units, in chunks (c, count); the stream depends on count and seed alone.
+    """Permutations of units, in chunks (c, count); the stream depends on count, blocks and seed.
 
     Args:
         count: units.
         settings: draws and seed.
         blocks: indices that are permuted among themselves; all of them when None.
         width: numbers that the caller holds per permutation; sets the size of a chunk.
+        chunk: numbers held at once; where there are several blocks, part of the answer.
     """
     generator = np.random.Generator(np.random.SFC64([settings.seed, count]))
-    step = max(1, _CHUNK // max(count, width, 1))
+    step = max(1, chunk // max(count, width, 1))
     for start in range(0, settings.draws, step):
         size = min(step, settings.draws - start)
         orders = np.tile(np.arange(count, dtype=np.int64), (size, 1))

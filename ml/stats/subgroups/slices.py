@@ -22,6 +22,8 @@ from ml.stats.subgroups.permutation import p_value, permuted
 
 SMALLEST = 20  # cases inside a slice, and outside
 MOST = 4000  # slices looked at; beyond, conjunctions become shorter
+_CHUNK = 4_000_000  # losses dealt at once: the product with all slices wants tall matrices
+_MEMBERSHIPS = 60_000_000  # cases of all slices held at once; fewer slices in very large cohorts
 DEEPEST = 3  # conditions of a slice
 HALVES = 400  # cases from which on a slice is also confirmed on cases it was not found on
 
@@ -90,7 +92,8 @@ def worst_slices(
         clusters: independent units.
         settings: draws of the dealings and of the bootstrap, seed, level.
         smallest: cases inside a slice and outside of it.
-        deepest: conditions combined, 1 to 3; fewer where that makes more than 4,000 slices.
+        deepest: conditions combined, 1 to 3; fewer where that makes more than 4,000 slices
+            (or 60 million cases in all slices together).
         keep: slices returned.
         confirm: from 400 cases on, search one half of the clusters and measure the slice found
             on the other: an effect that selection cannot have made.
@@ -189,10 +192,10 @@ def _candidates(columns: Mapping[str, Groups], n: int, smallest: int, deepest: i
     conditions: list[tuple[tuple[str, str], ...]] = []
     masks: list[BoolArray] = []
     seen: set[bytes] = set()
-    depth = 0
+    depth, most = 0, min(MOST, _MEMBERSHIPS // max(n, 1))
     for size in range(1, deepest + 1):
         fresh = list(_conjunctions(singles, size, smallest, seen))
-        if not fresh or (size > 1 and len(masks) + len(fresh) > MOST):
+        if not fresh or (size > 1 and len(masks) + len(fresh) > most):
             break
         depth = size
         conditions += [c for c, _ in fresh]
@@ -247,7 +250,7 @@ def _highest_by_chance(
     centred = (ordered_loss - loss.mean()).astype(np.float32)
     highest = []
     owner = np.repeat(np.arange(clusters.count), sizes)
-    for order in permuted(clusters.count, settings, blocks=blocks, width=n):
+    for order in permuted(clusters.count, settings, blocks=blocks, width=n, chunk=_CHUNK):
         dealt = centred[starts[order][:, owner] + place]
         highest.append((dealt @ weights / spread).max(axis=1))
     return np.concatenate(highest)

@@ -80,7 +80,8 @@ def decision_curve(
 
     Source:
         Vickers, Elkin (2006), Medical Decision Making 26:565-574. Case-control: Pfeiffer, Gail
-        (2020), Biometrical Journal 62:764-776. Standardised: Kerr et al. (2016), JCO 34:2534. Relative utility: Baker (2009).
+        (2020), Biometrical Journal 62:764-776. Standardised: Kerr et al. (2016), JCO 34:2534.
+        Relative utility: Baker (2009), JRSS A 172:729-748.
     """
     probabilities, positive = checked_probabilities(probabilities, present)
     levels = _thresholds(thresholds)

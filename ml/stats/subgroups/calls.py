@@ -93,7 +93,9 @@ class GroupedCalls:
     def replicates(self, settings: Settings) -> FloatArray:
         """Cells of every group in every bootstrap replicate, (draws, groups, 4)."""
         width = 4 * self.groups.count
-        if self.clusters.each_alone:
+        if not self.called.size:
+            sums = np.zeros((settings.draws, width))
+        elif self.clusters.each_alone:
             multiplicity = self.cells.reshape(-1)
             used = np.flatnonzero(multiplicity)
             sums = pattern_replicate_sums(np.eye(width)[used], multiplicity[used], settings)

@@ -96,6 +96,15 @@ def test_one_group_has_no_gap():
     assert max_gap(calls, "tpr", FEW).reason == "Not estimated: a gap needs two groups."
 
 
+@pytest.mark.parametrize("names", [(), ("a", "b")])
+def test_no_case_at_all(names):
+    calls = GroupedCalls.of([], [], Groups(np.zeros(0, dtype=np.int64), names))
+
+    assert all(found.value is None for found in difference_to_overall(calls, "tpr", FEW).values())
+    for found in (demographic_parity(calls, FEW), equalized_odds(calls, FEW)):
+        assert found.value is None
+
+
 def test_a_ratio_of_zeros():
     calls = GroupedCalls.of([0] * 4, [1] * 4, Groups.of(list("aabb")))
     found = demographic_parity(calls, FEW, kind="ratio")

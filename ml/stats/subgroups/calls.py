@@ -103,7 +103,7 @@ class GroupedCalls:
             places = self.clusters.codes * width + self._codes
             sums = np.bincount(places, minlength=self.clusters.count * width).astype(np.float64)
             sums = replicate_sums(sums.reshape(-1, width), settings)
-        return sums.reshape(-1, self.groups.count, 4)
+        return sums.reshape(settings.draws, self.groups.count, 4)
 
 
 def weights_of(rate: Rate) -> tuple[FloatArray, FloatArray]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Clusters, Settings, draw_counts
 from ml.stats.discrimination.auroc import auroc
 from ml.stats.subgroups.auroc_gap import max_auroc_gap
 from ml.stats.subgroups.groups import Groups
@@ -87,3 +87,24 @@ def test_undefined(data):
     assert "in g1" in max_auroc_gap(scores, one_class, groups, settings=FEW).reason
     assert "two groups" in max_auroc_gap(scores, present, one_group, settings=FEW).reason
     assert max_auroc_gap(perfect, present, groups, settings=FEW).extra["p"] is None
+
+
+def test_interval_is_that_of_replicates_made_by_hand(rng):
+    """30 patients with three cases in two groups; each replicate repeats whole patients."""
+    scores, present = rng.random(90), (rng.random(90) < 0.5).astype(int)
+    codes = (rng.random(90) < 0.4).astype(int)
+    clusters = Clusters.of(np.arange(90) // 3, "patient")
+    settings = Settings(draws=200)
+    gaps = []
+    for counts in np.concatenate(list(draw_counts(30, settings))).astype(int):
+        rows = np.repeat(np.arange(90), counts[clusters.codes])
+        two = [rows[codes[rows] == group] for group in (0, 1)]
+        values = [auroc(scores[chosen], present[chosen]).value for chosen in two]
+        gaps.append(abs(values[0] - values[1]))
+    found = max_auroc_gap(
+        scores, present, Groups(codes.astype(np.int64), ("a", "b")), clusters, settings
+    )
+    low, high = np.quantile(np.array(gaps) - np.mean(gaps) + found.value, (0.025, 0.975))
+
+    assert (found.low, found.high) == pytest.approx((max(low, 0), high))
+    assert found.extra["bootstrap_bias"] == pytest.approx(np.mean(gaps) - found.value)

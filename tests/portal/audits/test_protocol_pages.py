@@ -42,7 +42,10 @@ def url(team: Any, name: str, *args: Any) -> str:
 def filled(owner: Client, team: Any, **changes: str) -> dict[str, str]:
     """The form as a browser sends it back, with some fields changed."""
     context = owner.get(url(team, "protocol-new")).context
-    given: dict[str, Any] = {"limits-TOTAL_FORMS": "8", "limits-INITIAL_FORMS": "5"}
+    given: dict[str, Any] = {
+        "limits-TOTAL_FORMS": str(len(context["limits"].forms)),
+        "limits-INITIAL_FORMS": str(len(Rules.default().limits)),
+    }
     for form in [context["form"], *context["limits"].forms]:
         for bound in form:
             value = bound.value()

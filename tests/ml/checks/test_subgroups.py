@@ -78,6 +78,8 @@ def test_alike_groups_pass(make_evidence, quick, data):
     assert by_id(result)["subgroups.sensitivity_gap.pass"].claim == (
         "Sensitivity differs by no more than 10.0 points between groups of sex."
     )
+    scored_high = scores[(sex == "f") & (present == 0)] >= 0.5
+    assert estimate(result, "specificity:sex = f").value == 1 - scored_high.mean()
     assert estimate(result, "auroc:sex = f").value == 1.0
     assert estimate(result, "auroc:sex = f").n == 200
 
@@ -109,6 +111,20 @@ def test_small_groups_are_withheld_and_said(make_evidence, quick, data):
     assert result.state is State.PASS
     rows = [row for series in result.series for row in series["rows"]]
     assert {row["state"] for row in rows if row["label"] == "site = tiny"} == {"not assessed"}
+
+
+def test_a_class_too_small_withholds_what_rests_on_it(make_evidence, quick, data):
+    """40 cases of a site, 3 of them without the finding: sensitivity is shown, the rest is not."""
+    scores, present, _ = data(worse=False)
+    site = np.full(400, "large", dtype=object)
+    site[np.flatnonzero(present == 1)[:37]] = "small"
+    site[np.flatnonzero(present == 0)[:3]] = "small"
+    result = subgroups(make_evidence(scores, present, covariates={"site": site}), quick)
+
+    assert estimate(result, "sensitivity:site = small").value == 1.0
+    for measure in ("specificity", "auroc", "intercept"):
+        hidden = estimate(result, f"{measure}:site = small")
+        assert "only 3 cases without the finding" in hidden.reason
 
 
 def test_a_case_without_a_score_counts_as_wrong(make_evidence, quick, data):

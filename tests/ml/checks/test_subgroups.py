@@ -6,6 +6,7 @@ from ml.checks.subgroups import subgroups
 from ml.estimate import Estimate
 from ml.protocol import Protocol
 from ml.stats.subgroups.calls import GroupedCalls
+from ml.stats.subgroups.detectable import detectable_difference
 from ml.stats.subgroups.gaps import max_gap
 from ml.stats.subgroups.groups import Groups
 
@@ -93,6 +94,21 @@ def test_noise_in_few_cases_is_no_verdict(make_evidence, quick, rng):
     assert finding.claim.startswith("Whether sensitivity differs by more than 10.0 points")
     assert "would show a drop of" in finding.why
     assert "Groups of these sizes that are all alike show" in finding.why
+
+
+def test_the_drop_that_the_smallest_group_would_show(make_evidence, quick, rng):
+    present = np.arange(240) % 2
+    scores = np.where(rng.random(240) < 0.8, present, 1 - present) * 0.8 + 0.1
+    side = np.where(np.arange(240) < 60, "left", "right")
+    result = subgroups(make_evidence(scores, present, covariates={"side": side}), quick)
+    whole = ((scores >= 0.5) & (present == 1)).sum() / 120
+    drop = detectable_difference(90, 30, whole).value
+    found = next(f for f in result.findings if f.id.startswith("subgroups.sensitivity_gap"))
+
+    assert (
+        f"The smallest group compared (n = 30) would show a drop of {drop * 100:.1f} points"
+        in found.why
+    )
 
 
 def test_small_groups_are_withheld_and_said(make_evidence, quick, data):

@@ -178,3 +178,11 @@ def test_the_download_is_the_same_protocol(owner: Client, team: Any) -> None:
 def test_the_form_offers_every_measure_that_has_a_default_limit() -> None:
     offered = {(check, name) for check, names in MEASURES.items() for name in names}
     assert {(limit.check, limit.measure) for limit in Rules.default().limits} <= offered
+
+
+def test_subgroups_and_thresholds_of_decisions_are_shown(owner: Client, team: Any) -> None:
+    given = "title: P\nsubgroups: [sex, {age: [50, 65]}]\ndecision_thresholds: [0.01, 0.2]\n"
+    owner.post(url(team, "protocol-new") + "?by=text", {"text": given})
+    page = text(owner.get(Protocol.objects.get().get_absolute_url()))
+    assert "sex; age: 50, 65" in page
+    assert "0.01 to 0.2" in page

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ml.checks import words
 from ml.checks.registry import State
 from ml.checks.worst_slice import worst_slice
 from ml.protocol import Protocol
@@ -35,6 +36,9 @@ def test_a_planted_slice_is_named_with_its_cases(make_evidence, quick, data):
     assert "p = 0.005" in finding.why
     assert "on the other half, which it was not found on" in finding.why
     assert finding.measure == "slice_effect_confirmed"
+    judged = words.measured(found["slice_effect_confirmed"])
+    assert f"Judged: {judged}; the limit is at most 0.1 (platform default)." in finding.why
+    assert judged != words.measured(found["slice_effect"])
     assert found["slice_effect"].extra["slice"] == "sex = f and site = north"
     assert found["slice_error_rate"].value == pytest.approx(wrong[inside].mean())
     assert found["error_rate"].value == pytest.approx(wrong.mean())

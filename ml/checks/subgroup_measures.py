@@ -51,16 +51,19 @@ class Compared:
 
 
 def compare(
-    columns: Sequence[Column], scored: Scored, calls: Calls, settings: Settings
+    columns: Sequence[Column], scored: Scored, calls: Calls, settings: Settings, at: str = ""
 ) -> list[Compared]:
     """Every measure for every column; columns are of the rows of ``calls``.
 
     Ranking and calibration use the scored cases, which come first among the calls.
+
+    Args:
+        at: what is called present, as the convention of the rates.
     """
     found = [
         _of_scores(measure, column, scored, settings)
         if measure in _OF_SCORES
-        else _of_calls(measure, column, calls, settings)
+        else _of_calls(measure, column, calls, settings, at)
         for measure in MEASURES
         for column in columns
     ]
@@ -97,20 +100,24 @@ def _of_scores(measure: str, column: Column, scored: Scored, settings: Settings)
     gap = max_auroc_gap(
         scored.scores, scored.present, _only(groups, shown), scored.clusters, settings
     )
-    gap = gap.renamed(f"auroc_gap:{column.name}")
+    gap = gap.renamed(
+        f"auroc_gap:{column.name}", convention="largest minus smallest AUROC within groups"
+    )
     return Compared(measure, column, named, gap, _p(gap), "Cochran’s Q")
 
 
-def _of_calls(measure: str, column: Column, calls: Calls, settings: Settings) -> Compared:
+def _of_calls(measure: str, column: Column, calls: Calls, settings: Settings, at: str) -> Compared:
     rate = _RATES[measure]
     grouped = GroupedCalls.of(calls.called, calls.present, column.groups, calls.clusters)
-    found = group_rates(grouped, rate, level=settings.level, suppress=True)
+    found = group_rates(grouped, rate, level=settings.level, convention=at, suppress=True)
     named = _named(measure, column, found)
     shown = [name for name, estimate in named.items() if estimate.value is not None]
     if len(shown) < 2:
         return Compared(measure, column, named, None)
     kept = GroupedCalls.of(calls.called, calls.present, _only(column.groups, shown), calls.clusters)
-    gap = max_gap(kept, rate, settings).renamed(f"{measure}_gap:{column.name}")
+    gap = max_gap(kept, rate, settings).renamed(
+        f"{measure}_gap:{column.name}", convention=f"largest minus smallest {measure}; {at}"
+    )
     dealt = permutation_gap(kept, rate, settings)
     if dealt.value is not None:
         chance = dealt.extra.get("expected_by_chance")

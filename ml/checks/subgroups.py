@@ -9,6 +9,7 @@ from ml.checks.judge import findings_of, judge, result_of, without_limits
 from ml.checks.registry import CheckResult, Finding, State, audit_check, not_assessed
 from ml.checks.scored import (
     Calls,
+    OperatingPoint,
     Scored,
     calls_at,
     failed_finding,
@@ -105,7 +106,7 @@ def subgroups(evidence: Evidence, protocol: Protocol) -> CheckResult:
     settings = settings_of(protocol)
     audit = _Audit(
         evidence, protocol, scored, calls, columns,
-        compare(columns.usable, scored, calls, settings),
+        compare(columns.usable, scored, calls, settings, _called(point, calls)),
         {measure: of_all(measure, scored, calls, settings) for measure in MEASURES},
     )  # fmt: skip
     estimates = [
@@ -123,6 +124,13 @@ def subgroups(evidence: Evidence, protocol: Protocol) -> CheckResult:
     ]
     series = [_forest(audit, measure, settings, point.words) for measure in MEASURES]
     return result_of(QUESTION, estimates, findings, series)
+
+
+def _called(point: OperatingPoint, calls: Calls) -> str:
+    at = f"score ≥ {point.words} is called present ({point.origin})"
+    return at + (
+        f"; {words.cases(calls.failed)} without a score count as wrong" if calls.failed else ""
+    )
 
 
 def _gap_findings(audit: _Audit, measure: str) -> list[Finding]:

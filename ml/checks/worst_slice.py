@@ -216,7 +216,7 @@ def _forest(audit: _Audit, everyone: Estimate) -> JsonObject:
     title = (
         "No group has more errors than chance would give the worst one"
         if not many
-        else f"{words.count(many)} of the worst groups {'has' if many == 1 else 'have'} more "
+        else f"Of the groups shown, {words.count(many)} {'has' if many == 1 else 'have'} more "
         "errors than chance explains"
     )
     return {

@@ -108,7 +108,7 @@ def cochran_q(values: FloatArray, variances: FloatArray, *, measure: str = "q") 
     q, df = float((weights * (values - pooled) ** 2).sum()), values.size - 1
     return Estimate(
         f"heterogeneity:{measure}", q, n=values.size, convention=convention, method="chi-squared",
-        extra={"df": df, "p": float(stats.chi2.sf(q, df)),
+        extra={"df": df, "p": float(stats.chi2.sf(q, df)), "rows": "groups",
                "i2": max(0.0, 1 - df / q) if q > 0 else 0.0, "pooled": pooled},
     )  # fmt: skip
 

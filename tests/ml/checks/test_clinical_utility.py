@@ -5,7 +5,7 @@ from ml.checks.clinical_utility import clinical_utility
 from ml.checks.registry import State
 from ml.protocol import Protocol
 from ml.stats.bootstrap import Clusters, Settings
-from ml.stats.utility.net_benefit import net_benefit
+from ml.stats.utility.net_benefit import decision_curve, net_benefit
 
 
 @pytest.fixture
@@ -105,7 +105,14 @@ def test_intervals_respect_patients(make_evidence, quick, useful):
 
 def test_where_it_is_better_is_said_in_stretches(make_evidence, quick, useful):
     finding = by_id(clinical_utility(make_evidence(*useful), quick))["clinical-utility.range"]
+    grid = np.linspace(0.01, 0.5, 50).round(6)
+    curve = decision_curve(*useful, grid, settings=Settings(200))
+    sure = grid[curve.advantage_low > 0]
+    stretches = finding.why.split("interval: ")[1].split(" (bootstrap")[0].split(", ")
 
+    assert stretches[0].split(" to ")[0] == f"{sure[0]:g}"
+    assert stretches[-1].split(" to ")[-1] == f"{sure[-1]:g}"
+    assert sure[0] > grid[curve.advantage > 0][0]
     assert finding.state is State.INFO
     assert "than treating everyone and than treating no one" in finding.claim
     assert "With the whole 95 % interval: 0." in finding.why

@@ -171,7 +171,9 @@ def test_decision_curve_lets_treating_all_leave_the_picture() -> None:
     (line,) = (e.get("d") or "" for e in drawing.iter() if e.get("class") == "sc-l")
     x, y = (float(number) for number in line.rpartition("L")[2].split())
     assert y == pytest.approx(246.0)
-    assert 44 < x < 300
+    threshold = (x - 44) / (426 - 44) * 0.8
+    top = max(row["high"] for row in samples.decision_curve()["rows"])
+    assert 0.3 - 0.7 * threshold / (1 - threshold) == pytest.approx(-0.25 * top, abs=0.002)
     assert "net benefit at 40 threshold probabilities" in render(samples.decision_curve())
 
 

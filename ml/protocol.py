@@ -5,6 +5,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
 from typing import Literal, get_args
 
 from ml.estimate import JsonObject
@@ -19,13 +21,13 @@ DEFAULT_DRAWS = 2000
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_TOLERANCE_MM = 2.0  # of surface Dice; a round number, to be replaced by the readers' own
 DEFAULT_CHECKS = (
-    "discrimination", "operating-point", "calibration", "agreement", "ai-vs-readers",
-    "segmentation", "segmentation-panel",
+    "discrimination", "operating-point", "calibration", "subgroups", "worst-slice",
+    "clinical-utility", "agreement", "ai-vs-readers", "segmentation", "segmentation-panel",
 )  # fmt: skip
 
 _KEYS = frozenset(
     {"title", "checks", "limits", "operating_point", "prevalence", "subgroups", "seed", "level"}
-    | {"draws", "tolerance_mm"}
+    | {"draws", "decision_thresholds", "tolerance_mm"}
 )
 _LIMIT_KEYS = frozenset({"check", "measure", "value", "direction", "origin", "reference"})
 _CHECK_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -88,6 +90,30 @@ _DEFAULT_LIMITS = (
         "declared a limit.",
     ),
     _platform(
+        "subgroups", "auroc_gap", 0.10, "max",
+        "The platform lets the AUROC of two groups differ by a tenth where nobody declared a "
+        "limit.",
+    ),
+    _platform(
+        "subgroups", "sensitivity_gap", 0.10, "max",
+        "The platform lets the sensitivity of two groups differ by ten points where nobody "
+        "declared a limit.",
+    ),
+    _platform(
+        "subgroups", "specificity_gap", 0.10, "max",
+        "The platform lets the specificity of two groups differ by ten points where nobody "
+        "declared a limit.",
+    ),
+    _platform(
+        "worst-slice", "slice_effect", 0.10, "max",
+        "The platform lets a slice of cases have ten more errors in a hundred than the others "
+        "where nobody declared a limit.",
+    ),
+    _platform(
+        "clinical-utility", "net_benefit_gain", 0.0, "min",
+        "A model that is worth less than treating everyone or no one does more harm than good; "
+        "the platform asks for no more than that where nobody declared a limit.",
+    ),
         "segmentation", "dice", 0.80, "min",
         "The platform asks for a mean Dice of 0.80 where nobody declared a limit; no clinical "
         "claim is behind it.",
@@ -118,7 +144,8 @@ class Protocol:
     limits: tuple[Limit, ...] = _DEFAULT_LIMITS
     operating_point: float | str | None = None  # threshold, or the name the model declares
     prevalence: float | None = None  # of the finding where the model is meant to be used, 0..1
-    subgroups: tuple[str, ...] = ()  # covariates
+    subgroups: tuple[str, ...] = ()  # covariates, with cuts where declared: "age: 50, 65"
+    decision_thresholds: tuple[float, float] | None = None  # range of threshold probabilities
     seed: int = DEFAULT_SEED
     level: float = DEFAULT_LEVEL  # of every interval
     draws: int = DEFAULT_DRAWS  # of every bootstrap and simulation
@@ -179,10 +206,31 @@ class Protocol:
             "level": self.level,
             "draws": self.draws,
         }
-        # Left out at its default, so that protocols from before it keep their hash.
+        # Left out where they are not declared: protocols written before them keep their hash.
+        if self.decision_thresholds is not None:
+            content["decision_thresholds"] = list(self.decision_thresholds)
         if self.tolerance_mm != DEFAULT_TOLERANCE_MM:
             content["tolerance_mm"] = self.tolerance_mm
         return content
+
+
+def subgroup_parts(text: str) -> tuple[str, tuple[float, ...]]:
+    """A covariate and its cuts, from how a protocol writes them.
+
+    >>> subgroup_parts("age: 50, 65"), subgroup_parts("sex")
+    (('age', (50.0, 65.0)), ('sex', ()))
+
+    Raises:
+        ValueError: for cuts that are no rising numbers.
+    """
+    name, colon, rest = text.rpartition(": ")
+    if not colon:
+        return text, ()
+    cuts = tuple(float(part) for part in rest.split(","))
+    # Written so that NaN is refused as well.
+    if not all(low < high for low, high in pairwise(cuts)) or any(abs(c) == inf for c in cuts):
+        raise ValueError(f"cuts must rise, got {rest}")
+    return name, cuts
 
 
 class _Reader:
@@ -204,7 +252,8 @@ class _Reader:
             limits=self._limits(),
             operating_point=self._operating_point(),
             prevalence=self._prevalence(),
-            subgroups=self._texts("subgroups"),
+            subgroups=self._subgroups(),
+            decision_thresholds=self._decision_thresholds(),
             seed=self._integer("seed", DEFAULT_SEED, 0, _MAX_SEED),
             level=self._level(),
             draws=self._integer("draws", DEFAULT_DRAWS, *_DRAWS_RANGE),
@@ -229,6 +278,37 @@ class _Reader:
         if len(set(value)) < len(value):
             self.problems.append(f"'{key}' names something twice: {', '.join(value)}.")
         return tuple(value)
+
+    def _subgroups(self) -> tuple[str, ...]:
+        """Names of covariates; a mapping of one name to a list of cuts becomes "age: 50, 65"."""
+        value = self.mapping.get("subgroups")
+        if value is None:
+            return ()
+        found = [_subgroup(entry) for entry in value] if isinstance(value, list | tuple) else [None]
+        names = [subgroup_parts(text)[0] for text in found if text]
+        if None in found:
+            self.problems.append(
+                "'subgroups' must be a list of covariates, each a name or a name with rising "
+                f"cuts (age: [50, 65]), got {value!r}."
+            )
+        if len(set(names)) < len(names):
+            self.problems.append(f"'subgroups' names something twice: {', '.join(names)}.")
+        return tuple(text for text in found if text)
+
+    def _decision_thresholds(self) -> tuple[float, float] | None:
+        value = self.mapping.get("decision_thresholds")
+        if value is None:
+            return None
+        ends = [_number(end) for end in value] if isinstance(value, list | tuple) else []
+        if len(ends) == 2 and ends[0] is not None and ends[1] is not None:
+            low, high = ends[0], ends[1]
+            if 0 < low < high < 1:
+                return low, high
+        self.problems.append(
+            "'decision_thresholds' must be two rising numbers between 0 and 1, the range of "
+            f"threshold probabilities, got {value!r}."
+        )
+        return None
 
     def _checks(self) -> tuple[str, ...]:
         checks = self._texts("checks", DEFAULT_CHECKS)
@@ -341,6 +421,23 @@ class _Reader:
             row["origin"],
             row.get("reference") or "",
         )
+
+
+def _subgroup(entry: object) -> str | None:
+    """One entry of ``subgroups`` as text, or None where it cannot be read."""
+    if isinstance(entry, Mapping) and len(entry) == 1:
+        name, cuts = next(iter(entry.items()))
+        numbers = [_number(cut) for cut in cuts] if isinstance(cuts, list | tuple) else []
+        if not isinstance(name, str) or not numbers or None in numbers:
+            return None
+        entry = f"{name}: {', '.join(f'{number:g}' for number in numbers)}"
+    if not isinstance(entry, str) or not entry.strip():
+        return None
+    try:
+        subgroup_parts(entry)
+    except ValueError:
+        return None
+    return entry
 
 
 def _number(value: object) -> float | None:

@@ -4,6 +4,9 @@
 from ml.checks import discrimination as discrimination
 from ml.checks import operating_point as operating_point
 from ml.checks import calibration as calibration
+from ml.checks import subgroups as subgroups
+from ml.checks import worst_slice as worst_slice
+from ml.checks import clinical_utility as clinical_utility
 from ml.checks import agreement as agreement
 from ml.checks import ai_vs_readers as ai_vs_readers
 from ml.checks import segmentation as segmentation

@@ -1,7 +1,7 @@
 """From estimates and limits to findings."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
 from ml.checks import words
 from ml.checks.registry import CheckResult, Finding, State, worst
@@ -60,6 +60,15 @@ def findings_of(
         # The platform's own limits are for whatever is there; only a team's are missed.
         if limit.check == check and limit.measure not in measured and not protocol.is_default
     ))  # fmt: skip
+
+
+def without_limits(protocol: Protocol, measures: Set[str]) -> Protocol:
+    """The protocol without its limits on some measures, whatever group or question they name.
+
+    For a check that judges these in its own words and leaves the others to ``findings_of``.
+    """
+    kept = [limit for limit in protocol.limits if limit.measure.partition(":")[0] not in measures]
+    return replace(protocol, limits=tuple(kept))
 
 
 def result_of(

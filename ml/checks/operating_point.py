@@ -1,20 +1,20 @@
 """What the model's answers are worth at the threshold it is used at."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ml.checks import words
 from ml.checks.judge import Wording, findings_of, judge, result_of
 from ml.checks.registry import CheckResult, Finding, State, audit_check, not_assessed
 from ml.checks.scored import (
+    Calls,
     OperatingPoint,
     Scored,
-    clusters_at,
+    calls_at,
     failed_finding,
     missing_scores,
     operating_point,
     scored_cases,
+    unknown_point,
 )
 from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.evidence.tables import Evidence, IntArray
@@ -30,20 +30,6 @@ CONFIDENT = 0.99  # "sure": a confidence above
 _CURVE = np.unique(
     np.concatenate([np.linspace(0, 1, 101), [1e-4, 3e-4, 1e-3, 3e-3, 0.997, 0.999, 0.9997, 0.9999]])
 )
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """The answer to every labelled case; a case without a score counts as answered wrongly."""
-
-    rows: IntArray
-    present: BoolArray
-    called: BoolArray  # called present
-    clusters: Clusters
-    failed: int
-
-    def where(self, chosen: BoolArray) -> Clusters:
-        return self.clusters.where(np.flatnonzero(chosen))
 
 
 @audit_check(
@@ -62,12 +48,8 @@ def operating_point_check(evidence: Evidence, protocol: Protocol) -> CheckResult
     assert evidence.prediction is not None
     point = operating_point(evidence.prediction, protocol)
     if point is None:
-        name = protocol.operating_point
-        reason = (
-            f"The protocol names the operating point {name!r}, which the model does not declare."
-        )
-        return not_assessed(QUESTION, reason, findings=failed)
-    answers = _answers(evidence, scored, point)
+        return not_assessed(QUESTION, unknown_point(protocol), findings=failed)
+    answers = calls_at(evidence, scored, point)
     estimates = _estimates(answers, point, protocol)
     wordings = _wordings(evidence, scored, answers, point)
     findings = (
@@ -79,17 +61,7 @@ def operating_point_check(evidence: Evidence, protocol: Protocol) -> CheckResult
     return result_of(QUESTION, estimates, findings, series)
 
 
-def _answers(evidence: Evidence, scored: Scored, point: OperatingPoint) -> _Answers:
-    assert evidence.present is not None
-    rows = np.concatenate([scored.rows, scored.failed])
-    present = evidence.present[rows] == 1
-    called = np.empty(rows.size, dtype=bool)
-    called[: scored.rows.size] = scored.scores >= point.threshold
-    called[scored.rows.size :] = ~present[scored.rows.size :]
-    return _Answers(rows, present, called, clusters_at(evidence, rows), scored.failed.size)
-
-
-def _estimates(answers: _Answers, point: OperatingPoint, protocol: Protocol) -> list[Estimate]:
+def _estimates(answers: Calls, point: OperatingPoint, protocol: Protocol) -> list[Estimate]:
     present, called, level = answers.present, answers.called, protocol.level
     at = f"score ≥ {point.words} is called present ({point.origin})"
     if answers.failed:
@@ -127,7 +99,7 @@ def _estimates(answers: _Answers, point: OperatingPoint, protocol: Protocol) -> 
 
 
 def _wordings(
-    evidence: Evidence, scored: Scored, answers: _Answers, point: OperatingPoint
+    evidence: Evidence, scored: Scored, answers: Calls, point: OperatingPoint
 ) -> dict[str, Wording]:
     misses = answers.rows[answers.present & ~answers.called]
     alarms = answers.rows[~answers.present & answers.called]
@@ -234,7 +206,7 @@ def _why_confident(scored: Scored, wrong: BoolArray, clusters: Clusters, level: 
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _forest(estimates: list[Estimate], protocol: Protocol, answers: _Answers) -> JsonObject:
+def _forest(estimates: list[Estimate], protocol: Protocol, answers: Calls) -> JsonObject:
     rows: list[JsonValue] = []
     for estimate in estimates:
         limit = protocol.limit(ID, estimate.id)

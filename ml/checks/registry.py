@@ -64,6 +64,10 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
         ),
         "There are no class probabilities. Hand in predictions with one column per class.",
     ),
+    "covariates": (
+        lambda evidence: bool(evidence.covariates),
+        "This cohort has no covariates. Columns such as sex, age or site in cases.csv add them.",
+    ),
     "readings": (
         lambda evidence: evidence.readings is not None and len(evidence.readings.value) > 0,
         "This cohort has no readings. Add readings.csv with at least two readers per case.",

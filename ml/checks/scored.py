@@ -8,6 +8,7 @@ from ml.checks import words
 from ml.checks.registry import Finding, State
 from ml.evidence.tables import Evidence, FloatArray, IntArray, Prediction
 from ml.protocol import DEFAULT_THRESHOLD, Protocol
+from ml.stats.arrays import BoolArray
 from ml.stats.bootstrap import Clusters, Settings
 
 NAMED_IDS = 5  # of unknown cases, named in the sentence
@@ -181,3 +182,41 @@ def operating_point(prediction: Prediction, protocol: Protocol) -> OperatingPoin
         name, value = prediction.operating_points[0]
         return OperatingPoint(value, f"{name}, declared by the model")
     return OperatingPoint(DEFAULT_THRESHOLD, "platform default, none is declared")
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The answer to every labelled case; a case without a score counts as answered wrongly."""
+
+    rows: IntArray  # of the evidence
+    present: BoolArray
+    called: BoolArray  # called present
+    clusters: Clusters
+    failed: int
+
+    @property
+    def wrong(self) -> BoolArray:
+        wrong: BoolArray = self.called != self.present
+        return wrong
+
+    def where(self, chosen: BoolArray) -> Clusters:
+        return self.clusters.where(np.flatnonzero(chosen))
+
+
+def calls_at(evidence: Evidence, scored: Scored, point: OperatingPoint) -> Calls:
+    """Calls at an operating point: scored cases first, then those without a score."""
+    assert evidence.present is not None
+    rows = np.concatenate([scored.rows, scored.failed])
+    present = evidence.present[rows] == 1
+    called = np.empty(rows.size, dtype=bool)
+    called[: scored.rows.size] = scored.scores >= point.threshold
+    called[scored.rows.size :] = ~present[scored.rows.size :]
+    return Calls(rows, present, called, clusters_at(evidence, rows), scored.failed.size)
+
+
+def unknown_point(protocol: Protocol) -> str:
+    """Why nothing can be called: the protocol's operating point is not the model's."""
+    return (
+        f"The protocol names the operating point {protocol.operating_point!r}, which the model "
+        "does not declare."
+    )

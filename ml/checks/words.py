@@ -4,6 +4,9 @@ from ml.estimate import Estimate
 from ml.protocol import Limit
 
 RATES = frozenset({"sensitivity", "specificity", "ppv", "npv", "missed", "invented"})
+RATES = frozenset(
+    {"sensitivity", "specificity", "ppv", "npv", "error_rate", "slice_error_rate", "share_called"}
+)
 NAMES = {
     "auroc": "AUROC",
     "sensitivity": "Sensitivity",
@@ -16,6 +19,18 @@ NAMES = {
     "intercept": "Calibration intercept",
     "slope": "Calibration slope",
     "brier": "Brier score",
+    "auroc_gap": "Gap of the AUROC",
+    "sensitivity_gap": "Gap of the sensitivity",
+    "specificity_gap": "Gap of the specificity",
+    "intercept_heterogeneity": "Heterogeneity of the calibration intercept",
+    "error_rate": "Error rate",
+    "slice_error_rate": "Error rate of the slice",
+    "slice_effect": "Errors of the worst slice minus others",
+    "slice_effect_confirmed": "Errors of the worst slice minus others, confirmed",
+    "net_benefit": "Net benefit",
+    "net_benefit_gain": "Net benefit over the better of treating all and none",
+    "share_called": "Share called present",
+    "number_needed_to_evaluate": "Number needed to evaluate",
     "alpha": "Krippendorff’s alpha",
     "kappa_fleiss": "Fleiss’ kappa",
     "kappa_conger": "Conger’s kappa",
@@ -125,3 +140,11 @@ def of_counts(estimate: Estimate) -> str:
 
 def cases(number: int) -> str:
     return f"{count(number)} case" + ("" if number == 1 else "s")
+
+
+def p_value(p: float) -> str:
+    """
+    >>> p_value(0.0004), p_value(0.0312)
+    ('p < 0.001', 'p = 0.031')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -25,6 +25,8 @@ MISSING = {
     "labels": "The cohort has no reference labels. A column “label” in cases.csv adds them.",
     "prediction": "Only readers are audited here. Choose a model or predictions.",
     "probabilities": "Only readers are audited here. Choose a model or predictions.",
+    "covariates": "The cohort has no covariates. Columns such as sex, age, site or scanner in "
+    "cases.csv add them.",
     "readings": "The cohort has no readings. A table readings.csv adds them.",
     "predicted-masks": "Only readers are audited here. Choose predictions with masks.",
     "reference-masks": "The cohort has no reference masks. A column “mask” in cases.csv adds them.",
@@ -160,6 +162,8 @@ def _will_not(check: Check, reason: str) -> Line:
 def _is_met(need: str, choice: Choice) -> bool:
     if need == "labels":
         return choice.cohort.n_labelled > 0
+    if need == "covariates":
+        return choice.cohort.cases.exclude(covariates={}).exists()
     if need == "readings":
         return choice.cohort.n_readings > 0
     of_masks = choice.cohort.task == SEGMENTATION

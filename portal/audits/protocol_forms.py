@@ -16,6 +16,9 @@ MEASURES = {
     "discrimination": ("auroc",),
     "operating-point": ("sensitivity", "specificity", "ppv", "npv"),
     "calibration": ("ece_top_label", "ece", "ece_debiased", "intercept", "slope", "brier"),
+    "subgroups": ("auroc_gap", "sensitivity_gap", "specificity_gap"),
+    "worst-slice": ("slice_effect",),
+    "clinical-utility": ("net_benefit_gain", "net_benefit"),
     "agreement": ("alpha", "kappa_fleiss", "kappa_conger", "kappa_weighted", "icc"),
     "ai-vs-readers": ("interchangeability", "loo_kappa:difference", "alt_winning_rate"),
 }

@@ -8,7 +8,7 @@ from portal.registry.models import ModelVersion
 from portal.ui import numbers
 
 # what a check needs beside a model -> where it comes from
-FROM_COHORT = {"labels": "reference labels", "readings": "readings"}
+FROM_COHORT = {"labels": "reference labels", "covariates": "covariates", "readings": "readings"}
 
 
 @dataclass(frozen=True)

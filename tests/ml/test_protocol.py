@@ -1,6 +1,6 @@
 import pytest
 
-from ml.protocol import DEFAULT_CHECKS, Protocol, ProtocolError
+from ml.protocol import DEFAULT_CHECKS, Protocol, ProtocolError, subgroup_parts
 
 LIMIT = {
     "check": "discrimination",
@@ -105,3 +105,45 @@ def test_every_problem_is_told_at_once():
         Protocol.parse({"seed": -1, "level": 2, "prevalence": 3})
 
     assert len(refused.value.problems) == 3
+
+
+def test_subgroups_with_cuts_read_back():
+    protocol = Protocol.parse({"subgroups": ["sex", {"age": [50, 65]}, "width: 2.5"]})
+
+    assert protocol.subgroups == ("sex", "age: 50, 65", "width: 2.5")
+    assert [subgroup_parts(text) for text in protocol.subgroups] == [
+        ("sex", ()), ("age", (50.0, 65.0)), ("width", (2.5,)),
+    ]  # fmt: skip
+    again = Protocol.parse({"subgroups": protocol.to_json()["subgroups"]})
+    assert again.subgroups == protocol.subgroups
+
+
+@pytest.mark.parametrize(
+    "subgroups",
+    ["sex", [3], [""], [{"age": 50}], [{"age": [65, 50]}], [{"age": []}], ["age: x"],
+     [{"age": [1], "sex": [2]}], ["age: nan, 1"]],
+)  # fmt: skip
+def test_subgroups_that_cannot_be_read(subgroups):
+    with pytest.raises(ProtocolError, match="'subgroups' must be a list of covariates"):
+        Protocol.parse({"subgroups": subgroups})
+
+
+def test_a_covariate_twice():
+    with pytest.raises(ProtocolError, match="names something twice: age, age"):
+        Protocol.parse({"subgroups": ["age", {"age": [50]}]})
+
+
+def test_decision_thresholds():
+    protocol = Protocol.parse({"decision_thresholds": [0.05, 0.3]})
+
+    assert protocol.decision_thresholds == (0.05, 0.3)
+    assert Protocol.parse({"decision_thresholds": [0.05, 0.3]}).sha256 == protocol.sha256
+    assert protocol.sha256 != Protocol.parse({}).sha256
+    # A protocol that says nothing of it keeps the hash it had before the key existed.
+    assert "decision_thresholds" not in Protocol.parse({}).to_json()
+
+
+@pytest.mark.parametrize("given", [0.3, [0.3], [0.3, 0.1], [0, 0.5], [0.2, 1], ["a", 0.5]])
+def test_decision_thresholds_that_are_no_range(given):
+    with pytest.raises(ProtocolError, match="two rising numbers between 0 and 1"):
+        Protocol.parse({"decision_thresholds": given})

@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 from portal.ui.charts import (
     agreement,
     ceiling,
+    decision,
     forest,
     histogram,
     operating,
@@ -38,6 +39,7 @@ KINDS: dict[str, Kind] = {
     "score-histogram": Kind(histogram.draw, histogram.table),
     "forest": Kind(forest.draw, forest.table),
     "operating-curve": Kind(operating.draw, operating.table),
+    "decision-curve": Kind(decision.draw, decision.table),
     "agreement-matrix": Kind(agreement.draw, agreement.table),
     "rating-distribution": Kind(ratings.draw, ratings.table),
     "reader-ceiling": Kind(ceiling.draw, ceiling.table),

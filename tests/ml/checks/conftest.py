@@ -29,6 +29,7 @@ def make_evidence() -> Callable[..., Evidence]:
         points: tuple[tuple[str, float], ...] = (),
         readings: Readings | None = None,
         source: str = "model",
+        covariates: dict[str, Any] | None = None,
     ) -> Evidence:
         size = n or len(scores if scores is not None else present)
         ids = tuple(f"case-{at:03d}" for at in range(size))
@@ -46,6 +47,7 @@ def make_evidence() -> Callable[..., Evidence]:
         cluster = np.arange(size) if cluster is None else np.asarray(cluster)
         return Evidence(
             ids, cluster, cluster_kind, label, present, ("absent", "present"), ("present",),
+            {name: tuple(column) for name, column in (covariates or {}).items()},
             prediction=prediction, readings=readings,
         )  # fmt: skip
 

@@ -58,7 +58,8 @@ def test_has_a_page(check):
 @each_check
 def test_series_and_estimates_can_be_written(check, make_evidence, quick, rng):
     present = np.arange(60) % 2
-    result = check(make_evidence(rng.random(60), present), quick)
+    sides = {"side": ["left", "right", "right"] * 20}
+    result = check(make_evidence(rng.random(60), present, covariates=sides), quick)
 
     for series in result.series:
         assert {"kind", "check", "title", "subtitle"} <= series.keys()

@@ -48,7 +48,7 @@ def test_what_will_be_answered_shows_and_is_what_starts(
     cohort, model = make_cohort_version(team), make_model_version(team)
     client, url = page(team, team.owner)
     shown = text(client.get(url))
-    assert "3 will run" in shown
+    assert "6 will run" in shown
     assert "6 cases, 3 positive; intervals over 3 patients" in shown
     assert MISSING["readings"] in shown
     assert "This takes look 1" in shown
@@ -158,7 +158,7 @@ def test_only_one_class_is_only_part_of_an_answer(
 ) -> None:
     cohort = make_cohort_version(team, n=1)
     preview = preview_of(choice(team, cohort, predictions=make_predictions(team)))
-    assert preview.in_part == 3
+    assert preview.in_part == 6
     assert "every labelled case lacks the finding" in preview.lines[0].reason
 
 

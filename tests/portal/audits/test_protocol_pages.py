@@ -42,7 +42,10 @@ def url(team: Any, name: str, *args: Any) -> str:
 def filled(owner: Client, team: Any, **changes: str) -> dict[str, str]:
     """The form as a browser sends it back, with some fields changed."""
     context = owner.get(url(team, "protocol-new")).context
-    given: dict[str, Any] = {"limits-TOTAL_FORMS": "8", "limits-INITIAL_FORMS": "5"}
+    given: dict[str, Any] = {
+        "limits-TOTAL_FORMS": str(len(context["limits"].forms)),
+        "limits-INITIAL_FORMS": str(len(Rules.default().limits)),
+    }
     for form in [context["form"], *context["limits"].forms]:
         for bound in form:
             value = bound.value()
@@ -107,8 +110,8 @@ def test_written_limit_by_limit(owner: Client, team: Any) -> None:
             "limits-0-value": "0.91",
             "limits-0-origin": "pre-registered",
             "limits-1-value": "",  # left out
-            "limits-5-on": "agreement.icc",
-            "limits-5-value": "0.7",
+            "limits-10-on": "agreement.icc",
+            "limits-10-value": "0.7",
         },
     )
     answer = owner.post(url(team, "protocol-new"), given)
@@ -125,8 +128,8 @@ def test_written_limit_by_limit(owner: Client, team: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"limits-6-value": "0.5"}, "Which measure?"),
-        ({"limits-6-on": "discrimination.auroc", "limits-6-value": "0.5"}, "Two limits"),
+        ({"limits-11-value": "0.5"}, "Which measure?"),
+        ({"limits-11-on": "discrimination.auroc", "limits-11-value": "0.5"}, "Two limits"),
         ({"prevalence": "7"}, "prevalence"),
         ({"name": ""}, "required"),
     ],
@@ -175,3 +178,11 @@ def test_the_download_is_the_same_protocol(owner: Client, team: Any) -> None:
 def test_the_form_offers_every_measure_that_has_a_default_limit() -> None:
     offered = {(check, name) for check, names in MEASURES.items() for name in names}
     assert {(limit.check, limit.measure) for limit in Rules.default().limits} <= offered
+
+
+def test_subgroups_and_thresholds_of_decisions_are_shown(owner: Client, team: Any) -> None:
+    given = "title: P\nsubgroups: [sex, {age: [50, 65]}]\ndecision_thresholds: [0.01, 0.2]\n"
+    owner.post(url(team, "protocol-new") + "?by=text", {"text": given})
+    page = text(owner.get(Protocol.objects.get().get_absolute_url()))
+    assert "sex; age: 50, 65" in page
+    assert "0.01 to 0.2" in page

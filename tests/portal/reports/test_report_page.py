@@ -47,7 +47,7 @@ def test_the_first_screen_says_verdict_numbers_and_what_was_not_tested(
     assert "Not tested." in first
     assert "This cohort has no readings." in first
     assert "overlap with training data, shortcuts in the files" in first
-    assert "Does it work as well for every sex, age, site and scanner?" in rest
+    assert "How much noise, blur or another contrast does it bear?" in rest
     assert "Made-up images for tests." in first
     assert report.audit_json_id in first
     assert "Reproduce" in rest

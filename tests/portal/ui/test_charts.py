@@ -165,6 +165,26 @@ def test_operating_curve_says_when_its_axis_is_not_straight() -> None:
     assert "powers of ten" not in words(render(samples.operating_curve(0.05)))
 
 
+def test_decision_curve_lets_treating_all_leave_the_picture() -> None:
+    """Treating all falls without end; its line ends on the lower edge, before the threshold .5."""
+    drawing = parse(render(samples.decision_curve()))
+    (line,) = (e.get("d") or "" for e in drawing.iter() if e.get("class") == "sc-l")
+    x, y = (float(number) for number in line.rpartition("L")[2].split())
+    assert y == pytest.approx(246.0)
+    threshold = (x - 44) / (426 - 44) * 0.8
+    top = max(row["high"] for row in samples.decision_curve()["rows"])
+    assert 0.3 - 0.7 * threshold / (1 - threshold) == pytest.approx(-0.25 * top, abs=0.002)
+    assert "net benefit at 40 threshold probabilities" in render(samples.decision_curve())
+
+
+def test_decision_curve_without_a_band() -> None:
+    series = samples.decision_curve()
+    series["rows"] = [row | {"low": None, "high": None} for row in series["rows"]]
+    assert "uncertainty" not in render(series)
+    assert table(series).written[0][2] == "not estimated"
+    assert "threshold" in words(render(series | {"rows": series["rows"][:1]}))
+
+
 def test_agreement_that_could_not_be_estimated_is_said() -> None:
     assert words(render(samples.agreement_matrix())).count("not estim.") == 2
 

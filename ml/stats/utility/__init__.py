@@ -1,0 +1,1 @@
+"""What a decision is worth, and what work it makes."""

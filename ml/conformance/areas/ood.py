@@ -18,6 +18,14 @@ from ml.stats.ood.feature_scores import (
     relative_mahalanobis,
 )
 from ml.stats.ood.logit_scores import energy, entropy, max_logit, max_softmax
+from ml.stats.ood.multivariate_shift import MMD, frechet_distance, mmd
+from ml.stats.ood.shift import (
+    energy_distance,
+    kolmogorov_smirnov,
+    population_stability_index,
+    standardized_mean_difference,
+    wasserstein_1,
+)
 
 _ONCE = Settings(draws=1)  # only values are asked for
 _LOGITS: dict[str, Callable[[FloatArray], FloatArray]] = {
@@ -53,7 +61,48 @@ def _of(field: str) -> Callable[[Case, Params], Any]:
     return lambda case, params: getattr(_detection(case, params["detector"]), field)
 
 
+def _samples(case: Case, params: Params) -> tuple[FloatArray, FloatArray]:
+    one, two = case.numbers("reference"), case.numbers("target")
+    feature = params.get("feature")
+    return (one, two) if feature is None else (one[:, feature], two[:, feature])
+
+
+def _ks(case: Case, params: Params) -> Any:
+    test = kolmogorov_smirnov(*_samples(case, params))
+    return {"stat": test.statistic[0], "p_asymp": test.p[0]}
+
+
+def _psi(case: Case, params: Params) -> Any:
+    if not params["bins"].startswith("deciles of reference"):
+        raise NotOffered(params["bins"])
+    return population_stability_index(*_samples(case, params), 10, params["floor"])
+
+
+@cache
+def _mmd(case: Case) -> MMD:
+    return mmd(*_samples(case, {}), settings=_ONCE)
+
+
+def _frechet(case: Case, params: Params) -> Any:
+    if params["cov"] != "ddof=1":
+        raise NotOffered(params["cov"])
+    return frechet_distance(*_samples(case, params), ddof="N-1")
+
+
 ANSWERS: Answers = {
+    "ks": _ks,
+    "wasserstein1": lambda case, params: wasserstein_1(*_samples(case, params), settings=_ONCE),
+    "energy_distance": lambda case, params: energy_distance(
+        *_samples(case, params), settings=_ONCE
+    ),
+    "smd": lambda case, params: standardized_mean_difference(
+        *_samples(case, params), settings=_ONCE
+    ),
+    "psi": _psi,
+    "median_heuristic_bandwidth": lambda case, _: _mmd(case).bandwidth,
+    "mmd2_unbiased": lambda case, _: _mmd(case).unbiased,
+    "mmd2_biased": lambda case, _: _mmd(case).biased,
+    "frechet_distance": _frechet,
     "score_id": lambda case, params: _scores(case, params["detector"], "id"),
     "score_ood": lambda case, params: _scores(case, params["detector"], "ood"),
     "auroc": _of("auroc"),

@@ -106,7 +106,7 @@ def mean_corruption_error(error: Errors) -> Estimate:
     """Mean error over severities, then over corruptions, without a baseline.
 
     Example:
-        >>> mean_corruption_error({"blur": [0.1, 0.3], "noise": [0.4]}).value
+        >>> mean_corruption_error({"blur": [0.1, 0.3], "noise": [0.4]}).to_json()["value"]
         0.3
 
     Source:

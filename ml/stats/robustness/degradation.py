@@ -1,4 +1,4 @@
-"""What corruption takes from the same cases: paired losses, flips, and where a margin is crossed."""
+"""What corruption takes from the same cases: paired losses, flips, and the first breakdown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -19,18 +19,18 @@ _ROUNDING = 1e-12  # replicates closer together than this differ by rounding alo
 
 
 def spread_interval(replicates: FloatArray, clusters: Clusters, settings: Settings) -> Interval:
-    """The percentile interval, refused where no replicate differs from another.
+    """The percentile interval, refused where both its ends are one value.
 
     Example:
         >>> spread_interval(np.ones(100), Clusters.singles(20), Settings(draws=100)).reason
-        'No interval: every bootstrap replicate has the same value.'
+        'No interval: (almost) every bootstrap replicate has the same value.'
     """
     interval = percentile_interval(replicates, clusters, settings)
-    defined = replicates[np.isfinite(replicates)]
-    if interval.reason is None and (defined.size == 0 or np.ptp(defined) <= _ROUNDING):
-        return Interval(
-            None, None, "", "No interval: every bootstrap replicate has the same value."
-        )
+    if interval.low is None or interval.high is None:
+        return interval
+    if interval.high - interval.low <= _ROUNDING:
+        reason = "No interval: (almost) every bootstrap replicate has the same value."
+        return Interval(None, None, "", reason)
     return interval
 
 

@@ -36,9 +36,11 @@ def signs(units: int, draws: int, seed: int) -> tuple[FloatArray, bool]:
     """
     if units <= _EXACT:
         bits = np.arange(2**units)[:, None] >> np.arange(units) & 1
-        return 2.0 * bits - 1.0, True
+        every: FloatArray = (2 * bits - 1).astype(np.float64)
+        return every, True
     generator = np.random.Generator(np.random.SFC64([seed, units]))
-    return 2.0 * generator.integers(0, 2, size=(draws, units)) - 1.0, False
+    some: FloatArray = (2 * generator.integers(0, 2, size=(draws, units)) - 1).astype(np.float64)
+    return some, False
 
 
 def p_value(observed: float, relabelled: FloatArray, *, complete: bool) -> float:

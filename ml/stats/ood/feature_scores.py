@@ -205,7 +205,7 @@ def _unit(features: FloatArray) -> FloatArray:
     length = np.linalg.norm(features, axis=1, keepdims=True)
     if not (length > 0).all():
         raise ValueError("a feature vector of zeros has no direction to compare")
-    unit: FloatArray = features / length
+    unit: FloatArray = (features / length).astype(np.float64)
     return unit
 
 

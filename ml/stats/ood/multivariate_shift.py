@@ -195,5 +195,6 @@ def label_shift(
     if (shares == 0).any() or not condition <= max_condition:
         reason = "Not estimated: the source predictions do not tell all classes apart."
         return LabelShift(None, None, None, reason)
-    weights = np.linalg.solve(joint, np.bincount(target, minlength=classes) / target.size)
+    called = np.bincount(target, minlength=classes) / target.size
+    weights: FloatArray = np.linalg.solve(joint, called).astype(np.float64)
     return LabelShift(weights, weights * shares, condition)

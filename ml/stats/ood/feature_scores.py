@@ -215,5 +215,7 @@ def _squared(away: FloatArray, precision: FloatArray) -> FloatArray:
 
 
 def _inverse(covariance: FloatArray) -> FloatArray:
-    inverse: FloatArray = np.linalg.pinv(covariance, rcond=_RELATIVE, hermitian=True)
+    inverse: FloatArray = np.asarray(
+        np.linalg.pinv(covariance, rcond=_RELATIVE, hermitian=True), dtype=np.float64
+    )
     return inverse

@@ -56,6 +56,11 @@ def test_localisation_by_hand():
     assert where.best_iou(s, m).value == pytest.approx(2 / 3)
 
 
+def test_negative_relevance_has_no_mass():
+    s, m = np.array([[1.0, 3.0, -9.0]]), np.array([[0, 1, 0]])
+    assert where.relevance_mass(s, m).value == 0.75
+
+
 def test_gini_and_entropy():
     x = np.array([1.0, -2, 3, 6])
     size = np.abs(x)

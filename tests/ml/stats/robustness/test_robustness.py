@@ -50,11 +50,11 @@ def test_degradation_is_the_paired_difference():
 
 
 def test_first_breakdown_needs_the_whole_interval():
-    ones, rng = np.ones(100), np.random.default_rng(1)
-    rows = np.stack([ones * (rng.uniform(size=100) > loss) for loss in (0.0, 0.12, 0.4)])
+    ones, at = np.ones(100), np.arange(100)
+    rows = np.stack([ones * (at >= lost) for lost in (0, 12, 40)])
     got = dg.first_breakdown(ones, rows, 0.1, settings=FEW)
     assert got.first == 3
-    assert got.losses[1].low < 0.1
+    assert got.losses[1].low < 0.1 < got.losses[1].value
     none = dg.first_breakdown(ones, rows[:1], 0.1, settings=FEW)
     assert none.first is None
     assert "without an interval" in none.reason

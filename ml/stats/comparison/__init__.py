@@ -1,0 +1,1 @@
+"""Two or more methods on the same cases, and many p-values at once."""

@@ -1,0 +1,129 @@
+"""Means of one number per case, and of paired differences, with intervals by cluster."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ml.estimate import Estimate, undefined
+from ml.stats.arrays import FloatArray, ratio
+from ml.stats.bootstrap import (
+    DEFAULT,
+    Clusters,
+    Interval,
+    Settings,
+    percentile_interval,
+    replicate_sums,
+)
+
+_ROUNDING = 1e-12  # replicates closer together than this differ by rounding alone
+
+
+def spread_interval(replicates: FloatArray, clusters: Clusters, settings: Settings) -> Interval:
+    """The percentile interval, refused where both its ends are one value.
+
+    Example:
+        >>> spread_interval(np.ones(100), Clusters.singles(20), Settings(draws=100)).reason
+        'No interval: (almost) every bootstrap replicate has the same value.'
+    """
+    interval = percentile_interval(replicates, clusters, settings)
+    if interval.low is None or interval.high is None:
+        return interval
+    if interval.high - interval.low <= _ROUNDING:
+        reason = "No interval: (almost) every bootstrap replicate has the same value."
+        return Interval(None, None, "", reason)
+    return interval
+
+
+def case_mean(
+    measure: str,
+    values: FloatArray | Sequence[float | None],
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+    *,
+    convention: str = "mean over cases",
+) -> Estimate:
+    """Mean of one number per case; cases without a value are left out and counted.
+
+    Args:
+        measure: id of the estimate.
+        values: (n,) numbers; None or NaN where the number is undefined for that case.
+        clusters: independent units; None means every case is its own.
+        settings: level, draws, seed.
+        convention: passed on to the estimate.
+
+    Returns:
+        The mean; ``extra`` holds ``n_undefined``. Undefined when no case has a value.
+
+    Raises:
+        ValueError: for an infinite number or another shape than (n,).
+
+    Example:
+        >>> case_mean("gap", [0.25, None, 0.75]).value
+        0.5
+
+    Source:
+        Davison, Hinkley (1997), Bootstrap Methods, section 3.8 (clusters as units drawn).
+    """
+    numbers = np.array(values, dtype=np.float64)
+    if numbers.ndim != 1 or np.isinf(numbers).any():
+        raise ValueError(f"{measure}: expected (n,) finite numbers or None, got {numbers.shape}")
+    clusters = checked_clusters(clusters, numbers.size)
+    known = np.isfinite(numbers)
+    lost = int((~known).sum())
+    if not known.any():
+        reason = f"Not estimated: none of {numbers.size:,} cases has a value."
+        return undefined(measure, reason, convention=convention)
+    chosen = numbers[known]
+    kept = clusters.where(known)
+    sums = kept.sums(np.stack([chosen, np.ones_like(chosen)], axis=1))
+    drawn = replicate_sums(sums, settings)
+    interval = spread_interval(ratio(drawn[:, 0], drawn[:, 1]), kept, settings)
+    return Estimate(
+        measure, float(chosen.mean()), interval.low, interval.high, settings.level, chosen.size,
+        convention=convention, method=interval.method, reason=interval.reason,
+        extra={**kept.extra, "n_undefined": lost},
+    )  # fmt: skip
+
+
+def mean_difference(
+    measure: str,
+    first: FloatArray | Sequence[float | None],
+    second: FloatArray | Sequence[float | None],
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+    *,
+    convention: str = "first minus second, paired by case",
+) -> Estimate:
+    """Mean of the paired differences first - second, with a cluster bootstrap of the difference.
+
+    Args:
+        measure, clusters, settings, convention: as for ``case_mean``.
+        first, second: (n,) numbers of the same cases; a pair with an undefined member is left out.
+
+    Raises:
+        ValueError: for unequal shapes.
+
+    Example:
+        >>> mean_difference("change", [1.0, 2.0], [0.5, 1.0]).value
+        0.75
+
+    Source:
+        Efron, Tibshirani (1993), An Introduction to the Bootstrap, section 8.3 (paired data).
+    """
+    one, two = np.array(first, dtype=np.float64), np.array(second, dtype=np.float64)
+    if one.shape != two.shape:
+        raise ValueError(f"{measure}: expected paired arrays, got {one.shape} and {two.shape}")
+    return case_mean(measure, one - two, clusters, settings, convention=convention)
+
+
+def checked_clusters(clusters: Clusters | None, n: int) -> Clusters:
+    """The clusters of n rows; None makes every row its own.
+
+    Raises:
+        ValueError: for another number of rows.
+    """
+    if clusters is None:
+        return Clusters.singles(n)
+    if clusters.codes.size != n:
+        raise ValueError(f"expected a cluster for each of {n} rows, got {clusters.codes.size}")
+    return clusters

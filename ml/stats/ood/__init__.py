@@ -1,0 +1,1 @@
+"""How foreign an input is to the training data, and whether two samples differ."""

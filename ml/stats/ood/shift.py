@@ -1,0 +1,270 @@
+"""How far one feature moved between two samples: distances and tests, feature by feature."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from ml.estimate import Estimate, undefined
+from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.bootstrap import DEFAULT, Clusters, Settings, replicates
+from ml.stats.comparison.p_adjust import p_adjust
+from ml.stats.means import checked_clusters, spread_interval
+
+_BIAS = "; a distance is never below 0 and grows by chance, so the interval does not test for 0"
+
+
+@dataclass(frozen=True)
+class KolmogorovSmirnov:
+    """Two-sample statistics and p-values, one per feature."""
+
+    statistic: FloatArray  # (d,)
+    p: FloatArray  # (d,) asymptotic, two-sided
+    p_adjusted: FloatArray  # (d,) Benjamini-Hochberg over features
+
+
+def kolmogorov_smirnov(reference: FloatArray, target: FloatArray) -> KolmogorovSmirnov:
+    """Two-sample Kolmogorov-Smirnov test of every feature; cases must be independent.
+
+    Args:
+        reference, target: (n, d) and (m, d), or (n,) and (m,) for one feature.
+
+    Raises:
+        ValueError: for an empty sample, numbers that are not finite, unequal features.
+
+    Example:
+        >>> kolmogorov_smirnov(np.array([0.0, 1.0]), np.array([2.0, 3.0])).statistic.tolist()
+        [1.0]
+
+    Source:
+        Hodges (1958), Arkiv for Matematik 3:469-486 (asymptotic p); Rabanser et al. (2019),
+        NeurIPS (one test per feature).
+    """
+    one, two = checked_pair(reference, target)
+    found = [stats.ks_2samp(x, y, method="asymp") for x, y in zip(one.T, two.T, strict=True)]
+    p = np.array([float(test.pvalue) for test in found])
+    statistic = np.array([float(test.statistic) for test in found])
+    return KolmogorovSmirnov(statistic, p, p_adjust(p, "BH"))
+
+
+def wasserstein_1(
+    reference: FloatArray,
+    target: FloatArray,
+    reference_clusters: Clusters | None = None,
+    target_clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+) -> Estimate:
+    """Area between the two distribution functions, in the feature's unit.
+
+    Args:
+        reference, target: (n,) and (m,) finite.
+        reference_clusters, target_clusters: independent units of each sample.
+        settings: for the bootstrap interval, drawn within each sample.
+
+    Example:
+        >>> wasserstein_1(np.array([0.0, 1.0]), np.array([2.0, 3.0])).value
+        2.0
+
+    Source:
+        Vallender (1974), Theory of Probability 18:784-786.
+    """
+
+    def area(gap: FloatArray, width: FloatArray) -> FloatArray:
+        distance: FloatArray = np.abs(gap) @ width
+        return distance
+
+    return _distance(
+        "wasserstein_1", "area between distribution functions", area,
+        reference, target, reference_clusters, target_clusters, settings,
+    )  # fmt: skip
+
+
+def energy_distance(
+    reference: FloatArray,
+    target: FloatArray,
+    reference_clusters: Clusters | None = None,
+    target_clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+) -> Estimate:
+    """sqrt(2 E|X-Y| - E|X-X'| - E|Y-Y'|), arguments as ``wasserstein_1``.
+
+    Example:
+        >>> energy_distance(np.array([0.0]), np.array([2.0])).value
+        2.0
+
+    Source:
+        Szekely, Rizzo (2013), J Stat Planning Inference 143:1249-1272.
+    """
+
+    def root(gap: FloatArray, width: FloatArray) -> FloatArray:
+        distance: FloatArray = np.sqrt(2 * (gap**2 @ width))
+        return distance
+
+    return _distance(
+        "energy_distance", "square root of 2E|X-Y| - E|X-X'| - E|Y-Y'|, V-statistic", root,
+        reference, target, reference_clusters, target_clusters, settings,
+    )  # fmt: skip
+
+
+def _distance(
+    measure: str,
+    convention: str,
+    of_gap: Callable[[FloatArray, FloatArray], FloatArray],
+    reference: FloatArray,
+    target: FloatArray,
+    reference_clusters: Clusters | None,
+    target_clusters: Clusters | None,
+    settings: Settings,
+) -> Estimate:
+    """A functional of the difference of distribution functions, with one sort for all draws."""
+    one, two = _vector(reference), _vector(target)
+    n, m = one.size, two.size
+    clusters, strata = _both(n, m, reference_clusters, target_clusters)
+    pooled = np.concatenate([one, two])
+    order = np.argsort(pooled, kind="stable")
+    width = np.diff(pooled[order])
+    codes, is_target = clusters.codes[order], (order >= n).astype(np.float64)
+
+    def of_counts(counts: FloatArray) -> FloatArray:
+        weights = counts[:, codes]
+        there = (weights * is_target).cumsum(axis=1)
+        here = weights.cumsum(axis=1) - there
+        gap = here[:, :-1] / here[:, -1:] - there[:, :-1] / there[:, -1:]
+        return of_gap(gap, width)
+
+    value = float(of_counts(np.ones((1, clusters.count)))[0])
+    drawn = replicates(of_counts, clusters.count, settings, width=n + m, strata=strata)
+    interval = spread_interval(drawn, clusters, settings)
+    method = interval.method + _BIAS if interval.method else ""
+    return Estimate(
+        measure, value, interval.low, interval.high, settings.level, n + m,
+        convention=convention, method=method, reason=interval.reason, extra={"n_target": m},
+    )  # fmt: skip
+
+
+def standardized_mean_difference(
+    reference: FloatArray,
+    target: FloatArray,
+    reference_clusters: Clusters | None = None,
+    target_clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+) -> Estimate:
+    """(mean target - mean reference) / sqrt((var + var) / 2), variances with n - 1.
+
+    Args:
+        as ``wasserstein_1``.
+
+    Returns:
+        Undefined for a sample of one case, or samples without spread.
+
+    Example:
+        >>> round(standardized_mean_difference(np.array([0., 1]), np.array([2., 3])).value, 4)
+        2.8284
+
+    Source:
+        Austin (2009), Statistics in Medicine 28:3083-3107.
+    """
+    convention = "target minus reference, over the root of the mean of both variances (n - 1)"
+    one, two = _vector(reference), _vector(target)
+    n, m = one.size, two.size
+    clusters, strata = _both(n, m, reference_clusters, target_clusters)
+    if min(n, m) < 2 or max(np.ptp(one), np.ptp(two)) == 0:
+        reason = "Not estimated: the samples have no spread."
+        return undefined("smd", reason, n=n + m, convention=convention)
+    middle = float(np.concatenate([one, two]).mean())
+    away = np.concatenate([one, two]) - middle
+    side = np.arange(n + m) >= n
+    columns = [part * mask for mask in (~side, side) for part in (side | True, away, away**2)]
+    sums = clusters.sums(np.stack(columns, axis=1).astype(np.float64))
+
+    def of_counts(counts: FloatArray) -> FloatArray:
+        c0, s0, q0, c1, s1, q1 = (counts @ sums).T
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = ((q0 - s0**2 / c0) / (c0 - 1) + (q1 - s1**2 / c1) / (c1 - 1)) / 2
+            result: FloatArray = (s1 / c1 - s0 / c0) / np.sqrt(np.where(spread > 0, spread, np.nan))
+        return result
+
+    value = float((two.mean() - one.mean()) / ((one.var(ddof=1) + two.var(ddof=1)) / 2) ** 0.5)
+    drawn = replicates(of_counts, clusters.count, settings, strata=strata)
+    interval = spread_interval(drawn, clusters, settings)
+    return Estimate(
+        "smd", value, interval.low, interval.high, settings.level, n + m,
+        convention=convention, method=interval.method, reason=interval.reason,
+        extra={"n_target": m},
+    )  # fmt: skip
+
+
+def population_stability_index(
+    reference: FloatArray,
+    target: FloatArray,
+    edges: FloatArray | int = 10,
+    floor: float = 1e-4,
+) -> Estimate:
+    """Sum over bins of (target share - reference share) * log of their ratio.
+
+    Args:
+        reference, target: (n,) and (m,) finite.
+        edges: inner edges, ascending; or the number of bins, then their edges are quantiles of
+            the reference (linear interpolation). A value on an edge falls below it.
+        floor: smallest share of a bin, above 0; it decides the value where a bin is empty.
+
+    Returns:
+        The index, without an interval: in the tails it is made of the floor. ``extra`` counts
+        the bins that were floored.
+
+    Example:
+        >>> round(population_stability_index(np.arange(4.), np.arange(4.), 2).value, 9)
+        0.0
+
+    Source:
+        Yurdakul, Naranjo (2020), Journal of Risk Model Validation 14:89-100.
+    """
+    one, two = _vector(reference), _vector(target)
+    if not floor > 0:
+        raise ValueError(f"the floor must be above 0, got {floor}")
+    if isinstance(edges, int):
+        inner = np.quantile(one, np.linspace(0, 1, edges + 1)[1:-1])
+        how = f"{edges} quantile bins of the reference"
+    else:
+        inner = np.asarray(edges, dtype=np.float64)
+        how = f"{inner.size + 1} given bins"
+    shares = [
+        np.bincount(np.searchsorted(inner, x, side="left"), minlength=inner.size + 1) / x.size
+        for x in (one, two)
+    ]
+    here, there = (np.maximum(share, floor) for share in shares)
+    floored = int(sum((share < floor).sum() for share in shares))
+    return Estimate(
+        "psi", float(((there - here) * np.log(there / here)).sum()), n=one.size + two.size,
+        convention=f"{how}, floor {floor:g}", extra={"n_target": two.size, "n_floored": floored},
+        reason="No interval: the index has none that holds where a bin is empty.",
+    )  # fmt: skip
+
+
+def _both(
+    n: int, m: int, first: Clusters | None, second: Clusters | None
+) -> tuple[Clusters, IntArray]:
+    first, second = checked_clusters(first, n), checked_clusters(second, m)
+    codes = np.concatenate([first.codes, second.codes + first.count])
+    kind = first.kind if first.kind == second.kind else "cluster"
+    both = Clusters(codes, first.count + second.count, kind)
+    return both, (np.arange(both.count) >= first.count).astype(np.int64)
+
+
+def _vector(sample: FloatArray) -> FloatArray:
+    sample = np.asarray(sample, dtype=np.float64)
+    if sample.ndim != 1 or sample.size == 0 or not np.isfinite(sample).all():
+        raise ValueError(f"expected (n,) finite numbers, at least one, got {sample.shape}")
+    return sample
+
+
+def checked_pair(reference: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Both samples as (n, d) and (m, d) finite numbers, or a ValueError that says why not."""
+    one, two = np.asarray(reference, np.float64), np.asarray(target, np.float64)
+    one, two = (x[:, None] if x.ndim == 1 else x for x in (one, two))
+    if one.ndim != 2 or two.ndim != 2 or one.shape[1] != two.shape[1] or 0 in one.shape + two.shape:
+        raise ValueError(f"expected (n, d) and (m, d), got {one.shape} and {two.shape}")
+    if not (np.isfinite(one).all() and np.isfinite(two).all()):
+        raise ValueError("features must be finite: leave failed cases out and count them")
+    return one, two

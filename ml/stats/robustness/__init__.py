@@ -1,0 +1,1 @@
+"""How much a model loses when its images are corrupted."""

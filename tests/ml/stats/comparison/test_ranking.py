@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+
+from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.comparison.ranking import friedman, rank_stability
+
+FEW = Settings(draws=100)
+matrices = hnp.arrays(
+    float,
+    st.tuples(st.integers(1, 12), st.integers(3, 5)),
+    elements=st.sampled_from([0.0, 1, 2, 3]),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(matrices)
+def test_friedman_equals_scipy(matrix):
+    got = friedman(matrix)
+    assert got.mean_ranks.sum() == pytest.approx(sum(range(1, matrix.shape[1] + 1)))
+    if got.chi2 is None:
+        assert got.reason
+        assert (np.ptp(matrix, axis=1) == 0).all()
+        return
+    expected = stats.friedmanchisquare(*matrix.T)
+    assert (got.chi2, got.p) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
+
+
+def test_rank_shares_by_hand():
+    rng = np.random.default_rng(5)
+    scores = rng.normal(size=(36, 3)) + np.array([0, 0.2, 0.4])
+    codes = np.repeat(np.arange(12), 3)
+    got = rank_stability(scores, Clusters.of(codes), FEW)
+    counts = np.concatenate(list(draw_counts(12, FEW)))
+    drawn = np.array([
+        stats.rankdata(-np.repeat(scores, c[codes].astype(int), axis=0).mean(axis=0))
+        for c in counts
+    ])  # fmt: skip
+    ranks = stats.rankdata(-scores.mean(axis=0))
+    tau = [stats.kendalltau(ranks, row).statistic for row in drawn]
+    assert got.kendall_tau.value == pytest.approx(np.mean(tau))
+    assert got.rank_shares[0, 2] == pytest.approx((drawn[:, 0] == 3).mean())
+    assert got.winner_share.value == pytest.approx((drawn[:, ranks.argmin()] == 1).mean())
+    assert got.rank_shares.sum(axis=1) == pytest.approx(1)
+
+
+def test_orientation_and_ties():
+    scores = np.column_stack([np.zeros(20), np.ones(20)])
+    assert rank_stability(scores, settings=FEW).ranks.tolist() == [2, 1]
+    assert rank_stability(scores, settings=FEW, higher_is_better=False).ranks.tolist() == [1, 2]
+    tied = rank_stability(np.zeros((20, 2)), settings=FEW)
+    assert tied.kendall_tau.value is None
+    for bad in (np.zeros((0, 3)), np.zeros((3, 1)), np.full((3, 2), np.nan)):
+        with pytest.raises(ValueError):
+            friedman(bad)

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.robustness import corruption_error as ce
+from ml.stats.robustness import degradation as dg
+
+FEW = Settings(draws=100)
+OWN, BASE = {"a": [0.1, 0.3], "b": [0.2, 0.4]}, {"a": [0.2, 0.6], "b": [0.3, 0.3]}
+
+
+def test_corruption_errors_by_hand():
+    got = ce.corruption_error(OWN, BASE)
+    assert [got.each[k].value for k in "ab"] == pytest.approx([0.5, 1.0])
+    assert got.mean.value == pytest.approx(0.75)
+    relative = ce.relative_corruption_error(OWN, BASE, 0.1, 0.2)
+    assert [relative.each[k].value for k in "ab"] == pytest.approx([0.2 / 0.4, 0.4 / 0.2])
+    assert ce.mean_corruption_error(OWN).value == pytest.approx(0.25)
+
+
+def test_denominator_near_zero_is_undefined():
+    got = ce.relative_corruption_error(OWN, BASE, 0.1, 0.3)
+    assert got.each["b"].value is None
+    assert got.mean.value is None
+    assert "b" in got.mean.reason
+    assert ce.corruption_error({"a": [0.1]}, {"a": [0.0]}).each["a"].value is None
+    with pytest.raises(ValueError, match=r"in 0\.\.1"):
+        ce.corruption_error({"a": [10.0]}, {"a": [0.5]})
+    with pytest.raises(ValueError, match="corruptions"):
+        ce.corruption_error(OWN, {"a": [0.1, 0.2]})
+
+
+def test_robustness_auc():
+    assert ce.relative_robustness_auc([0.2, 0.2], 0.2).value == pytest.approx(1)
+    assert ce.relative_robustness_auc([0.2, 0.4], 0.0).value == pytest.approx((0.9 + 0.7) / 2)
+    assert ce.relative_robustness_auc([1.0], 1.0).value is None
+
+
+def test_degradation_is_the_paired_difference():
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(20), 2)
+    clean = rng.uniform(size=40)
+    corrupt = clean - rng.uniform(0, 0.2, size=40)
+    got = dg.degradation(clean, corrupt, Clusters.of(codes), FEW)
+    draws = np.concatenate(list(draw_counts(20, FEW)))[:, codes]
+    means = draws @ (clean - corrupt) / draws.sum(axis=1)
+    assert got.value == pytest.approx((clean - corrupt).mean())
+    assert got.value > 0
+    assert [got.low, got.high] == pytest.approx(np.quantile(means, [0.025, 0.975]))
+
+
+def test_first_breakdown_needs_the_whole_interval():
+    ones, at = np.ones(100), np.arange(100)
+    rows = np.stack([ones * (at >= lost) for lost in (0, 12, 40)])
+    got = dg.first_breakdown(ones, rows, 0.1, settings=FEW)
+    assert got.first == 3
+    assert got.losses[1].low < 0.1 < got.losses[1].value
+    none = dg.first_breakdown(ones, rows[:1], 0.1, settings=FEW)
+    assert none.first is None
+    assert "without an interval" in none.reason
+
+
+def test_flips_mdg_and_monotone():
+    assert dg.flip_rate(np.array([0, 1, 2]), np.array([0, 2, 1])).value == pytest.approx(2 / 3)
+    corrupt = {"x": np.array([[0.5, 0.5]]), "y": np.array([[1.0, 1.0], [0.8, 0.6]])}
+    assert dg.mean_degradation(np.ones(2), corrupt).value == pytest.approx((0.5 + 0.15) / 2)
+    assert dg.monotone_distortion([[0.1], [0.2]]).grows
+    # The severities of MedMNIST-C's black corner, not in order.
+    assert dg.monotone_distortion([[1.1], [1.05], [1.0], [0.9], [0.95]]).offending == (2, 3, 4)
+    assert dg.monotone_distortion([[0.1], [0.1]]).spearman is None

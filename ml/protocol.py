@@ -114,6 +114,7 @@ _DEFAULT_LIMITS = (
         "A model that is worth less than treating everyone or no one does more harm than good; "
         "the platform asks for no more than that where nobody declared a limit.",
     ),
+    _platform(
         "segmentation", "dice", 0.80, "min",
         "The platform asks for a mean Dice of 0.80 where nobody declared a limit; no clinical "
         "claim is behind it.",

@@ -27,8 +27,8 @@ from ml.evidence.tables import (
     MaskComparisons,
 )
 from ml.protocol import Protocol
-from ml.stats.averages import mean, median
 from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.means import case_mean, case_median
 from ml.stats.proportion import proportion
 
 ID = "segmentation"
@@ -112,11 +112,11 @@ def _measure(pairs: _Pairs, settings: Settings) -> list[Estimate]:
 
     def averaged(measure: str, column: str, convention: str) -> Estimate:
         values = pairs.column(column)
-        return mean(measure, values, pairs.clusters, settings, convention=convention)
+        return case_mean(measure, values, pairs.clusters, settings, convention=convention)
 
     def middle(measure: str, column: str, convention: str) -> Estimate:
         values = pairs.column(column)
-        return median(measure, values, pairs.clusters, settings, convention=convention)
+        return case_median(measure, values, pairs.clusters, settings, convention=convention)
 
     return [
         averaged("dice", "dice", overlap),
@@ -124,7 +124,7 @@ def _measure(pairs: _Pairs, settings: Settings) -> list[Estimate]:
         averaged("surface_dice", "surface_dice", f"tolerance {tolerance}, {overlap}"),
         middle("hd95", "hd95", f"larger of the two directed 95th percentiles, {apart}"),
         middle("assd", "assd", f"pooled over both borders, {apart}"),
-        mean(
+        case_mean(
             "volume_difference", _relative(pairs), pairs.clusters, settings,
             convention="(model − reference) / reference, mean over cases that have the structure",
         ),

@@ -28,8 +28,8 @@ from ml.evidence.tables import (
     MaskComparisons,
 )
 from ml.protocol import Protocol
-from ml.stats.averages import mean, median
 from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.means import case_mean, case_median
 
 ID = "segmentation-panel"
 QUESTION = "Do the readers draw the same borders, and is the model one of them?"
@@ -107,11 +107,11 @@ def _measure(panel: _Panel, settings: Settings) -> list[Estimate]:
             panel, settings, "reader_surface_dice", "surface_dice",
             f"tolerance {masks.tolerance_mm:g} {unit}, {of_pairs}; {empty}",
         ),
-        median(
+        case_median(
             "reader_hd95", panel.values("hd95", READER, READER), panel.clusters, settings,
             convention=f"median over cases, {unit}; {DISTANCE_POLICY}",
         ),
-        median(
+        case_median(
             "reader_assd", panel.values("assd", READER, READER), panel.clusters, settings,
             convention=f"median over cases, {unit}: a tolerance that readers’ own differences bear "
             f"out; {DISTANCE_POLICY}",
@@ -120,7 +120,7 @@ def _measure(panel: _Panel, settings: Settings) -> list[Estimate]:
     human = panel.values("dice", READER, OTHERS)
     if (~np.isnan(human)).any():
         estimates.append(
-            mean(
+            case_mean(
                 "reader_consensus_dice", human, panel.clusters, settings,
                 convention="each reader against the majority of the other readers, mean over "
                 f"readers, then over cases with three or more; {empty}",
@@ -129,11 +129,11 @@ def _measure(panel: _Panel, settings: Settings) -> list[Estimate]:
         model = panel.values("dice", MODEL, OTHERS)
         if (~np.isnan(model)).any():
             estimates += [
-                mean(
+                case_mean(
                     "model_consensus_dice", model, panel.clusters, settings,
                     convention="model against the same majorities; " + empty,
                 ),
-                mean(
+                case_mean(
                     "model_minus_readers", model - human, panel.clusters, settings,
                     convention="Dice of the model minus that of the readers against the same "
                     "majorities, paired by case",
@@ -146,7 +146,7 @@ def _mean(
     panel: _Panel, settings: Settings, measure: str, column: str, convention: str
 ) -> Estimate:
     values = panel.values(column, READER, READER)
-    return mean(measure, values, panel.clusters, settings, convention=convention)
+    return case_mean(measure, values, panel.clusters, settings, convention=convention)
 
 
 def _groups(panel: _Panel, by_id: dict[str, Estimate], settings: Settings) -> list[Group]:

@@ -11,6 +11,7 @@ from ml.estimate import Estimate
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
 from ml.stats.bootstrap import Clusters, Settings
 from ml.stats.calibration.recalibration import intercept
+from ml.stats.comparison.p_adjust import p_adjust
 from ml.stats.discrimination.auroc import auroc
 from ml.stats.subgroups.auroc_gap import max_auroc_gap
 from ml.stats.subgroups.calls import GroupedCalls, Rate, group_rates, overall_rate
@@ -21,7 +22,7 @@ from ml.stats.subgroups.permutation import permutation_gap
 
 MEASURES = ("auroc", "sensitivity", "specificity", "intercept")
 _RATES: dict[str, Rate] = {"sensitivity": "tpr", "specificity": "tnr"}
-ADJUSTED_BY = "Bonferroni"
+ADJUSTED_BY = "Holm"
 
 _Measure = Callable[[FloatArray, IntArray, Clusters, Settings], Estimate]
 _OF_SCORES: dict[str, _Measure] = {"auroc": auroc, "intercept": intercept}
@@ -154,7 +155,7 @@ def _p(estimate: Estimate) -> float | None:
 
 def _adjusted(p_values: Sequence[float]) -> list[float]:
     """p-values for as many tests as were made."""
-    return [min(1.0, p * len(p_values)) for p in p_values]
+    return [float(p) for p in p_adjust(np.array(p_values), "holm")] if p_values else []
 
 
 def errors_in(compared: Compared, name: str, calls: Calls, *, present: bool) -> IntArray:

@@ -24,6 +24,8 @@ _WORD = 2**64 - 1  # the largest random word
 _HELD_BACK = 5.0  # standard deviations of a total that Poisson draws stay below the units
 _SMALL = 2_000_000  # numbers in all, below which starting threads costs more than it saves
 
+_ROUNDING = 1e-12  # replicates closer together than this differ by rounding alone
+
 _PLURAL = {"case": "cases", "patient": "patients", "group": "groups"}
 
 
@@ -310,7 +312,7 @@ def percentile_interval(
         method += "; recentred at the estimate"
     tail = (1 - settings.level) / 2
     low, high = np.quantile(defined, (tail, 1 - tail))
-    return Interval(float(low), float(high), method)
+    return _with_width(float(low), float(high), method)
 
 
 def bca_interval(
@@ -356,7 +358,15 @@ def bca_interval(
     if (room <= 0).any():
         return Interval(None, None, "", "No interval: one unit dominates the estimate.")
     low, high = np.quantile(defined, stats.norm.cdf(bias + z / room))
-    return Interval(float(low), float(high), result.method)
+    return _with_width(float(low), float(high), result.method)
+
+
+def _with_width(low: float, high: float, method: str) -> Interval:
+    """The interval, refused where both its ends are one value: certainty is not in a sample."""
+    if high - low <= _ROUNDING:
+        reason = "No interval: (almost) every bootstrap replicate has the same value."
+        return Interval(None, None, "", reason)
+    return Interval(low, high, method)
 
 
 def _usable(

@@ -9,29 +9,11 @@ from ml.stats.arrays import FloatArray, ratio
 from ml.stats.bootstrap import (
     DEFAULT,
     Clusters,
-    Interval,
     Settings,
     percentile_interval,
     replicate_sums,
+    replicates,
 )
-
-_ROUNDING = 1e-12  # replicates closer together than this differ by rounding alone
-
-
-def spread_interval(replicates: FloatArray, clusters: Clusters, settings: Settings) -> Interval:
-    """The percentile interval, refused where both its ends are one value.
-
-    Example:
-        >>> spread_interval(np.ones(100), Clusters.singles(20), Settings(draws=100)).reason
-        'No interval: (almost) every bootstrap replicate has the same value.'
-    """
-    interval = percentile_interval(replicates, clusters, settings)
-    if interval.low is None or interval.high is None:
-        return interval
-    if interval.high - interval.low <= _ROUNDING:
-        reason = "No interval: (almost) every bootstrap replicate has the same value."
-        return Interval(None, None, "", reason)
-    return interval
 
 
 def case_mean(
@@ -64,25 +46,68 @@ def case_mean(
     Source:
         Davison, Hinkley (1997), Bootstrap Methods, section 3.8 (clusters as units drawn).
     """
-    numbers = np.array(values, dtype=np.float64)
-    if numbers.ndim != 1 or np.isinf(numbers).any():
-        raise ValueError(f"{measure}: expected (n,) finite numbers or None, got {numbers.shape}")
-    clusters = checked_clusters(clusters, numbers.size)
-    known = np.isfinite(numbers)
-    lost = int((~known).sum())
-    if not known.any():
-        reason = f"Not estimated: none of {numbers.size:,} cases has a value."
+    chosen, kept, lost = _known(measure, values, clusters)
+    if chosen.size == 0:
+        reason = f"Not estimated: none of {lost:,} cases has a value."
         return undefined(measure, reason, convention=convention)
-    chosen = numbers[known]
-    kept = clusters.where(known)
     sums = kept.sums(np.stack([chosen, np.ones_like(chosen)], axis=1))
     drawn = replicate_sums(sums, settings)
-    interval = spread_interval(ratio(drawn[:, 0], drawn[:, 1]), kept, settings)
+    interval = percentile_interval(ratio(drawn[:, 0], drawn[:, 1]), kept, settings)
     return Estimate(
         measure, float(chosen.mean()), interval.low, interval.high, settings.level, chosen.size,
         convention=convention, method=interval.method, reason=interval.reason,
         extra={**kept.extra, "n_undefined": lost},
     )  # fmt: skip
+
+
+def case_median(
+    measure: str,
+    values: FloatArray | Sequence[float | None],
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+    *,
+    convention: str = "median over cases",
+) -> Estimate:
+    """Median of one number per case; otherwise as ``case_mean``.
+
+    Example:
+        >>> case_median("hd95", [1.0, 2.0, 9.0]).value
+        2.0
+    """
+    chosen, kept, lost = _known(measure, values, clusters)
+    if chosen.size == 0:
+        reason = f"Not estimated: none of {lost:,} cases has a value."
+        return undefined(measure, reason, convention=convention)
+    order = np.argsort(chosen, kind="stable")
+    rising, codes = chosen[order], kept.codes[order]
+
+    def of_counts(counts: FloatArray) -> FloatArray:
+        reached = np.cumsum(counts[:, codes], axis=1)
+        half = reached[:, -1:] / 2
+        low = (reached < half).sum(axis=1)  # the first case with half of the draw at or below it
+        high = np.minimum((reached <= half).sum(axis=1), rising.size - 1)
+        middle: FloatArray = (rising[low] + rising[high]) / 2
+        return middle
+
+    drawn = replicates(of_counts, kept.count, settings, width=rising.size)
+    interval = percentile_interval(drawn, kept, settings)
+    return Estimate(
+        measure, float(np.median(rising)), interval.low, interval.high, settings.level,
+        rising.size, convention=convention, method=interval.method, reason=interval.reason,
+        extra={**kept.extra, "n_undefined": lost},
+    )  # fmt: skip
+
+
+def _known(
+    measure: str, values: FloatArray | Sequence[float | None], clusters: Clusters | None
+) -> tuple[FloatArray, Clusters, int]:
+    """The defined numbers, their clusters, and how many are not."""
+    numbers = np.array(values, dtype=np.float64)
+    if numbers.ndim != 1 or np.isinf(numbers).any():
+        raise ValueError(f"{measure}: expected (n,) finite numbers or None, got {numbers.shape}")
+    known = np.isfinite(numbers)
+    kept = checked_clusters(clusters, numbers.size).where(np.flatnonzero(known))
+    return numbers[known], kept, int((~known).sum())
 
 
 def mean_difference(

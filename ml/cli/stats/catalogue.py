@@ -19,7 +19,6 @@ from ml.stats.agreement.krippendorff import alpha
 from ml.stats.agreement.limits_sample_size import limits_size
 from ml.stats.agreement.measurement_error import sdc, sem
 from ml.stats.agreement.method_regression import deming, passing_bablok
-from ml.stats.averages import mean, median
 from ml.stats.bootstrap import Settings
 from ml.stats.calibration.brier import brier
 from ml.stats.calibration.calibration_error import ece, ece_debiased, ece_top_label
@@ -55,6 +54,7 @@ from ml.stats.discrimination.sample_size import (
     for_auroc_width,
     for_sensitivity_width,
 )
+from ml.stats.means import case_mean, case_median
 
 
 @dataclass(frozen=True)
@@ -186,8 +186,8 @@ AGREEMENT = {
     "limits_size": Measure(limits_size, "none"),
 }
 GENERAL = {
-    "mean": Measure(mean, "values", {"measure": "mean", "convention": "", "extra": None}),
-    "median": Measure(median, "values", {"measure": "median", "convention": "", "extra": None}),
+    "mean": Measure(case_mean, "values", {"measure": "mean"}),
+    "median": Measure(case_median, "values", {"measure": "median"}),
 }
 
 MEASURES: dict[str, Measure] = {**DISCRIMINATION, **CALIBRATION, **AGREEMENT, **GENERAL}

@@ -7,6 +7,7 @@ import numpy as np
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray, ratio
 from ml.stats.bootstrap import DEFAULT, Settings, too_few
+from ml.stats.permutation import p_value
 from ml.stats.subgroups.calls import GroupedCalls, Rate
 
 _CHUNK = 200_000  # numbers held at once
@@ -38,16 +39,6 @@ def permuted(
             if block.size > 1:
                 orders[:, block] = generator.permuted(np.tile(block, (size, 1)), axis=1)
         yield orders
-
-
-def p_value(observed: float, drawn: FloatArray) -> float:
-    """Share of permutations that reach the observed value, which counts as one of them itself.
-
-    Source:
-        Phipson, Smyth (2010): permutation p-values should never be zero.
-    """
-    reached = int((drawn >= observed - 1e-12).sum())
-    return (1 + reached) / (1 + drawn.size)
 
 
 def permutation_gap(calls: GroupedCalls, rate: Rate, settings: Settings = DEFAULT) -> Estimate:
@@ -112,7 +103,7 @@ def permutation_gap(calls: GroupedCalls, rate: Rate, settings: Settings = DEFAUL
         measure, float(observed), n=rows.size, convention=convention,
         method=f"groups dealt anew to {clusters.words}, {settings.draws:,} permutations, "
         f"seed {settings.seed}",
-        extra={"p": p_value(float(observed), defined), "groups": count,
+        extra={"p": p_value(float(observed), defined, complete=False), "groups": count,
                "expected_by_chance": float(defined.mean()),
                "groups_left_out": calls.groups.count - count, **clusters.extra},
     )  # fmt: skip

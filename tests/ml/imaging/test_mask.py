@@ -106,13 +106,13 @@ def test_whole_numbers_stored_as_fractions_are_labels():
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        (b"", "empty_file"),
-        (b"no mask at all", "mask_unsupported"),
-        (b"\xff\xd8\xff\xe0 a JPEG", "mask_unsupported"),
-        (b"\x1f\x8b cut", "mask_unreadable"),
-        (nifti(np.ones((4, 4, 4), np.uint8))[:-20], "mask_unreadable"),
-        (gzip.compress(b"x" * 500), "mask_unreadable"),
-        (png(np.ones((9, 9)))[:-30], "mask_unreadable"),
+        pytest.param(b"", "empty_file", id="empty"),
+        pytest.param(b"no mask at all", "mask_unsupported", id="text"),
+        pytest.param(b"\xff\xd8\xff\xe0 a JPEG", "mask_unsupported", id="jpeg"),
+        pytest.param(b"\x1f\x8b cut", "mask_unreadable", id="gzip-head"),
+        pytest.param(nifti(np.ones((4, 4, 4), np.uint8))[:-20], "mask_unreadable", id="nifti-cut"),
+        pytest.param(gzip.compress(b"x" * 500), "mask_unreadable", id="gzip-of-text"),
+        pytest.param(png(np.ones((9, 9)))[:-30], "mask_unreadable", id="png-cut"),
     ],
 )
 def test_refuses(data, expected):

@@ -3,14 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.stats.averages import mean, median
 from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.means import case_mean, case_median
 
 FEW = Settings(draws=200)
 numbers = st.lists(st.one_of(st.floats(-100, 100), st.just(float("nan"))), min_size=0, max_size=30)
 
 
-@pytest.mark.parametrize(("measure", "by_hand"), [(mean, np.mean), (median, np.median)])
+@pytest.mark.parametrize(("measure", "by_hand"), [(case_mean, np.mean), (case_median, np.median)])
 def test_the_interval_is_that_of_drawn_clusters(measure, by_hand, rng):
     values, cluster = rng.normal(size=60), rng.integers(0, 20, 60)
     clusters = Clusters.of(cluster, "patient")
@@ -26,7 +26,9 @@ def test_the_interval_is_that_of_drawn_clusters(measure, by_hand, rng):
     assert found.extra["n_clusters"] == clusters.count
 
 
-@pytest.mark.parametrize(("measure", "by_hand"), [(mean, np.nanmean), (median, np.nanmedian)])
+@pytest.mark.parametrize(
+    ("measure", "by_hand"), [(case_mean, np.nanmean), (case_median, np.nanmedian)]
+)
 @given(values=numbers)
 def test_cases_without_a_number_enter_nothing(measure, by_hand, values):
     array = np.array(values)
@@ -39,7 +41,7 @@ def test_cases_without_a_number_enter_nothing(measure, by_hand, values):
     assert found.n == (~np.isnan(array)).sum()
 
 
-@pytest.mark.parametrize("measure", [mean, median])
+@pytest.mark.parametrize("measure", [case_mean, case_median])
 def test_infinity_is_refused(measure):
     with pytest.raises(ValueError, match="finite"):
         measure("x", np.array([1.0, np.inf]))

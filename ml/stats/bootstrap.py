@@ -312,7 +312,26 @@ def percentile_interval(
         method += "; recentred at the estimate"
     tail = (1 - settings.level) / 2
     low, high = np.quantile(defined, (tail, 1 - tail))
-    return _with_width(float(low), float(high), method)
+    return Interval(float(low), float(high), method)
+
+
+def spread_interval(replicates: FloatArray, clusters: Clusters, settings: Settings) -> Interval:
+    """The percentile interval, refused where both its ends are one value.
+
+    Of a level, replicates that are all alike say that the sample has no spread to show, not that
+    there is none. Of a paired difference they may be right: two equal things differ by 0.
+
+    Example:
+        >>> spread_interval(np.ones(100), Clusters.singles(20), Settings(draws=100)).reason
+        'No interval: (almost) every bootstrap replicate has the same value.'
+    """
+    interval = percentile_interval(replicates, clusters, settings)
+    if interval.low is None or interval.high is None:
+        return interval
+    if interval.high - interval.low <= _ROUNDING:
+        reason = "No interval: (almost) every bootstrap replicate has the same value."
+        return Interval(None, None, "", reason)
+    return interval
 
 
 def bca_interval(
@@ -358,15 +377,7 @@ def bca_interval(
     if (room <= 0).any():
         return Interval(None, None, "", "No interval: one unit dominates the estimate.")
     low, high = np.quantile(defined, stats.norm.cdf(bias + z / room))
-    return _with_width(float(low), float(high), result.method)
-
-
-def _with_width(low: float, high: float, method: str) -> Interval:
-    """The interval, refused where both its ends are one value: certainty is not in a sample."""
-    if high - low <= _ROUNDING:
-        reason = "No interval: (almost) every bootstrap replicate has the same value."
-        return Interval(None, None, "", reason)
-    return Interval(low, high, method)
+    return Interval(float(low), float(high), result.method)
 
 
 def _usable(

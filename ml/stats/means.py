@@ -10,9 +10,9 @@ from ml.stats.bootstrap import (
     DEFAULT,
     Clusters,
     Settings,
-    percentile_interval,
     replicate_sums,
     replicates,
+    spread_interval,
 )
 
 
@@ -52,7 +52,7 @@ def case_mean(
         return undefined(measure, reason, convention=convention)
     sums = kept.sums(np.stack([chosen, np.ones_like(chosen)], axis=1))
     drawn = replicate_sums(sums, settings)
-    interval = percentile_interval(ratio(drawn[:, 0], drawn[:, 1]), kept, settings)
+    interval = spread_interval(ratio(drawn[:, 0], drawn[:, 1]), kept, settings)
     return Estimate(
         measure, float(chosen.mean()), interval.low, interval.high, settings.level, chosen.size,
         convention=convention, method=interval.method, reason=interval.reason,
@@ -90,7 +90,7 @@ def case_median(
         return middle
 
     drawn = replicates(of_counts, kept.count, settings, width=rising.size)
-    interval = percentile_interval(drawn, kept, settings)
+    interval = spread_interval(drawn, kept, settings)
     return Estimate(
         measure, float(np.median(rising)), interval.low, interval.high, settings.level,
         rising.size, convention=convention, method=interval.method, reason=interval.reason,

@@ -7,7 +7,7 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Clusters, Settings, replicate_sums, spread_interval
 from ml.stats.means import case_mean, checked_clusters
 from ml.stats.permutation import p_value, signs
 
@@ -114,7 +114,7 @@ def cohens_dz(
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = (second - first**2 / count) / (count - 1)
         drawn = (centre + first / count) / np.sqrt(np.where(variance > 1e-24, variance, np.nan))
-    interval = percentile_interval(drawn, clusters, settings)
+    interval = spread_interval(drawn, clusters, settings)
     return Estimate(
         "cohens_dz", centre / float(d.std(ddof=1)), interval.low, interval.high, settings.level,
         n, convention=convention, method=interval.method, reason=interval.reason,

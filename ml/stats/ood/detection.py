@@ -7,7 +7,7 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicates
+from ml.stats.bootstrap import DEFAULT, Clusters, Settings, replicates, spread_interval
 from ml.stats.discrimination.auroc import auroc
 from ml.stats.means import checked_clusters
 
@@ -105,7 +105,7 @@ def _estimate(
     units: tuple[int, int],
 ) -> Estimate:
     name = list(_CONVENTIONS)[at]
-    interval = percentile_interval(drawn[:, at], clusters, settings)
+    interval = spread_interval(drawn[:, at], clusters, settings)
     low, high, method, reason = interval.low, interval.high, interval.method, interval.reason
     if reason is None and min(units) < 2:
         low, high, method = None, None, ""

@@ -6,7 +6,7 @@ from scipy import stats
 
 from ml.stats.agreement.alternative_annotator import adjusted_p, alt_test
 from ml.stats.agreement.pair_scores import category_scores, number_scores
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Clusters, Settings, draw_counts
 
 FEW = Settings(draws=64)
 
@@ -103,11 +103,11 @@ def test_copies_of_a_case_are_one_case(answers):
 def test_interval_of_the_advantage(answers):
     readers, model = answers
     found = alt_test(category_scores(readers, model, 3), settings=FEW).advantage
-    drawn = np.random.Generator(np.random.SFC64([20261123, 0])).integers(0, 60, size=(64, 60))
     rows = np.flatnonzero((~np.isnan(readers)).sum(axis=1) >= 2)
-    drawn = np.random.Generator(np.random.SFC64([20261123, 0]))
-    drawn = drawn.integers(0, rows.size, size=(64, rows.size))
-    by_hand = [naive(readers[rows[d]], model[rows[d]], 0.2)[:, 0].mean() for d in drawn]
+    drawn = [
+        np.repeat(rows, row.astype(int)) for block in draw_counts(rows.size, FEW) for row in block
+    ]
+    by_hand = [naive(readers[chosen], model[chosen], 0.2)[:, 0].mean() for chosen in drawn]
 
     assert [found.low, found.high] == pytest.approx(np.quantile(by_hand, [0.025, 0.975]))
 

@@ -56,9 +56,7 @@ def covariance_of(
         return _delong(figures, study)
     if method == "unbiased":
         return _unbiased(study)
-    raise ValueError(
-        f"covariance must be jackknife, delong, unbiased or bootstrap, got {method!r}"
-    )
+    raise ValueError(f"covariance must be jackknife, delong, unbiased or bootstrap, got {method!r}")
 
 
 def _jackknife(figures: Figures) -> FloatArray:
@@ -136,6 +134,4 @@ def _bootstrap_shares(
         right, among = flat < figures.threshold, ~study.present
     read = (~np.isnan(flat) & among).astype(np.float64)
     won, count = units.sums((right * read).T), units.sums(read.T)
-    return replicates(
-        lambda drawn: ratio(drawn @ won, drawn @ count), units.count, settings
-    ).T
+    return replicates(lambda drawn: ratio(drawn @ won, drawn @ count), units.count, settings).T

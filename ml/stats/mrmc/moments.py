@@ -20,8 +20,8 @@ class PairSums:
 
     Attributes:
         numer, denom: (4, q, q) sums of success products, and their numbers of terms: the same
-            pair of cases; the same case without the finding (column sums); the same case with
-            it (row sums); all pairs with all. Terms of a coarser sum contain the finer ones.
+            pair of cases; the same case with the finding (row sums); the same case without it
+            (column sums); all pairs with all. Terms of a coarser sum contain the finer ones.
         won, pairs: (q,) successes and pairs of each reading; won / pairs is its figure.
     """
 
@@ -101,12 +101,12 @@ def _sums(
     m, n = pos.sum(axis=1), neg.sum(axis=1)
     both_pos, both_neg = pos @ pos.T, neg @ neg.T
     pairs = m * n
-    numer = np.stack([same, columns @ columns.T, rows @ rows.T, np.outer(won, won)])
+    numer = np.stack([same, rows @ rows.T, columns @ columns.T, np.outer(won, won)])
     denom = np.stack(
         [
             both_pos * both_neg,
-            np.outer(m, m) * both_neg,
             np.outer(n, n) * both_pos,
+            np.outer(m, m) * both_neg,
             np.outer(pairs, pairs),
         ]
     )

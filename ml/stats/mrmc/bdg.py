@@ -222,4 +222,5 @@ def _df(df: float, whole: bool) -> tuple[float | None, str]:
 
 
 def _divided(top: FloatArray, bottom: FloatArray) -> FloatArray:
-    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    result: FloatArray = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    return result

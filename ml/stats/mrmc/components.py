@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml.stats.arrays import FloatArray
+from ml.stats.arrays import BoolArray, FloatArray
 
 ZERO = 1e-14  # variances of figures in 0..1 below this are rounding dust
 
@@ -86,7 +86,7 @@ def components(values: FloatArray, covariance: FloatArray, design: str = "crosse
     same_modality = np.eye(many, dtype=bool)[:, None, :, None]
     same_reader = np.eye(readers, dtype=bool)[None, :, None, :]
 
-    def mean(where: FloatArray) -> float:
+    def mean(where: BoolArray) -> float:
         chosen = by_cell[np.broadcast_to(where, by_cell.shape)]
         return float(chosen.mean()) if chosen.size else 0.0
 

@@ -53,7 +53,7 @@ def power(
         >>> pilot = Components(0.0015, 0.0002, 0.0008, 0.00035, 0.00034, 0.00024, 0.005, 0.003,
         ...                    0.0005)
         >>> round(power(pilot, 114, 0.05, 6, 171).power, 2)
-        0.8
+        0.81
 
     Source:
         Hillis, Obuchowski, Berbaum (2011), Academic Radiology 18:129-142.

@@ -108,7 +108,8 @@ def simulate(model: RoeMetz, readers: int, with_finding: int, without: int, seed
     for present, n in ((1, with_finding), (0, without)):
 
         def normal(variance: float, *shape: int) -> FloatArray:
-            return rng.normal(size=shape) * variance**0.5
+            drawn: FloatArray = rng.normal(size=shape) * variance**0.5
+            return drawn
 
         scores = (
             normal(model.case, 1, 1, n)

@@ -96,7 +96,7 @@ def wald(
         return undefined(measure, reason, n=n, n_events=n_events, convention=convention)
     finite = math.isfinite(variance)
     extra: dict[str, JsonValue] = {"variance": variance if finite else None, "se": None}
-    reason = None
+    reason: str | None = None
     if not finite:
         reason = "No interval: the variance cannot be estimated from so few cases."
     elif variance < -ZERO:

@@ -40,7 +40,7 @@ def average_curve(
         modality: index.
         how: vertical averages true positive shares at equal false positive share; horizontal
             the reverse; diagonal along lines of slope -1; pooled takes all scores as one reader's.
-        points: of the grid; pooled gives its own points.
+        points: of the grid; horizontal ends with (1, 1) besides, pooled gives its own points.
 
     Returns:
         (points, 2); empty when no reader has a curve.
@@ -77,7 +77,7 @@ def average_curve(
             [1 - _upper(1 - curve[::-1, 1], 1 - curve[::-1, 0], 1 - grid) for curve in curves],
             axis=0,
         )
-        return np.column_stack([mean, grid])
+        return np.vstack([np.column_stack([mean, grid]), [[1.0, 1.0]]])
     # Along x + y = constant each curve is a function: turned by 45 degrees it rises there.
     along = 2 * grid
     apart = np.mean(

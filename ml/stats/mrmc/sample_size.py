@@ -82,7 +82,9 @@ def power(
         reason = "Not estimated: the expected error variance is not above 0."
         return Power(readers, cases, None, None, None, reason)
     delta = readers * effect**2 / 2 / below
-    if math.isinf(df):
+    if delta == 0:
+        reached = alpha  # the noncentral distributions are not exact there
+    elif math.isinf(df):
         reached = stats.ncx2.sf(stats.chi2.isf(alpha, 1), 1, delta)
     else:
         reached = stats.ncf.sf(stats.f.isf(alpha, 1, df), 1, df, delta)

@@ -16,7 +16,7 @@ class Test:
     kind: str  # "F" | "chi2"
     statistic: float | None
     df1: float
-    df2: float | None  # None for chi2
+    df2: float | None  # None for chi2, and where the denominator has no error
     p: float | None
     numerator: float | None
     denominator: float | None
@@ -34,6 +34,8 @@ def f_test(numerator: float, denominator: float, df1: float, df2: float) -> Test
         reason = "Not tested: the mean square in the denominator is not above 0."
         return Test("F", None, df1, None, None, numerator, denominator, reason)
     f = numerator / denominator
+    if math.isinf(df2):  # a variance known without error
+        return Test("F", f, df1, None, float(stats.chi2.sf(df1 * f, df1)), numerator, denominator)
     return Test("F", f, df1, df2, float(stats.f.sf(f, df1, df2)), numerator, denominator)
 
 
@@ -92,8 +94,8 @@ def wald(
         (0.04, 0.0455)
     """
     if not math.isfinite(value):
-        reason = "Not estimated: a reader has no figure of merit."
-        return undefined(measure, reason, n=n, n_events=n_events, convention=convention)
+        undone = "Not estimated: a reader has no figure of merit."
+        return undefined(measure, undone, n=n, n_events=n_events, convention=convention)
     finite = math.isfinite(variance)
     extra: dict[str, JsonValue] = {"variance": variance if finite else None, "se": None}
     reason: str | None = None
@@ -103,13 +105,15 @@ def wald(
         reason = "No interval: the estimated variance is negative."
     elif variance <= ZERO:
         reason = "No interval: the estimated variance is zero."
-    elif df is not None and not (math.isfinite(df) and df > 0):
+    elif df is not None and not df > 0:
         reason = "No interval: the degrees of freedom are undefined."
     if reason is not None:
         return Estimate(
             measure, value, level=None, n=n, n_events=n_events, convention=convention,
             reason=reason, extra={**extra, "df": None, "statistic": None, "p": None},
         )  # fmt: skip
+    if df is not None and math.isinf(df):
+        df = None
     se = math.sqrt(variance)
     half = quantile(level, df) * se
     low, high = value - half, value + half

@@ -186,3 +186,26 @@ def test_nested_designs(vandyke) -> None:
     assert (found.components.cov2, found.components.cov3) == (0, 0)
     assert found.components.cov1 == pytest.approx(0.000349067611808451)
     assert found.test.p == pytest.approx(0.041958752494639)
+
+
+def test_components_of_the_van_dyke_table() -> None:
+    # Reader AUCs and components of the Van Dyke study, MRMCaov user guide (cf. Hillis 2014).
+    values = np.array(
+        [
+            [0.919645733, 0.858776167, 0.903864734, 0.973107890, 0.829790660],
+            [0.947826087, 0.905314010, 0.921739130, 0.999355878, 0.929951691],
+        ]
+    )
+    error, cov1, cov2, cov3 = 0.00080228827, 0.00034661371, 0.00034407483, 0.00023902837
+    same_modality, same_reader = np.kron(np.eye(2), np.ones((5, 5))), np.tile(np.eye(5), (2, 2))
+    table = np.where(
+        same_modality * same_reader > 0,
+        error,
+        np.where(same_reader > 0, cov1, np.where(same_modality > 0, cov2, cov3)),
+    )
+    found = components(values, table)
+    assert found.reader == pytest.approx(0.00153499934, abs=1e-8)
+    assert found.modality_reader == pytest.approx(0.00020040252, abs=1e-8)
+    assert found.ms_modality == pytest.approx(0.00479617053, abs=1e-8)
+    assert found.ms_interaction == pytest.approx(0.00055103062, abs=1e-8)
+    assert found.correlations["r1"] == pytest.approx(cov1 / error)

@@ -117,3 +117,30 @@ def test_vandyke(reference, vandyke) -> None:
         np.testing.assert_allclose(found.moments[key], [row[f"M{k}"] for k in range(1, 9)])
     assert found.differences[0].extra["variance"] == pytest.approx(4.2731e-4, abs=1e-8)
     assert found.differences[0].extra["p"] == pytest.approx(0.0556, abs=5e-5)
+
+
+def test_a_modality_differs_from_its_copy_by_nothing() -> None:
+    study = drawn(9, (1, 3, 12))
+    twice = study_of(np.repeat(study.scores, 2, axis=0), study.present)
+    for statistic in ("U", "V"):
+        difference = gallas_bdg(twice, statistic).differences[0]
+        assert difference.value == 0
+        assert difference.extra["variance"] == pytest.approx(0, abs=1e-15)
+        assert not difference.has_interval
+
+
+def test_variance_of_a_difference_takes_off_twice_the_covariance() -> None:
+    found = gallas_bdg(drawn(10, (2, 4, 20)))
+    parts = [found.covariances[key] for key in (("m0", "m0"), ("m1", "m1"), ("m0", "m1"))]
+    expected = parts[0] + parts[1] - 2 * parts[2]
+    assert found.differences[0].extra["variance"] == pytest.approx(expected, abs=1e-15)
+
+
+def test_degrees_of_freedom_from_the_biased_components() -> None:
+    # Three components (negative, positive, reader) with n - 1, m - 1, R - 1 degrees of freedom.
+    found = gallas_bdg(drawn(11, (1, 4, 24)), whole_df=False).means[0]
+    biased = gallas_bdg(drawn(11, (1, 4, 24))).moments_v["m0", "m0"]
+    below = sum((biased[at] - biased[7]) ** 2 / df**3 for at, df in ((6, 11), (5, 11), (3, 3)))
+    expected = max(found.extra["variance"] ** 2 / below, 3)
+    assert found.extra["df"] == pytest.approx(expected)
+    assert expected > 3

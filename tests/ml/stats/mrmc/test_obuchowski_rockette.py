@@ -209,3 +209,18 @@ def test_components_of_the_van_dyke_table() -> None:
     assert found.ms_modality == pytest.approx(0.00479617053, abs=1e-8)
     assert found.ms_interaction == pytest.approx(0.00055103062, abs=1e-8)
     assert found.correlations["r1"] == pytest.approx(cov1 / error)
+
+
+def test_degrees_of_freedom_of_means_and_differences() -> None:
+    # Hillis (2007, 2014): the squared denominator over MS^2 / df of the mean square in it.
+    study = drawn(12, (2, 5, 60))
+    found = obuchowski_rockette(study)
+    values = found.values
+    whole = found.components
+    ms, shared = whole.ms_interaction, max(whole.cov2 - whole.cov3, 0)
+    assert found.test.df2 == pytest.approx((ms + 5 * shared) ** 2 / (ms**2 / 4))
+    for mean, part, row in zip(found.means, found.by_modality, values, strict=True):
+        ms = row.var(ddof=1)
+        assert part.cov2 > 0
+        assert mean.extra["df"] == pytest.approx((ms + 5 * part.cov2) ** 2 / (ms**2 / 4))
+        assert mean.extra["se"] == pytest.approx((ms / 5 + part.cov2) ** 0.5)

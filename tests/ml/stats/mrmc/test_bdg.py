@@ -138,9 +138,14 @@ def test_variance_of_a_difference_takes_off_twice_the_covariance() -> None:
 
 def test_degrees_of_freedom_from_the_biased_components() -> None:
     # Three components (negative, positive, reader) with n - 1, m - 1, R - 1 degrees of freedom.
-    found = gallas_bdg(drawn(11, (1, 4, 24)), whole_df=False).means[0]
-    biased = gallas_bdg(drawn(11, (1, 4, 24))).moments_v["m0", "m0"]
-    below = sum((biased[at] - biased[7]) ** 2 / df**3 for at, df in ((6, 11), (5, 11), (3, 3)))
-    expected = max(found.extra["variance"] ** 2 / below, 3)
-    assert found.extra["df"] == pytest.approx(expected)
-    assert expected > 3
+    rng = np.random.default_rng(11)
+    present = np.arange(24) % 2
+    skill = np.linspace(0, 1.5, 6)[:, None]
+    hard = rng.normal(size=(1, 1, 24))  # a case that is hard for one reader is for all
+    study = study_of(0.5 * rng.normal(size=(1, 6, 24)) + hard + skill * present, present)
+    found = gallas_bdg(study, "V", whole_df=False)
+    biased = found.moments_v["m0", "m0"]
+    below = sum((biased[at] - biased[7]) ** 2 / df**3 for at, df in ((6, 11), (5, 11), (3, 5)))
+    expected = found.means[0].extra["variance"] ** 2 / below
+    assert expected > 5
+    assert found.means[0].extra["df"] == pytest.approx(expected)

@@ -139,6 +139,11 @@ def test_lroc_with_right_places_is_the_roc() -> None:
     assert lroc_figure(absent, present, half, "ALROC", 0.4) == pytest.approx(peer, abs=1e-3)
 
 
+def test_at_a_step_of_the_lroc_its_upper_end_counts() -> None:
+    assert lroc_figure([0.0, 2.0], [1.0], [1], "PCL", 0.5) == 1.0
+    assert lroc_figure([0.0, 2.0], [1.0], [1], "ALROC", 0.5) == 0.0
+
+
 def _rising(curve):
     return np.column_stack([curve[:, 0] + np.arange(len(curve)) * 1e-12, curve[:, 1]])
 

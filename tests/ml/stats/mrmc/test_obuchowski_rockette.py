@@ -213,7 +213,10 @@ def test_components_of_the_van_dyke_table() -> None:
 
 def test_degrees_of_freedom_of_means_and_differences() -> None:
     # Hillis (2007, 2014): the squared denominator over MS^2 / df of the mean square in it.
-    study = drawn(12, (2, 5, 60))
+    rng = np.random.default_rng(12)
+    present = np.arange(60) % 2
+    hard = rng.normal(size=(2, 1, 60))  # for all readers of a modality
+    study = study_of(rng.normal(size=(2, 5, 60)) + hard + present, present)
     found = obuchowski_rockette(study)
     values = found.values
     whole = found.components

@@ -11,7 +11,7 @@ from ml.stats.mrmc.figures import auc_figures
 from ml.stats.mrmc.margin import margin_test
 from ml.stats.mrmc.obuchowski_rockette import obuchowski_rockette
 from ml.stats.mrmc.sample_size import cases_needed, power, power_grid
-from ml.stats.mrmc.simulate import null_of, simulate, structure
+from ml.stats.mrmc.simulate import RoeMetz, null_of, simulate, structure
 from ml.stats.mrmc.standalone import model_against_readers
 from tests.ml.stats.mrmc.naive import drawn, naive_left_out, study_of
 
@@ -110,6 +110,15 @@ def test_simulation_has_its_auc_and_its_seed() -> None:
     assert null_of(model).separation == (0.75, 0.75)
     with pytest.raises(ValueError, match="HH, HL"):
         structure("XX")
+
+
+@pytest.mark.parametrize(("between", "spread"), [(1.0, 1.0), (0.01, 2.5)])
+def test_true_auc_of_large_variances(between: float, spread: float) -> None:
+    model = RoeMetz((1.5, 1.5), between, between, 0.1, 0.1, 0.2, 0.6, spread=spread)
+    expected = stats.norm.cdf(1.5 / (1 + spread**2 + 4 * between) ** 0.5)
+    np.testing.assert_allclose(model.true_auc, expected)
+    found = auc_figures(simulate(model, 600, 500, 500, seed=7)).values.mean()
+    assert found == pytest.approx(expected, abs=0.02)
 
 
 def test_type_one_error_under_the_null_is_near_alpha() -> None:

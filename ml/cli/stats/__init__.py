@@ -37,7 +37,8 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
                              choices=flag.choices)  # fmt: skip
         if shape.has_table:
             one.add_argument("--cluster", metavar="COLUMN", help="column of independent units")
-        add_options(one, measure.function, measure.given, measure.defaults)
+        taken = [c.option for c in shape.columns] + [f.option for f in shape.flags]
+        add_options(one, measure.function, measure.given, measure.defaults, taken)
         one.add_argument("--level", type=float, default=DEFAULT.level, help="of intervals")
         one.add_argument("--draws", type=int, default=DEFAULT.draws, help="of the bootstrap")
         one.add_argument("--seed", type=int, default=DEFAULT.seed)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args, get_origin, get_type_hints
 
+_OWN = "option_"  # before the names of a measure's options, apart from those of columns
 SETTLED = frozenset({"clusters", "settings", "level"})  # said in the same way for every measure
 
 
@@ -74,15 +75,22 @@ def add_options(
     function: Callable[..., object],
     given: Sequence[str],
     defaults: Mapping[str, object],
+    taken: Sequence[str],
 ) -> None:
-    """Options that are left out keep the default of the measure."""
+    """Options that are left out keep the default of the measure.
+
+    Args:
+        taken: options that name columns; an option of the same name gets "-kind" behind it.
+    """
     for option in options_of(function, given):
-        flag = f"--{option.name.replace('_', '-')}"
+        name = option.name.replace("_", "-")
+        flag = f"--{name}-kind" if name in taken else f"--{name}"
+        dest = f"{_OWN}{option.name}"
         required = option.required and option.name not in defaults
         said = "" if required else f"default {defaults.get(option.name, option.default)}"
         if option.kinds == (bool,):
             command.add_argument(
-                flag, action=argparse.BooleanOptionalAction, default=None, help=said
+                flag, action=argparse.BooleanOptionalAction, default=None, help=said, dest=dest
             )
             continue
         choices = "|".join(option.choices)
@@ -92,6 +100,7 @@ def add_options(
             type=option.parse,
             required=required,
             default=None,
+            dest=dest,
             metavar="|".join(part for part in (choices, names) if part),
             help=said,
         )
@@ -101,5 +110,8 @@ def chosen(
     function: Callable[..., object], given: Sequence[str], arguments: argparse.Namespace
 ) -> dict[str, object]:
     """What was said, by parameter."""
-    said = {option.name: getattr(arguments, option.name) for option in options_of(function, given)}
+    said = {
+        option.name: getattr(arguments, f"{_OWN}{option.name}")
+        for option in options_of(function, given)
+    }
     return {name: value for name, value in said.items() if value is not None}

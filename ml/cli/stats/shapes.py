@@ -8,8 +8,14 @@ import numpy as np
 
 from ml.cli.stats.columns import Table
 from ml.intake.refusal import refuse
+from ml.stats.agreement.ratings import table_of_ratings
 from ml.stats.arrays import FloatArray
 from ml.stats.bootstrap import Clusters
+from ml.stats.mrmc.study import MrmcStudy
+from ml.stats.subgroups.calls import GroupedCalls
+from ml.stats.subgroups.groups import Groups
+from ml.stats.subgroups.simpson import strata_tables
+from ml.stats.uncertainty.gaussian import Gaussian
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ def _answers_of_readers(table: Table | None, arguments: argparse.Namespace) -> G
     """Codes of the declared answers, and how many there are; numbers on scales of numbers."""
     own = _table(table)
     declared = _declared(arguments.values)
-    scale = getattr(arguments, "scale", None)
+    scale = getattr(arguments, "option_scale", None)
     if scale in ("interval", "ratio", "circular"):
         ratings, clusters = _matrix(own, arguments, own.numbers(arguments.value))
         return Given((ratings,), clusters)
@@ -173,6 +179,92 @@ def _foreign(table: Table | None, arguments: argparse.Namespace) -> Given:
     return Given((scores[foreign == 0], scores[foreign == 1]), None)
 
 
+def _two_answers(table: Table | None, arguments: argparse.Namespace) -> Given:
+    """The contingency table of two readers' answers."""
+    own = _table(table)
+    names = _declared(arguments.values)
+    names = names or sorted({*own.texts(arguments.a), *own.texts(arguments.b)})
+    codes = [own.codes(column, names)[0] for column in (arguments.a, arguments.b)]
+    ratings = np.stack(codes, axis=1).astype(np.float64)
+    return Given((table_of_ratings(ratings, len(names)),), None)
+
+
+def _study(table: Table | None, arguments: argparse.Namespace) -> Given:
+    """A reader study, long: one row per reading."""
+    own = _table(table)
+    study = MrmcStudy.of(
+        own.texts(arguments.modality), own.texts(arguments.reader), own.texts(arguments.case),
+        own.numbers(arguments.score), own.zero_or_one(arguments.present),
+        higher_means=arguments.higher_means,
+        cluster=own.texts(own.cluster) if own.cluster else None, cluster_kind="group",
+    )  # fmt: skip
+    return Given((study,), None)
+
+
+def _grouped_calls(table: Table | None, arguments: argparse.Namespace) -> Given:
+    own = _table(table)
+    calls = GroupedCalls.of(
+        own.zero_or_one(arguments.called), own.zero_or_one(arguments.present),
+        Groups.of(own.texts(arguments.group)), own.clusters(),
+    )  # fmt: skip
+    return Given((calls,), None)
+
+
+def _grouped_scores(table: Table | None, arguments: argparse.Namespace) -> Given:
+    own = _table(table)
+    arrays = (
+        own.numbers(arguments.score), own.zero_or_one(arguments.present),
+        Groups.of(own.texts(arguments.group)),
+    )  # fmt: skip
+    return Given(arrays, own.clusters())
+
+
+def _strata(table: Table | None, arguments: argparse.Namespace) -> Given:
+    """The 2 x 2 tables of each stratum."""
+    own = _table(table)
+    first, outcome = own.zero_or_one(arguments.first), own.zero_or_one(arguments.outcome)
+    strata = Groups.of(own.texts(arguments.stratum))
+    return Given((strata_tables(first == 1, outcome == 1, strata),), None)
+
+
+def _members(table: Table | None, arguments: argparse.Namespace) -> Given:
+    """Probabilities (members, cases, classes) from one row per case and member."""
+    own = _table(table)
+    names = _declared(arguments.classes)
+    if not names:
+        raise refuse("csv_header", "Name the columns of the classes with --classes.")
+    cases, case_names = own.codes(arguments.case)
+    members, member_names = own.codes(arguments.member)
+    cube = np.full((len(member_names), len(case_names), len(names)), np.nan)
+    for at, name in enumerate(names):
+        cube[members, cases, at] = own.numbers(name)
+    if np.isnan(cube).any():
+        raise refuse(
+            "label_value", "Every member must have a row for every case.", file=own.csv.file
+        )
+    return Given((cube,), None)
+
+
+def _gaussian(table: Table | None, arguments: argparse.Namespace) -> Given:
+    own = _table(table)
+    columns = (arguments.mean, arguments.sd, arguments.truth)
+    return Given((Gaussian(*(own.numbers(name) for name in columns)),), own.clusters())
+
+
+def _methods(table: Table | None, arguments: argparse.Namespace) -> Given:
+    """(cases, methods) from one column per method."""
+    own = _table(table)
+    names = _declared(arguments.methods)
+    if not names:
+        raise refuse("csv_header", "Name the columns of the methods with --methods.")
+    missing = [name for name in names if name not in own.csv.columns]
+    if missing:
+        raise refuse(
+            "csv_header", f"The header lacks the column {', '.join(missing)}.", file=own.csv.file
+        )
+    return Given((np.column_stack([own.numbers(name) for name in names]),), own.clusters())
+
+
 def _nothing(table: Table | None, arguments: argparse.Namespace) -> Given:
     return Given((), None)
 
@@ -187,6 +279,7 @@ _READINGS = (
     Column("reader", "reader_id", "column of readers"),
     Column("value", "score", "column of answers"),
 )
+_GROUP = Column("group", "group", "column of groups")
 _VALUES = Flag("values", None, "all answers in order, separated by commas")
 
 SHAPES: dict[str, Shape] = {
@@ -283,6 +376,75 @@ SHAPES: dict[str, Shape] = {
         ),
         _foreign,
         2,
+    ),
+    "two-answers": Shape(
+        "one row per case with the answers of two readers",
+        (Column("a", "a", "column of the first answers"), Column("b", "b", "of the second")),
+        _two_answers,
+        1,
+        (_VALUES,),
+    ),
+    "study": Shape(
+        "one row per reading of a reader study",
+        (
+            Column("modality", "modality", "column of modalities (arms)"),
+            Column("reader", "reader_id", "column of readers"),
+            Column("case", "case_id", "column of cases"),
+            Column("score", "score", "column of scores"),
+            _PRESENT,
+        ),
+        _study,
+        1,
+        (Flag("higher-means", "present", "what a higher score means", ("present", "absent")),),
+    ),
+    "grouped-calls": Shape(
+        "one row per case: called 1 or 0, present 1 or 0, group",
+        (Column("called", "called", "column of calls, 1 and 0"), _PRESENT, _GROUP),
+        _grouped_calls,
+        1,
+    ),
+    "grouped-scores": Shape(
+        "one row per case: score, present 1 or 0, group",
+        (Column("score", "score", "column of scores, higher means present"), _PRESENT, _GROUP),
+        _grouped_scores,
+        3,
+    ),
+    "strata": Shape(
+        "one row per case: in the first group 1 or 0, outcome 1 or 0, stratum",
+        (
+            Column("first", "first", "column of 1 (first group) and 0"),
+            Column("outcome", "outcome", "column of 1 and 0"),
+            Column("stratum", "stratum", "column of strata"),
+        ),
+        _strata,
+        1,
+    ),
+    "members": Shape(
+        "one row per case and member, a column of probabilities for each class",
+        (
+            Column("case", "case_id", "column of cases"),
+            Column("member", "member", "column of members or samples"),
+        ),
+        _members,
+        1,
+        (Flag("classes", None, "columns of the classes, separated by commas"),),
+    ),
+    "gaussian": Shape(
+        "one row per case: predicted mean and standard deviation, and the truth",
+        (
+            Column("mean", "mean", "column of means"),
+            Column("sd", "sd", "column of standard deviations"),
+            Column("truth", "truth", "column of measured values"),
+        ),
+        _gaussian,
+        1,
+    ),
+    "methods": Shape(
+        "one row per case, a column for each method",
+        (Column("case", "case_id", "column of cases"),),
+        _methods,
+        1,
+        (Flag("methods", None, "columns of the methods, separated by commas"),),
     ),
     "none": Shape("none; everything is an option", (), _nothing, 0),
 }

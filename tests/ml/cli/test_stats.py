@@ -20,14 +20,13 @@ NAMED = ["--draws", "60"]
 # What a measure must be told, where it has no default.
 REQUIRED = {
     "focus": "specificity", "low": "0.6", "high": "1", "specificity": "0.8", "sensitivity": "0.8",
-    "least_sensitivity": "0.3", "least_specificity": "0.3", "cost_miss": "5", "name": "mcc",
-    "cost_false_alarm": "1", "distance": "1", "margin": "0.1", "rate": "tpr", "threshold": "0.4",
+    "least_sensitivity": "0.3", "least_specificity": "0.3", "cost_miss": "5", "distance": "1",
+    "cost_false_alarm": "1", "margin": "0.1", "rate": "tpr", "threshold": "0.4", "mean": "0.1",
     "coverage": "0.8", "risk": "0.2", "auroc": "0.8", "half_width": "0.05", "auroc_a": "0.8",
     "auroc_b": "0.9", "kappa_null": "0.4", "kappa": "0.6", "prevalence": "0.3", "value": "0.6",
-    "se": "0.1", "scale": "landis-koch", "n_a": "100", "n_b": "80", "base": "0.8",
-    "method": "holm", "icc": "0.8", "null": "0.5", "raters": "3", "readers": "3", "width": "0.2",
-    "alternative": "0.8", "k": "3", "limit": "2", "sd": "0.5", "bias": "0.1",
-    "expected_difference": "0.1", "expected": "0.8", "mean": "0.1", "share": "0.9", "mean_difference": "0.1", "delta": "2.0",
+    "se": "0.1", "scale": "landis-koch", "n_a": "100", "n_b": "80", "base": "0.8", "sd": "0.5",
+    "method": "holm", "readers": "3", "width": "0.2", "expected": "0.8", "least": "0.5",
+    "accepted": "2", "share": "0.9",
 }  # fmt: skip
 
 

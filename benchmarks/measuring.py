@@ -3,8 +3,9 @@
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,31 @@ class Result:
             f"{self.name}: {self.ratio:.2f}x {self.peer_name} (goal {self.goal:g}x); "
             f"{self.ours:.4g} against {self.peer:.4g} {self.unit}, {self.n}{verdict}"
         )
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A comparison that could not be made, and why."""
+
+    name: str
+    reason: str
+
+    def json(self) -> str:
+        return json.dumps({"name": self.name, "skipped": self.reason})
+
+    def words(self) -> str:
+        return f"{self.name}: skipped, {self.reason}"
+
+
+def attempted(*comparisons: Callable[[], Result]) -> Iterator[Result | Skipped]:
+    """Each comparison in turn; one whose peer is not installed is skipped and said."""
+    for compare in comparisons:
+        try:
+            yield compare()
+        except ModuleNotFoundError as error:
+            inner = compare.func if isinstance(compare, partial) else compare
+            name = f"{inner.__module__.removeprefix('benchmarks.')}.{inner.__name__}"
+            yield Skipped(name, f"its peer {error.name} is not installed: `make bench` does that")
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -1,9 +1,11 @@
 """Statistics against the libraries people use; one module per area."""
 
-from benchmarks.measuring import Result
+from collections.abc import Iterator
+
+from benchmarks.measuring import Result, Skipped
 from benchmarks.statistics import agreement, discrimination, mrmc, segmentation
 
 
-def run() -> list[Result]:
-    areas = (agreement, discrimination, mrmc, segmentation)
-    return [result for area in areas for result in area.run()]
+def run() -> Iterator[Result | Skipped]:
+    for area in (agreement, discrimination, mrmc, segmentation):
+        yield from area.run()

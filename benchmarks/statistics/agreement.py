@@ -1,11 +1,13 @@
 """Agreement against its peers: the fast krippendorff package, and irrCAC."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
-from benchmarks.measuring import Result, alternated
+from benchmarks.measuring import Result, Skipped, alternated, attempted
 from ml.stats.agreement.chance_corrected import Coefficient, chance_corrected
+from ml.stats.agreement.icc import icc
 from ml.stats.agreement.krippendorff import Scale, alpha
 from ml.stats.arrays import FloatArray
 from ml.stats.bootstrap import Settings
@@ -13,16 +15,21 @@ from ml.stats.bootstrap import Settings
 N, READERS, CATEGORIES, DRAWS = 10_000, 5, 5, 2000
 PEER_DRAWS = 20  # what the peer is timed on; its time is scaled to all draws
 GOAL = 150
+OF_PINGOUIN = {
+    "ICC(1,1)": "one-way:1", "ICC(A,1)": "random:agreement:1", "ICC(C,1)": "mixed:consistency:1",
+    "ICC(1,k)": "one-way:k", "ICC(A,k)": "random:agreement:k", "ICC(C,k)": "mixed:consistency:k",
+}  # fmt: skip
 TOLERANCE = 0.003  # of interval ends: the peer's are of few draws, taken from their spread
 
 
-def run() -> list[Result]:
-    return [
-        alpha_bootstrap("nominal"),
-        alpha_bootstrap("ordinal"),
-        coefficient_bootstrap("fleiss"),
-        coefficient_bootstrap("gwet_ac"),
-    ]
+def run() -> Iterator[Result | Skipped]:
+    return attempted(
+        partial(alpha_bootstrap, "nominal"),
+        partial(alpha_bootstrap, "ordinal"),
+        partial(coefficient_bootstrap, "fleiss"),
+        partial(coefficient_bootstrap, "gwet_ac"),
+        icc_forms,
+    )
 
 
 def _ratings() -> FloatArray:
@@ -83,6 +90,36 @@ def coefficient_bootstrap(coefficient: Coefficient) -> Result:
     return _result(
         f"statistics: {own.id}, bootstrap", "irrCAC in a loop", ours, peer,
         agree and _spreads_agree(own.low, own.high, peer()),
+    )  # fmt: skip
+
+
+def icc_forms() -> Result:
+    """Six intraclass correlations of 2,000 cases and five readers, each with its interval."""
+    import pandas
+    import pingouin
+
+    n = min(N, 2000)
+    rng = np.random.default_rng(3)
+    ratings = rng.normal(size=(n, 1)) + rng.normal(0, 0.7, (n, READERS))
+    long = pandas.DataFrame({
+        "case": np.repeat(np.arange(n), READERS), "reader": np.tile(np.arange(READERS), n),
+        "score": ratings.ravel(),
+    })  # fmt: skip
+
+    def ours() -> dict[str, float | None]:
+        return {form: icc(ratings, form).value for form in OF_PINGOUIN.values()}
+
+    def peer() -> dict[str, float]:
+        made = pingouin.intraclass_corr(long, "case", "reader", "score")
+        return dict(zip(made["Type"], made["ICC"].astype(float), strict=True))
+
+    own, theirs = ours(), peer()
+    agree = all(abs((own[form] or 0.0) - theirs[name]) < 1e-6 for name, form in OF_PINGOUIN.items())
+    seconds, peer_seconds = alternated(ours, peer, runs=3)
+    return Result(
+        name="statistics: six intraclass correlations", ours=seconds, peer=peer_seconds,
+        peer_name="pingouin", ratio=peer_seconds / seconds, goal=100, unit="s", agree=agree,
+        n=f"{n:,} cases, {READERS} readers, {len(OF_PINGOUIN)} forms",
     )  # fmt: skip
 
 

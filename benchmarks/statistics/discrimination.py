@@ -1,9 +1,11 @@
 """Discrimination against scikit-learn and the usual DeLong."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.measuring import Result, alternated
+from benchmarks.measuring import Result, Skipped, alternated, attempted
 from ml.stats.arrays import FloatArray, IntArray
 from ml.stats.bootstrap import Clusters, Settings, draw_counts
 from ml.stats.discrimination.auroc import auroc
@@ -14,8 +16,8 @@ N, CLUSTERS, DRAWS = 2000, 1000, 200
 TOLERANCE = 0.015  # of interval ends: both are Monte Carlo with 200 draws of their own
 
 
-def run() -> list[Result]:
-    return [auroc_cluster_bootstrap(), auroc_case_bootstrap(), delong()]
+def run() -> Iterator[Result | Skipped]:
+    return attempted(auroc_cluster_bootstrap, auroc_case_bootstrap, delong)
 
 
 def auroc_cluster_bootstrap() -> Result:

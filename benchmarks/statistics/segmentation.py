@@ -1,11 +1,12 @@
 """Surface distances against MONAI, MedPy and surface-distance."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.measuring import Result, alternated
+from benchmarks.measuring import Result, Skipped, alternated, attempted
 from ml.stats.segmentation.masks import MaskPair
 from ml.stats.segmentation.surface import surface_distances
 
@@ -13,13 +14,13 @@ SIZE = 256
 BoolArray = NDArray[np.bool_]
 
 
-def run() -> list[Result]:
-    return [
-        _against_monai("organ", SIZE * 60 / 256, goal=2),
-        _against_monai("lesion", SIZE * 12 / 256, goal=40),
-        _against_medpy(SIZE * 12 / 256),
-        _against_surfels(SIZE * 12 / 256),
-    ]
+def run() -> Iterator[Result | Skipped]:
+    return attempted(
+        partial(_against_monai, "organ", SIZE * 60 / 256, goal=2),
+        partial(_against_monai, "lesion", SIZE * 12 / 256, goal=40),
+        partial(_against_medpy, SIZE * 12 / 256),
+        partial(_against_surfels, SIZE * 12 / 256),
+    )
 
 
 def _balls(radius: float) -> tuple[BoolArray, BoolArray]:

@@ -1,16 +1,57 @@
 """Every benchmark runs and its two sides agree. How fast they are is not tested."""
 
 import json
+from collections.abc import Iterable
 
 import pytest
 
 from benchmarks.__main__ import GROUPS
+from benchmarks.measuring import Result, Skipped, attempted
+from benchmarks.statistics import agreement, discrimination, mrmc, segmentation
+
+AREAS = {area.__name__.rpartition(".")[2]: area.run for area in
+         (agreement, discrimination, mrmc, segmentation)}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", GROUPS)
-def test_answers_agree(name, monkeypatch):
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Sizes at which it only matters that both sides give the same answer."""
     monkeypatch.setattr("benchmarks.audit.CASES", 24)
-    for result in GROUPS[name]():
+    monkeypatch.setattr("benchmarks.statistics.segmentation.SIZE", 48)
+    monkeypatch.setattr("benchmarks.statistics.agreement.N", 500)
+    monkeypatch.setattr("benchmarks.statistics.agreement.DRAWS", 400)
+    monkeypatch.setattr("benchmarks.statistics.agreement.PEER_DRAWS", 400)
+    monkeypatch.setattr("benchmarks.statistics.agreement.TOLERANCE", 0.02)
+
+
+def check(results: Iterable[Result | Skipped]) -> None:
+    seen = list(results)
+    assert seen
+    for result in seen:
         line = json.loads(result.json())
+        if isinstance(result, Skipped):
+            assert "make bench" in line["skipped"]
+            continue
         assert line["agree"] is True
         assert line["ratio"] == pytest.approx(line["peer"] / line["ours"])
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_statistics_agree_with_their_peers(area):
+    check(AREAS[area]())
+
+
+@pytest.mark.parametrize("name", sorted(set(GROUPS) - {"statistics"}))
+def test_answers_agree(name):
+    check(GROUPS[name]())
+
+
+def test_a_missing_peer_is_skipped_aloud_and_the_next_comparison_runs():
+    def lacks_its_peer():
+        import no_such_peer  # noqa: F401
+
+    made = Result("x", 1.0, 2.0, "peer", 2.0, 1.0, "s", "n", True)
+    skipped, result = attempted(lacks_its_peer, lambda: made)
+
+    assert "no_such_peer is not installed" in skipped.words()
+    assert result is made

@@ -1,10 +1,11 @@
 """One scenario simulated many times, and what is counted."""
 
+import re
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 
@@ -62,12 +63,15 @@ def simulate(scenario: Scenario, *, runs: int | None = None, processes: int = 2)
     """Draw, estimate and count; the same numbers whatever the number of processes."""
     runs = runs or scenario.runs
     tasks = [(at, min(_TASK, runs - at)) for at in range(0, runs, _TASK)]
-    work = partial(_some, scenario)
     if processes > 1:
-        with ProcessPoolExecutor(processes) as pool:
-            parts = list(pool.map(work, tasks))
+        # The children are forks: they inherit the scenario, whose functions cannot be sent.
+        with ProcessPoolExecutor(
+            processes, get_context("fork"), initializer=_inherit, initargs=(scenario.name,)
+        ) as pool:
+            _inherited[scenario.name] = scenario
+            parts = list(pool.map(_of_inherited, tasks))
     else:
-        parts = [work(task) for task in tasks]
+        parts = [_some(scenario, task) for task in tasks]
     rows = np.array([row for part, _ in parts for row in part])
     value, low, high = rows.T
     interval = ~np.isnan(low) | ~np.isnan(high)
@@ -95,6 +99,19 @@ def simulate(scenario: Scenario, *, runs: int | None = None, processes: int = 2)
     )
 
 
+_inherited: dict[str, Scenario] = {}
+_wanted = ""
+
+
+def _inherit(name: str) -> None:
+    global _wanted
+    _wanted = name
+
+
+def _of_inherited(task: tuple[int, int]) -> tuple[list[tuple[float, float, float]], str]:
+    return _some(_inherited[_wanted], task)
+
+
 def _some(
     scenario: Scenario, task: tuple[int, int]
 ) -> tuple[list[tuple[float, float, float]], str]:
@@ -104,6 +121,11 @@ def _some(
     for run in range(first, first + number):
         generator = np.random.default_rng([zlib.crc32(scenario.name.encode()), run])
         made = scenario.estimate(generator)
-        method = method or made.method.partition(",")[0].partition(" over ")[0]
+        method = method or _named(made.method)
         rows.append(tuple(np.nan if x is None else x for x in (made.value, made.low, made.high)))
     return rows, method  # type: ignore[return-value]
+
+
+def _named(method: str) -> str:
+    """A method without the numbers of the sample."""
+    return re.sub(r" over [\d,]+ \w+|, [\d,]+ draws, seed \d+|[\d.]+ df", "", method).strip(", ")

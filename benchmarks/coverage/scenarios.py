@@ -33,8 +33,8 @@ BOOTSTRAP_RUNS = 2000
 # Reasons are shown only where the coverage lies outside.
 _FEW_CASES = (
     "Thirty cases: the spread of a coefficient is estimated from few cases and is skewed, and "
-    "neither the large-sample standard error nor the percentiles of a bootstrap make up for it. The "
-    "rows with 100 and 300 cases show how it goes away."
+    "neither the large-sample standard error nor the percentiles of a bootstrap make up for it. "
+    "The rows with 100 and 300 cases show how it goes away."
 )
 _FEW_MISSES = (
     "An AUROC this high with 20 cases that have the finding: most samples have one or two cases "

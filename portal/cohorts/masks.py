@@ -28,6 +28,7 @@ class Masks:
     n_compared: int  # cases with the masks of two readers or more
     most_readers: int  # of one case
     voxels: str  # how large they are, in words
+    unit: str  # of a structure's size
 
     @property
     def n(self) -> int:
@@ -57,7 +58,15 @@ def masks_of(listed: Mapping[str, Any]) -> Masks | None:
         n_compared=sum(n > 1 for n in per_case),
         most_readers=max(per_case, default=0),
         voxels=_voxels([*reference, *read]),
+        unit=_unit([*reference, *read]),
     )
+
+
+def _unit(masks: list[Mapping[str, Any]]) -> str:
+    """As the comparison measures them; where files differ in what they say, no unit is named."""
+    kinds = {(len(mask["shape"]), mask["spacing_mm"] is not None) for mask in masks}
+    units = {(3, True): "ml", (2, True): "mm²", (3, False): "voxels", (2, False): "pixels"}
+    return units.get(kinds.pop(), "") if len(kinds) == 1 else ""
 
 
 def _voxels(masks: list[Mapping[str, Any]]) -> str:

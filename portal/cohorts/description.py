@@ -116,8 +116,8 @@ def _reader_masks(version: CohortVersion, masks: Masks) -> Fact:
     if masks.n_readers == 0:
         return Fact("not assessed", "Readers’ masks", "none: how far readers agree is not known")
     who = (
-        f"up to {numbers.count(masks.most_readers)} of a case; readers cannot be told apart "
-        "across cases"
+        f"in all, up to {numbers.count(masks.most_readers)} of a case; readers cannot be told "
+        "apart across cases"
         if version.readers == "exchangeable"
         else f"by {numbers.count(len(masks.readers))} readers"
     )

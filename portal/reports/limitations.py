@@ -169,7 +169,7 @@ def _masks(frozen: Frozen) -> Iterator[Limitation]:
     elif frozen.subject is not None:
         yield Limitation(
             "No reference masks",
-            "Without a reference no mask can be called right; readers are all there is to compare with.",
+            "Without a reference no mask can be called right; only readers are there to compare.",
         )
     yield Limitation(
         "Masks alone",

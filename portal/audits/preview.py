@@ -6,26 +6,17 @@ from functools import cached_property
 
 from django.db.models import Count, Max
 
-from ml.assemble import masks_of_table
 from ml.checks import all_checks
 from ml.checks.registry import Check, checks_of
-from ml.engine.plan import (
-    images_by_case,
-    key_of_masks,
-    key_of_shard,
-    masks_by_case,
-    plan,
-    shards,
-)
-from ml.evidence import store as tables
+from ml.engine.plan import images_by_case, key_of_shard, plan, shards
 from ml.protocol import Protocol as Rules
 from portal.accounts.models import Team
+from portal.audits import mask_preview
 from portal.audits.models import Audit, Evidence, Protocol
 from portal.audits.planning import read_rules, unfit_task
 from portal.audits.progress import rough
-from portal.blobs import store
 from portal.cohorts import catalogue
-from portal.cohorts.masks import SEGMENTATION, Masks, masks_of
+from portal.cohorts.masks import SEGMENTATION, masks_of
 from portal.cohorts.models import CohortVersion
 from portal.reading.models import Reading
 from portal.registry.models import ModelVersion, Predictions
@@ -220,9 +211,9 @@ def _facts(check: Check, choice: Choice) -> Iterable[tuple[str, bool]]:
         yield from _reading_facts(choice)
     masks = masks_of(catalogue.load(cohort)) if cohort.task == SEGMENTATION else None
     if masks is not None and "reference-masks" in check.needs:
-        yield from _reference_facts(choice, masks)
+        yield from mask_preview.reference_facts(cohort, choice.predictions, masks)
     if masks is not None and "reader-masks" in check.needs:
-        yield from _panel_facts(choice, masks)
+        yield from mask_preview.panel_facts(cohort, choice.predictions, masks)
     if cohort.cluster_kind != "case":
         units = _UNITS[cohort.cluster_kind]
         yield f"intervals over {numbers.count(cohort.n_clusters)} {units}", False
@@ -264,51 +255,24 @@ def _reading_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
         yield "the model beside them where the question allows", False
 
 
-def _reference_facts(choice: Choice, masks: Masks) -> Iterable[tuple[str, bool]]:
-    cases = choice.cohort.n_cases
-    if masks.n_reference < cases:
-        of = f"{numbers.count(masks.n_reference)} of {numbers.count(cases)}"
-        yield f"only {of} cases have a reference mask", True
-    if choice.predictions is not None and choice.predictions.n_cases < cases:
-        rows = numbers.count(choice.predictions.n_cases)
-        yield f"masks of the model for {rows} of {numbers.count(cases)} cases", True
-    yield f"{numbers.count(masks.n_reference)} reference masks", False
-
-
-def _panel_facts(choice: Choice, masks: Masks) -> Iterable[tuple[str, bool]]:
-    cases = choice.cohort.n_cases
-    if masks.n_compared < cases:
-        of = f"{numbers.count(masks.n_compared)} of {numbers.count(cases)}"
-        yield f"only {of} cases have the masks of two readers", True
-    yield f"{numbers.count(masks.n_readers)} masks, up to {masks.most_readers} of a case", False
-    if choice.predictions is not None:
-        most = masks.most_readers
-        beside = "the model beside them" if most > 2 else "the model is not set beside two readers"
-        yield beside, False
-
-
 def _cost_of_masks(choice: Choice) -> Cost:
-    """How many shards of comparisons there are, and how many were made before."""
-    predicted: dict[str, str] = {}
-    if choice.predictions is not None:
-        predicted = masks_of_table(tables.table(store.read_bytes(choice.predictions.table)))
-    masks = masks_by_case(catalogue.load(choice.cohort), predicted)
-    keys = {
-        key_of_masks(planned, structures=len(choice.cohort.classes), shard=piece, masks=masks): len(
-            piece
-        )
-        for planned in plan(choice.rules, has_model=False, has_masks=True)
-        for piece in shards(list(masks))
-    }
-    made = Evidence.objects.filter(team=choice.team, key__in=list(keys))
-    known = set(made.values_list("key", flat=True))
+    if _blocked(choice):
+        return Cost(0, 0, 0, None)
+    keys = mask_preview.shard_keys(choice.cohort, choice.predictions, choice.rules)
+    known = _known(choice.team, keys)
     left = sum(n for key, n in keys.items() if key not in known)
     return Cost(len(keys), len(known), left, None, of_masks=True)
 
 
+def _known(team: Team, keys: Iterable[str]) -> set[str]:
+    """The shards whose evidence the team has already."""
+    made = Evidence.objects.filter(team=team, key__in=list(keys))
+    return set(made.values_list("key", flat=True))
+
+
 def _cost(choice: Choice) -> Cost:
     if choice.cohort.task == SEGMENTATION:
-        return Cost(0, 0, 0, None) if _blocked(choice) else _cost_of_masks(choice)
+        return _cost_of_masks(choice)
     model = choice.model
     smoke = (model.card.get("smoke") or {}) if model else {}
     per_case = smoke.get("seconds_per_case")
@@ -327,7 +291,6 @@ def _cost(choice: Choice) -> Cost:
                 images=images,
             )
             keys[key] = len(piece)
-    made = Evidence.objects.filter(team=choice.team, key__in=list(keys))
-    known = set(made.values_list("key", flat=True))
+    known = _known(choice.team, keys)
     left = sum(n for key, n in keys.items() if key not in known)
     return Cost(len(keys), len(known), left, per_case)

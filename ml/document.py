@@ -125,7 +125,7 @@ def headline(document: Mapping[str, JsonValue]) -> Headline:
 
 
 def _sentence(document: Mapping[str, JsonValue], findings: list[JsonObject]) -> str:
-    name, verb = _who(document.get("model"))
+    name, verb = _who(document)
     states = [finding["state"] for finding in findings if finding.get("limit")]
     judged = [state for state in states if state in _JUDGED]
     failed, straddled = judged.count(State.FAIL), judged.count(State.CAUTION)
@@ -155,10 +155,12 @@ def _sentence(document: Mapping[str, JsonValue], findings: list[JsonObject]) -> 
     return f"{name} {passed if judged else 'was measured against no limit'}{rest}{end}."
 
 
-def _who(model: JsonValue) -> tuple[str, Callable[[str], str]]:
+def _who(document: Mapping[str, JsonValue]) -> tuple[str, Callable[[str], str]]:
     """The subject of a sentence, and how its verbs end."""
+    model, cohort = document.get("model"), document.get("cohort")
     if not isinstance(model, dict):
-        return "The readings", str
+        of_masks = isinstance(cohort, dict) and cohort.get("task") == "segmentation"
+        return "The readers’ masks" if of_masks else "The readings", str
     name = f"{model.get('name') or 'The model'} {model.get('version') or ''}".strip()
     return name, lambda verb: verb + ("es" if verb.endswith("s") else "s")
 

@@ -1,5 +1,6 @@
 """Runs checks on evidence, and seals an audit once all of them have spoken."""
 
+import math
 import time
 from typing import Any
 
@@ -135,7 +136,9 @@ def _seal(audit_id: str) -> None:
         checks=[_stored(check_run) for check_run in audit.check_runs.order_by("position")],
     )
     evidence = load_evidence(audit)
-    frozen = content.freeze(audit, document, headline(document), scores(evidence))
+    frozen = content.freeze(
+        audit, document, headline(document), scores(evidence), mask_pairs(evidence)
+    )
     reports.seal(audit, document, frozen)
 
 
@@ -145,6 +148,22 @@ def scores(evidence: Evidence) -> dict[str, float | None]:
     failed = evidence.prediction.failures
     pairs = zip(evidence.case_ids, evidence.prediction.score.tolist(), strict=True)
     return {case_id: None if case_id in failed else score for case_id, score in pairs}
+
+
+def mask_pairs(evidence: Evidence) -> dict[str, Any] | None:
+    """Case id -> [structure, a, b, volumes of both, Dice] of its pairs; None without masks."""
+    masks = evidence.masks
+    if masks is None:
+        return None
+    found: dict[str, Any] = {case_id: [] for case_id in evidence.case_ids}
+    columns = [masks.measures[name].tolist() for name in ("volume_a", "volume_b", "dice")]
+    for at, (case, structure) in enumerate(
+        zip(masks.case_index.tolist(), masks.structure.tolist(), strict=True)
+    ):
+        measured = [None if math.isnan(column[at]) else column[at] for column in columns]
+        pair = [masks.structures[structure], masks.a[at], masks.b[at], *measured]
+        found[evidence.case_ids[case]].append(pair)
+    return found | dict.fromkeys(masks.failures)
 
 
 def _runtime(audit: Audit) -> dict[str, Any] | None:

@@ -7,7 +7,17 @@ from importlib.metadata import PackageNotFoundError, version
 from ml.estimate import JsonObject, JsonValue
 from ml.version import ENGINE_VERSION
 
-PACKAGES = ("numpy", "scipy", "onnx", "onnxruntime", "pillow", "pyarrow", "pydicom", "pylibjpeg")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "onnx",
+    "onnxruntime",
+    "pillow",
+    "pyarrow",
+    "pydicom",
+    "pylibjpeg",
+    "nibabel",
+)
 
 
 def engine_block(runtime: Mapping[str, JsonValue] | None) -> JsonObject:

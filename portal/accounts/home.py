@@ -22,7 +22,7 @@ from portal.intake.actions import ACT_OF
 from portal.intake.models import UploadKind
 from portal.leases import FINAL, WorkState
 from portal.registry.models import Model
-from portal.registry.results import headlines
+from portal.registry.results import first_of, headlines
 from portal.reports.access import reports_of
 from portal.reports.models import ShareLink
 from portal.trail.access import events_of
@@ -53,7 +53,7 @@ def team_home(request: HttpRequest, team: str) -> HttpResponse:
         "section": "home",
         "is_empty": not _has_content(found),
         "waits": _waits_for(user, found),
-        "reports": [(report, measured[report.audit_id]["auroc"]) for report in reports],
+        "reports": [(report, first_of(measured[report.audit_id])) for report in reports],
         "n_reports": reports_of(found).count(),
         "looks": sealed_versions(found)
         .annotate(n_looks=Count("audit"))

@@ -13,8 +13,10 @@ from portal.accounts.models import Team
 from portal.audits.access import locked_protocols
 from portal.audits.preview import Choice
 from portal.cohorts.access import sealed_versions
+from portal.cohorts.masks import SEGMENTATION
 from portal.cohorts.models import CohortVersion
 from portal.registry.access import predictions_of, usable_versions
+from portal.registry.models import Predictions
 from portal.ui import numbers
 
 READERS = "readers"
@@ -123,12 +125,18 @@ def _subjects(team: Team) -> Sequence[Option]:
         Option(
             f"predictions:{row.pk}",
             f"{row.claimed_model} {row.claimed_version}",
-            f"predictions only, {numbers.count(row.n_cases)} rows",
+            _predictions_hint(row),
             row,
         )
         for row in predictions_of(team)
     ]
     return [*found, Option(READERS, "Readers only", "no model; do the readers agree?")]
+
+
+def _predictions_hint(row: Predictions) -> str:
+    if row.meta["kind"] == "masks":
+        return f"predictions only, masks of {numbers.count(row.n_cases)} cases"
+    return f"predictions only, {numbers.count(row.n_cases)} rows"
 
 
 def _cohorts(team: Team) -> Sequence[Option]:
@@ -142,7 +150,9 @@ def _cohort_hint(version: CohortVersion, looks: int) -> str:
     parts = [f"{numbers.count(version.n_cases)} cases"]
     if version.n_readings:
         parts.append(f"{numbers.count(version.n_readings)} readings")
-    if not version.n_images:
+    if version.task == SEGMENTATION:
+        parts.append(f"masks of {', '.join(version.classes)}"[:60])
+    elif not version.n_images:
         parts.append("no images")
     parts.append("no look yet" if not looks else f"{looks} {'look' if looks == 1 else 'looks'}")
     return " · ".join(parts)

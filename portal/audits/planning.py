@@ -19,6 +19,7 @@ from portal.accounts.roles import Act
 from portal.audits.models import Audit, CheckRun, LogLine, Pass, Protocol, Shard
 from portal.audits.states import AUDIT, PROTOCOL, AuditState, ProtocolState
 from portal.cohorts import catalogue
+from portal.cohorts.masks import SEGMENTATION
 from portal.cohorts.models import CohortVersion
 from portal.cohorts.states import CohortState
 from portal.jobs import Job, enqueue
@@ -26,8 +27,6 @@ from portal.leases import WorkState
 from portal.registry.models import ModelVersion, Predictions
 from portal.registry.states import VersionState
 from portal.trail.actions import record
-
-SEGMENTATION = "segmentation"
 
 
 def read_rules(body: Mapping[str, Any]) -> Rules:

@@ -11,10 +11,12 @@ from ml.checks.registry import Check, checks_of
 from ml.engine.plan import images_by_case, key_of_shard, plan, shards
 from ml.protocol import Protocol as Rules
 from portal.accounts.models import Team
+from portal.audits import mask_preview
 from portal.audits.models import Audit, Evidence, Protocol
-from portal.audits.planning import SEGMENTATION, read_rules, unfit_task
+from portal.audits.planning import read_rules, unfit_task
 from portal.audits.progress import rough
 from portal.cohorts import catalogue
+from portal.cohorts.masks import SEGMENTATION, masks_of
 from portal.cohorts.models import CohortVersion
 from portal.reading.models import Reading
 from portal.registry.models import ModelVersion, Predictions
@@ -49,8 +51,9 @@ class Line:
 class Cost:
     n_shards: int
     n_reused: int
-    n_cases: int  # that the model still has to be run on
+    n_cases: int  # that the model still has to be run on, or whose masks are to be compared
     seconds_per_case: float | None  # of the trial run at intake
+    of_masks: bool = False  # nothing is inferred: masks are compared
 
     @property
     def seconds(self) -> float | None:
@@ -168,7 +171,7 @@ def _is_met(need: str, choice: Choice) -> bool:
         return choice.cohort.n_readings > 0
     of_masks = choice.cohort.task == SEGMENTATION
     if need in ("reference-masks", "reader-masks"):
-        return of_masks and _has_masks(choice.cohort, need)
+        return _has_masks(choice.cohort, need)
     if need == "predicted-masks":
         return of_masks and choice.predictions is not None
     if of_masks:
@@ -178,10 +181,10 @@ def _is_met(need: str, choice: Choice) -> bool:
 
 
 def _has_masks(cohort: CohortVersion, need: str) -> bool:
-    cases = catalogue.load(cohort)["cases"]
-    if need == "reference-masks":
-        return any(case["mask"] is not None for case in cases)
-    return any(len(case["reader_masks"]) > 1 for case in cases)
+    masks = masks_of(catalogue.load(cohort))
+    if masks is None:
+        return False
+    return (masks.n_reference if need == "reference-masks" else masks.n_compared) > 0
 
 
 def _names_unknown_point(choice: Choice) -> bool:
@@ -210,6 +213,11 @@ def _facts(check: Check, choice: Choice) -> Iterable[tuple[str, bool]]:
         yield from _prediction_facts(choice)
     if "readings" in check.needs:
         yield from _reading_facts(choice)
+    masks = masks_of(catalogue.load(cohort)) if cohort.task == SEGMENTATION else None
+    if masks is not None and "reference-masks" in check.needs:
+        yield from mask_preview.reference_facts(cohort, choice.predictions, masks)
+    if masks is not None and "reader-masks" in check.needs:
+        yield from mask_preview.panel_facts(cohort, choice.predictions, masks)
     if cohort.cluster_kind != "case":
         units = _UNITS[cohort.cluster_kind]
         yield f"intervals over {numbers.count(cohort.n_clusters)} {units}", False
@@ -251,7 +259,24 @@ def _reading_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
         yield "the model beside them where the question allows", False
 
 
+def _cost_of_masks(choice: Choice) -> Cost:
+    if _blocked(choice):
+        return Cost(0, 0, 0, None)
+    keys = mask_preview.shard_keys(choice.cohort, choice.predictions, choice.rules)
+    known = _known(choice.team, keys)
+    left = sum(n for key, n in keys.items() if key not in known)
+    return Cost(len(keys), len(known), left, None, of_masks=True)
+
+
+def _known(team: Team, keys: Iterable[str]) -> set[str]:
+    """The shards whose evidence the team has already."""
+    made = Evidence.objects.filter(team=team, key__in=list(keys))
+    return set(made.values_list("key", flat=True))
+
+
 def _cost(choice: Choice) -> Cost:
+    if choice.cohort.task == SEGMENTATION:
+        return _cost_of_masks(choice)
     model = choice.model
     smoke = (model.card.get("smoke") or {}) if model else {}
     per_case = smoke.get("seconds_per_case")
@@ -270,7 +295,6 @@ def _cost(choice: Choice) -> Cost:
                 images=images,
             )
             keys[key] = len(piece)
-    made = Evidence.objects.filter(team=choice.team, key__in=list(keys))
-    known = set(made.values_list("key", flat=True))
+    known = _known(choice.team, keys)
     left = sum(n for key, n in keys.items() if key not in known)
     return Cost(len(keys), len(known), left, per_case)

@@ -6,7 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from ml.checks import all_checks
-from ml.protocol import ORIGINS
+from ml.protocol import DEFAULT_TOLERANCE_MM, ORIGINS
 from ml.protocol import Protocol as Rules
 from portal.audits.protocol_text import read_yaml
 from portal.ui.measures import measure
@@ -21,6 +21,8 @@ MEASURES = {
     "clinical-utility": ("net_benefit_gain", "net_benefit"),
     "agreement": ("alpha", "kappa_fleiss", "kappa_conger", "kappa_weighted", "icc"),
     "ai-vs-readers": ("interchangeability", "loo_kappa:difference", "alt_winning_rate"),
+    "segmentation": ("dice", "iou", "surface_dice", "hd95", "assd", "missed", "invented"),
+    "segmentation-panel": ("reader_dice", "model_minus_readers"),
 }
 ORIGIN_WORDS = [(origin, origin.replace("platform-", "platform ")) for origin in ORIGINS]
 DIRECTIONS = [("min", "at least"), ("max", "at most")]
@@ -136,6 +138,12 @@ class RulesForm(forms.Form):
         help_text="Of the finding where the model is meant to be used, 0 to 1. PPV and NPV are "
         "given for it.",
     )
+    tolerance_mm = forms.FloatField(
+        required=False,
+        label="Tolerance of borders, mm",
+        help_text="Of masks: up to which distance two borders count as the same. Left empty: "
+        f"{DEFAULT_TOLERANCE_MM:g}.",
+    )
     level = forms.FloatField(label="Level of every interval")
     seed = forms.IntegerField(label="Seed", min_value=0)
     draws = forms.IntegerField(label="Draws of every bootstrap")
@@ -168,6 +176,7 @@ def initial_rules(rules: Rules, name: str = "") -> dict[str, Any]:
         "checks": list(rules.checks),
         "operating_point": "" if rules.operating_point is None else rules.operating_point,
         "prevalence": rules.prevalence,
+        "tolerance_mm": rules.tolerance_mm,
         "level": rules.level,
         "seed": rules.seed,
         "draws": rules.draws,

@@ -23,7 +23,7 @@ from portal.audits.preview import Choice, Preview, preview_of
 from portal.audits.progress import progress_of
 from portal.audits.states import AuditState
 from portal.lifecycle import IllegalMove
-from portal.registry.results import headlines
+from portal.registry.results import first_of, headlines
 
 PER_PAGE = 50
 VERDICTS = ("pass", "caution", "fail", "not assessed")
@@ -44,7 +44,7 @@ def audits(request: HttpRequest, team: str) -> HttpResponse:
     context = {
         "total": total,
         "page": page,
-        "rows": [(audit, measured[audit.pk]) for audit in page],
+        "rows": [(audit, first_of(measured[audit.pk])) for audit in page],
         "states": [value for value in AuditState.values if value != AuditState.DRAFT],
         "verdicts": VERDICTS,
         "state": state,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.cohorts import catalogue
+from portal.cohorts.masks import Masks, masks_of
 from portal.cohorts.models import CohortVersion
 from portal.cohorts.questions import Question, questions
 from portal.cohorts.table_one import IMAGE_DERIVED, TableOne, table_one
@@ -39,6 +40,7 @@ class Description:
     simulated: bool
     table: TableOne
     questions: tuple[Question, ...]
+    masks: Masks | None  # of a segmentation cohort only
 
 
 def describe(version: CohortVersion) -> Description:
@@ -62,11 +64,14 @@ def _read(listed: Mapping[str, Any]) -> Description:
         simulated=bool(listed.get("simulated")),
         table=table_one(listed),
         questions=tuple(questions(listed)),
+        masks=masks_of(listed),
     )
 
 
 def facts(version: CohortVersion, described: Description) -> list[Fact]:
     """What the data holds and what it does not; no limits are set here, so nothing passes."""
+    if described.masks is not None:
+        return _of_masks(version, described, described.masks)
     return [
         _labels(version, described),
         _images(version, described),
@@ -74,6 +79,52 @@ def facts(version: CohortVersion, described: Description) -> list[Fact]:
         _readings(version, described),
         _covariates(described),
     ]
+
+
+def _of_masks(version: CohortVersion, described: Description, masks: Masks) -> list[Fact]:
+    names = ", ".join(structure.name for structure in masks.structures)
+    found = [
+        Fact("info", "Structures", names),
+        _reference_masks(version, masks),
+        _reader_masks(version, masks),
+        Fact("info", "Voxels", masks.voxels),
+        _clusters(version, described),
+    ]
+    if version.n_images:
+        found.append(_images(version, described))
+    if version.n_readings:
+        found.append(_readings(version, described))
+    return [*found, _covariates(described)]
+
+
+def _reference_masks(version: CohortVersion, masks: Masks) -> Fact:
+    if masks.n_reference == 0:
+        answer = "none: readers and a model can be compared with each other only"
+        return Fact("not assessed", "Reference masks", answer)
+    marked = ", ".join(
+        f"{structure.name} in {numbers.count(structure.n_reference)}"
+        for structure in masks.structures
+    )
+    lacking = version.n_cases - masks.n_reference
+    if lacking:
+        answer = f"{numbers.count(lacking)} cases have none; {marked}"
+        return Fact("caution", "Reference masks", answer)
+    return Fact("info", "Reference masks", f"every case has one: {marked}")
+
+
+def _reader_masks(version: CohortVersion, masks: Masks) -> Fact:
+    if masks.n_readers == 0:
+        return Fact("not assessed", "Readers’ masks", "none: how far readers agree is not known")
+    who = (
+        f"in all, up to {numbers.count(masks.most_readers)} of a case; readers cannot be told "
+        "apart across cases"
+        if version.readers == "exchangeable"
+        else f"by {numbers.count(len(masks.readers))} readers"
+    )
+    answer = f"{numbers.count(masks.n_readers)} {who}"
+    if masks.n_compared < version.n_cases:
+        answer += f"; {numbers.count(masks.n_compared)} cases have two or more"
+    return Fact("info", "Readers’ masks", answer)
 
 
 def _labels(version: CohortVersion, described: Description) -> Fact:

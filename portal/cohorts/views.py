@@ -14,9 +14,10 @@ from django.views.decorators.http import require_GET, require_POST
 from portal.accounts.access import check_may, get_team_or_404, signed_in
 from portal.accounts.roles import Act
 from portal.audits.access import audits_of
-from portal.cohorts import access, actions
+from portal.cohorts import access, actions, catalogue
 from portal.cohorts.description import describe, facts
 from portal.cohorts.filters import CaseFilter
+from portal.cohorts.masks import SEGMENTATION, masks_by_case
 from portal.cohorts.models import Case, CohortVersion, Image
 from portal.cohorts.questions import answer_text
 from portal.cohorts.states import CohortState
@@ -81,9 +82,12 @@ def cases(request: HttpRequest, team: str, version_id: UUID) -> HttpResponse:
     wanted = CaseFilter.of(request.GET)
     listed = wanted.apply(_with_first_image(shown)).annotate(n_readings=Count("readings"))
     page = Paginator(listed, PER_PAGE).get_page(request.GET.get("page"))
+    masks = masks_by_case(catalogue.load(shown)) if _of_masks(shown) else {}
     context = {
         "section": "cohorts",
         "version": shown,
+        "of_masks": bool(masks),
+        "listed": [(case, masks.get(case.case_id)) for case in page],
         "filter": wanted,
         "page": page,
     }
@@ -99,9 +103,11 @@ def case(request: HttpRequest, team: str, case_id: UUID) -> HttpResponse:
     images = shown.images.select_related("blob", "display").order_by("position")
     page = Paginator(images, IMAGES_PER_PAGE).get_page(request.GET.get("page"))
     readings = list(shown.readings.order_by("question", "reader_id"))
+    masks = masks_by_case(catalogue.load(shown.version)) if _of_masks(shown.version) else {}
     context = {
         "section": "cohorts",
         "case": shown,
+        "masks": masks.get(shown.case_id),
         "version": shown.version,
         "page": page,
         "image": _chosen_image(page.object_list, request.GET.get("image", "")),
@@ -155,3 +161,7 @@ def _chosen_image(images: Iterable[Image], wanted: str) -> Image | None:
     """The one asked for in the address, else the first."""
     listed = list(images)
     return next((image for image in listed if str(image.pk) == wanted), next(iter(listed), None))
+
+
+def _of_masks(version: CohortVersion) -> bool:
+    return version.task == SEGMENTATION

@@ -29,10 +29,17 @@ PARTS: Mapping[UploadKind, tuple[Part, ...]] = {
         Part("cases.csv", "one row a case; further columns are covariates", "cases.csv"),
         Part("readings.csv", "optional: what every reader said of each case", "readings.csv"),
         Part("images/", "PNG, JPEG or DICOM, named in cases.csv"),
+        Part(
+            "cohort.yaml, of masks", "task: segmentation, and the structures", "cohort-masks.yaml"
+        ),
+        Part("cases.csv, of masks", "a column mask names the reference", "cases-masks.csv"),
+        Part("masks/<reader>/<case>.nii.gz", "or .png: what each reader outlined"),
     ),
     UploadKind.PREDICTIONS: (
         Part("predictions.yaml", "whose numbers they are said to be", "predictions.yaml"),
         Part("predictions.csv", "one row a case, one column a class", "predictions.csv"),
+        Part("predictions.yaml, of masks", "kind: masks, no table", "predictions-masks.yaml"),
+        Part("masks/<case>.nii.gz", "or .png: what the model marks in each case"),
     ),
 }
 

@@ -8,7 +8,16 @@ from uuid import UUID
 from portal.audits.models import Audit, CheckRun, Finding
 
 # the measure a list shows, and the check that it comes from
-HEADLINES = {"auroc": "discrimination", "sensitivity": "operating-point"}
+HEADLINES = {
+    "auroc": "discrimination",
+    "sensitivity": "operating-point",
+    "dice": "segmentation",
+    "reader_dice": "segmentation-panel",
+}
+
+
+# the one measure of an audit where there is room for one: the first of these that it has
+FIRST = ("auroc", "dice", "reader_dice")
 
 
 @dataclass(frozen=True)
@@ -40,3 +49,9 @@ def headlines(audits: Iterable[Audit]) -> dict[UUID, dict[str, Headline]]:
             state, limit = judged.get((audit_id, name), ("info", None))
             found[audit_id][name] = Headline(measured.get((audit_id, name)), limit, state)
     return found
+
+
+def first_of(measured: dict[str, Headline]) -> Headline:
+    """What a list shows of one audit: of masks the Dice, of anything else the AUC."""
+    found = (measured[name] for name in FIRST if measured[name].estimate is not None)
+    return next(found, measured[FIRST[0]])

@@ -8,7 +8,15 @@ from portal.registry.models import ModelVersion
 from portal.ui import numbers
 
 # what a check needs beside a model -> where it comes from
-FROM_COHORT = {"labels": "reference labels", "covariates": "covariates", "readings": "readings"}
+FROM_COHORT = {
+    "labels": "reference labels",
+    "covariates": "covariates",
+    "readings": "readings",
+    "reference-masks": "reference masks",
+    "reader-masks": "the masks of several readers",
+}
+WITH_SCORES = frozenset({"prediction", "probabilities"})
+WITH_MASKS = frozenset({"predicted-masks"})
 
 
 @dataclass(frozen=True)
@@ -72,9 +80,15 @@ def verdict(version: ModelVersion) -> str:
 
 
 def auditable(needs_met: frozenset[str]) -> list[Row]:
-    """The checks of this installation, and what the cohort must bring for each."""
+    """The checks of this installation, and what the cohort must bring for each.
+
+    Checks of masks are named for masks only, and those of scores for scores.
+    """
+    task = "segmentation" if WITH_MASKS & needs_met else "classification"
     found = []
     for check in all_checks():
+        if check.task not in ("", task):
+            continue
         missing = [need for need in check.needs if need not in needs_met]
         brings = [FROM_COHORT[need] for need in missing if need in FROM_COHORT]
         if len(brings) < len(missing):

@@ -12,6 +12,7 @@ from portal.reports.cases import Query, describe, find, neighbours
 from portal.reports.doors import Door
 from portal.reports.frozen import Case, Frozen, Json, Outcome, display_sha256
 from portal.reports.gallery import answer_text, score_text
+from portal.reports.mask_sheets import sheets
 
 _CALLS = {True: "present", False: "absent"}
 
@@ -68,6 +69,7 @@ def as_context(
         "readings": _readings(frozen, case),
         "reading_lines": list(_reading_lines(frozen, case)),
         "images": case.images,
+        "mask_sheets": sheets(frozen, case),
         "picture": next((i for i in case.images if display_sha256(i) == chosen), {}),
         "picture_url": door.image(chosen) if chosen else "",
         "more_images": [

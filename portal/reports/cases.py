@@ -57,10 +57,17 @@ WORDS = {
     "selection": "selected in the chart",
 }
 
+
+def _lowest(dice: float | None, case: Case) -> tuple[bool, float, int]:
+    return (dice is None, dice or 0.0, case.position)
+
+
 SORTS: dict[str, tuple[str, Callable[[Case], Any]]] = {
     "case": ("In the cohort’s order", lambda case: case.position),
     "wrong": ("Most confident in the wrong answer", lambda case: (-case.wrongness, case.position)),
     "high": ("Score, highest first", lambda case: (case.score is None, -(case.score or 0.0))),
+    "dice": ("Dice to the reference, lowest first", lambda case: _lowest(case.model_dice, case)),
+    "readers": ("Dice of two readers, lowest first", lambda case: _lowest(case.reader_dice, case)),
     "low": ("Score, lowest first", lambda case: (case.score is None, case.score or 0.0)),
 }
 

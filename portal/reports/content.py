@@ -5,7 +5,10 @@
  "cohort": facts, notes and class counts, "model": manifest and card or null,
  "outputs": names of the model's classes,
  "cases": [{"case_id", "cluster", "patient_id", "label", "present", "covariates", "outputs",
-            "score", "error", "images": [...], "readings": [[reader, question, score, label]]}]}
+            "score", "error", "images": [...], "readings": [[reader, question, score, label]],
+            "masks": [[structure, a, b, volume of a, volume of b, Dice]]}]}
+
+"masks" is there in reports of masks only, and None where the case could not be compared.
 """
 
 import json
@@ -20,6 +23,7 @@ from portal.audits.subject import cohort_block
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts import catalogue
+from portal.cohorts.masks import masks_of
 from portal.reports.models import Report
 
 Json = dict[str, Any]
@@ -30,8 +34,13 @@ def freeze(
     document: Mapping[str, Any],
     headline: Mapping[str, Any],
     scores: Mapping[str, Any],
+    masks: Mapping[str, Any] | None = None,
 ) -> Json:
-    """`scores`: case id to P(finding present), None where the case failed."""
+    """
+    Args:
+        scores: case id to P(finding present), None where the case failed.
+        masks: case id to its pairs of masks, None where they could not be compared.
+    """
     listed = catalogue.load(audit.cohort_version)
     return {
         "schema": 1,
@@ -41,7 +50,7 @@ def freeze(
         "cohort": _cohort(audit, listed),
         "model": _model(audit),
         "outputs": _output_names(audit),
-        "cases": _cases(audit, listed, scores),
+        "cases": _cases(audit, listed, scores, masks),
     }
 
 
@@ -76,7 +85,22 @@ def _cohort(audit: Audit, listed: Mapping[str, Any]) -> Json:
         "simulated": bool(listed.get("simulated")),
         "labels": [[label, n] for label, n in labels.most_common() if label is not None],
         "n_unlabelled": labels.get(None, 0),
+        "masks": _masks(listed),
         "sealed_at": version.sealed_at.isoformat() if version.sealed_at else None,
+    }
+
+
+def _masks(listed: Mapping[str, Any]) -> Json | None:
+    """How many masks there are of whom; None where the cohort has none by its task."""
+    found = masks_of(listed)
+    if found is None:
+        return None
+    return {
+        "structures": [[s.name, s.n_reference, s.n_readers] for s in found.structures],
+        "n_reference": found.n_reference,
+        "n_readers": found.n_readers,
+        "voxels": found.voxels,
+        "unit": found.unit,
     }
 
 
@@ -95,7 +119,12 @@ def _output_names(audit: Audit) -> list[str]:
     return []
 
 
-def _cases(audit: Audit, listed: Mapping[str, Any], scores: Mapping[str, Any]) -> list[Json]:
+def _cases(
+    audit: Audit,
+    listed: Mapping[str, Any],
+    scores: Mapping[str, Any],
+    masks: Mapping[str, Any] | None,
+) -> list[Json]:
     results = CaseResult.objects.filter(audit=audit, pass_name=PREDICT).select_related("case")
     outputs = {result.case.case_id: result for result in results}
     readings: dict[str, list[list[Any]]] = {}
@@ -121,6 +150,7 @@ def _cases(audit: Audit, listed: Mapping[str, Any], scores: Mapping[str, Any]) -
                 "images": case["images"],
                 "readings": readings.get(case_id, []),
             }
+            | ({} if masks is None else {"masks": masks.get(case_id)})
         )
     return cases
 

@@ -68,6 +68,8 @@ def _endpoint(
     state = finding["state"] if finding else "not assessed"
     has_value = estimate is not None and estimate["value"] is not None
     reason = (estimate or {}).get("reason") or (finding or {}).get("claim") or check.get("reason")
+    if not reason and estimate is None and frozen.subject is None:
+        reason = "No model took part."
     return Endpoint(
         name=show(estimate).name if estimate else measure(limit["measure"]).name,
         check_anchor=f"#check-{check['id']}",

@@ -18,6 +18,7 @@ LOG_ODDS = "log odds of the score"
 ID, OUTCOME, LABEL = "case", "outcome", "reference label"
 SPREAD = "reference label, spread"
 FPR, TPR = "1 − specificity at its score", "sensitivity at its score"
+MODEL_DICE, READER_DICE = "Dice of the model to the reference", "Dice of two readers"
 BIN_MEAN, BIN_RATE = "mean score of its bin", "share with finding in its bin"
 
 
@@ -69,6 +70,8 @@ def views(frozen: Frozen) -> list[View]:
                 "",
             ),
         ]
+    if frozen.of_masks:
+        found += _mask_views(frozen)
     for question in _numeric_questions(frozen):
         mean, spread = _reading_fields(question)
         found.append(
@@ -95,12 +98,82 @@ def points(frozen: Frozen) -> dict[str, Any]:
     columns: dict[str, Callable[[Case], Any]] = {ID: lambda case: case.case_id}
     if _scored(frozen):
         columns |= _score_columns(frozen)
+    if frozen.of_masks:
+        columns |= _mask_columns(frozen)
     for question in _numeric_questions(frozen):
         columns |= _reading_columns(question)
     for name in _few_valued(frozen):
         columns[name] = _covariate(name)
     rows = [[get(case) for get in columns.values()] for case in frozen.cases]
     return {"fields": list(columns), "rows": rows}
+
+
+def _mask_views(frozen: Frozen) -> list[View]:
+    """Overlap against size: small structures overlap less, whoever draws them."""
+    size, note = size_field(frozen), "A case without the pair that is asked for is not drawn."
+    found = []
+    if any(case.model_dice is not None for case in frozen.cases):
+        found.append(
+            View(
+                "dice",
+                "Model by size",
+                "Every case by how large its structures are and how far the model’s masks overlap "
+                "the reference.",
+                note,
+                size,
+                MODEL_DICE,
+                "",
+            )
+        )
+    if any(case.reader_dice is not None for case in frozen.cases):
+        found.append(
+            View(
+                "reader-dice",
+                "Readers by size",
+                "Every case by how large its structures are and how far two readers overlap.",
+                note,
+                size,
+                READER_DICE,
+                "",
+            )
+        )
+    if len(found) == 2:
+        found.append(
+            View(
+                "both",
+                "Model and readers",
+                "Every case by how far two readers overlap and how far the model overlaps the "
+                "reference.",
+                note,
+                READER_DICE,
+                MODEL_DICE,
+                "",
+            )
+        )
+    return found
+
+
+def size_field(frozen: Frozen) -> str:
+    unit = (frozen.cohort.get("masks") or {}).get("unit")
+    return f"mean size of its masks, {unit}" if unit else "mean size of its masks"
+
+
+def _mask_columns(frozen: Frozen) -> dict[str, Callable[[Case], Any]]:
+    return {
+        size_field(frozen): _mean_size,
+        MODEL_DICE: lambda case: case.model_dice,
+        READER_DICE: lambda case: case.reader_dice,
+    }
+
+
+def _mean_size(case: Case) -> float | None:
+    """Of the masks that people or the reference drew, each counted once; the model's is not."""
+    sizes: dict[tuple[str, str], float] = {}
+    for structure, a, b, size_a, size_b, _ in case.masks or ():
+        for whose, size in ((a, size_a), (b, size_b)):
+            if whose.startswith(("reader:", "reference")) and size is not None:
+                sizes[structure, whose] = size
+    return round(sum(sizes.values()) / len(sizes), 6) if sizes else None
 
 
 def score_field(frozen: Frozen) -> str:

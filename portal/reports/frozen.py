@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import Any
 
+from portal.cohorts.masks import SEGMENTATION
 from portal.reports import content
 from portal.reports.models import Report
 
@@ -57,6 +58,7 @@ class Case:
     covariates: Json
     images: list[Json]
     readings: list[list[Any]]
+    masks: list[list[Any]] | None  # pairs, see portal.reports.content; None: not compared
     outcome: Outcome
     word: str  # of the outcome
 
@@ -87,9 +89,28 @@ class Case:
         return 1 - self.score if self.present else self.score
 
     @property
+    def model_dice(self) -> float | None:
+        """Of the model against the reference, mean over structures."""
+        return _mean_dice(self.masks, "model", "reference")
+
+    @property
+    def reader_dice(self) -> float | None:
+        """Of two readers, mean over pairs and structures."""
+        return _mean_dice(self.masks, "reader", "reader")
+
+    @property
     def picture(self) -> str:
         """The hash of the first image that a browser can show."""
         return next((sha for image in self.images if (sha := display_sha256(image))), "")
+
+
+def _mean_dice(pairs: list[list[Any]] | None, first: str, second: str) -> float | None:
+    known = [
+        dice
+        for _, a, b, _, _, dice in pairs or ()
+        if dice is not None and a.partition(":")[0] == first and b.partition(":")[0] == second
+    ]
+    return sum(known) / len(known) if known else None
 
 
 class Frozen:
@@ -111,6 +132,12 @@ class Frozen:
         return list(self.audit["checks"])
 
     @property
+    def limits(self) -> list[Json]:
+        """Of the protocol, those on checks of this audit."""
+        asked = {check["id"] for check in self.checks}
+        return [row for row in self.protocol.get("limits") or [] if row["check"] in asked]
+
+    @property
     def findings(self) -> Iterator[tuple[Json, Json]]:
         """Every finding with its check, in the order of the report."""
         return ((check, finding) for check in self.checks for finding in check["findings"])
@@ -120,7 +147,12 @@ class Frozen:
 
     @cached_property
     def has_scores(self) -> bool:
-        return self.subject is not None
+        return self.subject is not None and not self.of_masks
+
+    @property
+    def of_masks(self) -> bool:
+        """A segmentation: no case has a score or a label, all there is are masks."""
+        return self.cohort.get("task") == SEGMENTATION
 
     @cached_property
     def threshold(self) -> float | None:
@@ -183,6 +215,7 @@ class Frozen:
             covariates=row.get("covariates") or {},
             images=row.get("images") or [],
             readings=row.get("readings") or [],
+            masks=row.get("masks"),
             outcome=(outcome := self._outcome(row)),
             word=self.word(outcome),
         )

@@ -53,6 +53,17 @@ _BY_MEASURE = {
                          "cases."),
     "kappa_weighted": Term("Weighted kappa", "Agreement of two readers beyond chance, where near "
                            "misses count less."),
+    "dice": Term("Dice", "Overlap of two masks: twice what both mark, over what each marks. 1 is "
+                 "the same mask, 0 nothing in common."),
+    "reader_dice": Term("Dice of two readers", "The overlap of the masks of every two readers of a "
+                        "case: how far any mask can be expected to agree with another."),
+    "surface_dice": Term("Surface Dice", "The share of both borders that lies within the tolerance "
+                         "of the other border."),
+    "hd95": Term("95 % Hausdorff distance", "How far the borders are apart at most, leaving out "
+                 "the farthest 5 % of each."),
+    "assd": Term("Average surface distance", "How far the borders are apart on average."),
+    "reader_consensus_dice": Term("Majority", "What more than half of the readers mark; a reader "
+                                  "is compared with that of the others."),
     "icc": Term("Intraclass correlation", "The share of the spread in scores that lies between "
                 "cases and not between readers."),
 }  # fmt: skip

@@ -27,6 +27,8 @@ def rows(frozen: Frozen, door: Door) -> list[Row]:
     total = len(frozen.cases)
     unlabelled = sum(case.label is None for case in frozen.cases)
     found = [Row("Cases received", total, door.cases())]
+    if frozen.of_masks:
+        return [*found, *_of_masks(frozen)]
     if not frozen.has_scores:
         answered = sum(bool(case.readings) for case in frozen.cases)
         return [
@@ -54,6 +56,14 @@ def rows(frozen: Frozen, door: Door) -> list[Row]:
             door.cases(filter="analysed"),
             is_total=True,
         ),
+    ]
+
+
+def _of_masks(frozen: Frozen) -> list[Row]:
+    compared = sum(bool(case.masks) for case in frozen.cases)
+    return [
+        Row("Masks not compared: left out", len(frozen.cases) - compared),
+        Row("With two masks or more: compared", compared, is_total=True),
     ]
 
 

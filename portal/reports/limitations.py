@@ -54,6 +54,10 @@ QUESTIONS = {
 }
 
 
+# What only a score can be asked.
+_OF_SCORES = frozenset({"discrimination", "operating-point", "calibration", "ai-vs-readers"})
+
+
 @dataclass(frozen=True)
 class Limitation:
     title: str
@@ -63,6 +67,8 @@ class Limitation:
 def unasked(frozen: Frozen) -> list[tuple[str, str]]:
     """What none of this audit's checks asks: (what it is about, the question)."""
     asked = {check["id"] for check in frozen.checks}
+    if frozen.of_masks:
+        asked |= _OF_SCORES
     return [words for check_id, words in QUESTIONS.items() if check_id not in asked]
 
 
@@ -128,6 +134,9 @@ def _units(frozen: Frozen) -> Iterator[Limitation]:
 
 
 def _labels(frozen: Frozen) -> Iterator[Limitation]:
+    if frozen.of_masks:
+        yield from _masks(frozen)
+        return
     cohort = frozen.cohort
     if not any(case.label is not None for case in frozen.cases):
         if frozen.has_scores:
@@ -148,6 +157,40 @@ def _labels(frozen: Frozen) -> Iterator[Limitation]:
         )
 
 
+def _masks(frozen: Frozen) -> Iterator[Limitation]:
+    """In place of what is said of labels: of a mask other things are unknown."""
+    masks = frozen.cohort.get("masks") or {}
+    if masks.get("n_reference"):
+        yield Limitation(
+            "Reference masks",
+            "Each case has one reference mask, taken as handed in. Nobody verified it here, and "
+            "the choice of its border moves every overlap; for small structures most.",
+        )
+    elif frozen.subject is not None:
+        yield Limitation(
+            "No reference masks",
+            "Without a reference no mask can be called right; only readers are there to compare.",
+        )
+    yield Limitation(
+        "Masks alone",
+        "Masks were compared with each other, never with the image below them. On which image "
+        "they lie, and whether it was the same for all, is what the files say.",
+    )
+    if masks.get("unit") in ("voxels", "pixels"):
+        yield Limitation(
+            "No millimetres",
+            "The files do not say how large a voxel is; distances are in voxels and cannot be "
+            "compared between images of different resolution.",
+        )
+    n = sum(not case.masks for case in frozen.cases)
+    if n:
+        yield Limitation(
+            "Cases without a comparison",
+            f"The masks of {numbers.count(n)} {'case' if n == 1 else 'cases'} could not be "
+            "compared and enter no measure.",
+        )
+
+
 def _covariates(frozen: Frozen) -> Iterator[Limitation]:
     names = {name.lower() for case in frozen.cases for name in case.covariates}
     missing = [name for name in _PEOPLE_AND_PLACES if name not in names]
@@ -162,12 +205,14 @@ def _covariates(frozen: Frozen) -> Iterator[Limitation]:
 def _model(frozen: Frozen) -> Iterator[Limitation]:
     subject = frozen.subject
     if subject is None:
-        yield Limitation("No model", "Only readings were audited; no model took part.")
+        what = "readers’ masks" if frozen.of_masks else "readings"
+        yield Limitation("No model", f"Only {what} were audited; no model took part.")
         return
     if subject.get("kind") == "predictions":
+        what = "masks were handed in" if frozen.of_masks else "scores were handed in as a table"
         yield Limitation(
             "Claimed predictions",
-            "The scores were handed in as a table. No model was run here: that they come from "
+            f"The {what}. No model was run here: that they come from "
             f"{subject.get('name') or 'the named model'} is a claim.",
         )
     else:
@@ -200,7 +245,9 @@ def _failed(frozen: Frozen) -> Iterator[Limitation]:
 
 
 def _readers(frozen: Frozen) -> Iterator[Limitation]:
-    if frozen.cohort.get("n_readings") and frozen.cohort.get("readers") == "exchangeable":
+    masks = frozen.cohort.get("masks") or {}
+    read = frozen.cohort.get("n_readings") or masks.get("n_readers")
+    if read and frozen.cohort.get("readers") == "exchangeable":
         yield Limitation(
             "Readers without identity",
             "Readings are numbered within a case only; no reader can be followed across cases.",

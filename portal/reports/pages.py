@@ -83,6 +83,8 @@ def cases_response(
 
 
 def _makes_sense(frozen: Frozen, sort: str) -> bool:
+    if sort in ("dice", "readers"):
+        return frozen.of_masks and (sort == "readers" or frozen.subject is not None)
     return frozen.has_scores or sort == "case"
 
 
@@ -95,6 +97,8 @@ def _buttons(frozen: Frozen, door: Door, query: Query) -> list[dict[str, Any]]:
         words, fits = FILTERS[key]
         if key == "failed":
             words = frozen.word(Outcome.FAILED)
+        if frozen.of_masks and key != "all":  # the others sort by labels and scores
+            continue
         n = sum(fits(case) for case in base)
         is_current = key == query.filter
         if key in ("wrong", "found", "rightly-clear") and frozen.threshold is None:

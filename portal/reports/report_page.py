@@ -16,6 +16,7 @@ _TOP = 3
 _FIRST_CHECK = 4  # after summary, plan and data
 _STATES = ("fail", "caution", "pass", "info", "not assessed")
 _LONG_TABLE = 24  # rows; longer ones are left to the CSV on paper
+_WIDE = frozenset({"forest", "case-values"})  # drawn over the whole width of a page
 _MANY_MEASURES = 6
 
 
@@ -92,11 +93,11 @@ class CheckSection:
 
     @property
     def wide_charts(self) -> list[Chart]:
-        return [chart for chart in self.charts if chart.series["kind"] == "forest"]
+        return [chart for chart in self.charts if chart.series["kind"] in _WIDE]
 
     @property
     def small_charts(self) -> list[Chart]:
-        return [chart for chart in self.charts if chart.series["kind"] != "forest"]
+        return [chart for chart in self.charts if chart.series["kind"] not in _WIDE]
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ def all_tables(frozen: Frozen) -> list[Named]:
     ]
     for check in frozen.checks:
         found += _of_check(check)
+    if frozen.of_masks:
+        found.append(Named("masks", "Every pair of masks", masks_table(frozen)))
     return [*found, Named("cases", "Every case", cases_table(frozen, list(frozen.cases)))]
 
 
@@ -144,6 +146,14 @@ def cases_table(frozen: Frozen, cases: list[Case]) -> Table:
         *(f"output {name}" for name in outputs), *covariates, "image_sha256",
     ]  # fmt: skip
     return build(head, [_case_row(case, outputs, covariates) for case in cases])
+
+
+def masks_table(frozen: Frozen) -> Table:
+    """One row for each pair of masks of each case."""
+    unit = (frozen.cohort.get("masks") or {}).get("unit") or "as stored"
+    head = ("case_id", "structure", "a", "b", f"size of a, {unit}", f"size of b, {unit}", "dice")
+    rows = [[case.case_id, *pair] for case in frozen.cases for pair in case.masks or ()]
+    return build(head, rows)
 
 
 def _case_row(case: Case, outputs: list[str], covariates: list[str]) -> list[Cell]:

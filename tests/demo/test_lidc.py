@@ -15,7 +15,7 @@ CREATE TABLE annotations (id INTEGER PRIMARY KEY, scan_id INTEGER, subtlety INTE
   "internalStructure" INTEGER, calcification INTEGER, sphericity INTEGER, margin INTEGER,
   lobulation INTEGER, spiculation INTEGER, texture INTEGER, malignancy INTEGER);
 CREATE TABLE contours (id INTEGER PRIMARY KEY, annotation_id INTEGER, image_z_position FLOAT,
-  coords TEXT);
+  inclusion BOOLEAN, coords TEXT);
 """
 
 

@@ -35,7 +35,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def test_ends_with_three_sealed_audits(clone, free_port):
+def test_ends_with_four_sealed_audits(clone, free_port):
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -56,8 +56,8 @@ def test_ends_with_three_sealed_audits(clone, free_port):
     assert run.returncode == 0, f"{run.stdout[-2000:]}\n{run.stderr[-2000:]}"
     result = json.loads(run.stdout.splitlines()[-1])
     assert result["schema"] == 1
-    assert [audit["state"] for audit in result["audits"]] == ["sealed"] * 3
-    by_model, readers, by_table = result["audits"]
+    assert [audit["state"] for audit in result["audits"]] == ["sealed"] * 4
+    by_model, readers, outlines, by_table = result["audits"]
     assert by_model["n_cases"] == by_table["n_cases"] == 300
     for name, value in EXPECTED.items():
         assert by_model["measures"][name] == pytest.approx(value, abs=1e-3)
@@ -66,6 +66,11 @@ def test_ends_with_three_sealed_audits(clone, free_port):
     assert readers["measures"]["agreement.alpha"] == pytest.approx(0.428, abs=1e-3)
     document = json.loads(Path(readers["audit_json"]).read_text())
     assert document["cohort"]["n_patients"] == 790
+    assert outlines["n_cases"] == 120
+    assert outlines["measures"]["segmentation-panel.reader_dice"] == pytest.approx(0.781, abs=1e-3)
+    document = json.loads(Path(outlines["audit_json"]).read_text())
+    assert document["cohort"]["n_patients"] == 112
+    assert document["verdict"] == "not assessed"  # readers alone are held to no limit
     # Nothing of the run is left: no broker, worker or web process of this clone.
     left = subprocess.run(["pgrep", "-f", str(clone)], capture_output=True, text=True).stdout
     assert left == ""

@@ -26,8 +26,8 @@ class CohortOut(Schema):
     number: int
     state: CohortState
     sha256: str
-    task: str
-    classes: list[str]
+    task: str = Field(description="classification or segmentation")
+    classes: list[str] = Field(description="of a segmentation: the structures")
     positive: list[str]
     modality: str
     cluster_kind: str = Field(description="case, patient or group: the independent unit")

@@ -43,7 +43,8 @@ class PredictionsOut(Schema):
     id: UUID
     claimed_model: str = Field(description="as its owner says; not verified")
     claimed_version: str
-    classes: list[str]
+    kind: str = Field(description="probabilities, logits or masks")
+    classes: list[str] = Field(description="of masks: the structures, in the order of their values")
     n_cases: int
     sha256: str
     created_at: datetime
@@ -70,6 +71,7 @@ def _predictions_out(request: HttpRequest, row: Predictions) -> PredictionsOut:
         id=row.pk,
         claimed_model=row.claimed_model,
         claimed_version=row.claimed_version,
+        kind=str(row.meta["kind"]),
         classes=[str(name) for name in row.meta.get("classes", [])],
         n_cases=row.n_cases,
         sha256=row.sha256,

@@ -17,6 +17,7 @@ from tests.portal.people import signed_in, text
 
 Make = Callable[..., Any]
 
+SPARE = len(Rules.default().limits)  # the first row of the form that stands empty
 TEXT = """\
 title: Brain MR triage
 limits:
@@ -43,8 +44,8 @@ def filled(owner: Client, team: Any, **changes: str) -> dict[str, str]:
     """The form as a browser sends it back, with some fields changed."""
     context = owner.get(url(team, "protocol-new")).context
     given: dict[str, Any] = {
-        "limits-TOTAL_FORMS": str(len(context["limits"].forms)),
-        "limits-INITIAL_FORMS": str(len(Rules.default().limits)),
+        "limits-TOTAL_FORMS": str(SPARE + 3),
+        "limits-INITIAL_FORMS": str(SPARE),
     }
     for form in [context["form"], *context["limits"].forms]:
         for bound in form:
@@ -107,17 +108,19 @@ def test_written_limit_by_limit(owner: Client, team: Any) -> None:
         **{
             "name": "Ours",
             "operating_point": "0.3",
+            "tolerance_mm": "2.5",
             "limits-0-value": "0.91",
             "limits-0-origin": "pre-registered",
             "limits-1-value": "",  # left out
-            "limits-10-on": "agreement.icc",
-            "limits-10-value": "0.7",
+            f"limits-{SPARE}-on": "agreement.icc",
+            f"limits-{SPARE}-value": "0.7",
         },
     )
     answer = owner.post(url(team, "protocol-new"), given)
     assert answer.status_code == 302, text(answer)
     body = Protocol.objects.get().body
     assert body["operating_point"] == 0.3
+    assert body["tolerance_mm"] == 2.5
     limits = {limit["measure"]: limit for limit in body["limits"]}
     assert limits["auroc"]["value"] == 0.91
     assert limits["auroc"]["origin"] == "pre-registered"
@@ -128,8 +131,11 @@ def test_written_limit_by_limit(owner: Client, team: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"limits-11-value": "0.5"}, "Which measure?"),
-        ({"limits-11-on": "discrimination.auroc", "limits-11-value": "0.5"}, "Two limits"),
+        ({f"limits-{SPARE}-value": "0.5"}, "Which measure?"),
+        (
+            {f"limits-{SPARE}-on": "discrimination.auroc", f"limits-{SPARE}-value": "0.5"},
+            "Two limits",
+        ),
         ({"prevalence": "7"}, "prevalence"),
         ({"name": ""}, "required"),
     ],

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def folder(tmp_path: Path) -> Callable[[UploadKind], Path]:
         place = tmp_path / kind
         place.mkdir()
         for part in examples.PARTS[kind]:
-            if part.example:
+            if part.example and "-masks" not in part.example:
                 shutil.copy(examples.FOLDER / part.example, place)
         return place
 
@@ -59,3 +60,38 @@ def test_the_model_manifest_is_valid() -> None:
     manifest = ModelManifest.model_validate(yaml.safe_load(examples.text("model.yaml")))
 
     assert manifest.weights == ["model.onnx"]
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Callable[[str], Path]:
+    """A folder of the starters for masks, with a made-up mask for every case."""
+
+    def made(manifest: str) -> Path:
+        place = tmp_path / manifest
+        (place / "masks").mkdir(parents=True)
+        shutil.copy(examples.FOLDER / f"{manifest}-masks.yaml", place / f"{manifest}.yaml")
+        for number in (1, 2, 3):
+            image = Image.new("L", (8, 8), 0)
+            image.paste(number % 3, (2, 2, 5, 5))
+            buffer = BytesIO()
+            image.save(buffer, "PNG")
+            (place / "masks" / f"case-00{number}.png").write_bytes(buffer.getvalue())
+        return place
+
+    return made
+
+
+def test_the_cohort_of_masks_is_read(masks: Callable[[str], Path], tmp_path: Path) -> None:
+    place, out = masks("cohort"), tmp_path / "out"
+    cases = examples.text("cases-masks.csv").replace(".nii.gz", ".png")
+    (place / "cases.csv").write_text(cases)
+    out.mkdir()
+
+    assert read_cohort(place, out, Silent())["n_cases"] == 3
+
+
+def test_the_predicted_masks_are_read(masks: Callable[[str], Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+
+    assert read_predictions(masks("predictions"), out, Silent())["n"] == 3

@@ -137,7 +137,7 @@ def _calibration() -> list[Scenario]:
 
     return [
         Scenario(
-            f"ece-debiased-{cases}",
+            f"ece-debiased-beta-{a:g}-{b:g}-{cases}",
             "ECE, debiased, under perfect calibration",
             f"{cases} cases, P ~ Beta({a:g}, {b:g}), 15 bins",
             0.0,

@@ -19,6 +19,7 @@ from ml.stats.calibration.joint_fit import JointFit, joint_fit
 from ml.stats.calibration.recalibrators import platt, temperature
 from ml.stats.calibration.smooth_error import smooth_error
 from ml.stats.discrimination.auroc import auroc
+from ml.stats.discrimination.multiclass import hand_till, macro_ovr_auroc, top_1_accuracy
 
 _QUICK = Settings(draws=1)  # values are compared here, not intervals
 
@@ -50,6 +51,12 @@ def _smoother(params: Params) -> str:
 
 def _ends(estimate: Any) -> list[Any]:
     return [estimate.low, estimate.high]
+
+
+def _c_statistic(case: Case, _: Params) -> Any:
+    """As rms counts it: probabilities in the same two ten-thousandths are ties."""
+    probabilities, outcomes = _binary(case)
+    return auroc(np.floor(probabilities * 5000), outcomes)
 
 
 def _binned(case: Case, params: Params, norm: str) -> Any:
@@ -123,7 +130,10 @@ ANSWERS: Answers = {
     "calibration_in_the_large_intercept": lambda case, _: _fit(case).intercept,
     "calibration_intercept_ci": lambda case, _: _ends(_fit(case).intercept),
     "calibration_slope": lambda case, _: _fit(case).slope,
-    "calibration_slope_ci": lambda case, _: _ends(_fit(case).slope),
+    # R's glm takes the information of its last step but one.
+    "calibration_slope_ci": lambda case, _: _ends(
+        joint_fit(*_binary(case), information="last step").slope
+    ),
     "calibration_intercept_joint": lambda case, _: _fit(case).intercept_joint,
     "oe_ratio": lambda case, _: scores.observed_expected(*_binary(case)),
     "oe_ratio_ci": lambda case, _: _ends(scores.observed_expected(*_binary(case))),
@@ -141,7 +151,7 @@ ANSWERS: Answers = {
     "murphy_brier": _murphy,
     "unreliability_u": _unreliability,
     "nagelkerke_r2": lambda case, _: _fit(case).nagelkerke,
-    "c_statistic": lambda case, _: auroc(*_binary(case)),
+    "c_statistic": _c_statistic,
     "platt_scaling": lambda case, _: dict(zip("ab", platt(*_binary(case)).parameters, strict=True)),
     "ece": lambda case, params: _binned(case, params, "l1"),
     "mce": lambda case, params: _binned(case, params, "max"),
@@ -154,6 +164,9 @@ ANSWERS: Answers = {
     "brier_multiclass": lambda case, _: multiclass.brier_multiclass(
         *_held_out(case, False), settings=_QUICK
     ),
+    "accuracy": lambda case, _: top_1_accuracy(*_held_out(case, False)),
+    "macro_ovr_auroc": lambda case, _: macro_ovr_auroc(*_held_out(case, False)),
+    "hand_till_auc": lambda case, _: hand_till(*_held_out(case, False)),
     "top_label_ece": _top_label,
     "top_label_ece_scaled": lambda case, params: _top_label(case, params, scaled=True),
     "top_label_rmsce": lambda case, params: _top_label(case, params, norm="l2"),

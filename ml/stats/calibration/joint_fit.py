@@ -30,6 +30,7 @@ def joint_fit(
     *,
     level: float = 0.95,
     interval: str = "wald",
+    information: str = "maximum",
 ) -> JointFit:
     """Calibration intercept, slope and joint test from one model, for independent cases.
 
@@ -40,13 +41,15 @@ def joint_fit(
         present: (n,) 1 or 0.
         level: coverage, 0..1.
         interval: "wald" or "profile" (likelihood).
+        information: where Wald errors take it: at the "maximum", or at the "last step" before
+            it, as R's glm does when it stops (its errors differ in the fourth digit).
 
     Returns:
         Estimates, each undefined with its reason for one class, equal probabilities, or
         perfect separation.
 
     Raises:
-        ValueError: for malformed input or an unknown interval.
+        ValueError: for malformed input, an unknown interval or information.
 
     Example:
         >>> p, y = np.array([0.2, 0.4, 0.6, 0.8]), np.array([0, 1, 0, 1])
@@ -59,6 +62,8 @@ def joint_fit(
     """
     if interval not in ("wald", "profile"):
         raise ValueError(f'interval must be "wald" or "profile", got {interval!r}')
+    if information not in ("maximum", "last step"):
+        raise ValueError(f'information must be "maximum" or "last step", got {information!r}')
     probabilities, outcomes = checked_probabilities(probabilities, present)
     x = special.logit(probabilities.clip(CLIP, 1 - CLIP))
     n, events = x.size, int(outcomes.sum())
@@ -71,7 +76,8 @@ def joint_fit(
         "intercept", offset, _standard_error_offset(x, offset), n, events, level, interval,
         x, outcomes, "offset",
     )  # fmt: skip
-    errors = _standard_errors(x, line)
+    at = line if information == "maximum" else _last_step(x, outcomes, line)
+    errors = _standard_errors(x, at)
     joint = [
         _coefficient(name, float(line[k]), errors[k], n, events, level, interval, x, outcomes, name)
         for k, name in enumerate(("intercept_joint", "slope"))
@@ -99,6 +105,27 @@ def _standard_errors(x: FloatArray, line: FloatArray) -> FloatArray:
     information = design.T @ (design * (p * (1 - p))[:, None])
     errors: FloatArray = np.sqrt(np.diag(np.linalg.inv(information)))
     return errors
+
+
+def _last_step(x: FloatArray, outcomes: BoolArray, line: FloatArray) -> FloatArray:
+    """Coefficients one step before reweighted least squares stops at a change of 1e-8."""
+    if not np.isfinite(line).all():
+        return line
+    design = np.stack([np.ones(x.size), x], axis=1)
+    # R starts from probabilities of 1/4 and 3/4, which no line has; the first step gives one.
+    linear = special.logit((outcomes + 0.5) / 2)
+    before, coefficients = np.inf, np.zeros(2)
+    for _ in range(25):  # R stops there, too
+        p = special.expit(linear)
+        weight = p * (1 - p)
+        target = design.T @ (weight * linear + outcomes - p)
+        step = np.linalg.solve(design.T @ (design * weight[:, None]), target)
+        linear = design @ step
+        deviance = -2 * _log_likelihood(linear, outcomes)
+        if abs(deviance - before) < 1e-8 * (abs(deviance) + 0.1):
+            break
+        before, coefficients = deviance, step
+    return coefficients
 
 
 def _coefficient(

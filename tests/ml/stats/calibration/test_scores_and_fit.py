@@ -165,3 +165,17 @@ def test_murphy_terms_by_hand_and_residual_closes_the_sum():
     assert parts["resolution"] == pytest.approx(0.25**2)
     assert parts["uncertainty"] == pytest.approx(0.75 * 0.25)
     assert parts["residual"] == pytest.approx(0, abs=1e-12)
+
+
+def test_errors_of_the_last_step_come_close_to_those_at_the_maximum(rng):
+    x = rng.normal(size=300)
+    p, y = special.expit(x), (rng.random(300) < special.expit(1.3 * x + 0.2)).astype(int)
+    best, last = (joint_fit(p, y, information=at).slope for at in ("maximum", "last step"))
+    assert best.value == last.value
+    assert best.extra["standard_error"] != last.extra["standard_error"]
+    assert best.extra["standard_error"] == pytest.approx(last.extra["standard_error"], rel=1e-3)
+
+
+def test_unknown_information_is_refused():
+    with pytest.raises(ValueError, match='"last step"'):
+        joint_fit(np.array([0.2, 0.8]), np.array([1, 0]), information="first")

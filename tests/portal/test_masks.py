@@ -93,6 +93,10 @@ def test_pages_say_masks_where_others_say_labels_and_scores(masks: Masks, make_t
     assert "Majority without reader r1" in shown["case"]
     assert "nothing marked" in shown["case"]
     assert shown["csv"].count("b001,ball") == 17
+    table = owner.get(reverse("reports:csv", args=[masks.team.slug, masks.report.pk, "cases"]))
+    head, *rows = table.content.decode().splitlines()
+    assert head.endswith("dice_model_reference,dice_two_readers")
+    assert ",0.0," in rows[1]
     assert "Model by size" in shown["explore"]
 
     stranger = signed_in(make_team("Elsewhere").owner)

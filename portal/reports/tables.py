@@ -158,7 +158,7 @@ def masks_table(frozen: Frozen) -> Table:
     """One row for each pair of masks of each case."""
     unit = (frozen.cohort.get("masks") or {}).get("unit") or "as stored"
     head = ("case_id", "structure", "a", "b", f"size of a, {unit}", f"size of b, {unit}", "dice")
-    rows = [[case.case_id, *pair] for case in frozen.cases for pair in case.masks or ()]
+    rows = [[case.case_id, *pair] for case in frozen.cases for pair in case.masks]
     return build(head, rows)
 
 

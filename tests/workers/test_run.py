@@ -5,7 +5,8 @@ import json
 import pytest
 
 from demo.run import zipped
-from ml.protocol import DEFAULT_CHECKS
+from ml.checks.registry import checks_of
+from ml.protocol import Protocol
 from ml.zoo.shades import cohort_folder, model_folder
 from portal import jobs
 from portal.audits.models import Audit, CaseResult, CheckRun, Evidence, Finding, Shard
@@ -72,7 +73,9 @@ def test_an_audit_from_folder_to_report(team, model, cohort):
 
     assert audit.state == "sealed"
     document = document_of(audit)
-    assert [check["id"] for check in document["checks"]] == list(DEFAULT_CHECKS)
+    asked = [check.id for check in checks_of(Protocol.default(), "classification")]
+    assert [check["id"] for check in document["checks"]] == asked
+    assert "segmentation" not in asked
     assert document["model"]["sha256"] == model.sha256
     assert CaseResult.objects.filter(audit=audit, error="").count() == 60
     assert Report.objects.get(audit=audit).verdict == document["verdict"]

@@ -163,7 +163,7 @@ def mask_pairs(evidence: Evidence) -> dict[str, Any] | None:
         measured = [None if math.isnan(column[at]) else column[at] for column in columns]
         pair = [masks.structures[structure], masks.a[at], masks.b[at], *measured]
         found[evidence.case_ids[case]].append(pair)
-    return found | dict.fromkeys(masks.failures)
+    return found  # a case that could not be compared has none
 
 
 def _runtime(audit: Audit) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@
             "score", "error", "images": [...], "readings": [[reader, question, score, label]],
             "masks": [[structure, a, b, volume of a, volume of b, Dice]]}]}
 
-"masks" is there in reports of masks only, and None where the case could not be compared.
+"masks" is there in reports of masks only, and empty where the case could not be compared.
 """
 
 import json
@@ -39,7 +39,7 @@ def freeze(
     """
     Args:
         scores: case id to P(finding present), None where the case failed.
-        masks: case id to its pairs of masks, None where they could not be compared.
+        masks: case id to its pairs of masks, empty where they could not be compared.
     """
     listed = catalogue.load(audit.cohort_version)
     return {
@@ -150,7 +150,7 @@ def _cases(
                 "images": case["images"],
                 "readings": readings.get(case_id, []),
             }
-            | ({} if masks is None else {"masks": masks.get(case_id)})
+            | ({} if masks is None else {"masks": masks.get(case_id, [])})
         )
     return cases
 

@@ -169,7 +169,7 @@ def _mask_columns(frozen: Frozen) -> dict[str, Callable[[Case], Any]]:
 def _mean_size(case: Case) -> float | None:
     """Of the masks that people or the reference drew, each counted once; the model's is not."""
     sizes: dict[tuple[str, str], float] = {}
-    for structure, a, b, size_a, size_b, _ in case.masks or ():
+    for structure, a, b, size_a, size_b, _ in case.masks:
         for whose, size in ((a, size_a), (b, size_b)):
             if whose.startswith(("reader:", "reference")) and size is not None:
                 sizes[structure, whose] = size

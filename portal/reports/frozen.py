@@ -58,7 +58,7 @@ class Case:
     covariates: Json
     images: list[Json]
     readings: list[list[Any]]
-    masks: list[list[Any]] | None  # pairs, see portal.reports.content; None: not compared
+    masks: list[list[Any]]  # pairs, see portal.reports.content
     outcome: Outcome
     word: str  # of the outcome
 
@@ -104,10 +104,10 @@ class Case:
         return next((sha for image in self.images if (sha := display_sha256(image))), "")
 
 
-def _mean_dice(pairs: list[list[Any]] | None, first: str, second: str) -> float | None:
+def _mean_dice(pairs: list[list[Any]], first: str, second: str) -> float | None:
     known = [
         dice
-        for _, a, b, _, _, dice in pairs or ()
+        for _, a, b, _, _, dice in pairs
         if dice is not None and a.partition(":")[0] == first and b.partition(":")[0] == second
     ]
     return sum(known) / len(known) if known else None
@@ -215,7 +215,7 @@ class Frozen:
             covariates=row.get("covariates") or {},
             images=row.get("images") or [],
             readings=row.get("readings") or [],
-            masks=row.get("masks"),
+            masks=row.get("masks") or [],
             outcome=(outcome := self._outcome(row)),
             word=self.word(outcome),
         )

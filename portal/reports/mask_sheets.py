@@ -39,7 +39,7 @@ class Sheet:
 
 def sheets(frozen: Frozen, case: Case) -> list[Sheet]:
     by_structure: dict[str, list[list[Any]]] = {}
-    for pair in case.masks or ():
+    for pair in case.masks:
         by_structure.setdefault(pair[0], []).append(pair)
     unit = (frozen.cohort.get("masks") or {}).get("unit", "")
     return [_sheet(name, pairs, unit) for name, pairs in by_structure.items()]

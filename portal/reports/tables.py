@@ -145,14 +145,20 @@ def cases_table(frozen: Frozen, cases: list[Case]) -> Table:
         "case_id", "cluster", "patient_id", "label", "present", "score", "outcome", "error",
         *(f"output {name}" for name in outputs), *covariates, "image_sha256",
     ]  # fmt: skip
-    return build(head, [_case_row(case, outputs, covariates) for case in cases])
+    rows = [_case_row(case, outputs, covariates) for case in cases]
+    if frozen.of_masks:
+        head += ["dice_model_reference", "dice_two_readers"]
+        rows = [
+            [*row, case.model_dice, case.reader_dice] for row, case in zip(rows, cases, strict=True)
+        ]
+    return build(head, rows)
 
 
 def masks_table(frozen: Frozen) -> Table:
     """One row for each pair of masks of each case."""
     unit = (frozen.cohort.get("masks") or {}).get("unit") or "as stored"
     head = ("case_id", "structure", "a", "b", f"size of a, {unit}", f"size of b, {unit}", "dice")
-    rows = [[case.case_id, *pair] for case in frozen.cases for pair in case.masks or ()]
+    rows = [[case.case_id, *pair] for case in frozen.cases for pair in case.masks]
     return build(head, rows)
 
 

@@ -53,6 +53,8 @@ def urls(masks: Masks) -> dict[str, str]:
     team, report = masks.team.slug, masks.report.pk
     return {
         "cohort": masks.cohort.get_absolute_url(),
+        "cohorts": reverse("cohorts:cohorts", args=[team]),
+        "share": reverse("reports:share", args=[team, report]),
         "cases of the cohort": reverse("cohorts:cases", args=[team, masks.cohort.pk]),
         "predictions": masks.predictions.get_absolute_url(),
         "audit": masks.audit.get_absolute_url(),
@@ -73,6 +75,7 @@ def test_pages_say_masks_where_others_say_labels_and_scores(masks: Masks, make_t
     assert "every case has one: ball in 5" in shown["cohort"]
     assert "18 by 3 readers" in shown["cohort"]
     assert "1 × 1 × 2.5 mm" in shown["cohort"]
+    assert "masks of ball" in shown["cohorts"]
     assert "marks nothing" in shown["cases of the cohort"]
     for name in ("cohort", "cases of the cohort", "case", "cases", "report"):
         assert "no label" not in shown[name], name
@@ -93,7 +96,12 @@ def test_pages_say_masks_where_others_say_labels_and_scores(masks: Masks, make_t
     assert "Majority without reader r1" in shown["case"]
     assert "nothing marked" in shown["case"]
     assert shown["csv"].count("b001,ball") == 17
+    table = owner.get(reverse("reports:csv", args=[masks.team.slug, masks.report.pk, "cases"]))
+    head, *rows = table.content.decode().splitlines()
+    assert head.endswith("dice_model_reference,dice_two_readers")
+    assert ",0.0," in rows[1]
     assert "Model by size" in shown["explore"]
+    assert "with ids, sizes and overlaps of masks" in shown["share"]
 
     stranger = signed_in(make_team("Elsewhere").owner)
     for name, url in urls(masks).items():

@@ -73,8 +73,9 @@ def test_an_audit_from_folder_to_report(team, model, cohort):
 
     assert audit.state == "sealed"
     document = document_of(audit)
-    wanted = [check.id for check in checks_of(Protocol.default(), "classification")]
-    assert [check["id"] for check in document["checks"]] == wanted
+    asked = [check.id for check in checks_of(Protocol.default(), "classification")]
+    assert [check["id"] for check in document["checks"]] == asked
+    assert "segmentation" not in asked
     assert document["model"]["sha256"] == model.sha256
     assert CaseResult.objects.filter(audit=audit, error="").count() == 60
     assert Report.objects.get(audit=audit).verdict == document["verdict"]

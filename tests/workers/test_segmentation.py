@@ -15,6 +15,8 @@ from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts import catalogue
 from portal.intake.models import UploadKind
+from portal.reports import limitations
+from portal.reports.frozen import open_report
 from portal.reports.models import Report
 from tests.services import world
 
@@ -126,6 +128,10 @@ def test_a_mask_that_is_gone_fails_its_case_alone_and_is_no_evidence_for_others(
     ]
     assert said_so["cases"] == [case["case_id"]]
     assert said_so["state"] == "caution"
+    frozen = open_report(Report.objects.get(audit=audit))
+    assert [c.case_id for c in frozen.cases if not c.masks] == [case["case_id"]]
+    lines = [line.sentence for line in limitations.of(frozen)]
+    assert "The masks of 1 case could not be compared and enter no measure." in lines
 
     away.rename(stored)
     whole = start_audit(

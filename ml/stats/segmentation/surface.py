@@ -1,7 +1,7 @@
 """How far the borders of two masks lie apart: Hausdorff, average distances, surface Dice."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -13,7 +13,10 @@ from ml.stats.segmentation.surfels import surfels
 from ml.stats.side_by_side import side_by_side
 
 Surface = Literal["voxel", "surfel"]
-_MANY = 1_000  # points from which a second thread is worth starting
+_MANY = 10_000  # points from which a second thread is worth starting
+_REACH = 4  # steps along an axis within which neighbours are looked up
+_CLOSE = 20  # neighbours tried before a border may be called far away
+_GRID = 16_000_000  # voxels up to which a grid is filled for that
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,8 @@ class SurfaceDistances:
 def surface_distances(pair: MaskPair, surface: Surface = "voxel") -> SurfaceDistances:
     """Distances between the borders of two masks.
 
-    Only the box around both masks is looked at, and only border elements are measured, by a
-    nearest-neighbour tree of the other border: nothing grows with the size of the image.
+    Only the box around both masks is looked at, and only border elements are measured, in the
+    neighbourhood or by a tree of the other border: nothing grows with the size of the image.
 
     Args:
         pair: prediction and reference, with the spacing of their axes in mm.
@@ -183,26 +186,56 @@ def border(mask: BoolArray) -> BoolArray:
 
 def _nearest(a: IntArray, b: IntArray, spacing: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Distance of each point of ``a`` to the nearest of ``b``, and of each of ``b`` to ``a``."""
-    shape = tuple(np.maximum(a.max(axis=0), b.max(axis=0)) + 1)
-    key_a, key_b = (np.ravel_multi_index(tuple(points.T), shape) for points in (a, b))
-    world_a, world_b = a * spacing, b * spacing
-    there, back = (world_a, key_a, world_b, key_b), (world_b, key_b, world_a, key_a)
+    there, back = (a, b, spacing), (b, a, spacing)
     if len(a) + len(b) < _MANY:
         return _directed(there), _directed(back)
     return side_by_side(_directed, there, back)
 
 
-def _directed(job: tuple[FloatArray, IntArray, FloatArray, IntArray]) -> FloatArray:
-    """Distance of each point to the nearest of the others; 0 where both share it."""
-    points, keys, others, other_keys = job
+def _directed(job: tuple[IntArray, IntArray, FloatArray]) -> FloatArray:
+    """Distance of each point of a grid to the nearest of the others.
+
+    Borders of two masks of one thing run close to each other, so the neighbourhood of each point
+    is looked up first, from the middle outwards; a tree is built for what is farther away.
+    """
+    points, others, spacing = job
     distances = np.zeros(len(points))
-    # Keys rise, as the points are listed in the order of the grid.
-    at = np.minimum(np.searchsorted(other_keys, keys), other_keys.size - 1)
-    alone = other_keys[at] != keys
-    if alone.any():
-        tree = cKDTree(others, leafsize=32, balanced_tree=False, compact_nodes=False)
-        distances[alone] = tree.query(points[alone])[0]
+    shape = tuple(np.maximum(points.max(axis=0), others.max(axis=0)) + 1 + 2 * _REACH)
+    left = np.arange(len(points))
+    if np.prod(shape) <= _GRID:
+        keys, filled = _keys(points, shape), np.zeros(np.prod(shape), bool)
+        filled[_keys(others, shape)] = True
+        steps, apart = _neighbourhood(tuple(spacing))
+        moves = steps @ np.array([np.prod(shape[axis + 1 :]) for axis in range(len(shape))], int)
+        start = 0
+        while start < apart.size and left.size:
+            ring = slice(start, 4 * start + 4)
+            there = filled[keys[left, None] + moves[ring]]
+            first = there.argmax(axis=1)
+            found = there[np.arange(left.size), first]
+            distances[left[found]] = apart[ring][first[found]]
+            left, before, start = left[~found], left.size, ring.stop
+            if left.size > 0.9 * before and start > _CLOSE:
+                break  # these two run far from each other
+    if left.size:
+        tree = cKDTree(others * spacing, leafsize=32, balanced_tree=False, compact_nodes=False)
+        distances[left] = tree.query(points[left] * spacing)[0]
     return distances
+
+
+def _keys(points: IntArray, shape: tuple[int, ...]) -> IntArray:
+    keys: IntArray = np.ravel_multi_index(tuple(points.T + _REACH), shape)
+    return keys
+
+
+@lru_cache(maxsize=64)
+def _neighbourhood(spacing: tuple[float, ...]) -> tuple[IntArray, FloatArray]:
+    """Steps on the grid by rising distance: all that are nearer than any step beyond them."""
+    cube = np.indices((2 * _REACH + 1,) * len(spacing)).reshape(len(spacing), -1).T - _REACH
+    apart = np.linalg.norm(cube * np.array(spacing), axis=1)
+    order = np.argsort(apart, kind="stable")
+    order = order[apart[order] < (_REACH + 1) * min(spacing)]
+    return cube[order], apart[order]
 
 
 def _weighted_percentile(values: FloatArray, weights: FloatArray, percentile: float) -> float:

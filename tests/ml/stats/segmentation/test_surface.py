@@ -164,3 +164,32 @@ def test_surfels_of_a_large_ball_come_near_its_area():
 
     # Steps make a surface longer than the smooth one, by less than a tenth.
     assert 4 * np.pi * 18**2 < area.sum() < 1.1 * 4 * np.pi * 18**2
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 0.7, 5.0), (2.0, 0.5, 1.0)])
+@pytest.mark.parametrize("apart", [0, 1, 3, 4, 5, 9, 25])
+@pytest.mark.parametrize("grid", [16_000_000, 0])
+def test_near_by_look_up_and_far_by_tree_are_the_same_distance(monkeypatch, spacing, apart, grid):
+    monkeypatch.setattr("ml.stats.segmentation.surface._GRID", grid)
+    a, b = np.zeros((2, 14, 12, 44), bool)
+    a[3:9, 2:9, 3:12] = True
+    b[2:9, 3:10, 3 + apart : 13 + apart] = True
+    b[12, 10, 40] = True  # one voxel far from everything
+    expected = naive(a, b, np.array(spacing))
+    found = surface_distances(MaskPair.of(a, b, spacing))
+
+    assert found.from_prediction == pytest.approx(expected.min(axis=1), rel=1e-12)
+    assert found.from_reference == pytest.approx(expected.min(axis=0), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_neighbour_along_a_diagonal_does_not_hide_a_nearer_one(seed):
+    rng = np.random.default_rng(seed)
+    a = rng.random((30, 30, 30)) < 0.004
+    b = (a & (rng.random(a.shape) < 0.6)) | (rng.random(a.shape) < 0.0015)
+    spacing = rng.choice([0.5, 1.0, 2.0], size=3)
+    expected = naive(a, b, spacing)
+    found = surface_distances(MaskPair.of(a, b, tuple(spacing)))
+
+    assert found.from_prediction == pytest.approx(expected.min(axis=1), rel=1e-12)
+    assert found.from_reference == pytest.approx(expected.min(axis=0), rel=1e-12)

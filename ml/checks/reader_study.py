@@ -78,29 +78,30 @@ def reader_study(evidence: Evidence) -> ReaderStudy | str:
     missing = _one_class(evidence, scores)
     if missing is not None:
         return missing
-    arms = [table.arm or (NO_ARM if len(tables) > 1 else "") for table in tables]
+    several = len(tables) > 1
+    arms = [table.arm or (NO_ARM if several else "readers") for table in tables]
     thin = _leave_out_thin(scores, evidence.present == 1, arms, readers)
-    some = ~np.isnan(scores).all(axis=2)  # (arms, readers)
+    some: BoolArray = np.asarray(~np.isnan(scores).all(axis=2))  # (arms, readers)
     for arm, many in zip(arms, some.sum(axis=1), strict=True):
         if many < 2:
-            where = f" in the arm {arm}" if arm else ""
+            where = f" in the arm {arm}" if several else ""
             return (
                 f"{'One reader' if many else 'No reader'} scored at least {LEAST} labelled cases "
                 f"with the finding and {LEAST} without{where}, and two are needed to say anything "
                 "about readers. Add readings of more readers or cases."
             )
-    scores = scores[:, some.any(axis=0)]
-    readers = [name for name, kept in zip(readers, some.any(axis=0), strict=True) if kept]
+    kept = np.flatnonzero(some.any(axis=0))
+    scores, readers = scores[:, kept], [readers[at] for at in kept]
     rows = np.flatnonzero(~np.isnan(scores).all(axis=(0, 1)))
     partly = np.zeros(0, dtype=np.int64)
     clusters = clusters_at(evidence, rows)
     if not clusters.each_alone and np.isnan(scores[:, :, rows]).any():
         # No method here serves missing readings and clusters of cases together.
-        whole = ~np.isnan(scores).any(axis=(0, 1))
+        whole: BoolArray = np.asarray(~np.isnan(scores).any(axis=(0, 1)))
         if not _enough(whole, evidence.present == 1):
             return (
                 f"Cases share {clusters.words}, and not every reader scored every case"
-                f"{' in every arm' if len(arms) > 1 else ''}: no analysis here serves both. "
+                f"{' in every arm' if several else ''}: no analysis here serves both. "
                 "Complete the readings, or give one case per unit."
             )
         partly, rows = rows[~whole[rows]], np.flatnonzero(whole)
@@ -209,7 +210,8 @@ def _leave_out_thin(
                 continue
             having = f"{words.count(int((read & present).sum()))} with the finding"
             lacking = f"{words.count(int((read & ~present).sum()))} without"
-            phrases.append(f"{reader}{f' in {arm}' if arm else ''} ({having}, {lacking})")
+            where = f" in {arm}" if len(arms) > 1 else ""
+            phrases.append(f"{reader}{where} ({having}, {lacking})")
             scores[i, j] = np.nan
     return tuple(phrases)
 

@@ -12,6 +12,7 @@ from ml.evidence.tables import Evidence, Prediction, Question, Readings
 from ml.protocol import Protocol
 from ml.stats.bootstrap import Clusters
 from ml.stats.mrmc.bdg import gallas_bdg
+from ml.stats.mrmc.curve import average_curve
 from ml.stats.mrmc.figures import sensitivity_figures, specificity_figures
 from ml.stats.mrmc.obuchowski_rockette import obuchowski_rockette
 from ml.stats.mrmc.simulate import simulate, structure
@@ -217,6 +218,22 @@ def test_each_reader_with_cases_of_their_own(quick):
     same(found[AIDED_FIRST], gallas_bdg(study).differences[0], -1.0)
 
 
+def test_each_arm_with_readers_of_its_own(study, scores, quick):
+    """The readers of one arm are not taken for those of the other."""
+    apart = study.scores.copy()
+    apart[0, 2:], apart[1, :2] = np.nan, np.nan
+    split = replace(study, scores=apart)
+    found = estimates(mrmc(evidence_of(split, model=scores), quick))
+    same(found[AIDED_FIRST], gallas_bdg(split).differences[0], -1.0)
+    values = obuchowski_rockette(study).values
+    assert found["auroc:R3, aided"].value == pytest.approx(values[1, 2])
+    assert found["auroc:R1, aided"].value is None
+    for arm, own in (("unaided", values[0, :2]), ("aided", values[1, 2:])):
+        difference = found[f"auroc_difference:model-readers:{arm}"]
+        mean = found[f"auroc:model:{arm}"].value - own.mean()
+        assert difference.value == pytest.approx(mean)
+
+
 def test_patients_are_left_out_as_a_whole(study, quick):
     patients = np.arange(len(study.cases)) // 2
     made = evidence_of(study, cluster=patients, cluster_kind="patient")
@@ -334,11 +351,19 @@ def test_cases_the_model_failed_on_are_counted(alone, scores, quick):
     assert estimates(result)["auroc:readers-beside-model"].n == 52
 
 
-def test_a_model_without_common_cases_is_not_compared(alone, scores, quick):
-    failed = np.where(np.arange(54) % 24 < 20, np.nan, scores)
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (slice(20, 54), "only 4 cases with the finding and 30 without"),
+        (slice(0, 28), "only 24 cases with the finding and 4 without"),
+    ],
+)
+def test_a_model_without_common_cases_is_not_compared(alone, scores, quick, kept, said):
+    failed = np.full(54, np.nan)
+    failed[kept] = scores[kept]
     result = mrmc(evidence_of(alone, ("",), model=failed), quick)
     assert findings(result)["mrmc.model"].state is State.NOT_ASSESSED
-    assert "only 4 cases with the finding" in findings(result)["mrmc.model"].claim
+    assert said in findings(result)["mrmc.model"].claim
     assert estimates(result)["auroc:readers"].value is not None
 
 
@@ -520,9 +545,9 @@ def test_charts(study, alone, scores, quick):
     assert roc["kind"] == "reader-roc"
     assert [curve["label"] for curve in roc["curves"]] == ["aided", "unaided"]
     assert [one["label"] for one in roc["curves"][0]["readers"]] == ["R1", "R2", "R3", "R4"]
-    # the area under the drawn mean is the mean area
-    points = np.array(roc["curves"][0]["points"])
-    area = np.trapezoid(points[:, 1], points[:, 0])
-    assert area == pytest.approx(roc["curves"][0]["auc"]["value"], abs=0.02)
+    # points on straight lines are left out, the line is the same
+    whole, drawn = average_curve(study, 1), np.array(roc["curves"][0]["points"])
+    assert len(drawn) < len(whole)
+    assert np.interp(whole[:, 0], *drawn.T) == pytest.approx(whole[:, 1], abs=1e-5)
     beside = mrmc(evidence_of(alone, ("",), model=scores), quick).series[-1]
     assert [curve["role"] for curve in beside["curves"]] == ["readers", "model"]

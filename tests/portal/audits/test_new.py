@@ -83,7 +83,7 @@ def test_the_fragment_follows_the_choice(
     given = {"subject": "readers", "cohort": str(cohort.pk), "protocol": "default"}
     fragment = text(signed_in(team.owner).get(url, given))
     assert fragment.startswith('<div id="preview"')
-    assert "1 will run" in fragment
+    assert "2 will run" in fragment  # agreement, and the readers as a study
     assert "18 readings by 3 readers" in fragment
     assert "No inference: only readings are audited" in fragment
     gone = signed_in(team.owner).get(url, given | {"cohort": "gone"})

@@ -13,6 +13,9 @@ from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.protocol import Protocol
 from ml.stats.arrays import FloatArray
 from ml.stats.mrmc.curve import average_curve, reader_curve
+from ml.stats.mrmc.study import MrmcStudy
+
+MOST_POINTS = 101  # of a drawn curve
 
 
 def reader_forest(
@@ -55,9 +58,9 @@ def reader_roc(
     curves: list[JsonValue] = []
     for i, (arm, mean) in enumerate(zip(found.arms, means, strict=True)):
         each: list[JsonValue] = [
-            {"label": reader, "points": _rounded(curve)}
+            {"label": reader, "points": points}
             for j, reader in enumerate(found.study.readers)
-            if (curve := reader_curve(found.study, i, j)).size
+            if (points := _single(found.study, i, j))
         ]
         curves.append(
             {
@@ -73,7 +76,7 @@ def reader_roc(
             {
                 "label": "model",
                 "role": "model",
-                "points": _rounded(reader_curve(beside[0].study, 0, 0)),
+                "points": _single(beside[0].study, 0, 0),
                 "readers": [],
                 "auc": beside[0].model.to_json(),
             }
@@ -111,6 +114,14 @@ def _forest(
         "kind": "forest", "check": check, "title": title, "subtitle": subtitle, "unit": "",
         "rows": listed, "limit": None,
     }  # fmt: skip
+
+
+def _single(study: MrmcStudy, modality: int, reader: int) -> list[JsonValue]:
+    """One reader's curve; of many steps, its heights at a hundred equal steps."""
+    points = _rounded(reader_curve(study, modality, reader))
+    if len(points) <= MOST_POINTS:
+        return points
+    return _rounded(average_curve(study.part(readers=[reader]), modality, points=MOST_POINTS))
 
 
 def _rounded(curve: FloatArray) -> list[JsonValue]:

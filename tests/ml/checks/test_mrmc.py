@@ -12,7 +12,7 @@ from ml.evidence.tables import Evidence, Prediction, Question, Readings
 from ml.protocol import Protocol
 from ml.stats.bootstrap import Clusters
 from ml.stats.mrmc.bdg import gallas_bdg
-from ml.stats.mrmc.curve import average_curve
+from ml.stats.mrmc.curve import average_curve, reader_curve
 from ml.stats.mrmc.figures import sensitivity_figures, specificity_figures
 from ml.stats.mrmc.obuchowski_rockette import obuchowski_rockette
 from ml.stats.mrmc.simulate import simulate, structure
@@ -551,3 +551,14 @@ def test_charts(study, alone, scores, quick):
     assert np.interp(whole[:, 0], *drawn.T) == pytest.approx(whole[:, 1], abs=1e-5)
     beside = mrmc(evidence_of(alone, ("",), model=scores), quick).series[-1]
     assert [curve["role"] for curve in beside["curves"]] == ["readers", "model"]
+
+
+def test_a_curve_of_many_steps_is_drawn_with_few_points(quick):
+    many = simulated(1, 2, 300, 300)
+    curves = mrmc(evidence_of(many, ("",)), quick).series[-1]["curves"]
+    exact = reader_curve(many, 0, 0)
+    assert len(exact) > 500
+    drawn = np.array(curves[0]["readers"][0]["points"])
+    assert len(drawn) <= 101
+    last = np.searchsorted(exact[:, 0], drawn[:, 0] + 1e-5, "right") - 1  # upper ends of steps
+    assert drawn[:, 1] == pytest.approx(exact[last, 1], abs=1e-5)

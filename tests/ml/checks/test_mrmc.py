@@ -561,4 +561,4 @@ def test_a_curve_of_many_steps_is_drawn_with_few_points(quick):
     drawn = np.array(curves[0]["readers"][0]["points"])
     assert len(drawn) <= 101
     last = np.searchsorted(exact[:, 0], drawn[:, 0] + 1e-5, "right") - 1  # upper ends of steps
-    assert drawn[:, 1] == pytest.approx(exact[last, 1], abs=1e-5)
+    assert drawn[:, 1] == pytest.approx(exact[last, 1], abs=0.004)  # less than two cases

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.stats.bootstrap import Clusters
+from ml.stats.mrmc.curve import average_curve
 from ml.stats.mrmc.figures import (
     _untied_wins,
     auc_figures,
@@ -167,3 +168,14 @@ def test_designs_are_told_apart() -> None:
         nested[i, :, 14 * i : 14 * (i + 1)] = crossed.scores[i]
     assert study_of(nested, np.tile(crossed.present, 2)).design == "cases in modalities"
     assert drawn(missing=0.3).design == "incomplete"
+
+
+def test_the_grid_of_a_mean_curve_finds_the_upper_end_of_every_step() -> None:
+    """All false positive shares are points of the grid: the mean of one curve is that curve."""
+    present = np.repeat([1, 0], [40, 100])
+    study = study_of(np.random.default_rng(6).normal(size=(1, 1, 140)) + present, present)
+    scores = study.scores[0, 0]
+    falling = np.sort(scores[~study.present])[::-1]
+    # with k cases without the finding called, all above the next of them may be called
+    upper = [(scores[study.present] > following).mean() for following in [*falling, -np.inf]]
+    np.testing.assert_allclose(average_curve(study, 0)[:, 1], upper, rtol=0, atol=1e-12)

@@ -22,7 +22,7 @@ DEFAULT_THRESHOLD = 0.5
 DEFAULT_TOLERANCE_MM = 2.0  # of surface Dice; a round number, to be replaced by the readers' own
 DEFAULT_CHECKS = (
     "discrimination", "operating-point", "calibration", "subgroups", "worst-slice",
-    "clinical-utility", "agreement", "ai-vs-readers", "segmentation", "segmentation-panel",
+    "clinical-utility", "agreement", "ai-vs-readers", "mrmc", "segmentation", "segmentation-panel",
 )  # fmt: skip
 
 _KEYS = frozenset(
@@ -133,6 +133,16 @@ _DEFAULT_LIMITS = (
         "ai-vs-readers", "interchangeability", 0.05, "max",
         "The platform lets a model in a reader’s place add five disagreements in a hundred pairs "
         "of answers where nobody declared a limit.",
+    ),
+    *(
+        _platform(
+            "mrmc", f"{figure}_difference:model-readers", -0.05, "min",
+            f"The platform lets a model’s {name} fall five hundredths behind that of an average "
+            "reader where nobody declared a margin; no clinical claim is behind it.",
+        )
+        for figure, name in (
+            ("auroc", "AUROC"), ("sensitivity", "sensitivity"), ("specificity", "specificity")
+        )
     ),
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from ml.checks import worst_slice as worst_slice
 from ml.checks import clinical_utility as clinical_utility
 from ml.checks import agreement as agreement
 from ml.checks import ai_vs_readers as ai_vs_readers
+from ml.checks import mrmc as mrmc
 from ml.checks import segmentation as segmentation
 from ml.checks import segmentation_panel as segmentation_panel
 from ml.checks.registry import all_checks as all_checks

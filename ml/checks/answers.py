@@ -59,12 +59,21 @@ def answer_tables(readings: Readings, n_cases: int) -> list[AnswerTable]:
     ]
 
 
+def arm_tables(readings: Readings, question: Question, n_cases: int) -> list[AnswerTable]:
+    """Answers to one question, a table for each arm of a reader study; arms by name."""
+    rows: dict[str, list[int]] = {}
+    for at, name in enumerate(readings.question):
+        if name == question.id:
+            rows.setdefault(readings.arm[at] if readings.arm else "", []).append(at)
+    return [_table(readings, question, rows[arm], n_cases) for arm in sorted(rows, key=natural)]
+
+
 def _table(readings: Readings, question: Question, rows: list[int], n_cases: int) -> AnswerTable:
     place = {value: at for at, value in enumerate(question.values)}
     numeric = {float(value): at for value, at in place.items() if value.lstrip("-").isdecimal()}
     columns: dict[str, int] = {}
     if not readings.exchangeable:
-        names = sorted({readings.reader[row] for row in rows}, key=_natural)
+        names = sorted({readings.reader[row] for row in rows}, key=natural)
         columns = {name: at for at, name in enumerate(names)}
     cells: dict[tuple[int, int], tuple[float, float]] = {}
     answered = np.zeros(n_cases, dtype=np.int64)
@@ -94,7 +103,7 @@ def _table(readings: Readings, question: Question, rows: list[int], n_cases: int
     return AnswerTable(question, codes, numbers, readers, undeclared, repeated, arm)
 
 
-def _natural(name: str) -> list[int | str]:
+def natural(name: str) -> list[int | str]:
     """R2 before R10; text and numbers alternate, so that like is compared with like."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
@@ -117,11 +126,11 @@ def model_answers(
     classes. No other scale is guessed.
     """
     values = question.values
-    present_code = _present_code(evidence, values)
-    if present_code is not None and threshold is not None:
-        codes = np.where(prediction.score >= threshold, present_code, 1 - present_code)
+    code = present_code(evidence, values)
+    if code is not None and threshold is not None:
+        codes = np.where(prediction.score >= threshold, code, 1 - code)
         codes = np.where(np.isnan(prediction.score), np.nan, codes)
-        return ModelAnswers(codes, f"score ≥ {threshold:g} reads as {values[present_code]}")
+        return ModelAnswers(codes, f"score ≥ {threshold:g} reads as {values[code]}")
     if set(values) == set(prediction.classes) and prediction.probabilities is not None:
         place = np.array([values.index(name) for name in prediction.classes], dtype=np.float64)
         failed = np.isnan(prediction.probabilities).any(axis=1)
@@ -133,7 +142,7 @@ def model_answers(
     )
 
 
-def _present_code(evidence: Evidence, values: tuple[str, ...]) -> int | None:
+def present_code(evidence: Evidence, values: tuple[str, ...]) -> int | None:
     """Which of two values means present; None when that is not plain."""
     if len(values) != 2:
         return None

@@ -72,6 +72,13 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
         lambda evidence: evidence.readings is not None and len(evidence.readings.value) > 0,
         "This cohort has no readings. Add readings.csv with at least two readers per case.",
     ),
+    "identified-readers": (
+        lambda evidence: evidence.readings is not None and not evidence.readings.exchangeable,
+        (
+            "Readers have no identity here, but numbers within a case. A reader study asks who "
+            "read what: give readers ids and declare 'readers: identified'."
+        ),
+    ),
     "predicted-masks": (
         lambda evidence: evidence.masks is not None and "model" in evidence.masks.a,
         "There are no masks of a model. Hand in predictions with 'kind: masks'.",

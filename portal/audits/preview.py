@@ -30,6 +30,8 @@ MISSING = {
     "covariates": "The cohort has no covariates. Columns such as sex, age, site or scanner in "
     "cases.csv add them.",
     "readings": "The cohort has no readings. A table readings.csv adds them.",
+    "identified-readers": "Readers are only numbered within a case. Give them ids to say who read "
+    "what.",
     "predicted-masks": "Only readers are audited here. Choose predictions with masks.",
     "reference-masks": "The cohort has no reference masks. A column “mask” in cases.csv adds them.",
     "reader-masks": "No case has the masks of two readers.",
@@ -169,6 +171,8 @@ def _is_met(need: str, choice: Choice) -> bool:
         return choice.cohort.cases.exclude(covariates={}).exists()
     if need == "readings":
         return choice.cohort.n_readings > 0
+    if need == "identified-readers":
+        return choice.cohort.n_readings > 0 and choice.cohort.readers != "exchangeable"
     of_masks = choice.cohort.task == SEGMENTATION
     if need in ("reference-masks", "reader-masks"):
         return _has_masks(choice.cohort, need)

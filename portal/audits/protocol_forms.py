@@ -20,6 +20,11 @@ MEASURES = {
     "worst-slice": ("slice_effect",),
     "clinical-utility": ("net_benefit_gain", "net_benefit"),
     "agreement": ("alpha", "kappa_fleiss", "kappa_conger", "kappa_weighted", "icc"),
+    "mrmc": (
+        "auroc_difference:model-readers",
+        "sensitivity_difference:model-readers",
+        "specificity_difference:model-readers",
+    ),
     "ai-vs-readers": ("interchangeability", "loo_kappa:difference", "alt_winning_rate"),
     "segmentation": ("dice", "iou", "surface_dice", "hd95", "assd", "missed", "invented"),
     "segmentation-panel": ("reader_dice", "model_minus_readers"),

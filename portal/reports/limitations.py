@@ -20,6 +20,10 @@ QUESTIONS = {
     "calibration": ("calibration", "Can the score be taken at its word?"),
     "agreement": ("readers", "Do readers agree, and does the model agree with them?"),
     "ai-vs-readers": ("the model as a reader", "Is the model one more reader, or worse than one?"),
+    "mrmc": (
+        "the reader study",
+        "Do readers find more with help, and would other readers do the same?",
+    ),
     "leakage": (
         "overlap with training data",
         "Were images of this cohort, or near copies, used to train the model?",

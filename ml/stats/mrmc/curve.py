@@ -67,7 +67,9 @@ def average_curve(
     curves = [curve for curve in found if curve.size]
     if not curves:
         return np.zeros((0, 2))
-    grid = np.linspace(0, 1, points)
+    # Quotients, like the shares of a curve: equal ones are equal to the last bit, so that a
+    # point of the grid at a step finds its upper end.
+    grid = np.arange(points) / (points - 1)
     if how == "vertical":
         mean = np.mean([_upper(curve[:, 0], curve[:, 1], grid) for curve in curves], axis=0)
         return np.column_stack([grid, mean])
@@ -92,7 +94,9 @@ def _curve(absent: FloatArray, present: FloatArray) -> FloatArray:
     cuts = np.unique(np.r_[absent, present])[::-1]
     low = np.searchsorted(np.sort(absent), cuts, "left")
     high = np.searchsorted(np.sort(present), cuts, "left")
-    shares = np.column_stack([1 - low / absent.size, 1 - high / present.size])
+    shares = np.column_stack(
+        [(absent.size - low) / absent.size, (present.size - high) / present.size]
+    )
     return np.vstack([[0.0, 0.0], shares])
 
 

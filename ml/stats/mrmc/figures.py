@@ -8,6 +8,8 @@ from ml.stats.arrays import BoolArray, FloatArray, ratio
 from ml.stats.bootstrap import Clusters
 from ml.stats.mrmc.study import MrmcStudy
 
+_BUT_SIGN = np.int64(2**63 - 1)
+
 
 @dataclass(frozen=True, eq=False)
 class Figures:
@@ -75,24 +77,45 @@ def auc_figures(study: MrmcStudy) -> Figures:
     shape = study.scores.shape
     flat = study.scores.reshape(-1, shape[2])
     read = ~np.isnan(flat)
-    wins = _wins(flat, study.present, complete=bool(read.all()))
-    m = (read & study.present).sum(axis=1, keepdims=True).astype(np.float64)
-    n = (read & ~study.present).sum(axis=1, keepdims=True).astype(np.float64)
+    complete = bool(read.all())
+    wins = _wins(flat, study.present, complete=complete)
+    positive, negative = _read_of_each_kind(read, study.present, complete=complete)
     won = wins @ study.present.astype(np.float64)[:, None]
-    values = ratio(won, m * n)
-    placements = ratio(wins, np.where(study.present, n, m))
+    values = ratio(won, positive * negative)
+    placements = _share(wins, np.where(study.present, negative, positive))
     if study.clusters is None or study.clusters.each_alone:
-        less = np.where(study.present, (m - 1) * n, m * (n - 1))
-        left = ratio(won - wins, less)
-        left_out = left if read.all() else np.where(read, left, values)
+        less = np.where(study.present, (positive - 1) * negative, positive * (negative - 1))
+        left_out = _share(np.subtract(won, wins, out=wins), less)
+        if not complete:
+            left_out = np.where(read, left_out, values)
     else:
         left_out = _without_clusters(flat, study.present, wins, won, study.clusters)
-    placements[~read] = np.nan
+    if not complete:
+        placements[~read] = np.nan
     return Figures(
         "auc", values.reshape(shape[:2]), left_out.reshape(*shape[:2], -1), study.modalities,
         study.readers, shape[2], int(study.present.sum()), placements.reshape(shape), study,
-        design=study.design,
+        design="crossed" if complete else study.design,
     )  # fmt: skip
+
+
+def _read_of_each_kind(
+    read: BoolArray, present: BoolArray, *, complete: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Cases with and without the finding of each reading, (q, 1); one row where all are alike."""
+    if complete:
+        m = float(present.sum())
+        return np.array([[m]]), np.array([[present.size - m]])
+    m_each = (read & present).sum(axis=1, keepdims=True).astype(np.float64)
+    n_each = (read & ~present).sum(axis=1, keepdims=True).astype(np.float64)
+    return m_each, n_each
+
+
+def _share(top: FloatArray, bottom: FloatArray) -> FloatArray:
+    """``ratio``, quicker where nothing is divided by zero."""
+    if bottom.size and bottom.min() > 0:
+        return top / bottom
+    return ratio(top, np.broadcast_to(bottom, top.shape))
 
 
 def sensitivity_figures(study: MrmcStudy, threshold: float) -> Figures:
@@ -141,17 +164,9 @@ def _shares(
 
 def _wins(flat: FloatArray, present: BoolArray, *, complete: bool) -> FloatArray:
     """(q, cases) opposite cases that each case is ranked rightly against, ties one half."""
-    order = np.argsort(flat, axis=1)
-    ranked = np.sort(flat, axis=1)  # faster than gathering by the order
-    if complete and not (ranked[:, 1:] == ranked[:, :-1]).any():
-        # Without ties one running count of cases with the finding says it all.
-        labels = present.astype(np.int32)[order]
-        passed = np.cumsum(labels, axis=1, dtype=np.int32)
-        total = passed[:, -1:]
-        rank = np.arange(1, flat.shape[1] + 1, dtype=np.int32)
-        untied = np.empty_like(flat)
-        np.put_along_axis(untied, order, (total - passed) + labels * (rank - total), axis=1)
+    if complete and (untied := _untied_wins(flat, present)) is not None:
         return untied
+    order = np.argsort(flat, axis=1)
     ordered = np.take_along_axis(flat, order, axis=1)
     of_present = present[order].astype(np.float64)
     of_absent = 1.0 - of_present
@@ -177,6 +192,38 @@ def _wins(flat: FloatArray, present: BoolArray, *, complete: bool) -> FloatArray
     sorted_wins = of_present * middle(below, of_absent) + rightly
     wins = np.empty_like(sorted_wins)
     np.put_along_axis(wins, order, sorted_wins, axis=1)
+    return wins
+
+
+def _untied_wins(flat: FloatArray, present: BoolArray) -> FloatArray | None:
+    """The wins where no score is missing and none is tied within a reading; None otherwise.
+
+    A running count of cases with the finding, in the order of the scores, says it all. Sorting
+    numbers whose last bits name the case is much quicker than sorting places; that the scores
+    then rise strictly shows that giving up these bits did no harm. Reading by reading, because
+    small arrays stay in the cache.
+    """
+    size = present.size
+    wins = np.empty(flat.shape)
+    place = np.arange(size)
+    mask = (1 << max(size - 1, 0).bit_length()) - 1
+    total = int(present.sum())
+    after = place + (1 - total)
+    for scores, own in zip(flat, wins, strict=True):
+        keys = scores.copy().view(np.int64)
+        # Bits of negative numbers fall as the number rises: turn all of them but the sign.
+        keys ^= (keys >> 63) & _BUT_SIGN
+        keys &= ~mask
+        keys |= place
+        keys.sort()
+        keys &= mask
+        ordered = scores.take(keys)
+        if not (ordered[1:] > ordered[:-1]).all():
+            return None
+        labels = present.take(keys)
+        running = total - labels.cumsum()
+        running += labels * after
+        own[keys] = running
     return wins
 
 

@@ -13,6 +13,7 @@ from portal.ui.charts import (
     histogram,
     operating,
     ratings,
+    reader_roc,
     reliability,
     roc,
     strip,
@@ -42,6 +43,7 @@ KINDS: dict[str, Kind] = {
     "decision-curve": Kind(decision.draw, decision.table),
     "agreement-matrix": Kind(agreement.draw, agreement.table),
     "rating-distribution": Kind(ratings.draw, ratings.table),
+    "reader-roc": Kind(reader_roc.draw, reader_roc.table),
     "reader-ceiling": Kind(ceiling.draw, ceiling.table),
     "case-values": Kind(strip.draw, strip.table),
 }

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from ml.cli.main import main
+from ml.zoo import readers as reader_zoo
 from tests.ml.intake.build import cohort_folder, model_folder, predictions_folder
 
 PROTOCOL = """\
@@ -228,3 +229,34 @@ def test_missing_and_unknown_predictions_are_counted_apart(folders, capsys):
     said = capsys.readouterr().err
     assert "3 cases of the cohort are not predicted" in said
     assert "1 predictions are of cases that the cohort does not have" in said
+
+
+def test_a_reader_study_keeps_its_arms_from_table_to_report(tmp_path):
+    """Simulated readings of the zoo, marked so, in two arms; patients with two cases each."""
+    reader_zoo.cohort_folder(tmp_path / "cohort")
+    (tmp_path / "protocol.yaml").write_text("{checks: [mrmc], limits: [], draws: 200}")
+    arguments = ["--protocol", tmp_path / "protocol.yaml", "--out", tmp_path / "out"]
+
+    assert audit("--cohort", tmp_path / "cohort", *arguments) == 0
+    found = measures(tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert document["cohort"]["simulated"]
+    difference = found["mrmc.auroc_difference:aided-unaided"]
+    assert difference == pytest.approx(found["mrmc.auroc:aided"] - found["mrmc.auroc:unaided"])
+    assert difference > 0
+    assert len([name for name in found if name.startswith("mrmc.auroc:r")]) == 10
+    methods = {one["id"]: one["method"] for one in document["checks"][0]["measures"]}
+    assert "45 patients" in methods["auroc_difference:aided-unaided"]
+
+
+def test_readers_of_one_arm_beside_the_predictions_of_the_zoo(tmp_path):
+    reader_zoo.cohort_folder(tmp_path / "cohort", arms=("",))
+    reader_zoo.predictions_folder(tmp_path / "predictions")
+    (tmp_path / "protocol.yaml").write_text("{checks: [mrmc], limits: [], draws: 200}")
+    arguments = ["--protocol", tmp_path / "protocol.yaml", "--out", tmp_path / "out"]
+
+    subject = ["--predictions", tmp_path / "predictions"]
+    assert audit("--cohort", tmp_path / "cohort", *subject, *arguments) == 0
+    found = measures(tmp_path / "out")
+    mean = found["mrmc.auroc:model"] - found["mrmc.auroc:readers"]
+    assert found["mrmc.auroc_difference:model-readers"] == pytest.approx(mean)

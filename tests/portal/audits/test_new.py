@@ -83,12 +83,25 @@ def test_the_fragment_follows_the_choice(
     given = {"subject": "readers", "cohort": str(cohort.pk), "protocol": "default"}
     fragment = text(signed_in(team.owner).get(url, given))
     assert fragment.startswith('<div id="preview"')
-    assert "1 will run" in fragment
+    assert "2 will run" in fragment  # agreement, and the readers as a study
     assert "18 readings by 3 readers" in fragment
     assert "No inference: only readings are audited" in fragment
     gone = signed_in(team.owner).get(url, given | {"cohort": "gone"})
     assert "Choose a subject, a cohort version and a protocol" in text(gone)
     assert signed_in(make_member(team, "viewer")).get(url, given).status_code == 403
+
+
+def test_readers_without_identity_make_no_study(team: Any, make_cohort_version: Make) -> None:
+    cohort = make_cohort_version(team, readings=True, sealed=False)
+    assert _study(choice(team, cohort)) == "pass"
+    type(cohort).objects.filter(pk=cohort.pk).update(readers="exchangeable")
+    cohort.refresh_from_db()
+    assert _study(choice(team, cohort)) == MISSING["identified-readers"]
+
+
+def _study(chosen: Choice) -> str:
+    line = next(one for one in preview_of(chosen).lines if one.title == "Reader study")
+    return line.state if line.state == "pass" else line.reason
 
 
 def test_who_may_not(team: Any, make_member: Make, make_user: Make) -> None:

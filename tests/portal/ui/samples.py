@@ -85,6 +85,36 @@ def roc(area: float = 0.8211) -> dict[str, Any]:
     }
 
 
+def reader_roc() -> dict[str, Any]:
+    """Two arms and a model; one arm has no area."""
+    none = estimate("auroc", None, reason="a reader scored no case without it", level=None)
+    curves = [
+        ("aided", "readers", 0.88, estimate("auroc", 0.88, low=0.83, high=0.93, n=90)),
+        ("unaided", "readers", 0.8, none),
+        ("model", "model", 0.85, estimate("auroc", 0.85, low=0.77, high=0.91, n=90)),
+    ]
+    return {
+        "kind": "reader-roc",
+        "check": "mrmc",
+        "title": "Readers’ mean area is 0.880 in aided",
+        "subtitle": "Mean sensitivity of 2 readers at each specificity",
+        "curves": [
+            {
+                "label": label,
+                "role": role,
+                "points": _curve(area, 20),
+                "readers": [
+                    {"label": name, "points": _curve(area + apart, 5)}
+                    for name, apart in (("R1", 0.03), ("R2", -0.03))
+                    if role == "readers"
+                ],
+                "auc": auc,
+            }
+            for label, role, area, auc in curves
+        ],
+    }
+
+
 def _bin(k: int, n: int, observed: float) -> dict[str, Any]:
     return {
         "low": k / 10,
@@ -290,5 +320,5 @@ def every_kind() -> list[dict[str, Any]]:
     return [
         *(roc(), reliability(), histogram(), forest()),
         *(operating_curve(), agreement_matrix(), ratings(), ceiling(), case_values()),
-        decision_curve(),
+        *(decision_curve(), reader_roc()),
     ]

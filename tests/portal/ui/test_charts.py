@@ -211,3 +211,17 @@ def test_the_ceiling_draws_a_bar_for_every_count_of_readers_and_model() -> None:
     assert heights[3] / heights[1] == pytest.approx(233 / 61, rel=0.01)
     twin = table(samples.ceiling())
     assert twin.rows[-1] == (0.9, 1.0, 233, 221)
+
+
+def test_reader_curves_have_a_key_and_every_reader_is_in_the_table() -> None:
+    series = samples.reader_roc()
+    drawing = render(series)
+    lines = [e.get("class") for e in parse(drawing).iter() if e.tag == f"{SVG}path"]
+    assert [lines.count(name) for name in ("sr-l", "sc-l", "sm-l")] == [2, 2, 2]
+    assert "aided 0.880" in words(drawing)
+    assert "unaided not estimated" in words(drawing)
+    assert "mean of 2 readers" in drawing
+    rows = table(series).rows
+    assert {row[1] for row in rows if row[0] == "aided"} == {"mean of readers", "R1", "R2"}
+    assert {row[1] for row in rows if row[0] == "model"} == {"model"}
+    assert len(rows) == 3 * 21 + 4 * 6

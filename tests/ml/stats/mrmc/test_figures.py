@@ -4,7 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.stats.bootstrap import Clusters
-from ml.stats.mrmc.figures import auc_figures, sensitivity_figures, specificity_figures
+from ml.stats.mrmc.curve import average_curve
+from ml.stats.mrmc.figures import (
+    _untied_wins,
+    auc_figures,
+    sensitivity_figures,
+    specificity_figures,
+)
 from ml.stats.mrmc.study import MrmcStudy
 from tests.ml.stats.mrmc.naive import drawn, naive_auc, naive_left_out, study_of
 
@@ -29,6 +35,44 @@ def test_left_out_of_clusters_takes_pairs_inside_off_once() -> None:
     np.testing.assert_allclose(
         auc_figures(clustered).left_out, naive_left_out(study, units), rtol=0, atol=1e-12
     )
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [-3.5, -1e-300, 1e-300, 2.0, -2.0, 7e200, -7e200, 0.5],
+        [5e-324, -5e-324, 1e-310, -1e-310, 3e-320, 0.0, 1.0, -1.0],  # subnormal
+        [1 + at * 2.0**-52 for at in (3, 0, 5, 1, 7, 2, 6, 4)],  # neighbours
+        [-1 - at * 2.0**-52 for at in (3, 0, 5, 1, 7, 2, 6, 4)],
+        [0.0, -0.0, 1.0, -1.0, 0.25, -0.25, 4.0, -4.0],  # the two zeros are tied
+        [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 3.0, 4.0],
+    ],
+)
+def test_numbers_that_a_sort_by_bits_could_get_wrong(scores: list[float]) -> None:
+    values = np.array([scores, scores[::-1], np.roll(scores, 3)])[None]
+    study = study_of(values, np.arange(8) % 2)
+    found = auc_figures(study)
+    expected = [naive_auc(one, study.present.astype(int)) for one in values[0]]
+    np.testing.assert_allclose(found.values[0], expected, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(found.left_out, naive_left_out(study), rtol=0, atol=1e-15)
+    # a missing case takes the other way to the same numbers
+    longer = np.concatenate([values, np.full((1, 3, 1), np.nan)], axis=2)
+    other = auc_figures(study_of(longer, np.arange(9) % 2))
+    np.testing.assert_array_equal(found.values, other.values)
+    np.testing.assert_array_equal(found.placements, other.placements[:, :, :8])
+
+
+@pytest.mark.parametrize("size", [2, 3, 128, 129, 1000])
+def test_many_untied_cases(size: int) -> None:
+    study = drawn(size, shape=(1, 2, size))
+    assert _untied_wins(study.scores[0], study.present) is not None  # else the quick way is lost
+    found = auc_figures(study)
+    for reader in range(2):
+        own = study.scores[0, reader]
+        apart = own[study.present][:, None] > own[~study.present]
+        assert found.values[0, reader] == pytest.approx(apart.mean(), abs=1e-14)
+        np.testing.assert_allclose(found.placements[0, reader, study.present], apart.mean(axis=1))
+        np.testing.assert_allclose(found.placements[0, reader, ~study.present], apart.mean(axis=0))
 
 
 def test_hanley_mcneil_1982_ratings() -> None:
@@ -124,3 +168,14 @@ def test_designs_are_told_apart() -> None:
         nested[i, :, 14 * i : 14 * (i + 1)] = crossed.scores[i]
     assert study_of(nested, np.tile(crossed.present, 2)).design == "cases in modalities"
     assert drawn(missing=0.3).design == "incomplete"
+
+
+def test_the_grid_of_a_mean_curve_finds_the_upper_end_of_every_step() -> None:
+    """All false positive shares are points of the grid: the mean of one curve is that curve."""
+    present = np.repeat([1, 0], [40, 100])
+    study = study_of(np.random.default_rng(6).normal(size=(1, 1, 140)) + present, present)
+    scores = study.scores[0, 0]
+    falling = np.sort(scores[~study.present])[::-1]
+    # with k cases without the finding called, all above the next of them may be called
+    upper = [(scores[study.present] > following).mean() for following in [*falling, -np.inf]]
+    np.testing.assert_allclose(average_curve(study, 0)[:, 1], upper, rtol=0, atol=1e-12)

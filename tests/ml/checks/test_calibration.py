@@ -11,6 +11,7 @@ def test_measures_are_those_of_the_interface(make_evidence, quick, rng):
 
     assert {estimate.id for estimate in result.estimates} == {
         "ece", "ece_top_label", "ece_debiased", "intercept", "slope", "brier",
+        "oe_ratio", "brier_scaled", "log_loss",
     }  # fmt: skip
     assert all(estimate.convention for estimate in result.estimates)
 

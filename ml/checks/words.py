@@ -3,10 +3,10 @@
 from ml.estimate import Estimate
 from ml.protocol import Limit
 
-RATES = frozenset({"sensitivity", "specificity", "ppv", "npv", "missed", "invented"})
-RATES = frozenset(
-    {"sensitivity", "specificity", "ppv", "npv", "error_rate", "slice_error_rate", "share_called"}
-)
+RATES = frozenset({
+    "sensitivity", "specificity", "ppv", "npv", "error_rate", "slice_error_rate", "share_called",
+    "missed", "invented",
+})  # fmt: skip
 NAMES = {
     "auroc": "AUROC",
     "sensitivity": "Sensitivity",

@@ -23,10 +23,14 @@ from ml.stats.calibration.brier import brier
 from ml.stats.calibration.calibration_error import ece, ece_debiased, ece_top_label
 from ml.stats.calibration.recalibration import intercept, slope
 from ml.stats.calibration.reliability import BINS, Reliability, bin_of, reliability
+from ml.stats.calibration.scores import log_loss, observed_expected, scaled_brier
 
 ID = "calibration"
 QUESTION = "Can the score be taken at its word?"
-_MEASURES = (ece_top_label, ece, ece_debiased, intercept, slope, brier)
+_MEASURES = (
+    ece_top_label, ece, ece_debiased, intercept, slope, observed_expected, brier, scaled_brier,
+    log_loss,
+)  # fmt: skip
 
 
 @audit_check(

@@ -3,10 +3,10 @@
 from ml.estimate import Estimate
 from ml.protocol import Limit
 
-RATES = frozenset({"sensitivity", "specificity", "ppv", "npv", "missed", "invented"})
-RATES = frozenset(
-    {"sensitivity", "specificity", "ppv", "npv", "error_rate", "slice_error_rate", "share_called"}
-)
+RATES = frozenset({
+    "sensitivity", "specificity", "ppv", "npv", "error_rate", "slice_error_rate", "share_called",
+    "missed", "invented",
+})  # fmt: skip
 NAMES = {
     "auroc": "AUROC",
     "sensitivity": "Sensitivity",
@@ -18,10 +18,13 @@ NAMES = {
     "ece_debiased": "Calibration error without bin noise",
     "intercept": "Calibration intercept",
     "slope": "Calibration slope",
+    "oe_ratio": "Observed over expected findings",
     "brier": "Brier score",
     "auroc_difference": "Difference of the AUROC",
     "sensitivity_difference": "Difference of the sensitivity",
     "specificity_difference": "Difference of the specificity",
+    "brier_scaled": "Scaled Brier score",
+    "log_loss": "Log loss",
     "auroc_gap": "Gap of the AUROC",
     "sensitivity_gap": "Gap of the sensitivity",
     "specificity_gap": "Gap of the specificity",

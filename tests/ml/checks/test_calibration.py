@@ -11,6 +11,7 @@ def test_measures_are_those_of_the_interface(make_evidence, quick, rng):
 
     assert {estimate.id for estimate in result.estimates} == {
         "ece", "ece_top_label", "ece_debiased", "intercept", "slope", "brier",
+        "oe_ratio", "brier_scaled", "log_loss",
     }  # fmt: skip
     assert all(estimate.convention for estimate in result.estimates)
 
@@ -82,3 +83,15 @@ def test_one_case_is_measured_without_intervals(make_evidence, quick):
     assert found["brier"].value == pytest.approx(0.04)
     assert "only 1 case" in found["brier"].reason
     assert found["slope"].value is None
+
+
+def test_observed_over_expected_and_scores_are_those_of_the_definition(make_evidence, quick, rng):
+    scores = rng.uniform(0.05, 0.95, 100)
+    present = np.arange(100) % 2
+    found = {e.id: e for e in calibration(make_evidence(scores, present), quick).estimates}
+
+    assert found["oe_ratio"].value == pytest.approx(50 / scores.sum())
+    assert found["brier_scaled"].value == pytest.approx(1 - np.mean((scores - present) ** 2) / 0.25)
+    right = np.where(present == 1, scores, 1 - scores)
+    assert found["log_loss"].value == pytest.approx(-np.log(right).mean())
+    assert all(found[name].has_interval for name in ("oe_ratio", "brier_scaled", "log_loss"))

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from benchmarks.coverage.page import PAGE, RESULTS, page, stored
 from benchmarks.coverage.scenarios import all_scenarios
-from benchmarks.coverage.simulating import simulate
+from benchmarks.coverage.simulating import Scenario, simulate
+from ml.estimate import JsonObject
 
 
 def main(argv: Sequence[str]) -> int:
@@ -34,12 +35,17 @@ def main(argv: Sequence[str]) -> int:
             f"({time.perf_counter() - began:.0f} s){remark}",
             flush=True,
         )
-    if options.runs is None:
-        # Reasons are words of the scenario, not results: they may be reworded without a new run.
-        rows = [{**known[s.name], "reason": s.reason} for s in scenarios if s.name in known]
-        RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-        PAGE.write_text(page(rows), encoding="utf-8")
+        if options.runs is None:
+            _write(known, scenarios)
     return 0
+
+
+def _write(known: dict[str, JsonObject], scenarios: Sequence[Scenario]) -> None:
+    """After each scenario, so that a run that is stopped keeps what it has found."""
+    # Reasons are words of the scenario, not results: they may be reworded without a new run.
+    rows = [{**known[s.name], "reason": s.reason} for s in scenarios if s.name in known]
+    RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -81,6 +81,48 @@ def test_debiased_of_a_true_model_is_smaller_than_plain(rng):
     assert debiased.value < debiased.extra["plain_root_mean_square"]
 
 
+def test_debiased_interval_term_by_term(rng):
+    """The covariance of the gaps by clusters written out, and its quadratic solved."""
+    patient = rng.integers(0, 30, 200)
+    p = rng.random(200)
+    y = (rng.random(200) < np.clip(p + 0.2, 0, 1)).astype(int)
+    bins = np.minimum((np.ceil(p * 5) - 1).astype(int), 4)
+    gap = np.array([(y - p)[bins == k].mean() for k in range(5)])
+    share = np.bincount(bins, minlength=5) / 200
+    covariance = np.zeros((5, 5))
+    for one in np.unique(patient):
+        pull = [
+            ((y - p) - gap[k])[(bins == k) & (patient == one)].sum() / (bins == k).sum()
+            for k in range(5)
+        ]
+        covariance += np.outer(pull, pull) * 30 / 29
+    weights = np.diag(share)
+    t = np.trace(weights @ covariance @ weights @ covariance)
+    kappa = (gap @ weights @ covariance @ weights @ gap) / (gap @ weights @ gap)
+    estimate = ece_debiased(p, y, Clusters.of(patient, "patient"), bins=5)
+    found = estimate.extra["squared"]
+    z2 = 1.959963984540054**2
+    ends = np.roots([1, -2 * found - 4 * kappa * z2, found**2 - 2 * t * z2])
+
+    assert estimate.low == pytest.approx(min(ends) ** 0.5)
+    assert estimate.high == pytest.approx(max(ends) ** 0.5)
+
+
+def test_debiased_interval_holds_0_of_a_true_model_about_as_often_as_it_says(rng):
+    lows = []
+    for _ in range(400):
+        p = rng.beta(2, 3, 300)
+        lows.append(ece_debiased(p, (rng.random(300) < p).astype(int)).low)
+    assert 0.92 < np.mean(np.array(lows) == 0) < 0.98
+
+
+def test_debiased_interval_needs_a_spread():
+    estimate = ece_debiased(np.full(20, 0.5), np.ones(20, int))
+    assert estimate.value == 0.5
+    assert not estimate.has_interval
+    assert "No interval" in estimate.reason
+
+
 @pytest.mark.parametrize("measure", EACH)
 @given(data=forecasts)
 def test_lies_between_0_and_1_and_inside_its_interval(measure, data):

@@ -97,3 +97,18 @@ def test_refuses(options):
     mask = box((2, 2), (0, 0), (1, 1))
     with pytest.raises(ValueError, match="must"):
         match_lesions(MaskPair.of(mask, mask), **options)
+
+
+def test_greedy_starts_with_the_best_pair():
+    found = matched("#######", "#.#####", rule="greedy", least_iou=0.1)
+
+    assert found.matches.tolist() == [[0, 1]]
+    assert found.iou.tolist() == pytest.approx([5 / 7])
+
+
+def test_splits_and_merges_are_told_apart():
+    one_over_two = matched("#######..##..##", "#.#####..##..##")
+    two_over_one = matched("#.#####..##..##", "#######..##..##")
+
+    assert (one_over_two.splits, one_over_two.merges) == (0, 1)
+    assert (two_over_one.splits, two_over_one.merges) == (1, 0)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from ml.cli.errors import DONE
@@ -10,7 +11,7 @@ from ml.cli.stats.columns import Table
 from ml.cli.stats.options import add_options, chosen
 from ml.cli.stats.output import jsonable
 from ml.cli.stats.shapes import SHAPES
-from ml.intake.refusal import refuse
+from ml.intake.refusal import Refused, refuse
 from ml.stats.bootstrap import DEFAULT, Settings
 
 _EPILOG = "`python -m ml stats MEASURE --help` lists the columns and options of one measure."
@@ -56,9 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
         file = path.name
         if not path.is_file():
             raise refuse("not_found", "There is no such file.", file=file)
-        wanted = [getattr(arguments, c.option.replace("-", "_")) for c in shape.columns]
-        named = [name for name in wanted if name]
-        table = Table.read(path, named, arguments.cluster)
+        wanted = {c.option: getattr(arguments, c.option.replace("-", "_")) for c in shape.columns}
+        named = [name for name in wanted.values() if name]
+        try:
+            table = Table.read(path, named, arguments.cluster)
+        except Refused as refused:
+            raise _with_options(refused, wanted) from None
     given = shape.read(table, arguments)
     options = chosen(measure.function, measure.given, arguments)
     try:
@@ -67,3 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise refuse("label_value", f"{error}", file=file or None) from None
     print(json.dumps(jsonable(made), indent=1, ensure_ascii=False, allow_nan=False))
     return DONE
+
+
+def _with_options(refused: Refused, wanted: dict[str, str | None]) -> Refused:
+    """A column that is missing may have another name: say which option tells it."""
+    words = ", ".join(f"--{option}" for option, name in wanted.items() if name)
+    return Refused([
+        replace(one, message=f"{one.message} Name your own columns with {words}.")
+        if "lacks the column" in one.message else one
+        for one in refused.refusals
+    ])  # fmt: skip

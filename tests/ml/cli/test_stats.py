@@ -193,3 +193,9 @@ def test_results_become_json():
     assert jsonable(float("inf")) is None
     with pytest.raises(TypeError):
         jsonable(object())
+
+
+def test_a_missing_column_says_which_option_names_it(tmp_path, capsys):
+    (tmp_path / "t.csv").write_text("score,label\n0.1,0\n0.9,1\n")
+    assert main(["stats", "auroc", str(tmp_path / "t.csv")]) != 0
+    assert "--score, --present" in capsys.readouterr().out

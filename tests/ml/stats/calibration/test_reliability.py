@@ -60,3 +60,14 @@ def test_one_case():
 def test_refuses_no_cases():
     with pytest.raises(ValueError, match="no cases"):
         reliability(np.zeros(0), np.zeros(0, int))
+
+
+def test_the_band_does_not_depend_on_how_many_draws_fit_into_memory(rng, monkeypatch):
+    p = rng.random(50)
+    y = (rng.random(50) < p).astype(int)
+    whole = reliability(p, y, settings=Settings(draws=70))
+    monkeypatch.setattr("ml.stats.calibration.reliability._CHUNK", 50 * 30)
+    parts = reliability(p, y, settings=Settings(draws=70))
+
+    assert whole.band_low.tolist() == parts.band_low.tolist()
+    assert whole.band_high.tolist() == parts.band_high.tolist()

@@ -100,6 +100,9 @@ def test_joint_fit_maximises_the_likelihood_and_inverts_its_information():
     assert result.unreliability.value == pytest.approx((lr - 2) / 300)
     assert result.unreliability.extra["p"] == pytest.approx(stats.chi2.sf(lr, 2), rel=1e-6)
     assert result.nagelkerke.value < result.nagelkerke_recalibrated.value
+    empty = optimize.minimize_scalar(lambda a: loss([a, 0.0])).fun
+    share = [1 - np.exp(-2 * (empty - at) / 300) for at in (best.fun, 0.0)]
+    assert result.nagelkerke_recalibrated.value == pytest.approx(share[0] / share[1])
 
 
 def test_profile_ends_lie_where_the_likelihood_has_fallen():

@@ -63,9 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
             table = Table.read(path, named, arguments.cluster)
         except Refused as refused:
             raise _with_options(refused, wanted) from None
-    given = shape.read(table, arguments)
     options = chosen(measure.function, measure.given, arguments)
     try:
+        given = shape.read(table, arguments)
         made = measure.call(given, settings, options)
     except ValueError as error:
         raise refuse("label_value", f"{error}", file=file or None) from None

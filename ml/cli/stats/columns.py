@@ -12,6 +12,8 @@ from ml.intake.tables import Csv, read_csv
 from ml.stats.arrays import FloatArray, IntArray
 from ml.stats.bootstrap import Clusters
 
+_LARGEST = 1e100
+
 
 @dataclass(frozen=True)
 class Table:
@@ -56,6 +58,11 @@ class Table:
                 raise refuse(
                     "label_value", f"'{column}' must be a number.", file=self.csv.file,
                     row=row.number,
+                )  # fmt: skip
+            if abs(number) > _LARGEST:
+                raise refuse(
+                    "label_value", f"'{column}' must lie within 1e100: its square overflows.",
+                    file=self.csv.file, row=row.number,
                 )  # fmt: skip
             numbers.append(number)
         return np.array(numbers, dtype=np.float64)

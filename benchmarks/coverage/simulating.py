@@ -128,4 +128,8 @@ def _some(
 
 def _named(method: str) -> str:
     """A method without the numbers of the sample."""
-    return re.sub(r" over [\d,]+ \w+|, [\d,]+ draws, seed \d+|[\d.]+ df", "", method).strip(", ")
+    return re.sub(
+        r" [\d.]+ \(over [\d,]+ \w+\)| over [\d,]+ \w+|, [\d,]+ draws, seed \d+|[\d.]+ df",
+        "",
+        method,
+    ).strip(", ")

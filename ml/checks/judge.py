@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from ml.checks import words
 from ml.checks.registry import CheckResult, Finding, State, worst
 from ml.estimate import Estimate, JsonObject
-from ml.protocol import Limit, Protocol
+from ml.limits import Limit
+from ml.protocol import Protocol
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from importlib.metadata import entry_points
 
 from ml.estimate import Estimate, JsonObject
 from ml.evidence.tables import Evidence
-from ml.protocol import Limit, Protocol
+from ml.limits import Limit
+from ml.protocol import Protocol
 
 ENTRY_POINTS = "plumbline.checks"
 

@@ -11,7 +11,8 @@ from ml.checks.scored import Calls, Scored
 from ml.checks.subgroup_measures import ADJUSTED_BY, Compared, errors_in, outranked_in
 from ml.estimate import Estimate
 from ml.evidence.tables import Evidence, IntArray
-from ml.protocol import Limit, Protocol
+from ml.limits import Limit
+from ml.protocol import Protocol
 from ml.stats.subgroups.detectable import detectable_difference
 from ml.stats.subgroups.groups import FEWEST, SMALLEST
 

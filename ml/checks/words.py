@@ -1,7 +1,7 @@
 """Numbers as the report writes them: one rounding rule, applied here and nowhere else."""
 
 from ml.estimate import Estimate
-from ml.protocol import Limit
+from ml.limits import Limit
 
 RATES = frozenset({
     "sensitivity", "specificity", "ppv", "npv", "error_rate", "slice_error_rate", "share_called",

@@ -6,7 +6,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from ml.checks import all_checks
-from ml.protocol import DEFAULT_TOLERANCE_MM, ORIGINS
+from ml.limits import ORIGINS
+from ml.protocol import DEFAULT_TOLERANCE_MM
 from ml.protocol import Protocol as Rules
 from portal.audits.protocol_text import read_yaml
 from portal.ui.measures import measure

@@ -9,7 +9,8 @@ from ml.checks.registry import Check, CheckResult, Finding, State
 from ml.document import build_audit, headline, verdict
 from ml.estimate import Estimate
 from ml.evidence.tables import Evidence, Prediction
-from ml.protocol import Limit, Protocol
+from ml.limits import Limit
+from ml.protocol import Protocol
 
 MODEL = {"name": "VGG16 brain tumour", "version": "0.1.1", "sha256": "64b5"}
 COHORT = {"title": "Br35H", "sha256": "37c5", "n_cases": 2, "n_patients": 2}

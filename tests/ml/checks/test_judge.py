@@ -3,7 +3,8 @@ import pytest
 from ml.checks.judge import Wording, findings_of, judge, result_of
 from ml.checks.registry import State
 from ml.estimate import Estimate, undefined
-from ml.protocol import Limit, Protocol
+from ml.limits import Limit
+from ml.protocol import Protocol
 
 
 def limit(direction="min", value=0.8, measure="auroc"):

@@ -44,7 +44,8 @@ def test_the_number_of_processes_changes_nothing():
 
 @pytest.mark.parametrize(
     "asked",
-    [r"auroc-0\.(6|98)-20\+80", r"auroc-0\.(6|98)-200\+800", r"(kappa|cohen).*-30$", r"alpha-.*-30$",
+    [r"auroc-0\.(6|98)-20\+80", r"auroc-0\.(6|98)-200\+800", r"(kappa|cohen).*-30$",
+     r"alpha-.*-30$",
      r"(kappa|cohen).*-300$", r"alpha-.*-300$", r"ece", r"cluster", r"mrmc"],
 )  # fmt: skip
 def test_what_must_be_measured_is(asked):

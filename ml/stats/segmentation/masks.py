@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.stats.arrays import BoolArray
-from ml.stats.side_by_side import side_by_side
 
 Emptiness = Literal["none", "both", "prediction", "reference"]
-_LARGE = 4_000_000  # voxels from which a second thread is worth starting
 EMPTY_POLICY = (
     "both masks empty: a true negative case, overlap and distances undefined and the case counted "
     "apart; one mask empty: overlap 0, distances the diagonal of the image; never left out"
@@ -76,10 +74,7 @@ class MaskPair:
 
     @cached_property
     def _boxes(self) -> tuple[tuple[slice, ...] | None, tuple[slice, ...] | None]:
-        if self.prediction.size < _LARGE:
-            return bounding_box(self.prediction), bounding_box(self.reference)
-        # Bound by memory: two cores read twice as fast.
-        return side_by_side(bounding_box, self.prediction, self.reference)
+        return bounding_box(self.prediction), bounding_box(self.reference)
 
     @property
     def voxel_mm(self) -> float:
@@ -100,7 +95,11 @@ class MaskPair:
             slice(min(s.start for s in along), max(s.stop for s in along))
             for along in zip(*boxes, strict=True)
         )
-        crop = tuple(np.pad(mask[box], margin) for mask in (self.prediction, self.reference))
+        inner = tuple(slice(margin, margin + s.stop - s.start) for s in box)
+        shape = [s.stop + margin for s in inner]
+        crop = np.zeros((2, *shape), dtype=np.bool_)
+        for held, mask in zip(crop, (self.prediction, self.reference), strict=True):
+            held[inner] = mask[box]
         return MaskPair(crop[0], crop[1], self.spacing_mm)
 
 

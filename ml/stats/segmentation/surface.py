@@ -1,5 +1,6 @@
 """How far the borders of two masks lie apart: Hausdorff, average distances, surface Dice."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
@@ -16,7 +17,6 @@ Surface = Literal["voxel", "surfel"]
 _MANY = 10_000  # points from which a second thread is worth starting
 _REACH = 4  # steps along an axis within which neighbours are looked up
 _CLOSE = 20  # neighbours tried before a border may be called far away
-_GRID = 16_000_000  # voxels up to which a grid is filled for that
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class SurfaceDistances:
             return self.empty_mm
         if self.surface == "voxel":
             both = (self.from_prediction, self.from_reference)
-            return max(float(np.percentile(one, percentile)) for one in both)
+            return max(_percentile(one, percentile) for one in both)
         return max(
             _weighted_percentile(*self._sorted_prediction, percentile),
             _weighted_percentile(*self._sorted_reference, percentile),
@@ -156,18 +156,21 @@ def surface_distances(pair: MaskPair, surface: Surface = "voxel") -> SurfaceDist
         return SurfaceDistances(
             nothing, nothing, nothing, nothing, surface, diagonal, emptiness == "both"
         )
-    crop = pair.cropped(margin=1)
-    spacing = np.array(crop.spacing_mm)
+    spacing = np.array(pair.spacing_mm)
     if surface == "voxel":
-        a, b = border(crop.prediction), border(crop.reference)
-        weights = (np.ones(int(a.sum())), np.ones(int(b.sum())))
-        points = (np.argwhere(a), np.argwhere(b))
+        crop = pair.cropped(margin=_REACH)
+        sides = (_Side.of_mask(crop.prediction), _Side.of_mask(crop.reference))
+        weights = (np.ones(len(sides[0].keys)), np.ones(len(sides[1].keys)))
     else:
+        crop = pair.cropped(margin=1)
         (at_a, area_a), (at_b, area_b) = (
             surfels(mask, crop.spacing_mm) for mask in (crop.prediction, crop.reference)
         )
-        points, weights = (at_a, at_b), (area_a, area_b)
-    from_a, from_b = _nearest(points[0], points[1], spacing)
+        reach = np.maximum(at_a.max(axis=0), at_b.max(axis=0)) + 1 + 2 * _REACH
+        shape = tuple(int(cells) for cells in reach)
+        sides = (_Side.of_points(at_a, shape), _Side.of_points(at_b, shape))
+        weights = (area_a, area_b)
+    from_a, from_b = _nearest(sides[0], sides[1], spacing)
     return SurfaceDistances(from_a, from_b, weights[0], weights[1], surface, None, False)
 
 
@@ -184,58 +187,83 @@ def border(mask: BoolArray) -> BoolArray:
     return outer
 
 
-def _nearest(a: IntArray, b: IntArray, spacing: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Distance of each point of ``a`` to the nearest of ``b``, and of each of ``b`` to ``a``."""
+@dataclass(frozen=True)
+class _Side:
+    """The border of one mask: filled cells of a grid that is empty ``_REACH`` cells around."""
+
+    filled: BoolArray  # (cells,)
+    keys: IntArray  # (n,) where it is filled, rising
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of_points(cls, points: IntArray, shape: tuple[int, ...]) -> "_Side":
+        keys = np.ravel_multi_index(tuple(points.T + _REACH), shape)
+        filled = np.zeros(int(np.prod(shape)), bool)
+        filled[keys] = True
+        return cls(filled, keys, shape)
+
+    @classmethod
+    def of_mask(cls, mask: BoolArray) -> "_Side":
+        filled = border(mask).ravel()
+        return cls(filled, np.flatnonzero(filled), mask.shape)
+
+    def places(self, spacing: FloatArray) -> FloatArray:
+        return np.stack(np.unravel_index(self.keys, self.shape), axis=1) * spacing
+
+
+def _nearest(a: _Side, b: _Side, spacing: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Distance of each cell of ``a`` to the nearest of ``b``, and of each of ``b`` to ``a``."""
     there, back = (a, b, spacing), (b, a, spacing)
-    if len(a) + len(b) < _MANY:
+    if len(a.keys) + len(b.keys) < _MANY:
         return _directed(there), _directed(back)
     return side_by_side(_directed, there, back)
 
 
-def _directed(job: tuple[IntArray, IntArray, FloatArray]) -> FloatArray:
-    """Distance of each point of a grid to the nearest of the others.
+def _directed(job: tuple[_Side, _Side, FloatArray]) -> FloatArray:
+    """Distance of each cell of the one to the nearest of the other.
 
-    Borders of two masks of one thing run close to each other, so the neighbourhood of each point
+    Borders of two masks of one thing run close to each other, so the neighbourhood of each cell
     is looked up first, from the middle outwards; a tree is built for what is farther away.
     """
-    points, others, spacing = job
-    distances = np.zeros(len(points))
-    shape = tuple(np.maximum(points.max(axis=0), others.max(axis=0)) + 1 + 2 * _REACH)
-    left = np.arange(len(points))
-    if np.prod(shape) <= _GRID:
-        keys, filled = _keys(points, shape), np.zeros(np.prod(shape), bool)
-        filled[_keys(others, shape)] = True
-        steps, apart = _neighbourhood(tuple(spacing))
-        moves = steps @ np.array([np.prod(shape[axis + 1 :]) for axis in range(len(shape))], int)
-        start = 0
-        while start < apart.size and left.size:
-            ring = slice(start, 4 * start + 4)
-            there = filled[keys[left, None] + moves[ring]]
-            first = there.argmax(axis=1)
-            found = there[np.arange(left.size), first]
-            distances[left[found]] = apart[ring][first[found]]
-            left, before, start = left[~found], left.size, ring.stop
-            if left.size > 0.9 * before and start > _CLOSE:
-                break  # these two run far from each other
+    one, other, spacing = job
+    distances = np.zeros(len(one.keys))
+    steps, apart = _neighbourhood(tuple(spacing.tolist()), _REACH)
+    shape = one.shape
+    moves = steps @ np.array([math.prod(shape[axis + 1 :]) for axis in range(len(shape))])
+    left, keys, start = np.arange(len(one.keys)), one.keys, 0
+    while start < apart.size and left.size:
+        ring = slice(start, 4 * start + 4)
+        there = other.filled.take(keys[:, None] + moves[ring])
+        first = there.argmax(axis=1)
+        distances[left] = apart[ring].take(first)
+        missed = np.flatnonzero(~there.any(axis=1))
+        few = missed.size < 0.9 * left.size
+        left, keys, start = left[missed], keys[missed], ring.stop
+        if not few and start > _CLOSE:
+            break  # these two run far from each other
     if left.size:
-        tree = cKDTree(others * spacing, leafsize=32, balanced_tree=False, compact_nodes=False)
-        distances[left] = tree.query(points[left] * spacing)[0]
+        tree = cKDTree(other.places(spacing), leafsize=32, balanced_tree=False, compact_nodes=False)
+        distances[left] = tree.query(one.places(spacing)[left])[0]
     return distances
 
 
-def _keys(points: IntArray, shape: tuple[int, ...]) -> IntArray:
-    keys: IntArray = np.ravel_multi_index(tuple(points.T + _REACH), shape)
-    return keys
-
-
 @lru_cache(maxsize=64)
-def _neighbourhood(spacing: tuple[float, ...]) -> tuple[IntArray, FloatArray]:
+def _neighbourhood(spacing: tuple[float, ...], reach: int) -> tuple[IntArray, FloatArray]:
     """Steps on the grid by rising distance: all that are nearer than any step beyond them."""
-    cube = np.indices((2 * _REACH + 1,) * len(spacing)).reshape(len(spacing), -1).T - _REACH
+    cube = np.indices((2 * reach + 1,) * len(spacing)).reshape(len(spacing), -1).T - reach
     apart = np.linalg.norm(cube * np.array(spacing), axis=1)
     order = np.argsort(apart, kind="stable")
-    order = order[apart[order] < (_REACH + 1) * min(spacing)]
+    order = order[apart[order] < (reach + 1) * min(spacing)]
     return cube[order], apart[order]
+
+
+def _percentile(values: FloatArray, percentile: float) -> float:
+    """Linear between order statistics, as numpy's; that one takes as long as all distances."""
+    at = (values.size - 1) * percentile / 100
+    low = math.floor(at)
+    high = min(low + 1, values.size - 1)
+    part = np.partition(values, (low, high))
+    return float(part[low] + (part[high] - part[low]) * (at - low))
 
 
 def _weighted_percentile(values: FloatArray, weights: FloatArray, percentile: float) -> float:

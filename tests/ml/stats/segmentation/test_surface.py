@@ -5,7 +5,7 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from ml.stats.segmentation.masks import MaskPair
-from ml.stats.segmentation.surface import border, boundary_iou, surface_distances
+from ml.stats.segmentation.surface import _percentile, border, boundary_iou, surface_distances
 from ml.stats.segmentation.surfels import areas, surfels
 from tests.ml.stats.segmentation.conftest import box, mask_pairs
 
@@ -109,7 +109,6 @@ def test_masks_of_many_voxels_are_searched_by_threads_with_the_same_result(monke
     a, b = box((40, 40, 9), (2, 3, 1), (30, 31, 8)), box((40, 40, 9), (4, 3, 1), (33, 30, 7))
     alone = surface_distances(MaskPair.of(a, b))
     monkeypatch.setattr("ml.stats.segmentation.surface._MANY", 0)
-    monkeypatch.setattr("ml.stats.segmentation.masks._LARGE", 0)
     threaded = surface_distances(MaskPair.of(a, b))
 
     assert threaded.from_prediction.tolist() == alone.from_prediction.tolist()
@@ -168,9 +167,9 @@ def test_surfels_of_a_large_ball_come_near_its_area():
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 0.7, 5.0), (2.0, 0.5, 1.0)])
 @pytest.mark.parametrize("apart", [0, 1, 3, 4, 5, 9, 25])
-@pytest.mark.parametrize("grid", [16_000_000, 0])
-def test_near_by_look_up_and_far_by_tree_are_the_same_distance(monkeypatch, spacing, apart, grid):
-    monkeypatch.setattr("ml.stats.segmentation.surface._GRID", grid)
+@pytest.mark.parametrize("reach", [4, 1])
+def test_near_by_look_up_and_far_by_tree_are_the_same_distance(monkeypatch, spacing, apart, reach):
+    monkeypatch.setattr("ml.stats.segmentation.surface._REACH", reach)
     a, b = np.zeros((2, 14, 12, 44), bool)
     a[3:9, 2:9, 3:12] = True
     b[2:9, 3:10, 3 + apart : 13 + apart] = True
@@ -193,3 +192,10 @@ def test_a_neighbour_along_a_diagonal_does_not_hide_a_nearer_one(seed):
 
     assert found.from_prediction == pytest.approx(expected.min(axis=1), rel=1e-12)
     assert found.from_reference == pytest.approx(expected.min(axis=0), rel=1e-12)
+
+
+@pytest.mark.parametrize("percentile", [0, 12.5, 50, 95, 100])
+@pytest.mark.parametrize("n", [1, 2, 7, 40])
+def test_percentiles_are_those_of_numpy(percentile, n, rng):
+    values = rng.integers(0, 5, n).astype(float)
+    assert _percentile(values, percentile) == pytest.approx(np.percentile(values, percentile))

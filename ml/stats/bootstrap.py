@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from ml.estimate import JsonValue
@@ -178,24 +179,40 @@ def _block(
     generator = np.random.Generator(np.random.SFC64([settings.seed, block]))
     left = min(_BLOCK, settings.draws - block * _BLOCK)
     step = max(1, _CHUNK // max(count, width, 1))
+    if len(members) > 1:
+        order = np.concatenate(members)
+        lengths = np.array([units.size for units in members])
+        sizes = np.repeat(lengths, lengths).astype(np.uint64)
+        starts = np.repeat(np.cumsum(lengths) - lengths, lengths)
     while left > 0:
         size = min(step, left)
         left -= size
         if count == 0:
             yield np.zeros((size, 0))
         elif len(members) == 1:
-            yield _drawn(generator, size, count)
+            yield _drawn(generator, size, count, np.uint64(count))
         else:
             counts = np.empty((size, count))
-            # Row by row, so that the stream does not depend on the size of a chunk.
-            for row in counts:
-                for units in members:
-                    row[units] = _drawn(generator, 1, units.size)[0]
+            counts[:, order] = _drawn(generator, size, count, sizes, starts)
             yield counts
 
 
-def _drawn(generator: np.random.Generator, size: int, count: int) -> FloatArray:
-    """How often each of ``count`` units was drawn, (size, count); each row draws for itself."""
+def _drawn(
+    generator: np.random.Generator,
+    size: int,
+    count: int,
+    sizes: NDArray[np.uint64] | np.uint64,
+    starts: IntArray | None = None,
+) -> FloatArray:
+    """How often each unit was drawn, (size, count); each row draws for itself.
+
+    Args:
+        generator: of the block.
+        size: rows.
+        count: units drawn in each row.
+        sizes: (count,) units of the stratum from which each place is filled, or one for all.
+        starts: (count,) the first of them, where strata lie one behind the other.
+    """
     if count >= 2**31:
         raise ValueError(f"at most {2**31 - 1} units can be drawn, got {count}")
     counts = np.empty((size, count))
@@ -207,9 +224,11 @@ def _drawn(generator: np.random.Generator, size: int, count: int) -> FloatArray:
         # chance is off by less than count / 2^32 of itself, far below what any draws can show.
         words = generator.integers(0, _WORD, (rows, (count + 1) // 2), np.uint64, endpoint=True)
         drawn = words.view(np.uint32)[:, :count].astype(np.uint64)
-        drawn *= np.uint64(count)
+        drawn *= sizes
         drawn >>= np.uint64(32)
         units = drawn.view(np.int64)
+        if starts is not None:
+            units += starts
         if rows > 1:
             units += np.arange(0, rows * count, count)[:, None]
         counts[start : start + rows] = np.bincount(units.ravel(), minlength=rows * count).reshape(

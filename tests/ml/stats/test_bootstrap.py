@@ -162,3 +162,19 @@ def test_patterns_are_drawn_from_the_multinomial(multiplicity):
     spread = np.sqrt(np.diag(expected))
     assert np.abs((drawn.mean(axis=0) - number) / spread).max() < 0.025
     assert np.abs(np.cov(drawn.T) - expected).max() < 0.03 * spread.max() ** 2
+
+
+def test_strata_of_any_size_draw_their_own_units_alike():
+    """A stratum of one unit always draws it; of the others every unit, also the last, is drawn."""
+    strata = np.repeat([5, 2, 9], [1, 4, 11])[np.random.default_rng(3).permutation(16)]
+    counts = np.concatenate(list(draw_counts(16, Settings(draws=4000), strata=strata)))
+
+    assert (counts[:, strata == 5] == 1).all()
+    for stratum, size in ((2, 4), (9, 11)):
+        own = counts[:, strata == stratum]
+        assert (own.sum(axis=1) == size).all()
+        assert own.mean(axis=0) == pytest.approx(np.ones(size), abs=0.07)
+        # Binomial: size draws, each unit with chance 1 / size.
+        assert own.var(axis=0) == pytest.approx(np.full(size, 1 - 1 / size), abs=0.12)
+    across = np.corrcoef(counts[:, strata == 2][:, 0], counts[:, strata == 9][:, 0])[0, 1]
+    assert abs(across) < 0.06

@@ -91,7 +91,7 @@ vectors = hnp.arrays(float, 6, elements=st.floats(-3, 3))
 @given(vectors, vectors, vectors)
 def test_linear_truth_is_complete_and_its_order_is_best(w, x, base):
     truth = faith.linear_truth(w, x, base)
-    assert truth.completeness_gap == pytest.approx(0, abs=1e-9)
+    assert truth.completeness_gap.value == pytest.approx(0, abs=1e-9)
     assert truth.deletion[-1] == pytest.approx(w @ base, abs=1e-9)
     assert truth.insertion[-1] == pytest.approx(w @ x, abs=1e-9)
     other = faith.linear_truth(w, x, base, np.arange(6.0))
@@ -113,7 +113,7 @@ def test_faithfulness_against_scipy():
 
 
 def test_small_measures_by_hand():
-    assert faith.completeness_gap(np.array([1.0, 1.0]), 5.0, 2.0) == 1.0
+    assert faith.completeness_gap(np.array([1.0, 1.0]), 5.0, 2.0).value == 1.0
     assert faith.infidelity(np.eye(2), np.ones(2), np.array([1.0, 3.0])).value == 2.0
     assert faith.curve_auc(np.array([4.0, 2.0, 0.0])).value == 2.0
     assert faith.order_gap(np.array([4.0, 4, 0]), np.array([4.0, 0, 0])).value == 2.0
@@ -121,6 +121,6 @@ def test_small_measures_by_hand():
     assert (got.value, got.extra["mean"]) == (1.0, 0.5)
     assert faith.max_sensitivity(np.zeros(2), np.ones((1, 2))).value is None
     assert faith.removal_order(np.array([1.0, 3, 1]), least_first=True).tolist() == [0, 2, 1]
-    assert (faith.comprehensiveness(1.0, [0.2]), faith.sufficiency(1.0, [0.9])) == (
-        pytest.approx(0.8), pytest.approx(0.1)
-    )  # fmt: skip
+    assert faith.comprehensiveness(1.0, [0.2, 0.4]).value == pytest.approx(0.7)
+    assert faith.sufficiency(1.0, [0.9, 0.5]).value == pytest.approx(0.3)
+    assert faith.sufficiency(1.0, []).value is None

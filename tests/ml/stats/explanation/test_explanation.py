@@ -124,3 +124,43 @@ def test_small_measures_by_hand():
     assert faith.comprehensiveness(1.0, [0.2, 0.4]).value == pytest.approx(0.7)
     assert faith.sufficiency(1.0, [0.9, 0.5]).value == pytest.approx(0.3)
     assert faith.sufficiency(1.0, []).value is None
+
+
+def test_ties_share_and_thresholds_include_their_end():
+    s, m = np.array([3.0, 2.0, 2.0, 2.0, 0.0]), np.array([0, 1, 1, 0, 1])
+    # K = 3: the value 3 takes a place, the other two are shared by three 2s, two of them hits.
+    assert where.relevance_rank(s, m).value == pytest.approx((2 * 2 / 3) / 3)
+    tied = np.array([5.0, 5.0, 0.0])
+    assert where.pointing_game(tied, np.array([1, 0, 0])).value == 0.5
+    assert where.iou_at_share_of_max(np.array([2.0, 1.0]), np.array([0, 1])).value == 0.5
+
+
+def test_attributions_count_from_their_baseline():
+    truth = faith.linear_truth(np.array([2.0, 1.0]), np.array([3.0, 1.0]), np.array([1.0, 4.0]))
+    assert truth.attribution.tolist() == [4.0, -3.0]
+    assert faith.completeness_gap(truth.attribution, 7.0, 6.0).value == 0
+    assert faith.infidelity(np.eye(2), np.array([1.0, 2.0]), np.array([1.0, 2.0])).value == 0
+    moved = faith.max_sensitivity(np.array([0.0, 2.0]), np.array([[0.0, 3.0]]))
+    assert moved.value == 0.5
+
+
+@settings(max_examples=30, deadline=None)
+@given(maps, st.permutations(range(20)))
+def test_maps_do_not_know_the_order_of_pixels(data, order):
+    s, m = (x.ravel() for x in data)
+    for measure in AGAINST_MASK:
+        one, two = measure(s, m), measure(s[list(order)], m[list(order)])
+        assert (one.value is None) == (two.value is None)
+        assert one.value is None or one.value == pytest.approx(two.value)
+    for shape in (where.gini_sparseness, where.entropy_complexity):
+        assert shape(s).value == (pytest.approx(shape(-s[list(order)]).value) if s.any() else None)
+
+
+@settings(max_examples=30, deadline=None)
+@given(vectors, vectors)
+def test_a_monotone_change_keeps_the_rank_correlation(a, d):
+    a, d = a.round(1), d.round(1)
+    one = faith.faithfulness(a, d, how="spearman")
+    two = faith.faithfulness(np.exp(a), d**3, how="spearman")
+    assert one.value == (None if two.value is None else pytest.approx(two.value))
+    assert one.value is not None or one.reason

@@ -43,7 +43,7 @@ def _pointing(case: Case, params: Params) -> bool:
 
 ANSWERS: Answers = {
     "integrated_gradients": lambda case, _: _truth(case).attribution,
-    "completeness_gap": lambda case, _: _truth(case).completeness_gap,
+    "completeness_gap": lambda case, _: _truth(case).completeness_gap.value,
     "deletion_curve": lambda case, _: _truth(case).deletion,
     "deletion_auc": lambda case, _: faith.curve_auc(_truth(case).deletion),
     "insertion_curve": lambda case, _: _truth(case).insertion,

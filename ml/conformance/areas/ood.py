@@ -86,7 +86,7 @@ def _mmd(case: Case) -> MMD:
 def _frechet(case: Case, params: Params) -> Any:
     if params["cov"] != "ddof=1":
         raise NotOffered(params["cov"])
-    return frechet_distance(*_samples(case, params), ddof="N-1")
+    return frechet_distance(*_samples(case, params), ddof="N-1").value
 
 
 ANSWERS: Answers = {

@@ -16,7 +16,7 @@ class LinearTruth:
     """Exact answers for f(x) = w . x, the meta-check of every measure here."""
 
     attribution: FloatArray  # (d,) integrated gradients, w * (x - baseline)
-    completeness_gap: float  # of that attribution
+    completeness_gap: Estimate  # of that attribution
     deletion: FloatArray  # (d+1,) score as features go to the baseline, largest first
     insertion: FloatArray  # (d+1,) score as features return from the baseline
 
@@ -59,17 +59,22 @@ def removal_order(attribution: FloatArray, *, least_first: bool = False) -> IntA
     return np.argsort(signed if least_first else -signed, kind="stable").astype(np.int64)
 
 
-def completeness_gap(attribution: FloatArray, score: float, baseline_score: float) -> float:
+def completeness_gap(attribution: FloatArray, score: float, baseline_score: float) -> Estimate:
     """|sum of attributions - (f(x) - f(baseline))|, in units of the score; 0 is exact.
 
     Example:
-        >>> completeness_gap(np.array([1.0, 2.0]), 3.5, 0.0)
+        >>> completeness_gap(np.array([1.0, 2.0]), 3.5, 0.0).value
         0.5
 
     Source:
         Sundararajan, Taly, Yan (2017), ICML, axiom of completeness.
     """
-    return abs(float(np.sum(attribution)) - (score - baseline_score))
+    given = _vector(attribution)
+    gap = abs(float(given.sum()) - (_number(score) - _number(baseline_score)))
+    return Estimate(
+        "completeness_gap", gap, n=given.size, convention="absolute, in units of the score",
+        reason=_ONE_CASE,
+    )  # fmt: skip
 
 
 def curve_auc(curve: FloatArray) -> Estimate:
@@ -178,30 +183,30 @@ def infidelity(perturbations: FloatArray, attribution: FloatArray, drop: FloatAr
     return Estimate("infidelity", value, n=d.size, convention=convention, reason=_ONE_CASE)
 
 
-def comprehensiveness(score: float, without_top: FloatArray) -> float:
+def comprehensiveness(score: float, without_top: FloatArray) -> Estimate:
     """Mean of f(x) - f(x without its top features) over bins; higher = better.
 
     Example:
-        >>> comprehensiveness(1.0, np.array([0.5, 0.0]))
+        >>> comprehensiveness(1.0, np.array([0.5, 0.0])).value
         0.75
 
     Source:
         DeYoung et al. (2020), ACL (ERASER), equation 1; AOPC over bins.
     """
-    return score - float(_some(without_top).mean())
+    return _mean_drop("comprehensiveness", score, without_top, "mean over bins; higher = better")
 
 
-def sufficiency(score: float, only_top: FloatArray) -> float:
+def sufficiency(score: float, only_top: FloatArray) -> Estimate:
     """Mean of f(x) - f(only the top features of x) over bins; lower = better.
 
     Example:
-        >>> sufficiency(1.0, np.array([0.5, 1.0]))
+        >>> sufficiency(1.0, np.array([0.5, 1.0])).value
         0.25
 
     Source:
         DeYoung et al. (2020), ACL (ERASER), equation 2.
     """
-    return score - float(_some(only_top).mean())
+    return _mean_drop("sufficiency", score, only_top, "mean over bins; lower = better")
 
 
 def max_sensitivity(attribution: FloatArray, disturbed: FloatArray) -> Estimate:
@@ -236,11 +241,20 @@ def max_sensitivity(attribution: FloatArray, disturbed: FloatArray) -> Estimate:
     )  # fmt: skip
 
 
-def _some(scores: FloatArray) -> FloatArray:
+def _mean_drop(measure: str, score: float, scores: FloatArray, convention: str) -> Estimate:
     scores = _vector(scores)
     if not scores.size:
-        raise ValueError("expected at least one bin")
-    return scores
+        return undefined(measure, "Not estimated: no bins.", convention=convention)
+    return Estimate(
+        measure, _number(score) - float(scores.mean()), n=scores.size, convention=convention,
+        reason=_ONE_CASE,
+    )  # fmt: skip
+
+
+def _number(score: float) -> float:
+    if not np.isfinite(score):
+        raise ValueError(f"expected a finite score, got {score}")
+    return float(score)
 
 
 def _vector(numbers: FloatArray) -> FloatArray:

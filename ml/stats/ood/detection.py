@@ -40,6 +40,8 @@ def detection(
     id_clusters: Clusters | None = None,
     ood_clusters: Clusters | None = None,
     settings: Settings = DEFAULT,
+    *,
+    clusters: Clusters | None = None,
 ) -> Detection:
     """Measures of a score with intervals; the direction is never flipped.
 
@@ -49,14 +51,17 @@ def detection(
 
     Args:
         id_scores, ood_scores: (n,) and (m,) finite; higher = more foreign.
-        id_clusters, ood_clusters: independent units of each sample; none may be in both.
+        id_clusters, ood_clusters: independent units of each sample, none of them in both.
         settings: level, draws, seed.
+        clusters: of all n + m rows, ID first, in place of the two: a unit may then lie on both
+            sides (a patient with a familiar and a foreign image). Units of ID alone, of OOD
+            alone and of both are drawn within their kind.
 
     Returns:
         All undefined when either sample is empty.
 
     Raises:
-        ValueError: for scores that are not finite, or another shape.
+        ValueError: for scores that are not finite, another shape, or clusters given twice.
 
     Example:
         >>> detection(np.array([0.1, 0.2]), np.array([0.15, 0.9])).auroc.value
@@ -75,23 +80,45 @@ def detection(
             for name, convention in _CONVENTIONS.items()
         ]
         return Detection(*gone)
-    first, second = checked_clusters(id_clusters, n), checked_clusters(ood_clusters, m)
-    codes = np.concatenate([first.codes, second.codes + first.count])
-    kind = first.kind if first.kind == second.kind else "cluster"
-    clusters = Clusters(codes, first.count + second.count, kind)
-    strata = (np.arange(clusters.count) >= first.count).astype(np.int64)
+    clusters = _units(n, m, id_clusters, ood_clusters, clusters)
+    side = np.stack([np.bincount(part, minlength=clusters.count) > 0
+                     for part in (clusters.codes[:n], clusters.codes[n:])])  # fmt: skip
+    strata = side[0] + 2 * side[1].astype(np.int64)
     scores = np.concatenate([own, foreign])
-    measure = _measure(scores, np.arange(n + m) >= n, codes)
+    measure = _measure(scores, np.arange(n + m) >= n, clusters.codes)
     values = measure(np.ones((1, clusters.count)))[0]
     drawn = replicates(measure, clusters.count, settings, width=n + m, strata=strata)
     estimates = [
-        _estimate(at, values, drawn, clusters, settings, n + m, m, (first.count, second.count))
+        _estimate(
+            at,
+            values,
+            drawn,
+            clusters,
+            settings,
+            n + m,
+            m,
+            (int(side[0].sum()), int(side[1].sum())),
+        )
         for at in range(len(_CONVENTIONS))
     ]
     if values[0] in (0.0, 1.0):
         exact = auroc(scores, (np.arange(n + m) >= n).astype(np.int64), clusters, settings)
         estimates[0] = exact.renamed("ood_auroc", convention=_CONVENTIONS["ood_auroc"])
     return Detection(*estimates)
+
+
+def _units(
+    n: int, m: int, first: Clusters | None, second: Clusters | None, every: Clusters | None
+) -> Clusters:
+    """The clusters of all rows, from those of each side or from those of all."""
+    if every is not None:
+        if first is not None or second is not None:
+            raise ValueError("give clusters of all rows, or of each sample, not both")
+        return Clusters.of(checked_clusters(every, n + m).codes, every.kind)
+    first, second = checked_clusters(first, n), checked_clusters(second, m)
+    kind = first.kind if first.kind == second.kind else "cluster"
+    codes = np.concatenate([first.codes, second.codes + first.count])
+    return Clusters(codes, first.count + second.count, kind)
 
 
 def _estimate(
@@ -150,7 +177,7 @@ def _from_counts(own: FloatArray, ood: FloatArray) -> FloatArray:
     return np.column_stack([
         ranked, aupr_out, aupr_in,
         ood_to[rows, accepts] / m[:, 0], own_from[rows, flags] / n[:, 0],
-        np.minimum(error.min(axis=1), 0.5),
+        error.min(axis=1),  # the lowest threshold has 1/2
     ])  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
+from ml.estimate import Estimate
 from ml.stats.arrays import FloatArray, IntArray
 from ml.stats.bootstrap import DEFAULT, Clusters, Settings
 from ml.stats.means import checked_clusters
@@ -106,7 +107,7 @@ def _biased(kernel: FloatArray, here: FloatArray) -> FloatArray:
     return form
 
 
-def frechet_distance(reference: FloatArray, target: FloatArray, *, ddof: str = "N-1") -> float:
+def frechet_distance(reference: FloatArray, target: FloatArray, *, ddof: str = "N-1") -> Estimate:
     """Squared Frechet (Wasserstein-2) distance of Gaussians fitted to two samples.
 
     Args:
@@ -114,14 +115,15 @@ def frechet_distance(reference: FloatArray, target: FloatArray, *, ddof: str = "
         ddof: divisor of both covariances: "N-1" (as FID), or "N".
 
     Returns:
-        |difference of means|^2 + tr(A + B - 2 (A B)^(1/2)); biased upward in small samples, so
-        that only distances of samples of one size compare.
+        |difference of means|^2 + tr(A + B - 2 (A B)^(1/2)), without an interval: it is biased
+        upward in small samples, and more so in their replicates; only distances of samples of
+        one size compare.
 
     Raises:
         ValueError: for fewer than two rows, or another divisor.
 
     Example:
-        >>> frechet_distance(np.array([[0.0], [2.0]]), np.array([[3.0], [5.0]]))
+        >>> frechet_distance(np.array([[0.0], [2.0]]), np.array([[3.0], [5.0]])).value
         9.0
 
     Source:
@@ -138,7 +140,12 @@ def frechet_distance(reference: FloatArray, target: FloatArray, *, ddof: str = "
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     cross = np.sqrt(np.linalg.eigvalsh(root @ there @ root).clip(0)).sum()
     moved = float(((one.mean(axis=0) - two.mean(axis=0)) ** 2).sum())
-    return max(0.0, moved + float(np.trace(here) + np.trace(there) - 2 * cross))
+    return Estimate(
+        "frechet_distance", max(0.0, moved + float(np.trace(here) + np.trace(there) - 2 * cross)),
+        n=len(one) + len(two), convention=f"squared; covariances with divisor {ddof}",
+        extra={"n_target": len(two)},
+        reason="No interval: replicates are biased upward more than the estimate itself.",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,16 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.arrays import BoolArray, FloatArray, IntArray
 from ml.stats.bootstrap import DEFAULT, Clusters, Settings, replicates, spread_interval
 from ml.stats.comparison.p_adjust import p_adjust
 from ml.stats.means import checked_clusters
+from ml.stats.permutation import p_value, permuted_members
 
-_BIAS = "; a distance is never below 0 and grows by chance, so the interval does not test for 0"
+_BIAS = (
+    "; a distance is never below 0 and grows by chance, so the interval does not test for 0: "
+    "the permutation p does"
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,11 @@ def wasserstein_1(
     Args:
         reference, target: (n,) and (m,) finite.
         reference_clusters, target_clusters: independent units of each sample.
-        settings: for the bootstrap interval, drawn within each sample.
+        settings: for the bootstrap interval, drawn within each sample, and the permutations.
+
+    Returns:
+        ``extra["p"]`` is the permutation p-value (whole clusters relabelled) of no difference,
+        None where a sample is a single cluster.
 
     Example:
         >>> wasserstein_1(np.array([0.0, 1.0]), np.array([2.0, 3.0])).value
@@ -139,8 +147,31 @@ def _distance(
     method = interval.method + _BIAS if interval.method else ""
     return Estimate(
         measure, value, interval.low, interval.high, settings.level, n + m,
-        convention=convention, method=method, reason=interval.reason, extra={"n_target": m},
+        convention=convention, method=method, reason=interval.reason,
+        extra={"n_target": m, "p": _permuted(value, of_gap, width, codes, strata > 0, settings)},
     )  # fmt: skip
+
+
+def _permuted(
+    value: float,
+    of_gap: Callable[[FloatArray, FloatArray], FloatArray],
+    width: FloatArray,
+    codes: IntArray,
+    is_target: BoolArray,
+    settings: Settings,
+) -> float | None:
+    """Permutation p-value of a distance; codes are those of the sorted rows."""
+    if min(is_target.sum(), (~is_target).sum()) < 2:
+        return None
+    members = permuted_members(is_target, settings.draws, settings.seed).T
+    step = max(1, 100_000 // codes.size)
+    relabelled = []
+    for start in range(0, settings.draws, step):
+        there = members[start : start + step][:, codes].cumsum(axis=1)
+        here = np.arange(1, codes.size + 1) - there
+        gap = here[:, :-1] / here[:, -1:] - there[:, :-1] / there[:, -1:]
+        relabelled.append(of_gap(gap, width))
+    return p_value(value, np.concatenate(relabelled), complete=False)
 
 
 def standardized_mean_difference(

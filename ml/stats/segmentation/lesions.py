@@ -90,7 +90,8 @@ def match_lesions(
     Args:
         pair: prediction and reference.
         least_iou: a match needs at least this IoU; not used by "any-overlap".
-        rule: "optimal" maximises the sum of IoU (Hungarian method), "greedy" takes the best pair
+        rule: "optimal" keeps as many matches as can be, then the largest sum of IoU (Hungarian
+            method), "greedy" takes the best pair
             first, "any-overlap" matches as many components as touch, best overlap in sum.
         connectivity: "full" joins voxels that touch at a corner, "face" only across faces.
 

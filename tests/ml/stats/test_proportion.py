@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import beta, binomtest
 
 from ml.stats.bootstrap import Clusters
 from ml.stats.proportion import (
@@ -142,3 +142,14 @@ def test_agresti_coull_uncut_passes_the_end():
 def test_other_intervals_are_refused():
     with pytest.raises(ValueError, match="wilson"):
         proportion("x", np.array([True]), interval="wald")
+
+
+def test_jeffreys_and_the_design_effect_of_unequal_clusters_by_hand():
+    low, high = beta.ppf([0.025, 0.975], 3.5, 7.5)
+    assert jeffreys(0.3, 10, 0.95) == pytest.approx((low, high))
+    success = np.array([1, 1, 1, 0, 0, 1], bool)
+    codes = np.array([0, 0, 0, 1, 1, 2])
+    share, sizes, hits = 4 / 6, np.array([3, 2, 1]), np.array([3, 0, 1])
+    variance = 3 / 2 * ((hits - share * sizes) ** 2).sum() / 36
+    size = effective_size(success, Clusters.of(codes))
+    assert size.design_effect == pytest.approx(variance / (share * (1 - share) / 6))

@@ -56,3 +56,24 @@ def test_orientation_and_ties():
     for bad in (np.zeros((0, 3)), np.zeros((3, 1)), np.full((3, 2), np.nan)):
         with pytest.raises(ValueError):
             friedman(bad)
+
+
+def test_a_winner_may_share_its_place_and_order_of_methods_is_free():
+    scores = np.tile([[1.0, 1.0, 0.0]], (20, 1))
+    got = rank_stability(scores, settings=FEW)
+    assert got.winner_share.value == 1.0
+    assert got.ranks.tolist() == [1.5, 1.5, 3.0]
+    assert got.rank_shares[:, 0].tolist() == [1.0, 1.0, 0.0]
+    assert got.kendall_tau.value == pytest.approx(1.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(matrices, st.randoms(use_true_random=False))
+def test_relabelled_methods_keep_their_ranks(matrix, random):
+    order = random.sample(range(matrix.shape[1]), matrix.shape[1])
+    one, two = (rank_stability(m, settings=FEW) for m in (matrix, matrix[:, order]))
+    assert two.ranks.tolist() == one.ranks[order].tolist()
+    assert two.rank_shares == pytest.approx(one.rank_shares[order])
+    first, second = friedman(matrix), friedman(np.exp(matrix)[::-1, order])
+    assert (first.chi2 is None) == (second.chi2 is None)
+    assert first.chi2 is None or first.chi2 == pytest.approx(second.chi2)

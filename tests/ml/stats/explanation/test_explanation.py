@@ -91,7 +91,7 @@ vectors = hnp.arrays(float, 6, elements=st.floats(-3, 3))
 @given(vectors, vectors, vectors)
 def test_linear_truth_is_complete_and_its_order_is_best(w, x, base):
     truth = faith.linear_truth(w, x, base)
-    assert truth.completeness_gap == pytest.approx(0, abs=1e-9)
+    assert truth.completeness_gap.value == pytest.approx(0, abs=1e-9)
     assert truth.deletion[-1] == pytest.approx(w @ base, abs=1e-9)
     assert truth.insertion[-1] == pytest.approx(w @ x, abs=1e-9)
     other = faith.linear_truth(w, x, base, np.arange(6.0))
@@ -113,7 +113,7 @@ def test_faithfulness_against_scipy():
 
 
 def test_small_measures_by_hand():
-    assert faith.completeness_gap(np.array([1.0, 1.0]), 5.0, 2.0) == 1.0
+    assert faith.completeness_gap(np.array([1.0, 1.0]), 5.0, 2.0).value == 1.0
     assert faith.infidelity(np.eye(2), np.ones(2), np.array([1.0, 3.0])).value == 2.0
     assert faith.curve_auc(np.array([4.0, 2.0, 0.0])).value == 2.0
     assert faith.order_gap(np.array([4.0, 4, 0]), np.array([4.0, 0, 0])).value == 2.0
@@ -121,6 +121,46 @@ def test_small_measures_by_hand():
     assert (got.value, got.extra["mean"]) == (1.0, 0.5)
     assert faith.max_sensitivity(np.zeros(2), np.ones((1, 2))).value is None
     assert faith.removal_order(np.array([1.0, 3, 1]), least_first=True).tolist() == [0, 2, 1]
-    assert (faith.comprehensiveness(1.0, [0.2]), faith.sufficiency(1.0, [0.9])) == (
-        pytest.approx(0.8), pytest.approx(0.1)
-    )  # fmt: skip
+    assert faith.comprehensiveness(1.0, [0.2, 0.4]).value == pytest.approx(0.7)
+    assert faith.sufficiency(1.0, [0.9, 0.5]).value == pytest.approx(0.3)
+    assert faith.sufficiency(1.0, []).value is None
+
+
+def test_ties_share_and_thresholds_include_their_end():
+    s, m = np.array([3.0, 2.0, 2.0, 2.0, 0.0]), np.array([0, 1, 1, 0, 1])
+    # K = 3: the value 3 takes a place, the other two are shared by three 2s, two of them hits.
+    assert where.relevance_rank(s, m).value == pytest.approx((2 * 2 / 3) / 3)
+    tied = np.array([5.0, 5.0, 0.0])
+    assert where.pointing_game(tied, np.array([1, 0, 0])).value == 0.5
+    assert where.iou_at_share_of_max(np.array([2.0, 1.0]), np.array([0, 1])).value == 0.5
+
+
+def test_attributions_count_from_their_baseline():
+    truth = faith.linear_truth(np.array([2.0, 1.0]), np.array([3.0, 1.0]), np.array([1.0, 4.0]))
+    assert truth.attribution.tolist() == [4.0, -3.0]
+    assert faith.completeness_gap(truth.attribution, 7.0, 6.0).value == 0
+    assert faith.infidelity(np.eye(2), np.array([1.0, 2.0]), np.array([1.0, 2.0])).value == 0
+    moved = faith.max_sensitivity(np.array([0.0, 2.0]), np.array([[0.0, 3.0]]))
+    assert moved.value == 0.5
+
+
+@settings(max_examples=30, deadline=None)
+@given(maps, st.permutations(range(20)))
+def test_maps_do_not_know_the_order_of_pixels(data, order):
+    s, m = (x.ravel() for x in data)
+    for measure in AGAINST_MASK:
+        one, two = measure(s, m), measure(s[list(order)], m[list(order)])
+        assert (one.value is None) == (two.value is None)
+        assert one.value is None or one.value == pytest.approx(two.value)
+    for shape in (where.gini_sparseness, where.entropy_complexity):
+        assert shape(s).value == (pytest.approx(shape(-s[list(order)]).value) if s.any() else None)
+
+
+@settings(max_examples=30, deadline=None)
+@given(vectors, vectors)
+def test_a_monotone_change_keeps_the_rank_correlation(a, d):
+    a, d = a.round(1), d.round(1)
+    one = faith.faithfulness(a, d, how="spearman")
+    two = faith.faithfulness(np.exp(a), d**3, how="spearman")
+    assert one.value == (None if two.value is None else pytest.approx(two.value))
+    assert one.value is not None or one.reason

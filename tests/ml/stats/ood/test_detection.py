@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ml.stats.bootstrap import Clusters, Settings, draw_counts
@@ -83,3 +84,72 @@ def test_conformal_p_values_and_threshold_agree():
     assert alarm_threshold(calibration[:18], 0.05).threshold is None
     assert alarm_threshold(calibration[:19], 0.05).threshold == calibration[:19].max()
     assert flagged(np.array([9.0, 0.0]), calibration).tolist() == [True, False]
+
+
+def test_conformal_ties_count_and_the_range_is_that_of_beta():
+    assert conformal_p_values(np.array([2.0]), np.array([1.0, 2.0, 2.0])).tolist() == [0.75]
+    limit = alarm_threshold(np.arange(99.0), 0.05)
+    assert limit.threshold == 94.0
+    assert (limit.low, limit.high) == pytest.approx(stats.beta.ppf([0.025, 0.975], 5, 95))
+
+
+def test_flagged_is_benjamini_hochberg_at_the_rate_itself():
+    """Two p-values of 1/20: BH at 0.05 keeps both, at just less neither."""
+    scores, calibration = np.array([50.0, 60.0]), np.arange(19.0)
+    assert flagged(scores, calibration, 0.05).tolist() == [True, True]
+    assert flagged(scores, calibration, 0.049).tolist() == [False, False]
+
+
+def test_a_single_foreign_cluster_has_no_interval():
+    got = detection(np.arange(20.0), np.array([5.5, 30.0]), None, Clusters.of(np.zeros(2)), FEW)
+    assert got.aupr_out.reason == (
+        "No interval: one of the samples is a single cluster, so no spread."
+    )
+
+
+def test_a_patient_on_both_sides_is_drawn_whole():
+    rng = np.random.default_rng(5)
+    own, ood = rng.normal(size=24), rng.normal(1, 1, size=18)
+    patient = np.r_[np.arange(24) // 2, np.arange(18) // 2 + 8]  # 8..11 are on both sides
+    clusters = Clusters.of(patient, "patient")
+    got = detection(own, ood, settings=FEW, clusters=clusters)
+    strata = np.repeat([1, 3, 2], [8, 4, 5])
+    values = []
+    for counts in np.concatenate(list(draw_counts(17, FEW, strata=strata))).astype(int):
+        assert counts[8:12].sum() == 4
+        a, b = np.repeat(own, counts[patient[:24]]), np.repeat(ood, counts[patient[24:]])
+        values.append(roc_auc_score(np.r_[np.zeros(a.size), np.ones(b.size)], np.r_[a, b]))
+    assert [got.auroc.low, got.auroc.high] == pytest.approx(np.quantile(values, [0.025, 0.975]))
+    assert (got.auroc.extra["n_id_clusters"], got.auroc.extra["n_ood_clusters"]) == (12, 9)
+    apart = np.r_[np.arange(24), np.arange(18) + 24]
+    same = detection(own, ood, settings=FEW, clusters=Clusters.of(apart)).auroc
+    assert (same.low, same.high) == (lambda e: (e.low, e.high))(
+        detection(own, ood, settings=FEW).auroc
+    )
+    with pytest.raises(ValueError, match="not both"):
+        detection(own, ood, Clusters.singles(24), clusters=clusters)
+
+
+@settings(max_examples=30, deadline=None)
+@given(sample, sample, st.randoms(use_true_random=False))
+def test_order_of_cases_and_monotone_transforms_change_no_value(own, ood, random):
+    mixed = np.array(random.sample(list(own), own.size))
+    given_, moved = detection(own, ood, settings=FEW), detection(
+        np.exp(3 * mixed), np.exp(3 * ood[::-1]), settings=FEW
+    )  # fmt: skip
+    for one, two in zip(vars(given_).values(), vars(moved).values(), strict=True):
+        assert one.value == pytest.approx(two.value)
+
+
+@settings(max_examples=20, deadline=None)
+@given(sample, sample)
+def test_copies_of_every_case_in_its_cluster_change_nothing(own, ood):
+    plain = detection(own, ood, settings=FEW)
+    twice = detection(
+        np.repeat(own, 2), np.repeat(ood, 2), Clusters.of(np.repeat(np.arange(own.size), 2)),
+        Clusters.of(np.repeat(np.arange(ood.size), 2)), FEW,
+    )  # fmt: skip
+    for one, two in zip(vars(plain).values(), vars(twice).values(), strict=True):
+        assert one.value == pytest.approx(two.value)
+        if one.id != "ood_auroc" or one.value not in (0, 1):
+            assert (one.low, one.high) == (pytest.approx(two.low), pytest.approx(two.high))

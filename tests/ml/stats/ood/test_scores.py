@@ -43,7 +43,7 @@ def test_refusals_of_logits():
 
 
 def test_saturated_softmax_keeps_its_digits():
-    assert ls.max_softmax(np.array([[60.0, 0.0]]))[0] == pytest.approx(np.exp(-60))
+    assert ls.max_softmax(np.array([[60.0, 0.0]]))[0] == pytest.approx(np.exp(-60), rel=1e-9, abs=0)
 
 
 def test_mahalanobis_against_scikit_learn():
@@ -83,3 +83,33 @@ def test_vim_by_hand():
     train = np.array([[3.0, 1.0], [-3.0, 1.0]])
     got = fs.virtual_logit(np.array([[0.0, 4.0]]), z[:1], train, z + 2, dimension=1)
     assert got == pytest.approx(2 * 4 - np.log(2))
+
+
+def test_kl_matching_to_given_classes():
+    classes = np.arange(30) % 2
+    p = special.softmax(LOGITS, axis=1)
+    means = [p[classes == c].mean(axis=0) for c in (0, 1)]
+    expected = np.min([stats.entropy(p, m, axis=1) for m in means], axis=0)
+    assert ls.kl_matching(LOGITS, LOGITS, classes) == pytest.approx(expected)
+
+
+def test_vim_measures_from_its_origin():
+    z, away = RNG.normal(size=(60, 2)), np.array([1.0, -2.0, 3.0])
+    plain = fs.virtual_logit(NEW, z[:20], X, z, dimension=2)
+    moved = fs.virtual_logit(NEW + away, z[:20], X + away, z, dimension=2, origin=away)
+    assert moved == pytest.approx(plain)
+    assert fs.virtual_logit(NEW + away, z[:20], X + away, z, dimension=2) != pytest.approx(plain)
+
+
+@pytest.mark.parametrize("score", [ls.max_softmax, ls.entropy, ls.generalized_entropy])
+def test_a_constant_added_to_all_logits_changes_no_probability(score):
+    assert score(LOGITS + 700) == pytest.approx(score(LOGITS))
+    assert np.isfinite(score(LOGITS * 1e5)).all()
+
+
+def test_relabelled_classes_and_one_case():
+    fitted, other = fs.fit_gaussians(X, Y), fs.fit_gaussians(X[::-1], 9 - Y[::-1])
+    assert fs.mahalanobis(NEW, fitted) == pytest.approx(fs.mahalanobis(NEW, other))
+    assert fs.mahalanobis(NEW[:0], fitted).size == 0
+    with pytest.raises(ValueError, match="2 rows"):
+        fs.fit_gaussians(X[:1], Y[:1])

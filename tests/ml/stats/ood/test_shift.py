@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import linalg, stats
 from scipy.spatial.distance import cdist
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Clusters, Settings, draw_counts
 from ml.stats.ood import multivariate_shift as multi
 from ml.stats.ood import shift
 
@@ -71,9 +71,9 @@ def test_frechet_against_matrix_root():
     ca, cb = np.cov(A.T), np.cov(B.T)
     moved = ((A.mean(axis=0) - B.mean(axis=0)) ** 2).sum()
     expected = moved + np.trace(ca + cb - 2 * linalg.sqrtm(ca @ cb).real)
-    assert multi.frechet_distance(A, B) == pytest.approx(expected)
-    assert multi.frechet_distance(A, A) == pytest.approx(0, abs=1e-9)
-    assert multi.frechet_distance(A, B, ddof="N") < expected
+    assert multi.frechet_distance(A, B).value == pytest.approx(expected)
+    assert multi.frechet_distance(A, A).value == pytest.approx(0, abs=1e-9)
+    assert multi.frechet_distance(A, B, ddof="N").value < expected
 
 
 def test_label_shift_recovers_the_shares():
@@ -84,3 +84,100 @@ def test_label_shift_recovers_the_shares():
     got = multi.label_shift(true, predicted, target, 2)
     assert got.target_shares == pytest.approx([0.75, 0.25])
     assert multi.label_shift(true, true * 0, target, 2).weights is None
+
+
+def test_the_bandwidth_is_the_median_and_one_cluster_is_not_relabelled():
+    assert multi.median_bandwidth(np.array([[0.0], [1.0]]), np.array([[10.0]])) == 9.0
+    assert multi.median_bandwidth(np.zeros((3, 1)), np.zeros((2, 1))) is None
+    got = multi.mmd(A[:1], B, 1.0, settings=FEW)
+    assert (got.p, got.unbiased) == (None, None)
+    assert "one cluster" in got.reason
+
+
+def by_hand(statistic, one, two, first, second, draws):
+    """Percentiles over clusters drawn within each sample."""
+    values = []
+    strata = np.r_[np.zeros(first.count, int), np.ones(second.count, int)]
+    for counts in np.concatenate(list(draw_counts(strata.size, draws, strata=strata))).astype(int):
+        here = np.repeat(one, counts[: first.count][first.codes])
+        there = np.repeat(two, counts[first.count :][second.codes])
+        values.append(statistic(here, there))
+    return np.quantile(values, [0.025, 0.975])
+
+
+def naive_smd(x, y):
+    return (y.mean() - x.mean()) / ((x.var(ddof=1) + y.var(ddof=1)) / 2) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("measure", "statistic"),
+    [
+        (shift.wasserstein_1, stats.wasserstein_distance),
+        (shift.energy_distance, stats.energy_distance),
+        (shift.standardized_mean_difference, naive_smd),
+    ],
+)
+def test_intervals_draw_clusters_within_each_sample(measure, statistic):
+    one, two = RNG.normal(size=30), RNG.normal(0.5, 2, size=22)
+    first, second = Clusters.of(np.arange(30) // 2), Clusters.of(np.arange(22) // 2)
+    got = measure(one, two, first, second, FEW)
+    assert [got.low, got.high] == pytest.approx(by_hand(statistic, one, two, first, second, FEW))
+
+
+def test_the_permutation_p_of_a_distance_is_that_of_all_relabellings():
+    """Of the 70 ways to halve eight numbers, two reach the distance of the observed halves."""
+    one, two = np.arange(4.0), np.arange(10.0, 14)
+    for measure in (shift.wasserstein_1, shift.energy_distance):
+        p = measure(one, two, settings=Settings(draws=4000)).extra["p"]
+        assert p == pytest.approx(2 / 70, abs=0.01)
+        assert measure(one, one, settings=FEW).extra["p"] == 1.0
+        assert measure(one[:1], two, settings=FEW).extra["p"] is None
+
+
+def test_no_shift_is_rarely_called_a_shift():
+    rng = np.random.default_rng(8)
+    pairs = rng.normal(size=(60, 2, 30))
+    p = np.array([shift.wasserstein_1(a, b, settings=FEW).extra["p"] for a, b in pairs])
+    assert (p <= 0.05).mean() < 0.15
+    assert 0.35 < p.mean() < 0.65
+
+
+def test_copies_in_a_cluster_leave_the_permutation_p():
+    one, two = RNG.normal(size=12), RNG.normal(1, 1, size=10)
+    plain = shift.energy_distance(one, two, settings=FEW).extra["p"]
+    copies = [Clusters.of(np.repeat(np.arange(x.size), 3)) for x in (one, two)]
+    tripled = shift.energy_distance(np.repeat(one, 3), np.repeat(two, 3), *copies, FEW)
+    assert tripled.extra["p"] == plain
+
+
+def test_psi_cuts_the_reference_at_its_quantiles():
+    one, two = np.arange(1.0, 9), np.array([1.0, 1, 1, 1, 2, 4, 6, 8])
+    share = np.array([5, 1, 1, 1]) / 8
+    expected = ((share - 0.25) * np.log(share / 0.25)).sum()
+    assert shift.population_stability_index(one, two, 4).value == pytest.approx(expected)
+    # A value on an edge falls below it.
+    edge = shift.population_stability_index(np.array([0.0, 1]), np.array([1.0, 2]), np.array([1.0]))
+    expected = (0.5 - 1) * np.log(0.5 / 1) + (0.5 - 1e-4) * np.log(0.5 / 1e-4)
+    assert edge.value == pytest.approx(expected)
+
+
+def test_one_case_a_side_has_no_smd():
+    got = shift.standardized_mean_difference(np.array([1.0]), np.array([2.0, 3.0]), settings=FEW)
+    assert got.reason == "Not estimated: the samples have no spread."
+
+
+def test_label_shift_of_three_classes_is_exact_and_refuses():
+    """An asymmetric confusion matrix, so that its transpose gives another answer."""
+    rates = np.array([[8, 1, 1], [3, 6, 1], [0, 2, 8]]) / 10  # true class by predicted class
+    true = np.repeat([0, 1, 2], [100, 200, 100])
+    cells = [
+        np.repeat([0, 1, 2], np.rint(row * n).astype(int))
+        for row, n in zip(rates, (100, 200, 100), strict=True)
+    ]
+    target = np.repeat([0, 1, 2], np.rint(np.array([0.2, 0.5, 0.3]) @ rates * 1000).astype(int))
+    got = multi.label_shift(true, np.concatenate(cells), target, 3)
+    assert got.target_shares == pytest.approx([0.2, 0.5, 0.3])
+    assert got.weights == pytest.approx([0.8, 1.0, 1.2])
+    assert multi.label_shift([], [], [0], 2).reason
+    with pytest.raises(ValueError, match="classes"):
+        multi.label_shift([3], [0], [0], 2)

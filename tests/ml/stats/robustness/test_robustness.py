@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ml.stats.bootstrap import Clusters, Settings, draw_counts
 from ml.stats.robustness import corruption_error as ce
@@ -68,3 +70,48 @@ def test_flips_mdg_and_monotone():
     # The severities of MedMNIST-C's black corner, not in order.
     assert dg.monotone_distortion([[1.1], [1.05], [1.0], [0.9], [0.95]]).offending == (2, 3, 4)
     assert dg.monotone_distortion([[0.1], [0.1]]).spearman is None
+
+
+def test_intervals_of_flips_and_mdg_draw_clusters():
+    rng = np.random.default_rng(3)
+    codes = np.repeat(np.arange(14), 3)
+    clusters = Clusters.of(codes)
+    draws = np.concatenate(list(draw_counts(14, FEW)))[:, codes]
+    before, after = rng.integers(0, 2, size=(2, 42, 4))
+    loss = rng.uniform(size=42)
+    for got, each in (
+        (dg.flip_rate(before, after, clusters, FEW), (before != after).mean(axis=1)),
+        (dg.mean_degradation(np.ones(42), {"x": 1 - loss[None]}, clusters, FEW), loss),
+    ):
+        assert got.value == pytest.approx(each.mean())
+        means = draws @ each / draws.sum(axis=1)
+        assert [got.low, got.high] == pytest.approx(np.quantile(means, [0.025, 0.975]))
+
+
+def test_spearman_of_distortion_has_its_sign():
+    assert dg.monotone_distortion([[1.0], [2.0], [4.0]]).spearman == pytest.approx(1)
+    assert dg.monotone_distortion([[4.0], [2.0], [1.0]]).spearman == pytest.approx(-1)
+    assert dg.monotone_distortion([[1.0], [1.0], [2.0]]).offending == (2,)
+
+
+def test_one_undefined_corruption_leaves_the_mean_undefined_and_the_others_not():
+    got = ce.corruption_error({"a": [0.1], "b": [0.2]}, {"a": [0.0], "b": [0.4]})
+    assert got.mean.value is None
+    assert got.each["b"].value == 0.5
+    assert ce.relative_robustness_auc([0.6, 0.8], 0.5).value == pytest.approx(
+        (0.45 + 0.3) / 2 / 0.5
+    )
+
+
+@given(
+    st.lists(st.tuples(*[st.sampled_from([0.0, 0.5, 1.0, np.nan])] * 2), max_size=15),
+    st.randoms(use_true_random=False),
+)
+def test_losses_never_raise_and_do_not_know_the_order_of_cases(pairs, random):
+    clean, corrupt = np.array(pairs).reshape(-1, 2).T
+    got = dg.degradation(clean, corrupt, settings=FEW)
+    assert (got.value is None) == bool(np.isnan(clean - corrupt).all())
+    mixed = np.array(random.sample(pairs, len(pairs))).reshape(-1, 2).T
+    again = dg.degradation(*mixed, settings=FEW)
+    assert got.value is None or got.value == pytest.approx(again.value)
+    assert got.has_interval or got.reason

@@ -112,3 +112,28 @@ def test_splits_and_merges_are_told_apart():
 
     assert (one_over_two.splits, one_over_two.merges) == (0, 1)
     assert (two_over_one.splits, two_over_one.merges) == (1, 0)
+
+
+def test_a_split_is_a_lesion_in_pieces_and_a_merge_a_piece_over_lesions():
+    split = matched("##.##.##...", "########...", least_iou=0)
+    assert (split.splits, split.merges) == (1, 0)
+    merge = matched("########...", "##.##.##...", least_iou=0)
+    assert (merge.splits, merge.merges) == (0, 1)
+
+
+def test_optimal_keeps_more_matches_than_greedy():
+    """Greedy takes a-A first and leaves b and B alone; a-B with b-A are two matches."""
+    prediction, reference = np.zeros((2, 3, 20), bool)
+    prediction[0, 0:10] = True  # a, over A by 8 and B by 1
+    prediction[2, 0:4] = True  # b, over A by 4
+    reference[0:3, 0:8] = True
+    reference[1, 0:8] = False
+    reference[1, 0] = True  # A: 8 + 1 + 8
+    reference[0, 9:12] = True  # B
+    pair = MaskPair.of(prediction, reference)
+    optimal = match_lesions(pair, least_iou=0)
+    greedy = match_lesions(pair, least_iou=0, rule="greedy")
+    assert (greedy.tp, optimal.tp) == (1, 2)
+    assert greedy.matches.tolist() == [[0, 0]]
+    assert optimal.matches.tolist() == [[0, 1], [1, 0]]
+    assert matched("##", "#.", least_iou=0.5).tp == 1

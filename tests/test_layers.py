@@ -14,12 +14,12 @@ MAY_IMPORT = {
     "demo": {"ml", "portal"},
     "benchmarks": {"ml", "portal", "workers"},
 }
-# Inside ml: what each room may look into. Names not listed (protocol, estimate) are shared words.
+# Inside ml: what each room may look into. Names not listed (protocol, limits, estimate) are shared words.
 ROOMS_OF_ML = {
     "stats": {"estimate"},
     "evidence": {"estimate", "version"},
     "imaging": {"estimate", "sandbox", "intake"},
-    "checks": {"stats", "evidence", "estimate", "protocol"},
+    "checks": {"stats", "evidence", "estimate", "limits", "protocol"},
 }
 
 

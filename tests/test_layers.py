@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "demo": {"ml", "portal"},
     "benchmarks": {"ml", "portal", "workers"},
 }
-# Inside ml: what each room may look into. Names not listed (protocol, limits, estimate) are shared words.
+# Inside ml: what each room may look into. Names not listed (such as estimate) are shared words.
 ROOMS_OF_ML = {
     "stats": {"estimate"},
     "evidence": {"estimate", "version"},

@@ -54,7 +54,7 @@ def _ends(estimate: Any) -> list[Any]:
 
 
 def _c_statistic(case: Case, _: Params) -> Any:
-    """As rms counts it: probabilities in the same two ten-thousandths are ties."""
+    """Ties within 1/5000: inferred from the values of rms, not read in its code."""
     probabilities, outcomes = _binary(case)
     return auroc(np.floor(probabilities * 5000), outcomes)
 

@@ -200,7 +200,7 @@ def coverage(
             lie at this level if cases are exchangeable and scores have no ties (beta-binomial).
 
     Raises:
-        ValueError: for unequal shapes.
+        ValueError: for unequal shapes or labels outside 0..k-1.
 
     Example:
         >>> coverage(np.array([[True, False], [True, True]]), np.array([0, 1])).value
@@ -212,6 +212,8 @@ def coverage(
     members, label = np.asarray(members, dtype=np.bool_), np.asarray(label)
     if members.ndim != 2 or label.shape != members.shape[:1]:
         raise ValueError(f"expected (n, k) and (n,), got {members.shape} and {label.shape}")
+    if label.size and not ((label >= 0) & (label < members.shape[1])).all():
+        raise ValueError(f"labels must lie in 0..{members.shape[1] - 1}, one for each column")
     n = int(label.size)
     convention = "share of sets that hold the true class"
     if n == 0:

@@ -20,8 +20,9 @@ from ml.stats.agreement.cohen import cohen_kappa_of_ratings
 from ml.stats.agreement.kappa import kappa_conger, kappa_fleiss
 from ml.stats.agreement.krippendorff import alpha
 from ml.stats.agreement.weights import agreement_weights
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
 from ml.stats.calibration.calibration_error import ece_debiased
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.auroc import auroc
 from ml.stats.mrmc.obuchowski_rockette import obuchowski_rockette
 from ml.stats.mrmc.simulate import simulate as simulate_study

@@ -7,7 +7,8 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.measuring import Result, Skipped, alternated, attempted
 from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.auroc import auroc
 from ml.stats.discrimination.auroc_bootstrap import bootstrap_auroc
 from ml.stats.discrimination.placements import delong_variance, placements

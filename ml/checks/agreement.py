@@ -15,7 +15,8 @@ from ml.protocol import Protocol
 from ml.stats.agreement.icc import icc_one_way, icc_two_way
 from ml.stats.agreement.kappa import PairwiseKappa, kappa_conger, kappa_fleiss, pairwise_kappa
 from ml.stats.agreement.krippendorff import alpha
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 QUESTION = "Do the readers agree, and does the model agree with them?"
 _NO_IDENTITY = (

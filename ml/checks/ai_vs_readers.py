@@ -21,7 +21,7 @@ from ml.stats.agreement.interchangeability import (
 )
 from ml.stats.agreement.leave_one_reader_out import LeaveOneReaderOut, leave_one_out_categories
 from ml.stats.agreement.pair_scores import category_scores
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 
 ID = "ai-vs-readers"
 QUESTION = "Is the model one more reader, or worse (or better) than one?"

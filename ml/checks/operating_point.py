@@ -20,7 +20,7 @@ from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.evidence.tables import Evidence, IntArray
 from ml.protocol import Protocol
 from ml.stats.arrays import BoolArray
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.predictive_values import predictive_value
 from ml.stats.proportion import proportion
 

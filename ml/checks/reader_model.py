@@ -12,7 +12,9 @@ from ml.evidence.tables import Evidence, FloatArray
 from ml.protocol import Protocol
 from ml.stats.agreement.kappa import PairwiseKappa, pairwise_kappa
 from ml.stats.agreement.krippendorff import alpha, alpha_replicates
-from ml.stats.bootstrap import Clusters, Settings, percentile_interval
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
+from ml.stats.interval import percentile_interval
 
 ID = "agreement"
 

@@ -9,7 +9,7 @@ from ml.checks.answers import AnswerTable, arm_tables, natural, present_code
 from ml.checks.scored import clusters_at
 from ml.evidence.tables import Evidence, Question
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
-from ml.stats.bootstrap import too_few
+from ml.stats.clusters import too_few
 from ml.stats.mrmc.study import MrmcStudy
 
 LEAST = 5  # cases of each kind that a reader scored in an arm; below, the reader is left out there

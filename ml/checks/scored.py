@@ -9,7 +9,8 @@ from ml.checks.registry import Finding, State
 from ml.evidence.tables import Evidence, FloatArray, IntArray, Prediction
 from ml.protocol import DEFAULT_THRESHOLD, Protocol
 from ml.stats.arrays import BoolArray
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 NAMED_IDS = 5  # of unknown cases, named in the sentence
 

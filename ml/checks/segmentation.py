@@ -27,7 +27,8 @@ from ml.evidence.tables import (
     MaskComparisons,
 )
 from ml.protocol import Protocol
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 from ml.stats.means import case_mean, case_median
 from ml.stats.proportion import proportion
 

@@ -9,8 +9,9 @@ from ml.checks.columns import Column
 from ml.checks.scored import Calls, Scored
 from ml.estimate import Estimate
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
 from ml.stats.calibration.recalibration import intercept
+from ml.stats.clusters import Clusters
 from ml.stats.comparison.p_adjust import p_adjust
 from ml.stats.discrimination.auroc import auroc
 from ml.stats.subgroups.auroc_gap import max_auroc_gap

@@ -11,23 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from ml.estimate import JsonValue
 from ml.stats.arrays import FloatArray, IntArray
 
-MIN_CLUSTERS = 10  # below, the spread of so few units says nothing about the next one
-MAX_UNDEFINED = 0.10  # share of replicates in which a measure may be undefined
 _BLOCK = 64  # replicates that share a stream of random numbers; part of the answer
 _CHUNK = 40_000  # numbers held at once per thread; small enough for the cache
 _CACHED = 8_192  # numbers of one temporary array that is made and dropped again and again
 _WORD = 2**64 - 1  # the largest random word
 _HELD_BACK = 5.0  # standard deviations of a total that Poisson draws stay below the units
 _SMALL = 2_000_000  # numbers in all, below which starting threads costs more than it saves
-
-_ROUNDING = 1e-12  # replicates closer together than this differ by rounding alone
-
-_PLURAL = {"case": "cases", "patient": "patients", "group": "groups"}
 
 
 @dataclass(frozen=True)
@@ -40,71 +32,6 @@ class Settings:
 
 
 DEFAULT = Settings()
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """Which independent unit each row belongs to."""
-
-    codes: IntArray  # (n,) 0..count-1
-    count: int
-    kind: str = "case"  # "case" | "patient" | "group"
-
-    @classmethod
-    def of(cls, cluster: IntArray, kind: str = "case") -> "Clusters":
-        """Clusters from any codes; their sorted order numbers them.
-
-        Example:
-            >>> Clusters.of(np.array([7, 7, 3])).codes.tolist()
-            [1, 1, 0]
-        """
-        found, codes = np.unique(np.asarray(cluster), return_inverse=True)
-        return cls(codes.astype(np.int64).reshape(-1), int(found.size), kind)
-
-    @classmethod
-    def singles(cls, n: int) -> "Clusters":
-        """Every row its own unit."""
-        return cls(np.arange(n, dtype=np.int64), n)
-
-    @property
-    def each_alone(self) -> bool:
-        return self.count == self.codes.size
-
-    @property
-    def words(self) -> str:
-        """Count and noun: "1,271 groups"."""
-        noun = self.kind if self.count == 1 else _PLURAL.get(self.kind, f"{self.kind}s")
-        return f"{self.count:,} {noun}"
-
-    @property
-    def extra(self) -> dict[str, JsonValue]:
-        """What an estimate says of the units its interval rests on."""
-        return {"n_clusters": self.count, "cluster_kind": self.kind}
-
-    def where(self, chosen: IntArray) -> "Clusters":
-        """The clusters of some rows, given by index or mask."""
-        return Clusters.of(self.codes[chosen], self.kind)
-
-    def sums(self, rows: FloatArray) -> FloatArray:
-        """Add up rows (n, q) within each cluster: (count, q)."""
-        rows = rows[:, None] if rows.ndim == 1 else rows
-        columns = [np.bincount(self.codes, column, self.count) for column in rows.T]
-        return np.stack(columns, axis=1) if columns else np.zeros((self.count, 0))
-
-
-@dataclass(frozen=True)
-class Interval:
-    low: float | None
-    high: float | None
-    method: str
-    reason: str | None = None  # why there is none
-
-
-def too_few(clusters: Clusters) -> str | None:
-    """The sentence that refuses an interval, or None when there are enough units."""
-    if clusters.count >= MIN_CLUSTERS:
-        return None
-    return f"No interval: only {clusters.words}, and at least {MIN_CLUSTERS} are needed."
 
 
 def draw_counts(
@@ -297,129 +224,3 @@ def left_out_sums(sums: FloatArray) -> FloatArray:
     """Sums without each unit in turn, (count, q): the jackknife of a measure made of sums."""
     left: FloatArray = sums.sum(axis=0) - sums
     return left
-
-
-def percentile_interval(
-    replicates: FloatArray,
-    clusters: Clusters,
-    settings: Settings,
-    *,
-    centre: float | None = None,
-) -> Interval:
-    """Percentile interval of bootstrap replicates.
-
-    Args:
-        replicates: (draws,) the measure in each replicate, NaN where it was undefined.
-        clusters: the units that were drawn.
-        settings: level, and draws and seed for the method's name.
-        centre: shift the replicates so that their mean is this value. Binned errors gain
-            the same upward bias in every replicate once more; this takes it off again.
-
-    Returns:
-        The interval, or a reason when more than a tenth of the replicates were undefined.
-
-    Source:
-        Efron, Tibshirani (1993). An Introduction to the Bootstrap, chapter 13. Clusters as the
-        units drawn: Davison, Hinkley (1997), Bootstrap Methods, section 3.8.
-    """
-    defined, result = _usable(replicates, clusters, settings, "percentile")
-    if defined is None:
-        return result
-    method = result.method
-    if centre is not None:
-        defined = defined - (defined.mean() - centre)
-        method += "; recentred at the estimate"
-    tail = (1 - settings.level) / 2
-    low, high = np.quantile(defined, (tail, 1 - tail))
-    return Interval(float(low), float(high), method)
-
-
-def spread_interval(replicates: FloatArray, clusters: Clusters, settings: Settings) -> Interval:
-    """The percentile interval, refused where both its ends are one value.
-
-    Of a level, replicates that are all alike say that the sample has no spread to show, not that
-    there is none. Of a paired difference they may be right: two equal things differ by 0.
-
-    Example:
-        >>> spread_interval(np.ones(100), Clusters.singles(20), Settings(draws=100)).reason
-        'No interval: (almost) every bootstrap replicate has the same value.'
-    """
-    interval = percentile_interval(replicates, clusters, settings)
-    if interval.low is None or interval.high is None:
-        return interval
-    if interval.high - interval.low <= _ROUNDING:
-        reason = "No interval: (almost) every bootstrap replicate has the same value."
-        return Interval(None, None, "", reason)
-    return interval
-
-
-def bca_interval(
-    value: float,
-    replicates: FloatArray,
-    left_out: FloatArray,
-    clusters: Clusters,
-    settings: Settings,
-) -> Interval:
-    """Bias-corrected and accelerated interval of bootstrap replicates.
-
-    Args:
-        value: the measure itself.
-        replicates: (draws,) the measure in each replicate, NaN where it was undefined.
-        left_out: (count,) the measure without each unit in turn, NaN where it was undefined.
-        clusters: the units that were drawn.
-        settings: level, and draws and seed for the method's name.
-
-    Returns:
-        The interval, or a reason: as ``percentile_interval``, and where all replicates lie on
-        one side of the value, so that no bias can be estimated.
-
-    Source:
-        Efron (1987). Better Bootstrap Confidence Intervals. JASA 82:171-185; acceleration by
-        the jackknife: Efron, Tibshirani (1993), section 14.3.
-    """
-    defined, result = _usable(replicates, clusters, settings, "BCa")
-    if defined is None:
-        return result
-    # Replicates equal to the value lie half on either side (measures with few values).
-    below = float((defined < value).mean() + (defined == value).mean() / 2)
-    if not 0 < below < 1:
-        reason = "No interval: all bootstrap replicates lie on one side of the estimate."
-        return Interval(None, None, "", reason)
-    bias = float(stats.norm.ppf(below))
-    left = left_out[np.isfinite(left_out)]
-    away = left.mean() - left if left.size else np.zeros(1)
-    spread = float((away**2).sum())
-    acceleration = float((away**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
-    tail = (1 - settings.level) / 2
-    z = bias + stats.norm.ppf([tail, 1 - tail])
-    room = 1 - acceleration * z
-    if (room <= 0).any():
-        return Interval(None, None, "", "No interval: one unit dominates the estimate.")
-    low, high = np.quantile(defined, stats.norm.cdf(bias + z / room))
-    return Interval(float(low), float(high), result.method)
-
-
-def _usable(
-    replicates: FloatArray, clusters: Clusters, settings: Settings, kind: str
-) -> tuple[FloatArray | None, Interval]:
-    """The defined replicates and the method's name, or None and the refusal."""
-    method = (
-        f"cluster bootstrap over {clusters.words}, {kind}, {settings.draws:,} draws, "
-        f"seed {settings.seed}"
-    )
-    if clusters.each_alone:
-        method = method.replace("cluster bootstrap", "bootstrap")
-    refusal = too_few(clusters)
-    if refusal:
-        return None, Interval(None, None, "", refusal)
-    defined = replicates[np.isfinite(replicates)]
-    lost = replicates.size - defined.size
-    if lost > MAX_UNDEFINED * replicates.size:
-        reason = (
-            f"No interval: the measure is undefined in {lost:,} of {replicates.size:,} "
-            "bootstrap replicates."
-        )
-        return None, Interval(None, None, "", reason)
-    if lost:
-        method += f"; {lost:,} replicates without a defined value left out"
-    return defined, Interval(None, None, method)

@@ -6,14 +6,9 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Settings,
-    replicate_sums,
-    replicates,
-    spread_interval,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums, replicates
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 
 def case_mean(
@@ -52,7 +47,7 @@ def case_mean(
         return undefined(measure, reason, convention=convention)
     sums = kept.sums(np.stack([chosen, np.ones_like(chosen)], axis=1))
     drawn = replicate_sums(sums, settings)
-    interval = spread_interval(ratio(drawn[:, 0], drawn[:, 1]), kept, settings)
+    interval = percentile_interval(ratio(drawn[:, 0], drawn[:, 1]), kept, settings)
     return Estimate(
         measure, float(chosen.mean()), interval.low, interval.high, settings.level, chosen.size,
         convention=convention, method=interval.method, reason=interval.reason,
@@ -90,7 +85,7 @@ def case_median(
         return middle
 
     drawn = replicates(of_counts, kept.count, settings, width=rising.size)
-    interval = spread_interval(drawn, kept, settings)
+    interval = percentile_interval(drawn, kept, settings)
     return Estimate(
         measure, float(np.median(rising)), interval.low, interval.high, settings.level,
         rising.size, convention=convention, method=interval.method, reason=interval.reason,
@@ -139,16 +134,3 @@ def mean_difference(
     if one.shape != two.shape:
         raise ValueError(f"{measure}: expected paired arrays, got {one.shape} and {two.shape}")
     return case_mean(measure, one - two, clusters, settings, convention=convention)
-
-
-def checked_clusters(clusters: Clusters | None, n: int) -> Clusters:
-    """The clusters of n rows; None makes every row its own.
-
-    Raises:
-        ValueError: for another number of rows.
-    """
-    if clusters is None:
-        return Clusters.singles(n)
-    if clusters.codes.size != n:
-        raise ValueError(f"expected a cluster for each of {n} rows, got {clusters.codes.size}")
-    return clusters

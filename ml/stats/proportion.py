@@ -9,7 +9,7 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray
-from ml.stats.bootstrap import Clusters, too_few
+from ml.stats.clusters import Clusters, checked_clusters, too_few
 
 IntervalName = Literal["wilson", "clopper_pearson", "jeffreys", "agresti_coull"]
 
@@ -188,7 +188,7 @@ def proportion(
     if n == 0:
         reason = f"Not estimated: there are no {of_what}."
         return undefined(measure, reason, n_events=n_events, convention=convention)
-    clusters = clusters or Clusters.singles(n)
+    clusters = checked_clusters(clusters, n)
     hits = int(success.sum())
     low = high = None
     reason_without = None if clusters.each_alone else too_few(clusters)

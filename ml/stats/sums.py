@@ -6,7 +6,9 @@ import numpy as np
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 NO_CASES = "Not estimated: there are no cases."
 
@@ -46,7 +48,7 @@ def estimate_of_sums(
     n = rows.shape[0]
     if n == 0:
         return undefined(measure, NO_CASES, n_events=n_events, convention=convention)
-    clusters = clusters or Clusters.singles(n)
+    clusters = checked_clusters(clusters, n)
     value = float(function(rows.sum(axis=0)[None, :])[0])
     if not np.isfinite(value):
         return undefined(measure, undefined_reason, n=n, n_events=n_events, convention=convention)

@@ -10,7 +10,7 @@ from ml.intake.predictions import finite
 from ml.intake.refusal import Problems, refuse
 from ml.intake.tables import Csv, read_csv
 from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 
 _LARGEST = 1e100
 

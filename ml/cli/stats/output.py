@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ml.estimate import Estimate, JsonValue
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 
 
 def jsonable(made: object) -> JsonValue:

@@ -10,7 +10,7 @@ from ml.cli.stats.columns import Table
 from ml.intake.refusal import refuse
 from ml.stats.agreement.ratings import table_of_ratings
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 from ml.stats.mrmc.study import MrmcStudy
 from ml.stats.subgroups.calls import GroupedCalls
 from ml.stats.subgroups.groups import Groups

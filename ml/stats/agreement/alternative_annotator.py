@@ -9,7 +9,9 @@ from scipy import special
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.pair_scores import PairScores
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 Procedure = Literal["BY", "BH", "none"]
 
@@ -108,7 +110,7 @@ def alt_test(
         none = [undefined(name, _NONE, convention=convention)
                 for name in ("alt_winning_rate", "alt_advantage")]  # fmt: skip
         return AltTest(none[0], none[1], (), None)
-    own = (clusters or Clusters.singles(given.shape[0])).where(rows)
+    own = checked_clusters(clusters, given.shape[0]).where(rows)
     per_unit = own.sums(
         np.hstack([given[rows].astype(np.float64), model_wins[rows], reader_wins[rows]])
     )
@@ -154,9 +156,6 @@ def _advantage(
     interval = percentile_interval(mean_share(replicate_sums(per_unit, settings)), own, settings)
     low, high, method = interval.low, interval.high, interval.method
     reason = interval.reason
-    if low is not None and low == high:
-        low, high, method = None, None, ""
-        reason = "No interval: the model is at least as good in every case, or in none."
     over = "all answers" if exchangeable else "mean over readers"
     return Estimate(
         "alt_advantage", value, low, high, settings.level, n,

@@ -10,7 +10,9 @@ from ml.estimate import Estimate, undefined
 from ml.stats.agreement.concordance import checked_pairs, pearson_estimate
 from ml.stats.agreement.limit_intervals import limit_factors, tolerance_factor
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 Multiplier = float | Literal["t"]
 LimitInterval = Literal["exact", "approximate", "approximate-1986"]
@@ -82,7 +84,7 @@ def bland_altman(
     _check(multiplier, interval)
     pairs = checked_pairs(a, b)
     rows = np.flatnonzero(~np.isnan(pairs).any(axis=1))
-    own = (clusters or Clusters.singles(pairs.shape[0])).where(rows)
+    own = checked_clusters(clusters, pairs.shape[0]).where(rows)
     away, means = pairs[rows, 0] - pairs[rows, 1], pairs[rows].mean(axis=1)
     if rows.size < 2:
         none = _undefined(_FEW, rows.size)

@@ -7,7 +7,9 @@ import numpy as np
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.concordance import checked_pairs
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicates
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 _ABSOLUTE = float(np.sqrt(np.pi / 2))  # SD of a normal distribution over its mean absolute value
 _GRID = 41
@@ -69,7 +71,7 @@ def bland_altman_regression(
         raise ValueError(f"multiplier must be positive, got {multiplier}")
     pairs = checked_pairs(a, b)
     rows = np.flatnonzero(~np.isnan(pairs).any(axis=1))
-    own = (clusters or Clusters.singles(pairs.shape[0])).where(rows)
+    own = checked_clusters(clusters, pairs.shape[0]).where(rows)
     x, y = pairs[rows].mean(axis=1), pairs[rows, 0] - pairs[rows, 1]
     scale = float(np.abs(x).max(initial=0))
     if rows.size < 3 or np.ptp(x) <= 1e-12 * scale:
@@ -142,13 +144,9 @@ def _estimate(
     convention: str,
 ) -> Estimate:  # fmt: skip
     interval = percentile_interval(drawn, own, settings)
-    low, high, method, reason = interval.low, interval.high, interval.method, interval.reason
-    if low is not None and low == high:
-        low, high, method = None, None, ""
-        reason = "No interval: all differences lie on one line."
     return Estimate(
-        name, value, low, high, settings.level, n, convention=convention, method=method,
-        reason=reason, extra={**own.extra},
+        name, value, interval.low, interval.high, settings.level, n, convention=convention,
+        method=interval.method, reason=interval.reason, extra={**own.extra},
     )  # fmt: skip
 
 

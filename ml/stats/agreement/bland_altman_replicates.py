@@ -10,7 +10,9 @@ from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import checked_ratings
 from ml.stats.agreement.bland_altman import BlandAltman, check_multiplier, proportional_bias
 from ml.stats.arrays import BoolArray, FloatArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 Design = Literal["constant", "linked"]
 
@@ -72,7 +74,7 @@ def bland_altman_replicates(
     rows = np.flatnonzero(used)
     if rows.size < 2:
         return _undefined(rows.size)
-    own = (clusters or Clusters.singles(a.shape[0])).where(rows)
+    own = checked_clusters(clusters, a.shape[0]).where(rows)
     a, b = a[rows], b[rows]
     centre = float(np.nanmean(a) - np.nanmean(b))
     per_case = (_constant_rows if design == "constant" else _linked_rows)(a, b, centre)
@@ -141,7 +143,7 @@ def within_subject_sd(
     if rows.size == 0:
         reason = "Not estimated: no case was measured twice."
         return undefined("within_subject_sd", reason, convention=convention)
-    own = (clusters or Clusters.singles(replicates.shape[0])).where(rows)
+    own = checked_clusters(clusters, replicates.shape[0]).where(rows)
     sums = np.column_stack(_within(replicates[rows]))
     squares, df = sums.sum(axis=0)
     sd = float(np.sqrt(squares / df))

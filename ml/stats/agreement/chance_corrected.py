@@ -10,14 +10,9 @@ from ml.estimate import Estimate, undefined
 from ml.stats.agreement.ratings import category_counts, resampled_sums
 from ml.stats.agreement.weights import Weights, resolved
 from ml.stats.arrays import FloatArray, IntArray, ratio
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Interval,
-    Settings,
-    percentile_interval,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.interval import NO_SPREAD, Interval, percentile_interval
 
 Coefficient = Literal[
     "percent_agreement", "brennan_prediger", "gwet_ac", "fleiss", "conger", "krippendorff"
@@ -37,7 +32,6 @@ EQUAL = "Not estimated: all answers are equal, so chance agreement is complete."
 ALONE = "Not estimated: no case was answered by two readers."
 ONE_READER = "Not estimated: fewer than two readers answered."
 ONE_CATEGORY = "Not estimated: fewer than two answers are declared."
-FLAT = "No interval: every case says the same, so their spread is no measure of the error."
 
 
 @dataclass(frozen=True)
@@ -198,7 +192,7 @@ def chance_corrected(
     found = frame(ratings, coefficient, categories, chosen)
     if isinstance(found, str):
         return undefined(measure, found, convention=convention)
-    own = (clusters or Clusters.singles(found.n_all)).where(found.rows)
+    own = checked_clusters(clusters, found.n_all).where(found.rows)
     if population is not None and population < own.count:
         raise ValueError(f"a population of {population} cannot hold {own.count} sampled units")
     value, observed, chance = (
@@ -214,8 +208,6 @@ def chance_corrected(
             if refusal
             else percentile_interval(found.replicates(own, settings), own, settings)
         )
-        if reach.low is not None and reach.low == reach.high:
-            reach = Interval(None, None, "", FLAT)
     else:
         spread = own.sums(deviations(found))[:, 0]
         error = standard_error(spread, own.count, population, divisor)
@@ -309,7 +301,7 @@ def t_interval(
     if not own.each_alone and (refusal := too_few(own)):
         return Interval(None, None, "", refusal), None
     if error <= 1e-12 * max(1.0, abs(value)):
-        return Interval(None, None, "", FLAT), None
+        return Interval(None, None, "", NO_SPREAD), None
     df = own.count - 1
     half = float(stats.t.ppf((1 + level) / 2, df)) * error
     method = f"linearised over {own.words} (Gwet 2014), t with {df:,} df, cut at 1"

@@ -10,14 +10,15 @@ from ml.estimate import Estimate, undefined
 from ml.stats.agreement.chance_corrected import (
     ALONE,
     EQUAL,
-    FLAT,
     NO_ROOM,
     chance_corrected,
 )
 from ml.stats.agreement.ratings import checked_table, ratings_of_table, table_of_ratings
 from ml.stats.agreement.weights import Weights, resolved
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters
+from ml.stats.interval import NO_SPREAD
 from ml.stats.proportion import wilson
 
 
@@ -85,7 +86,7 @@ def cohen_kappa(
         "kappa_cohen", value, None if flat else max(-1.0, value - half),
         None if flat else min(1.0, value + half), level, n, convention=convention,
         method="" if flat else "Fleiss, Cohen and Everitt 1969, non-null; normal, cut at -1 and 1",
-        reason=FLAT if flat else None, extra={"observed": observed, "chance": chance},
+        reason=NO_SPREAD if flat else None, extra={"observed": observed, "chance": chance},
     )  # fmt: skip
     p = None if z is None else float(2 * stats.norm.sf(abs(z)))
     return CohenKappa(estimate, None if flat else se, se_null, z, p, table)

@@ -9,7 +9,6 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.chance_corrected import (
     EQUAL,
-    FLAT,
     Coefficient,
     Frame,
     Way,
@@ -20,15 +19,9 @@ from ml.stats.agreement.chance_corrected import (
 from ml.stats.agreement.ratings import checked_codes
 from ml.stats.agreement.weights import Weights
 from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Interval,
-    Settings,
-    percentile_interval,
-    replicate_sums,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.interval import NO_SPREAD, Interval, percentile_interval
 
 
 def paired_difference(
@@ -79,7 +72,7 @@ def paired_difference(
         reason = next(one for one in pair if isinstance(one, str))
         return undefined(measure, reason, convention=convention)
     both = np.union1d(frames[0].rows, frames[1].rows).astype(np.int64)
-    own = (clusters or Clusters.singles(frames[0].n_all)).where(both)
+    own = checked_clusters(clusters, frames[0].n_all).where(both)
     values = [float(one.values(one.per_case.sum(axis=0)[None, :])[0]) for one in frames]
     if not np.isfinite(values).all():
         return undefined(measure, EQUAL, n=both.size, convention=convention)
@@ -97,8 +90,6 @@ def paired_difference(
         reach = _t(value, error, own, settings.level)
         if error > 1e-12:
             extra |= {"se": error, "p": float(2 * stats.t.sf(abs(value) / error, own.count - 1))}
-    if reach.low is not None and reach.low == reach.high:
-        reach = Interval(None, None, "", FLAT)
     return Estimate(
         measure, value, reach.low, reach.high, settings.level, both.size, convention=convention,
         method=reach.method, reason=reach.reason, extra=extra,
@@ -107,7 +98,7 @@ def paired_difference(
 
 def _t(value: float, error: float, own: Clusters, level: float) -> Interval:
     if error <= 1e-12:
-        return Interval(None, None, "", FLAT)
+        return Interval(None, None, "", NO_SPREAD)
     half = float(stats.t.ppf((1 + level) / 2, own.count - 1)) * error
     method = f"linearised over {own.words} (Gwet 2016), t with {own.count - 1:,} df"
     return Interval(value - half, value + half, method)

@@ -8,7 +8,9 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import checked_ratings
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 _FLAT = "Not estimated: all scores are equal."
 _ONE_FLAT = "Not estimated: one of the two gave the same number to every case."
@@ -60,7 +62,7 @@ def lin_ccc(
     """
     pairs = checked_pairs(a, b)
     rows = np.flatnonzero(~np.isnan(pairs).any(axis=1))
-    own = (clusters or Clusters.singles(pairs.shape[0])).where(rows)
+    own = checked_clusters(clusters, pairs.shape[0]).where(rows)
     convention = "Lin (1989), population variances, complete cases"
     if rows.size < 3:
         reason = "Not estimated: fewer than three cases have both numbers."
@@ -115,7 +117,7 @@ def overall_ccc(
     if rows.size < 2 or ratings.shape[1] < 2:
         reason = "Not estimated: fewer than two cases were scored by every reader."
         return undefined("ccc_overall", reason, n=rows.size, convention=convention)
-    own = (clusters or Clusters.singles(ratings.shape[0])).where(rows)
+    own = checked_clusters(clusters, ratings.shape[0]).where(rows)
     per_case = _moment_rows(ratings[rows])
     value = float(_ccc(_moments(per_case.sum(axis=0)[None, :]))[0])
     if not np.isfinite(value):
@@ -267,11 +269,7 @@ def _bootstrapped(
     convention: str,
 ) -> Estimate:  # fmt: skip
     interval = percentile_interval(drawn, own, settings)
-    low, high, reason = interval.low, interval.high, interval.reason
-    if low is not None and low == high:
-        low = high = None
-        reason = "No interval: all bootstrap replicates are equal."
     return Estimate(
-        name, value, low, high, settings.level, n, convention=convention,
-        method=interval.method if low is not None else "", reason=reason, extra={**own.extra},
+        name, value, interval.low, interval.high, settings.level, n, convention=convention,
+        method=interval.method, reason=interval.reason, extra={**own.extra},
     )  # fmt: skip

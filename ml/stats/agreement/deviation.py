@@ -8,14 +8,9 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.concordance import checked_pairs
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Settings,
-    percentile_interval,
-    replicate_sums,
-    replicates,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums, replicates
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import NO_SPREAD, percentile_interval
 
 Assumption = Literal["normal", "approximate", "none"]
 
@@ -157,7 +152,7 @@ def _differences(
 ) -> tuple[FloatArray, Clusters]:
     pairs = checked_pairs(a, b)
     rows = np.flatnonzero(~np.isnan(pairs).any(axis=1))
-    own = (clusters or Clusters.singles(pairs.shape[0])).where(rows)
+    own = checked_clusters(clusters, pairs.shape[0]).where(rows)
     return pairs[rows, 0] - pairs[rows, 1], own
 
 
@@ -170,8 +165,9 @@ def _lin(
     value = factor * np.sqrt(mean_square)
     relative = 0.0 if mean_square == 0 else 1 - float(away.mean()) ** 4 / mean_square**2
     if relative <= 1e-12 or np.ptp(away) == 0:
-        why = "No interval: all differences are equal."
-        return Estimate("tdi", value, n=n, convention=convention, reason=why, extra={**own.extra})
+        return Estimate(
+            "tdi", value, n=n, convention=convention, reason=NO_SPREAD, extra={**own.extra}
+        )
     se = np.sqrt(2 / (n - 2) * relative) / 2  # of the log of the root mean square
     z = stats.norm.ppf([(1 + settings.level) / 2, settings.level])
     low, high, one_sided = value * np.exp(np.array([-z[0], z[0], z[1]]) * se)
@@ -245,15 +241,10 @@ def _with_bounds(
     convention: str,
 ) -> Estimate:  # fmt: skip
     interval = percentile_interval(drawn, own, settings)
-    low, high, method, reason = interval.low, interval.high, interval.method, interval.reason
     extra = {**own.extra}
-    if low is not None and high is not None:
-        if low == high:
-            low, high, method = None, None, ""
-            reason = "No interval: all differences are equal."
-        else:
-            extra["upper_one_sided"] = float(np.quantile(drawn, settings.level))
+    if interval.low is not None:
+        extra["upper_one_sided"] = float(np.quantile(drawn, settings.level))
     return Estimate(
-        name, value, low, high, settings.level, n, convention=convention, method=method,
-        reason=reason, extra=extra,
+        name, value, interval.low, interval.high, settings.level, n, convention=convention,
+        method=interval.method, reason=interval.reason, extra=extra,
     )  # fmt: skip

@@ -9,7 +9,8 @@ from ml.estimate import Estimate, undefined
 from ml.stats.agreement.chance_corrected import ALONE, EQUAL, chance_corrected
 from ml.stats.agreement.ratings import category_counts
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters
 
 
 @dataclass(frozen=True)

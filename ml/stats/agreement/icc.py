@@ -19,7 +19,9 @@ from ml.stats.agreement.anova import (
     two_way_rows,
 )
 from ml.stats.arrays import BoolArray, FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 _FLAT = "Not estimated: all scores are equal."
 _UNBOUNDED = 1e-12  # an average this close to pure noise has no lower end
@@ -247,9 +249,7 @@ def _of_two_way(
 
 
 def _own(clusters: Clusters | None, used: BoolArray) -> Clusters:
-    if clusters is None:
-        return Clusters.singles(int(used.sum()))
-    return clusters.where(np.flatnonzero(used))
+    return checked_clusters(clusters, used.size).where(np.flatnonzero(used))
 
 
 def _flat(between: float, within: float) -> str:

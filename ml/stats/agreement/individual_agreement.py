@@ -7,7 +7,9 @@ import numpy as np
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import checked_ratings
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 
 def individual_agreement(
@@ -60,7 +62,7 @@ def individual_agreement(
     if rows.size == 0:
         reason = "Not estimated: no case has the replicates that are needed."
         return undefined(name, reason, convention=convention)
-    own = (clusters or Clusters.singles(a.shape[0])).where(rows)
+    own = checked_clusters(clusters, a.shape[0]).where(rows)
     within_a, between = _within(a[rows]), _between(a[rows], b[rows])
     within = within_a if reference else (within_a + _within(b[rows])) / 2
     sums = np.column_stack([within, between])
@@ -70,12 +72,10 @@ def individual_agreement(
         return undefined(name, reason, n=rows.size, convention=convention)
     drawn = replicate_sums(own.sums(sums), settings)
     interval = percentile_interval(ratio(drawn[:, 0], drawn[:, 1]), own, settings)
-    low, high, method, why = interval.low, interval.high, interval.method, interval.reason
-    if low is not None and low == high:
-        low, high, method, why = None, None, "", "No interval: the ratio is the same throughout."
     return Estimate(
-        name, value, low, high, settings.level, rows.size, convention=convention, method=method,
-        reason=why, extra={**own.extra},
+        name, value, interval.low, interval.high, settings.level, rows.size,
+        convention=convention, method=interval.method, reason=interval.reason,
+        extra={**own.extra},
     )  # fmt: skip
 
 

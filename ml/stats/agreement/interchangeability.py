@@ -7,7 +7,9 @@ import numpy as np
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.agreement.pair_scores import PairScores
 from ml.stats.arrays import FloatArray, IntArray, ratio
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 from ml.stats.proportion import proportion
 
 _NONE = "Not estimated: no case was answered by two readers and by the model."
@@ -79,7 +81,7 @@ def interchangeability(
         raise ValueError(f"the margin must be positive, got {margin}")
     means = scores.means()
     rows = np.flatnonzero(means.both)
-    own = (clusters or Clusters.singles(scores.values.shape[0])).where(rows)
+    own = checked_clusters(clusters, scores.values.shape[0]).where(rows)
     human, model = means.human[rows], means.model[rows]
     words = f"{scores.name}; mean over cases, each with equal weight; these readers"
     if rows.size == 0:
@@ -177,8 +179,6 @@ def _ratios(
         interval = percentile_interval(values[1:], own, settings)
         low, high, method = interval.low, interval.high, interval.method
         reason: str | None = interval.reason
-        if low is not None and low == high:
-            low, high, method, reason = None, None, "", _EQUAL
         found.append(Estimate(
             name, float(values[0]), low, high, settings.level, n, convention=convention,
             method=method, reason=reason, extra=extra,
@@ -225,7 +225,7 @@ def agreement_ceiling(
         none = [undefined(name, _NONE, convention=convention)
                 for name in ("model_beside_readers", "model_above_mean")]  # fmt: skip
         return Ceiling(of_reader, of_model, none[0], none[1])
-    own = (clusters or Clusters.singles(scores.values.shape[0])).where(rows)
+    own = checked_clusters(clusters, scores.values.shape[0]).where(rows)
     model = np.nanmean(of_model[rows], axis=1)
     tol = 1e-12 * float(np.nanmax(np.abs(scores.values[rows]), initial=1e-300))
     beside = model >= np.nanmin(of_reader[rows], axis=1) - tol

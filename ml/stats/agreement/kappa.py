@@ -6,18 +6,12 @@ from itertools import combinations
 import numpy as np
 
 from ml.estimate import Estimate, JsonValue, undefined
-from ml.stats.agreement.chance_corrected import ALONE, EQUAL, FLAT, NO_ROOM, chance_corrected
+from ml.stats.agreement.chance_corrected import ALONE, EQUAL, NO_ROOM, chance_corrected
 from ml.stats.agreement.weights import agreement_weights
 from ml.stats.arrays import BoolArray, FloatArray, ratio
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Interval,
-    Settings,
-    percentile_interval,
-    replicate_sums,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.interval import Interval, percentile_interval
 
 
 def kappa_fleiss(
@@ -115,7 +109,7 @@ def pairwise_kappa(
     """
     ratings = np.asarray(ratings, dtype=np.float64)
     rows = np.flatnonzero((~np.isnan(ratings)).sum(axis=1) >= 2)
-    clusters = (clusters or Clusters.singles(ratings.shape[0])).where(rows)
+    clusters = checked_clusters(clusters, ratings.shape[0]).where(rows)
     ratings = ratings[rows]
     table = agreement_weights(categories, weights).table
     readers = ratings.shape[1]
@@ -148,7 +142,7 @@ def _pair(
     refusal = too_few(own)
     interval = Interval(None, None, "", refusal)
     if refusal is None:
-        interval = _spread(drawn, clusters, settings)
+        interval = percentile_interval(drawn, clusters, settings)
     return Estimate(
         "kappa_weighted", value, interval.low, interval.high, settings.level, n,
         convention=convention, method=interval.method, reason=interval.reason,
@@ -172,7 +166,7 @@ def _mean_of_pairs(
         return undefined("kappa_weighted", reason, n=n, convention=convention)
     value = float(np.mean([estimates[at][2].value for at in defined]))
     drawn = np.mean([replicates[at] for at in defined], axis=0)
-    interval = _spread(drawn, clusters, settings)
+    interval = percentile_interval(drawn, clusters, settings)
     extra: dict[str, JsonValue] = {
         **clusters.extra,
         "pairs": len(defined),
@@ -182,13 +176,6 @@ def _mean_of_pairs(
         "kappa_weighted", value, interval.low, interval.high, settings.level, n,
         convention=convention, method=interval.method, reason=interval.reason, extra=extra,
     )  # fmt: skip
-
-
-def _spread(drawn: FloatArray, clusters: Clusters, settings: Settings) -> Interval:
-    """The percentile interval, refused where all replicates are equal."""
-    interval = percentile_interval(drawn, clusters, settings)
-    flat = interval.low is not None and interval.low == interval.high
-    return Interval(None, None, "", FLAT) if flat else interval
 
 
 def _cells(a: FloatArray, b: FloatArray, both: BoolArray, categories: int) -> FloatArray:

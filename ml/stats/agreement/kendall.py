@@ -6,7 +6,9 @@ from scipy import stats
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.agreement.anova import checked_ratings
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicates
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 
 def kendall_w(
@@ -54,7 +56,7 @@ def kendall_w(
     if n < 2 or readers < 2:
         reason = "Not estimated: fewer than two cases were scored by every reader."
         return undefined("kendall_w", reason, n=n, convention=convention)
-    own = (clusters or Clusters.singles(ratings.shape[0])).where(rows)
+    own = checked_clusters(clusters, ratings.shape[0]).where(rows)
     ranker = [_Order(ratings[rows, reader]) for reader in range(readers)]
     value = float(_w(np.ones((1, n)), ranker, tie_correction)[0])
     if not np.isfinite(value):

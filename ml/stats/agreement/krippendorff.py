@@ -7,18 +7,13 @@ from typing import Literal
 import numpy as np
 
 from ml.estimate import Estimate, undefined
-from ml.stats.agreement.chance_corrected import FLAT, standard_error, t_interval
+from ml.stats.agreement.chance_corrected import standard_error, t_interval
 from ml.stats.agreement.ratings import category_counts, resampled_sums
 from ml.stats.agreement.weights import checked_distances, circular_distance, ratio_distance
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Interval,
-    Settings,
-    percentile_interval,
-    replicate_sums,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 Scale = Literal["nominal", "ordinal", "interval", "ratio", "circular", "custom"]
 SCALES: tuple[Scale, ...] = ("nominal", "ordinal", "interval", "ratio", "circular", "custom")
@@ -76,7 +71,7 @@ def alpha(
     if interval not in ("bootstrap", "linearised"):
         raise ValueError(f"interval must be bootstrap or linearised, got {interval!r}")
     ratings = np.asarray(ratings, dtype=np.float64)
-    clusters = clusters or Clusters.singles(ratings.shape[0])
+    clusters = checked_clusters(clusters, ratings.shape[0])
     answered = (~np.isnan(ratings)).sum(axis=1)
     rows = np.flatnonzero(answered >= 2)
     convention = f"{scale} scale; cases that two or more readers answered"
@@ -100,8 +95,6 @@ def alpha(
         error = standard_error(own.sums(_deviations(parts))[:, 0], own.count)
         reach, p = t_interval(value, error, own, settings.level)
         extra |= {"se": error, "df": own.count - 1, "p": p}
-    if reach.low is not None and reach.low == reach.high:
-        reach = Interval(None, None, "", FLAT)
     return Estimate(
         "alpha", value, reach.low, reach.high, settings.level, rows.size,
         convention=convention, method=reach.method.replace("(Gwet 2014)", "(delta method)"),

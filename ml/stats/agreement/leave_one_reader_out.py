@@ -11,7 +11,9 @@ from ml.stats.agreement.pair_scores import together
 from ml.stats.agreement.ratings import category_counts
 from ml.stats.agreement.weights import agreement_weights
 from ml.stats.arrays import BoolArray, FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 CategoryScore = Literal["agreement", "kappa"]
 NumberScore = Literal["squared", "absolute", "icc"]
@@ -245,7 +247,7 @@ def _measure(
     if rows.size == 0:
         none = [undefined(name, _NONE, convention=convention) for name in ids]
         return LeaveOneReaderOut(none[0], none[1], none[2], (), higher)
-    own = (clusters or Clusters.singles(used.shape[0])).where(rows)
+    own = checked_clusters(clusters, used.shape[0]).where(rows)
     # (n, 2, k, q): of reader and model, per reader left out
     stacked = np.stack([part[rows] for part in parts], axis=1)
     if exchangeable:
@@ -289,16 +291,11 @@ def _three(
     found = []
     for name, one, of_drawn in zip(ids, values, replicates, strict=True):
         interval = percentile_interval(of_drawn, own, settings)
-        low, high, method = interval.low, interval.high, interval.method
-        reason = interval.reason
-        if low is not None and low == high:
-            low, high, method = None, None, ""
-            reason = "No interval: all bootstrap replicates are equal."
         text = (
             convention if name != "loo_difference" else f"model less reader, paired; {convention}"
         )
         found.append(Estimate(
-            name, one, low, high, settings.level, n, convention=text, method=method,
-            reason=reason, extra={**own.extra},
+            name, one, interval.low, interval.high, settings.level, n, convention=text,
+            method=interval.method, reason=interval.reason, extra={**own.extra},
         ))  # fmt: skip
     return found

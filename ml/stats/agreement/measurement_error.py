@@ -7,7 +7,9 @@ from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import TwoWay, checked_ratings, two_way, two_way_rows
 from ml.stats.agreement.icc import Definition
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 _NO_SPREAD = "No interval: no error was seen between the scores."
 
@@ -57,7 +59,7 @@ def sem(
     if rows.size < 2 or readers < 2:
         reason = "Not estimated: fewer than two cases were scored by every reader."
         return undefined("sem", reason, n=rows.size, convention=convention)
-    own = (clusters or Clusters.singles(ratings.shape[0])).where(rows)
+    own = checked_clusters(clusters, ratings.shape[0]).where(rows)
     per_case = two_way_rows(ratings[rows])
     parts = two_way(per_case.sum(axis=0)[None, :], readers)
     variance = float(_variance(parts, definition)[0])

@@ -8,14 +8,9 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.concordance import checked_pairs
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Settings,
-    left_out_sums,
-    percentile_interval,
-    replicate_sums,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, left_out_sums, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 MAX_CASES = 5000  # of Passing-Bablok: all pairs of cases are held at once, 100 MB at this number
 _FEW = "Not estimated: fewer than three cases have both numbers."
@@ -82,7 +77,7 @@ def deming(
     convention = f"Deming, ratio of error variances y to x {error_ratio:g}"
     if rows.size < 3:
         return _undefined(_FEW, rows.size, convention)
-    own = (clusters or Clusters.singles(pairs.shape[0])).where(rows)
+    own = checked_clusters(clusters, pairs.shape[0]).where(rows)
     centre = pairs[rows].mean(axis=0)
     u, v = (pairs[rows] - centre).T
     per_unit = own.sums(np.column_stack([np.ones(u.size), u, v, u * u, u * v, v * v]))
@@ -154,7 +149,7 @@ def passing_bablok(
     if n < 3 or n > MAX_CASES:
         reason = f"Not estimated: {n:,} cases are more than the {MAX_CASES:,} this takes."
         return _undefined(_FEW if n < 3 else reason, n, convention)
-    own = (clusters or Clusters.singles(pairs.shape[0])).where(rows)
+    own = checked_clusters(clusters, pairs.shape[0]).where(rows)
     u, v = pairs[rows].T
     slopes = _pairwise_slopes(u, v)
     shift = int((slopes < -1).sum())

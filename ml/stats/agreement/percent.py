@@ -5,18 +5,13 @@ from typing import Literal
 import numpy as np
 
 from ml.estimate import Estimate, undefined
-from ml.stats.agreement.chance_corrected import ALONE, FLAT, chance_corrected
+from ml.stats.agreement.chance_corrected import ALONE, chance_corrected
 from ml.stats.agreement.ratings import category_counts, resampled_sums
 from ml.stats.agreement.weights import Weights, resolved
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Interval,
-    Settings,
-    percentile_interval,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.interval import Interval, percentile_interval
 from ml.stats.proportion import proportion
 
 
@@ -69,7 +64,7 @@ def percent_agreement(
     pairs = np.flatnonzero(answers == 2)
     if pairs.size == 0:
         return undefined("percent_agreement", ALONE, convention=convention)
-    own = (clusters or Clusters.singles(answers.size)).where(pairs)
+    own = checked_clusters(clusters, answers.size).where(pairs)
     return proportion("percent_agreement", counts[pairs].max(axis=1) == 2, own,
                       level=settings.level, convention=convention)  # fmt: skip
 
@@ -106,7 +101,7 @@ def specific_agreement(
     counts = category_counts(ratings, categories)
     answers = counts.sum(axis=1)
     rows = np.flatnonzero(answers >= 2)
-    own = (clusters or Clusters.singles(answers.size)).where(rows)
+    own = checked_clusters(clusters, answers.size).where(rows)
     counts, answers = counts[rows], answers[rows]
     per_case = np.concatenate([counts * (counts - 1), counts * (answers - 1)[:, None]], axis=1)
     none = np.zeros((0, 2 * categories))
@@ -134,8 +129,6 @@ def _specific(
     else:
         values = ratio(drawn[:, code], drawn[:, categories + code])
         reach = percentile_interval(values, own, settings)
-        if reach.low is not None and reach.low == reach.high:
-            reach = Interval(None, None, "", FLAT)
     return Estimate(
         name, alike / pairs, reach.low, reach.high, settings.level, n, n_given,
         convention=convention, method=reach.method, reason=reach.reason, extra={**own.extra},

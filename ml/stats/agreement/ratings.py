@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.bootstrap import Clusters, Settings, pattern_replicate_sums, replicate_sums
+from ml.stats.bootstrap import Settings, pattern_replicate_sums, replicate_sums
+from ml.stats.clusters import Clusters
 
 _MOST_PATTERNS = 4096  # keeps the table of all replicates in memory
 

@@ -9,16 +9,9 @@ from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import checked_ratings
 from ml.stats.agreement.chance_corrected import standard_error
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import (
-    DEFAULT,
-    MIN_CLUSTERS,
-    Clusters,
-    Interval,
-    Settings,
-    percentile_interval,
-    replicate_sums,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import MIN_CLUSTERS, Clusters, checked_clusters, too_few
+from ml.stats.interval import Interval, percentile_interval
 
 MIN_CASES = 30  # of a reader, answered by another one too
 MIN_APART = 5  # of these, answered differently: below, no spread worth an interval was seen
@@ -119,7 +112,7 @@ def reader_bias(
         reason = NOT_ONE.replace("Not estimated", "Not tested")
         none = ReaderHeterogeneity(None, None, None, used.size, "", reason)
         return ReaderBias((), none, np.full(values.shape, np.nan), NOT_ONE)
-    own = (clusters or Clusters.singles(values.shape[0])).where(used)
+    own = checked_clusters(clusters, values.shape[0]).where(used)
     away = np.full(values.shape, np.nan)
     if used.size:
         away[used] = _away(values[used], number[used])

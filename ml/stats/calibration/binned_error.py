@@ -4,8 +4,9 @@ import numpy as np
 
 from ml.estimate import Estimate
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.calibration.reliability import BINS, bin_of
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.sums import estimate_of_sums
 
 SCHEMES = ("equal width", "equal mass")
@@ -181,7 +182,7 @@ def null_distribution(
     if observed.value is None:
         return observed.renamed("ece_null_p")
     probabilities, outcomes = checked_probabilities(probabilities, present)
-    clusters = clusters or Clusters.singles(probabilities.size)
+    clusters = checked_clusters(clusters, probabilities.size)
     at = bin_of(probabilities, bins) if scheme == "equal width" else mass_bins(probabilities, bins)
     order = np.argsort(at, kind="stable")
     filled, starts = np.unique(at[order], return_index=True)

@@ -2,7 +2,8 @@
 
 from ml.estimate import Estimate
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters
 from ml.stats.sums import mean_estimate
 
 

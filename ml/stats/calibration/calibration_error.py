@@ -5,16 +5,10 @@ from scipy import stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Interval,
-    Settings,
-    percentile_interval,
-    replicate_sums,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.calibration.reliability import BINS, bin_sums
+from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.interval import Interval, percentile_interval
 
 _NO_CASES = "Not estimated: there are no cases."
 
@@ -116,7 +110,7 @@ def ece_debiased(
     convention = f"P(finding), {bins} equal-width bins, root mean square, noise of bins removed"
     if probabilities.size == 0:
         return undefined("ece_debiased", _NO_CASES, n_events=0, convention=convention)
-    clusters = clusters or Clusters.singles(probabilities.size)
+    clusters = checked_clusters(clusters, probabilities.size)
     per_cluster = bin_sums(probabilities, outcomes, clusters, bins)
     total = per_cluster.sum(axis=0)[None, :]
     squared = float(_debiased_square(total)[0])
@@ -146,7 +140,7 @@ def _estimate(
 ) -> Estimate:
     if probabilities.size == 0:
         return undefined(measure, _NO_CASES, n_events=0, convention=convention)
-    clusters = clusters or Clusters.singles(probabilities.size)
+    clusters = checked_clusters(clusters, probabilities.size)
     per_cluster = bin_sums(probabilities, outcomes, clusters, bins)
     value = float(_mean_power(per_cluster.sum(axis=0)[None, :], 1)[0])
     interval = percentile_interval(

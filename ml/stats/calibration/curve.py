@@ -8,14 +8,9 @@ from scipy.interpolate import CubicHermiteSpline
 
 from ml.estimate import Estimate
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Settings,
-    percentile_interval,
-    replicate_sums,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.interval import percentile_interval
 
 SMOOTHERS = ("loess direct", "loess interpolate", "lowess", "kernel")
 _CONVENTION = {
@@ -84,7 +79,7 @@ def calibration_curve(
     if np.unique(probabilities).size < 10:
         raise ValueError("a smooth curve needs at least 10 distinct probabilities")
     y = outcomes.astype(np.float64)
-    clusters = clusters or Clusters.singles(y.size)
+    clusters = checked_clusters(clusters, y.size)
     drawn: FloatArray | None = None
     if smoother == "loess interpolate":
         observed, drawn = _tree_loess(probabilities, y, clusters, settings)

@@ -7,8 +7,10 @@ from scipy import optimize, special
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicates
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
 from ml.stats.calibration.reliability import bin_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 from ml.stats.sums import NO_CASES
 
 
@@ -80,7 +82,7 @@ def corp(
     probabilities, outcomes = checked_probabilities(probabilities, present)
     if probabilities.size == 0:
         raise ValueError("a decomposition of no cases is undefined")
-    clusters = clusters or Clusters.singles(probabilities.size)
+    clusters = checked_clusters(clusters, probabilities.size)
     y = outcomes.astype(np.float64)
     recalibrated = pav(probabilities, y)
     parts = _parts(probabilities, y, np.ones(y.size), score)

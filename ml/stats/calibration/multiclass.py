@@ -4,9 +4,10 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.calibration.binned_error import binned_error, gap_rows, norm_of
 from ml.stats.calibration.reliability import BINS, bin_of
+from ml.stats.clusters import Clusters
 from ml.stats.sums import estimate_of_sums, mean_estimate
 
 

@@ -7,14 +7,9 @@ from scipy import special
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Settings,
-    draw_counts,
-    percentile_interval,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, draw_counts
+from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.interval import percentile_interval
 
 CLIP = 1e-6  # probabilities are kept this far from 0 and 1, where the logit is infinite
 CARE = 0.1  # share of probabilities at the clip above which the value comes with a remark
@@ -52,7 +47,7 @@ def intercept(
     value = float(fit_offset(x, outcomes, np.ones((1, x.size)))[0])
     return _with_interval(
         "intercept", value, lambda weights: fit_offset(x, outcomes, weights, value), outcomes,
-        clusters or Clusters.singles(x.size), settings, convention, clipped,
+        checked_clusters(clusters, x.size), settings, convention, clipped,
     )  # fmt: skip
 
 
@@ -86,7 +81,7 @@ def slope(
     line = fit_line(x, outcomes, np.ones((1, n)), np.zeros(2))[0]
     return _with_interval(
         "slope", float(line[1]), lambda weights: fit_line(x, outcomes, weights, line)[:, 1],
-        outcomes, clusters or Clusters.singles(n), settings, convention, clipped,
+        outcomes, checked_clusters(clusters, n), settings, convention, clipped,
     )  # fmt: skip
 
 

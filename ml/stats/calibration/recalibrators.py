@@ -7,9 +7,9 @@ import numpy as np
 from scipy import optimize, special
 
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities
-from ml.stats.bootstrap import Clusters
 from ml.stats.calibration.decomposition import pav
 from ml.stats.calibration.recalibration import CLIP, fit_line, separated
+from ml.stats.clusters import Clusters, checked_clusters
 
 Map = Callable[[FloatArray], FloatArray]
 
@@ -220,7 +220,7 @@ def cross_fitted(
         >>> cross_fitted(platt, p, np.tile([0, 1, 0, 1], 10)).shape
         (40,)
     """
-    clusters = clusters or Clusters.singles(len(scores))
+    clusters = checked_clusters(clusters, len(scores))
     if not 2 <= folds <= clusters.count:
         raise ValueError(f"expected 2..{clusters.count} folds, got {folds}")
     of_cluster = np.random.default_rng(seed).permutation(clusters.count) % folds

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.proportion import effective_size, wilson
 
 BINS = 15
@@ -86,7 +87,7 @@ def reliability(
     probabilities, outcomes = checked_probabilities(probabilities, present)
     if probabilities.size == 0:
         raise ValueError("a reliability diagram of no cases is undefined")
-    clusters = clusters or Clusters.singles(probabilities.size)
+    clusters = checked_clusters(clusters, probabilities.size)
     at = bin_of(probabilities, bins)
     filled, count = np.unique(at, return_counts=True)
     events = np.bincount(at, outcomes, bins)[filled]

@@ -5,7 +5,9 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities, ratio
-from ml.stats.bootstrap import DEFAULT, Clusters, Interval, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters
+from ml.stats.interval import Interval
 from ml.stats.sums import NO_CASES, estimate_of_sums, mean_estimate
 
 

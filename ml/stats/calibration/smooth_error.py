@@ -5,7 +5,9 @@ from scipy import fft
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicates
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 from ml.stats.sums import NO_CASES
 
 _GRID = 1025  # points of 0..1 on which the kernel is applied
@@ -45,7 +47,7 @@ def smooth_error(
     convention = "P(finding), reflected Gaussian kernel, width at its fixed point"
     if n == 0:
         return undefined("smece", NO_CASES, n_events=0, convention=convention)
-    clusters = clusters or Clusters.singles(n)
+    clusters = checked_clusters(clusters, n)
     place = probabilities * (_GRID - 1)
     left = np.minimum(place.astype(np.int64), _GRID - 2)
     share = place - left

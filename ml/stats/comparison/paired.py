@@ -7,8 +7,10 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, replicate_sums, spread_interval
-from ml.stats.means import case_mean, checked_clusters
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
+from ml.stats.means import case_mean
 from ml.stats.permutation import p_value, signs
 
 
@@ -114,7 +116,7 @@ def cohens_dz(
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = (second - first**2 / count) / (count - 1)
         drawn = (centre + first / count) / np.sqrt(np.where(variance > 1e-24, variance, np.nan))
-    interval = spread_interval(drawn, clusters, settings)
+    interval = percentile_interval(drawn, clusters, settings)
     return Estimate(
         "cohens_dz", centre / float(d.std(ddof=1)), interval.low, interval.high, settings.level,
         n, convention=convention, method=interval.method, reason=interval.reason,

@@ -7,8 +7,9 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, replicates, spread_interval
-from ml.stats.means import checked_clusters
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _tau(ranks: FloatArray, drawn: FloatArray, clusters: Clusters, settings: Set
     if defined.size == 0:
         reason = "Not estimated: the methods tie in every replicate."
         return undefined("rank_tau", reason, n=clusters.codes.size, convention=convention)
-    interval = spread_interval(tau, clusters, settings)
+    interval = percentile_interval(tau, clusters, settings)
     return Estimate(
         "rank_tau", float(defined.mean()), interval.low, interval.high, settings.level,
         clusters.codes.size, convention=convention, method=interval.method,

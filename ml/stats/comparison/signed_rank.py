@@ -6,6 +6,7 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
 from ml.stats.comparison.paired import PairedTest, differences
+from ml.stats.interval import interval_between
 
 _EXACT = 50  # pairs below which the exact distribution is used, as in R
 _ZEROS = ("dropped", "pratt")
@@ -116,12 +117,11 @@ def hodges_lehmann(
         reason = f"No interval: {n} pairs cannot reach a coverage of {level:g}."
         return Estimate("hodges_lehmann", value, n=n, convention=convention, reason=reason)
     low, high = float(walsh[cut - 1]), float(walsh[walsh.size - cut])
-    if low == high:
-        reason = "No interval: the paired differences have no spread."
-        return Estimate("hodges_lehmann", value, n=n, convention=convention, reason=reason)
+    reach = interval_between(low, high, method)
     return Estimate(
-        "hodges_lehmann", value, low, high, level, n, convention=convention, method=method
-    )
+        "hodges_lehmann", value, reach.low, reach.high, level, n, convention=convention,
+        method=reach.method, reason=reach.reason,
+    )  # fmt: skip
 
 
 def _rank_cut(n: int, level: float) -> tuple[int, str]:

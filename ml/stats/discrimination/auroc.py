@@ -2,7 +2,8 @@
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.discrimination import placements as placing
 from ml.stats.discrimination.auroc_bootstrap import bootstrap_auroc
 from ml.stats.discrimination.auroc_interval import Method, auroc_interval, logit_delong
@@ -57,7 +58,7 @@ def auroc(
         transform: Pepe (2003), section 5.2. Clusters: Obuchowski (1997), Biometrics 53:567-578.
     """
     scores, positive = checked_binary(scores, present)
-    clusters = clusters or Clusters.singles(scores.size)
+    clusters = checked_clusters(clusters, scores.size)
     n_events = int(positive.sum())
     n = int(scores.size)
     if n_events in (0, n):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, ratio
-from ml.stats.bootstrap import Clusters, Settings, replicates
+from ml.stats.bootstrap import Settings, replicates
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.placements import placements
 
 _CACHED = 8_192  # numbers of one temporary array

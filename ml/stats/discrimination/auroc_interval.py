@@ -6,17 +6,12 @@ import numpy as np
 from scipy import special, stats
 
 from ml.stats.arrays import BoolArray, FloatArray
-from ml.stats.bootstrap import (
-    Clusters,
-    Interval,
-    Settings,
-    bca_interval,
-    percentile_interval,
-    too_few,
-)
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters, too_few
 from ml.stats.discrimination.auroc_bootstrap import bootstrap_auroc, left_out_auroc
 from ml.stats.discrimination.clustered import obuchowski_covariance
 from ml.stats.discrimination.placements import Placements, delong_variance
+from ml.stats.interval import Interval, bca_interval, percentile_interval
 
 Method = Literal["logit_delong", "delong_wald", "hanley_mcneil", "percentile", "bca"]
 METHODS: tuple[Method, ...] = get_args(Method)

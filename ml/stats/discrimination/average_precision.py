@@ -8,13 +8,15 @@ from scipy import special, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_binary, ratio
-from ml.stats.bootstrap import DEFAULT, Clusters, Interval, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.discrimination.weighted_curve import (
     Bootstrap,
     Curves,
     WeightedCases,
     bootstrapped,
 )
+from ml.stats.interval import Interval
 
 CONVENTION = "step-wise: sum of precision times gain in recall, equal scores called together"
 TRAPEZOID = (
@@ -128,7 +130,7 @@ def _estimate(
 ) -> Estimate:
     scores, positive = checked_binary(scores, present)
     n, n_events = scores.size, int(positive.sum())
-    units = clusters or Clusters.singles(n)
+    units = checked_clusters(clusters, n)
     if interval is None:
         interval = "logit" if units.each_alone else "percentile"
     if interval == "logit" and not units.each_alone:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ml.stats.arrays import BoolArray, FloatArray
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.placements import Placements
 
 

@@ -8,19 +8,13 @@ from scipy import stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Interval,
-    Settings,
-    bca_interval,
-    percentile_interval,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.discrimination.auroc_bootstrap import bootstrap_auroc, left_out_auroc
 from ml.stats.discrimination.auroc_interval import auroc_variance
 from ml.stats.discrimination.clustered import obuchowski_covariance
 from ml.stats.discrimination.placements import Placements, delong_covariance, placements
+from ml.stats.interval import NO_SPREAD, Interval, bca_interval, percentile_interval
 
 _DUST = 1e-15  # variance of equal placements, left over from rounding
 _ONE_CLASS = "Not estimated: an AUROC needs cases with and without the finding."
@@ -91,7 +85,7 @@ def compare_paired(
         checked_binary(scores_a, present),
         checked_binary(scores_b, present),
     )
-    units = clusters or Clusters.singles(positive.size)
+    units = checked_clusters(clusters, positive.size)
     method = "DeLong, paired" if units.each_alone else f"Obuchowski, paired, over {units.words}"
     if _one_class(positive):
         return _undefined_comparison(positive, method)
@@ -141,7 +135,7 @@ def compare_unpaired(
     """
     sets = [checked_binary(scores_a, present_a), checked_binary(scores_b, present_b)]
     units = [
-        given or Clusters.singles(part[1].size)
+        checked_clusters(given, part[1].size)
         for given, part in zip((clusters_a, clusters_b), sets, strict=True)
     ]
     method = "DeLong, unpaired, Welch-Satterthwaite"
@@ -197,7 +191,7 @@ def compare_many(
         raise ValueError(f"expected two or more scores, got {len(scores)}")
     parts = [checked_binary(one, present) for one in scores]
     positive = parts[0][1]
-    units = clusters or Clusters.singles(positive.size)
+    units = checked_clusters(clusters, positive.size)
     method = "DeLong, omnibus" if units.each_alone else f"Obuchowski, omnibus, {units.words}"
     if _one_class(positive):
         return OmnibusTest((), np.zeros((0, 0)), None, 0, None, method, _ONE_CLASS)
@@ -257,7 +251,7 @@ def compare_bootstrap(
         checked_binary(scores_a, present),
         checked_binary(scores_b, present),
     )
-    units = clusters or Clusters.singles(positive.size)
+    units = checked_clusters(clusters, positive.size)
     method = f"paired bootstrap over {units.words}"
     if _one_class(positive):
         return _undefined_comparison(positive, method)
@@ -274,7 +268,7 @@ def compare_bootstrap(
         left = [left_out_auroc(one, positive, units) for one in (scores_a, scores_b)]
         value = placed[0].value - placed[1].value
         ends = bca_interval(value, differences, left[0] - left[1], units, settings)
-    if ends.low is None:
+    if ends.low is None and ends.reason != NO_SPREAD:
         return _comparison(placed, positive, units, method, settings.level, reason=ends.reason)
     return _comparison(
         placed, positive, units, method, settings.level, variance=variance, ends=ends

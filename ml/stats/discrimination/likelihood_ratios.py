@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.bootstrap import Clusters, too_few
+from ml.stats.clusters import Clusters, too_few
 from ml.stats.discrimination.rates import Calls
 
 ZeroCell = Literal["no_interval", "half"]

@@ -7,15 +7,10 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Settings,
-    percentile_interval,
-    replicates,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
+from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.discrimination.auroc_bootstrap import Ranked
+from ml.stats.interval import percentile_interval
 from ml.stats.proportion import proportion
 
 _Weighted = Callable[[FloatArray], FloatArray]  # from counts (c, units) to (c,)
@@ -229,7 +224,7 @@ def _mean(
         missing = ", ".join(str(at) for at in np.flatnonzero(sizes == 0))
         reason = f"Not estimated: no case of class {missing or 'any'}."
         return undefined(measure, reason, n=n, convention=convention)
-    units = clusters or Clusters.singles(n)
+    units = checked_clusters(clusters, n)
     parts = parts_of(units)
 
     def measured(counts: FloatArray) -> FloatArray:

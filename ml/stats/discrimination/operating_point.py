@@ -8,13 +8,15 @@ from scipy import stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_binary
-from ml.stats.bootstrap import DEFAULT, Clusters, Interval, Settings, replicates, too_few
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
+from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.discrimination.weighted_curve import (
     Bootstrap,
     Curves,
     WeightedCases,
     curve_estimate,
 )
+from ml.stats.interval import Interval
 
 Between = Literal["linear", "attainable"]
 
@@ -218,7 +220,7 @@ def _at(
             name, convention, measure, scores, present, clusters, settings, interval, extra
         )
     scores, positive = checked_binary(scores, present)
-    units = clusters or Clusters.singles(scores.size)
+    units = checked_clusters(clusters, scores.size)
     n, n_events = scores.size, int(positive.sum())
     if n_events in (0, n):
         reason = "Not estimated: a ROC curve needs cases with and without the finding."

@@ -9,8 +9,9 @@ from scipy import optimize, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray
-from ml.stats.bootstrap import Clusters, Interval, too_few
+from ml.stats.clusters import Clusters, too_few
 from ml.stats.discrimination.rates import Calls
+from ml.stats.interval import Interval
 from ml.stats.proportion import wilson
 
 Rate = Literal["sensitivity", "specificity"]

@@ -8,7 +8,7 @@ from scipy import stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray
-from ml.stats.bootstrap import Clusters, too_few
+from ml.stats.clusters import Clusters, too_few
 from ml.stats.discrimination.paired_calls import PairedCalls
 from ml.stats.discrimination.predictive_values import Answer
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from ml.estimate import Estimate
 from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.weighted_curve import Bootstrap, Curves, curve_estimate
 
 

@@ -8,7 +8,7 @@ from scipy import special, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray
-from ml.stats.bootstrap import Clusters, too_few
+from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.proportion import effective_size
 
 Answer = Literal["ppv", "npv"]
@@ -65,7 +65,7 @@ def predictive_value(
     if not 0 < prevalence < 1:
         raise ValueError(f"prevalence must be between 0 and 1, got {prevalence}")
     n, n_events = int(positive.size), int(positive.sum())
-    clusters = clusters or Clusters.singles(n)
+    clusters = checked_clusters(clusters, n)
 
     says = called if answer == "ppv" else ~called
     n_says, says_events = int(says.sum()), int(positive[says].sum())

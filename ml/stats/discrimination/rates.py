@@ -7,16 +7,9 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, ratio
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Interval,
-    Settings,
-    pattern_replicate_sums,
-    percentile_interval,
-    replicate_sums,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, pattern_replicate_sums, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.interval import percentile_interval
 from ml.stats.proportion import IntervalName, proportion
 
 SHARES = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "prevalence")
@@ -45,7 +38,7 @@ class Calls:
         for values in (called, positive):
             if not ((values == 0) | (values == 1)).all():
                 raise ValueError("calls and truth must be true or false: leave missing ones out")
-        return cls(called == 1, positive == 1, clusters or Clusters.singles(called.size))
+        return cls(called == 1, positive == 1, checked_clusters(clusters, called.size))
 
     @classmethod
     def table(cls, tp: int, fp: int, fn: int, tn: int) -> "Calls":
@@ -288,9 +281,6 @@ def _of_cells(
     else:
         drawn = replicate_sums(calls.clusters.sums(cells), settings)
     interval = percentile_interval(measure(drawn), calls.clusters, settings)
-    if interval.low is not None and interval.low == interval.high:
-        same = "No interval: it is the same in nearly every replicate (a cell is empty)."
-        interval = Interval(None, None, "", same)
     return Estimate(
         name, value, interval.low, interval.high, settings.level, n, n_events,
         convention=convention, method=interval.method, reason=interval.reason, extra=extra,

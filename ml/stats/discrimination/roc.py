@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, replicates, too_few
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
+from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.discrimination.weighted_curve import WeightedCases
 
 
@@ -69,7 +70,7 @@ def roc_band(
     """
     scores, positive = checked_binary(scores, present)
     _refuse_one_class(positive)
-    clusters = clusters or Clusters.singles(scores.size)
+    clusters = checked_clusters(clusters, scores.size)
     if too_few(clusters):
         return None
     grid = np.linspace(0, 1, 101) if grid is None else grid

@@ -7,14 +7,9 @@ from scipy import special, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, ratio
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Interval,
-    Settings,
-    percentile_interval,
-    replicate_sums,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import Interval, percentile_interval
 
 CONVENTION = (
     "Begg & Greenes (1983): verification depends on the call alone; corrected by the share of "
@@ -74,7 +69,7 @@ def begg_greenes(
         raise ValueError(
             f"expected three (n,) arrays, got {called.shape}, {positive.shape}, {verified.shape}"
         )
-    units = clusters or Clusters.singles(called.size)
+    units = checked_clusters(clusters, called.size)
     cells = np.column_stack(
         [
             called, ~called, called & verified, ~called & verified,

@@ -8,15 +8,9 @@ import numpy as np
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary, ratio
-from ml.stats.bootstrap import (
-    Clusters,
-    Interval,
-    Settings,
-    bca_interval,
-    percentile_interval,
-    replicates,
-    too_few,
-)
+from ml.stats.bootstrap import Settings, replicates
+from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.interval import Interval, bca_interval, percentile_interval
 
 Bootstrap = Literal["percentile", "bca"]
 _HELD = 1_000_000  # numbers held at once while units are left out in turn
@@ -99,14 +93,9 @@ def bootstrapped(
         return Interval(None, None, "", refusal)
     drawn = replicates(measure, clusters.count, settings, width=clusters.codes.size)
     if kind == "percentile":
-        interval = percentile_interval(drawn, clusters, settings)
-    else:
-        left_out = left_out_values(measure, clusters.count)
-        interval = bca_interval(value, drawn, left_out, clusters, settings)
-    if interval.low is not None and interval.low == interval.high:
-        reason = "No interval: it is the same in nearly every replicate."
-        return Interval(None, None, "", reason)
-    return interval
+        return percentile_interval(drawn, clusters, settings)
+    left_out = left_out_values(measure, clusters.count)
+    return bca_interval(value, drawn, left_out, clusters, settings)
 
 
 def curve_estimate(
@@ -123,7 +112,7 @@ def curve_estimate(
     """A number read from a ROC curve, with its bootstrap interval; undefined for one class."""
     scores, positive = checked_binary(scores, present)
     n, n_events = scores.size, int(positive.sum())
-    units = clusters or Clusters.singles(n)
+    units = checked_clusters(clusters, n)
     if n_events in (0, n):
         reason = "Not estimated: a ROC curve needs cases with and without the finding."
         return undefined(name, reason, n=n, n_events=n_events, convention=convention)

@@ -5,7 +5,8 @@ from typing import Literal
 import numpy as np
 
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, replicates
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.auroc import bootstrap_auroc
 from ml.stats.mrmc.figures import Figures
 from ml.stats.mrmc.moments import APART, auc_sums

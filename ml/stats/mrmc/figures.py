@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.stats.arrays import BoolArray, FloatArray, ratio
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 from ml.stats.mrmc.study import MrmcStudy
 
 _BUT_SIGN = np.int64(2**63 - 1)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters, checked_clusters
 
 Design = Literal["crossed", "cases in readers", "cases in modalities", "incomplete"]
 Meaning = Literal["present", "absent"]
@@ -127,7 +127,7 @@ class MrmcStudy:
 
     def units(self) -> Clusters:
         """What is left out or drawn: the clusters, or the cases themselves."""
-        return self.clusters or Clusters.singles(len(self.cases))
+        return checked_clusters(self.clusters, len(self.cases))
 
     def part(
         self, *, modalities: Sequence[int] | None = None, readers: Sequence[int] | None = None

@@ -7,9 +7,10 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, replicates, spread_interval
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.discrimination.auroc import auroc
-from ml.stats.means import checked_clusters
+from ml.stats.interval import percentile_interval
 
 _CONVENTIONS = {
     "ood_auroc": "P(OOD scored above ID), ties count one half",
@@ -132,7 +133,7 @@ def _estimate(
     units: tuple[int, int],
 ) -> Estimate:
     name = list(_CONVENTIONS)[at]
-    interval = spread_interval(drawn[:, at], clusters, settings)
+    interval = percentile_interval(drawn[:, at], clusters, settings)
     low, high, method, reason = interval.low, interval.high, interval.method, interval.reason
     if reason is None and min(units) < 2:
         low, high, method = None, None, ""

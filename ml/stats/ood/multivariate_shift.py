@@ -7,8 +7,8 @@ from scipy.spatial.distance import pdist, squareform
 
 from ml.estimate import Estimate
 from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings
-from ml.stats.means import checked_clusters
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.ood.shift import checked_pair
 from ml.stats.permutation import p_value, permuted_members
 

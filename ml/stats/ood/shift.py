@@ -8,9 +8,10 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, replicates, spread_interval
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.comparison.p_adjust import p_adjust
-from ml.stats.means import checked_clusters
+from ml.stats.interval import percentile_interval
 from ml.stats.permutation import p_value, permuted_members
 
 _BIAS = (
@@ -143,7 +144,7 @@ def _distance(
 
     value = float(of_counts(np.ones((1, clusters.count)))[0])
     drawn = replicates(of_counts, clusters.count, settings, width=n + m, strata=strata)
-    interval = spread_interval(drawn, clusters, settings)
+    interval = percentile_interval(drawn, clusters, settings)
     method = interval.method + _BIAS if interval.method else ""
     return Estimate(
         measure, value, interval.low, interval.high, settings.level, n + m,
@@ -218,7 +219,7 @@ def standardized_mean_difference(
 
     value = float((two.mean() - one.mean()) / ((one.var(ddof=1) + two.var(ddof=1)) / 2) ** 0.5)
     drawn = replicates(of_counts, clusters.count, settings, strata=strata)
-    interval = spread_interval(drawn, clusters, settings)
+    interval = percentile_interval(drawn, clusters, settings)
     return Estimate(
         "smd", value, interval.low, interval.high, settings.level, n + m,
         convention=convention, method=interval.method, reason=interval.reason,

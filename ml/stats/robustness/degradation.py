@@ -8,7 +8,8 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters
 from ml.stats.means import case_mean, mean_difference
 
 

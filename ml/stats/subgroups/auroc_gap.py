@@ -4,8 +4,10 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_binary
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, too_few
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.discrimination.auroc import bootstrap_auroc, delong_variance, placements
+from ml.stats.interval import percentile_interval
 from ml.stats.subgroups.groups import Groups
 from ml.stats.subgroups.heterogeneity import cochran_q
 
@@ -44,7 +46,7 @@ def max_auroc_gap(
         DeLong, DeLong, Clarke-Pearson (1988). Cochran (1954).
     """
     scores, positive = checked_binary(scores, present)
-    clusters = clusters or Clusters.singles(scores.size)
+    clusters = checked_clusters(clusters, scores.size)
     known = np.flatnonzero(groups.known)
     n, n_events = known.size, int(positive[known].sum())
     convention = "max − min of the AUROC within groups"

@@ -8,7 +8,8 @@ import numpy as np
 
 from ml.estimate import Estimate
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, ratio
-from ml.stats.bootstrap import Clusters, Settings, pattern_replicate_sums, replicate_sums
+from ml.stats.bootstrap import Settings, pattern_replicate_sums, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.proportion import proportion
 from ml.stats.subgroups.groups import Groups, withheld
 
@@ -65,7 +66,7 @@ class GroupedCalls:
             raise ValueError(f"expected three (n,) arrays of one length, got {sorted(shapes)}")
         if not (np.isin(calls, (0, 1)).all() and np.isin(truth, (0, 1)).all()):
             raise ValueError("calls and outcomes must be 0 or 1: leave other cases out")
-        clusters = clusters or Clusters.singles(calls.size)
+        clusters = checked_clusters(clusters, calls.size)
         rows = np.flatnonzero(groups.known)
         return cls(
             calls[rows] == 1, truth[rows] == 1, groups.where(rows), clusters.where(rows),

@@ -7,7 +7,8 @@ import numpy as np
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Settings, percentile_interval
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.interval import percentile_interval
 from ml.stats.subgroups.calls import GroupedCalls, Rate, rate_of, undefined_groups
 
 Kind = Literal["difference", "ratio"]

@@ -7,7 +7,7 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import too_few
+from ml.stats.clusters import too_few
 from ml.stats.proportion import effective_size
 from ml.stats.subgroups.calls import GroupedCalls, Rate
 

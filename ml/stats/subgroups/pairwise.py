@@ -5,15 +5,10 @@ from scipy import stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Interval,
-    Settings,
-    percentile_interval,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.discrimination.auroc import bootstrap_auroc, delong_variance, placements
+from ml.stats.interval import Interval, percentile_interval
 from ml.stats.proportion import effective_size, wilson
 from ml.stats.subgroups.calls import GroupedCalls, Rate
 from ml.stats.subgroups.groups import Groups
@@ -82,8 +77,8 @@ def share_difference(
     if not n_a or not n_b:
         reason = "Not estimated: one of the two groups has no case that the rate is a share of."
         return undefined(measure, reason, n=n_a + n_b, convention=convention)
-    clusters_a = clusters_a or Clusters.singles(n_a)
-    clusters_b = clusters_b or Clusters.singles(n_b)
+    clusters_a = checked_clusters(clusters_a, n_a)
+    clusters_b = checked_clusters(clusters_b, n_b)
     share_a, share_b = float(success_a.mean()), float(success_b.mean())
     refusal = next(
         (too_few(c) for c in (clusters_a, clusters_b) if not c.each_alone and too_few(c)), None
@@ -162,7 +157,7 @@ def auroc_difference(
         DeLong, DeLong, Clarke-Pearson (1988); unpaired as in pROC (roc.test, paired=FALSE).
     """
     scores, positive = checked_binary(scores, present)
-    clusters = clusters or Clusters.singles(scores.size)
+    clusters = checked_clusters(clusters, scores.size)
     rows = [rows_of(groups, a), rows_of(groups, b)]
     both = np.concatenate(rows)
     measure, convention = f"auroc_difference:{a}:{b}", f"AUROC within {a} minus AUROC within {b}"

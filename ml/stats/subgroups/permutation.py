@@ -6,7 +6,8 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray, ratio
-from ml.stats.bootstrap import DEFAULT, Settings, too_few
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import too_few
 from ml.stats.permutation import p_value
 from ml.stats.subgroups.calls import GroupedCalls, Rate
 

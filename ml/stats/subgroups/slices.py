@@ -8,14 +8,9 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Settings,
-    percentile_interval,
-    replicate_sums,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.interval import percentile_interval
 from ml.stats.permutation import p_value
 from ml.stats.subgroups.groups import Groups
 from ml.stats.subgroups.pairwise import share_difference
@@ -119,7 +114,7 @@ def worst_slices(
         Testing, chapter 2 (maxT). Kulldorff (1997) for scans of overlapping sets.
     """
     loss = np.asarray(loss, dtype=np.float64)
-    clusters = clusters or Clusters.singles(loss.size)
+    clusters = checked_clusters(clusters, loss.size)
     _check(loss, columns, clusters, deepest)
     convention = (
         f"conjunctions of levels of {len(columns)} columns, at least {smallest} cases inside and "

@@ -4,7 +4,8 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import DEFAULT, Settings, percentile_interval
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.interval import percentile_interval
 from ml.stats.subgroups.calls import GroupedCalls, Rate, rate_of, undefined_groups, weights_of
 
 _WORSE_HIGH: frozenset[Rate] = frozenset({"fpr", "fnr", "fdr", "for", "error_rate"})

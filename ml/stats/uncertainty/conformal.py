@@ -7,8 +7,9 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.calibration.multiclass import checked_classes
+from ml.stats.clusters import Clusters
 from ml.stats.sums import NO_CASES, mean_estimate
 
 SCORES = ("lac", "aps", "raps")

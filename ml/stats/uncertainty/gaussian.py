@@ -7,7 +7,8 @@ from scipy import special
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.clusters import Clusters
 from ml.stats.sums import estimate_of_sums, mean_estimate
 
 PROPORTIONS = np.linspace(0, 1, 100)  # expected proportions, as uncertainty-toolbox

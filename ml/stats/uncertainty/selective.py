@@ -8,8 +8,10 @@ from scipy import special, stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_binary
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicates
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.discrimination.auroc import auroc
+from ml.stats.interval import percentile_interval
 from ml.stats.sums import NO_CASES
 
 _TIES = "ties of confidence by expectation over their orders"
@@ -351,7 +353,7 @@ def _estimate(
     n, events = int(wrong.size), int(wrong.sum())
     if n == 0:
         return undefined(measure, NO_CASES, n_events=0, convention=convention)
-    clusters = clusters or Clusters.singles(n)
+    clusters = checked_clusters(clusters, n)
     order = np.argsort(-confidence, kind="stable")
     starts = np.concatenate([[0], np.flatnonzero(np.diff(confidence[order])) + 1])
     codes, sorted_wrong = clusters.codes[order], wrong[order].astype(np.float64)
@@ -371,12 +373,8 @@ def _estimate(
     interval = percentile_interval(
         replicates(of_counts, clusters.count, settings, width=n), clusters, settings
     )
-    low, high, reason = interval.low, interval.high, interval.reason
-    if low is not None and low == high:
-        low = high = None
-        reason = "No interval: the value does not vary over the replicates."
     return Estimate(
-        measure, value, low, high, settings.level, n, events, convention=convention,
-        method=interval.method if reason is None else "", reason=reason,
+        measure, value, interval.low, interval.high, settings.level, n, events,
+        convention=convention, method=interval.method, reason=interval.reason,
         extra={**clusters.extra},
     )  # fmt: skip

@@ -6,8 +6,10 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary, ratio
-from ml.stats.bootstrap import DEFAULT, Clusters, Settings, percentile_interval, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.discrimination.roc import roc_curve
+from ml.stats.interval import percentile_interval
 
 
 def expected_cost(
@@ -63,7 +65,7 @@ def expected_cost(
     if n_events in (0, n):
         reason = "Not estimated: it needs cases with and without the finding."
         return undefined(measure, reason, n=n, n_events=n_events, convention=convention)
-    clusters = clusters or Clusters.singles(n)
+    clusters = checked_clusters(clusters, n)
     rows = np.stack(
         [positive & (calls == 0), ~positive & (calls == 1), positive, ~positive], axis=1
     ).astype(np.float64)

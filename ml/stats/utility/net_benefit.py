@@ -7,15 +7,9 @@ import numpy as np
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities, ratio
-from ml.stats.bootstrap import (
-    DEFAULT,
-    Clusters,
-    Settings,
-    pattern_replicate_sums,
-    percentile_interval,
-    replicate_sums,
-    too_few,
-)
+from ml.stats.bootstrap import DEFAULT, Settings, pattern_replicate_sums, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.interval import percentile_interval
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,7 @@ def decision_curve(
         raise ValueError(f"prevalence must be between 0 and 1, got {prevalence}")
     if prevalence is not None and n_events in (0, n):
         raise ValueError("a prevalence from outside needs cases with and without the finding")
-    clusters = clusters or Clusters.singles(n)
+    clusters = checked_clusters(clusters, n)
     sums = _sums(probabilities, positive, levels)
     share = n_events / n if prevalence is None else prevalence
     parts = _parts(sums.sum(axis=0)[None, :], levels, prevalence)
@@ -150,7 +144,7 @@ def net_benefit(
         raise ValueError(f"against must be none, all or better, got {against!r}")
     probabilities, positive = checked_probabilities(probabilities, present)
     levels = _thresholds([threshold])
-    clusters = clusters or Clusters.singles(positive.size)
+    clusters = checked_clusters(clusters, positive.size)
     measure = "net_benefit" if against == "none" else f"net_benefit_over_{against}"
     n, n_events = positive.size, int(positive.sum())
     convention = f"treated when P ≥ {threshold:g}" + (
@@ -210,7 +204,7 @@ def weighted_net_benefit(
     if share.sum() <= 0:
         raise ValueError("one of the weights must be above 0")
     share = share / share.sum()
-    clusters = clusters or Clusters.singles(positive.size)
+    clusters = checked_clusters(clusters, positive.size)
     n, n_events = positive.size, int(positive.sum())
     convention = f"mean over {levels.size} weighted thresholds, over the better of all and none"
     if n == 0 or (prevalence is not None and n_events in (0, n)):

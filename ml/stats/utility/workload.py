@@ -7,7 +7,7 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary, ratio
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.proportion import proportion, wilson
 
 
@@ -95,7 +95,7 @@ def _inverse(
     if rows.shape != success.shape:
         raise ValueError(f"expected two (n,) arrays, got {rows.shape} and {success.shape}")
     chosen = np.flatnonzero(rows)
-    clusters = (clusters or Clusters.singles(rows.size)).where(chosen)
+    clusters = checked_clusters(clusters, rows.size).where(chosen)
     share = proportion(measure, success[chosen], clusters, level=level)
     n, hits = chosen.size, int(success[chosen].sum())
     if share.value is None:
@@ -209,7 +209,7 @@ def deferral_curve(
         El-Yaniv, Wiener (2010), JMLR 11:1605-1641 (selective prediction).
     """
     scores, positive = checked_binary(scores, present)
-    clusters = clusters or Clusters.singles(scores.size)
+    clusters = checked_clusters(clusters, scores.size)
     shares = np.asarray(shares, dtype=np.float64)
     if not 0 < threshold < 1 or (scores < 0).any() or (scores > 1).any():
         raise ValueError("scores and threshold must lie in 0..1")

@@ -4,7 +4,8 @@ import pytest
 from ml.checks.clinical_utility import clinical_utility
 from ml.checks.registry import State
 from ml.protocol import Protocol
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 from ml.stats.utility.net_benefit import decision_curve, net_benefit
 
 

@@ -10,7 +10,7 @@ from ml.checks.registry import State
 from ml.estimate import check_json
 from ml.evidence.tables import Evidence, Prediction, Question, Readings
 from ml.protocol import Protocol
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 from ml.stats.mrmc.bdg import gallas_bdg
 from ml.stats.mrmc.curve import average_curve, reader_curve
 from ml.stats.mrmc.figures import sensitivity_figures, specificity_figures

@@ -173,6 +173,9 @@ def test_patients_in_both_groups_are_compared_by_another_test(make_evidence, qui
     breast = np.array(["left", "right"] * 200)
     present = np.repeat(present[:200], 2)
     scores = np.where(present == 1, 0.9, 0.1)
+    sick = np.flatnonzero(present == 1)
+    missed = [*sick[:20:2], *sick[21:41:2]]  # ten on the left, ten on the right of others
+    scores[missed] = 0.1
     result = subgroups(
         make_evidence(
             scores, present, covariates={"breast": breast}, cluster=np.arange(400) // 2,

@@ -3,16 +3,15 @@ import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
 
 from ml.stats.bootstrap import (
-    Clusters,
     Settings,
-    bca_interval,
     draw_counts,
     left_out_sums,
     pattern_replicate_sums,
-    percentile_interval,
     replicate_sums,
     replicates,
 )
+from ml.stats.clusters import Clusters
+from ml.stats.interval import bca_interval, percentile_interval
 
 
 def test_each_replicate_draws_as_many_units_as_there_are():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 from ml.stats.sums import estimate_of_sums, mean_estimate
 
 FEW = Settings(draws=200)

@@ -6,7 +6,8 @@ from scipy import stats
 
 from ml.stats.agreement.alternative_annotator import adjusted_p, alt_test
 from ml.stats.agreement.pair_scores import category_scores, number_scores
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=64)
 

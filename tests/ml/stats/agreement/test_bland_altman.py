@@ -7,7 +7,8 @@ from scipy import stats
 from ml.stats.agreement.bland_altman import bland_altman, bland_altman_log
 from ml.stats.agreement.bland_altman_regression import bland_altman_regression
 from ml.stats.agreement.limit_intervals import limit_factors, tolerance_factor
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=64)
 # Bland, Altman (1986), Lancet: peak flow in l/min, Wright and mini meter, first readings.

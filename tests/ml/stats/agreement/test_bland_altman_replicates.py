@@ -6,7 +6,8 @@ from scipy import stats
 
 from ml.stats.agreement.bland_altman import bland_altman
 from ml.stats.agreement.bland_altman_replicates import bland_altman_replicates, within_subject_sd
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=64)
 

@@ -9,7 +9,8 @@ from scipy import stats
 from ml.stats.agreement.chance_corrected import IDS, chance_corrected, deviations, frame
 from ml.stats.agreement.krippendorff import alpha
 from ml.stats.agreement.weights import FAMILIES, agreement_weights
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 from tests.ml.stats.agreement.test_krippendorff import FEW, rating_tables
 
 NAN = np.nan

@@ -14,7 +14,8 @@ from ml.stats.agreement.cohen import (
 )
 from ml.stats.agreement.ratings import ratings_of_table
 from ml.stats.agreement.weights import custom_weights
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 COHEN_1968 = np.array([[88, 14, 18], [10, 40, 10], [2, 6, 12]])
 COHEN_1968_APART = np.array([[0, 1, 3], [1, 0, 6], [3, 6, 0]])

@@ -4,7 +4,8 @@ from scipy import stats
 
 from ml.stats.agreement.chance_corrected import IDS, chance_corrected
 from ml.stats.agreement.comparison import independent_kappas, paired_difference
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 
 
 @pytest.fixture

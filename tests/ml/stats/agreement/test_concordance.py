@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml.stats.agreement.concordance import lin_ccc, overall_ccc
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=64)
 # Bland, Altman (1986), Lancet: peak flow in l/min, Wright and mini meter, first readings.

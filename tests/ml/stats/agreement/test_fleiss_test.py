@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ml.stats.agreement.fleiss_test import fleiss_test
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 
 # Fleiss (1971), table 1: answers of six psychiatrists to thirty patients, five diagnoses.
 DIAGNOSES = """

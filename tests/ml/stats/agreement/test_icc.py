@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from ml.stats.agreement.icc import icc_one_way, icc_two_way
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=200)
 

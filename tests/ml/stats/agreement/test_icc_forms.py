@@ -8,7 +8,8 @@ from scipy import stats
 
 from ml.stats.agreement.anova import mean_squares
 from ml.stats.agreement.icc import FORMS, icc
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=200)
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from ml.stats.agreement.individual_agreement import individual_agreement
 from ml.stats.agreement.interchangeability import agreement_ceiling, interchangeability
 from ml.stats.agreement.pair_scores import PairScores, category_scores, number_scores
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=64)
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from sklearn.metrics import cohen_kappa_score
 
 from ml.stats.agreement.kappa import kappa_conger, kappa_fleiss, pairwise_kappa
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 from tests.ml.stats.agreement.test_krippendorff import FEW, rating_tables
 
 TABLES = ("agree-cohen1968", "agree-fce1969", "agree-ms-winnipeg", "agree-ms-neworleans")

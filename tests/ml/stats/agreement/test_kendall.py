@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml.stats.agreement.kendall import kendall_w
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=64)
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ml.stats.agreement.krippendorff import alpha, alpha_replicates
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=200)
 SCALES = ("nominal", "ordinal", "interval")

@@ -11,7 +11,8 @@ from ml.stats.agreement.leave_one_reader_out import (
     leave_one_out_categories,
     leave_one_out_numbers,
 )
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=64)
 

@@ -6,7 +6,8 @@ from scipy import stats
 
 from ml.stats.agreement.icc import icc
 from ml.stats.agreement.measurement_error import sdc, sem
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from scipy import optimize, stats
 
 from ml.stats.agreement import method_regression
 from ml.stats.agreement.method_regression import deming, passing_bablok
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=64)
 

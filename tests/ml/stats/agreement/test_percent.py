@@ -6,7 +6,8 @@ from hypothesis import given, settings
 
 from ml.stats.agreement.percent import percent_agreement, specific_agreement
 from ml.stats.agreement.ratings import ratings_of_table
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 from ml.stats.proportion import wilson
 from tests.ml.stats.agreement.test_krippendorff import FEW, rating_tables
 
@@ -97,7 +98,7 @@ def test_replicates_are_of_the_drawn_clusters(rng):
 
 
 def test_no_spread_and_few_cases_give_no_interval():
-    assert specific_agreement(np.ones((20, 2)), 2)[1].reason.startswith("No interval: every case")
+    assert specific_agreement(np.ones((20, 2)), 2)[1].reason.startswith("No interval: the sample")
     assert "only 3 cases" in specific_agreement(np.ones((3, 2)), 2)[1].reason
 
 

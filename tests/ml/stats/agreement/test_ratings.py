@@ -11,7 +11,8 @@ from ml.stats.agreement.ratings import (
     resampled_sums,
     table_of_ratings,
 )
-from ml.stats.bootstrap import Clusters, Settings, replicate_sums
+from ml.stats.bootstrap import Settings, replicate_sums
+from ml.stats.clusters import Clusters
 
 tables = hnp.arrays(np.int64, st.integers(2, 4).map(lambda k: (k, k)), elements=st.integers(0, 5))
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml.stats.agreement.reader_bias import MIN_APART, reader_bias
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=200)
 

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from sklearn.metrics import brier_score_loss
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
 from ml.stats.calibration.brier import brier
+from ml.stats.clusters import Clusters
 from tests.ml.stats.calibration.test_calibration_error import CASES, FEW, forecasts
 
 

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
 from ml.stats.calibration.calibration_error import ece, ece_debiased, ece_top_label
+from ml.stats.clusters import Clusters
 
 FEW = Settings(draws=200)
 EACH = (ece, ece_top_label, ece_debiased)

@@ -5,7 +5,7 @@ import pytest
 from scipy import special, stats
 from sklearn.metrics import brier_score_loss
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
 from ml.stats.calibration import multiclass, recalibrators
 from ml.stats.calibration.binned_error import (
     binned_error,
@@ -16,6 +16,7 @@ from ml.stats.calibration.binned_error import (
 from ml.stats.calibration.calibration_error import ece, ece_debiased
 from ml.stats.calibration.curve import SMOOTHERS, calibration_curve, lowess
 from ml.stats.calibration.smooth_error import smooth_error
+from ml.stats.clusters import Clusters
 
 QUICK = Settings(draws=40)
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
 from ml.stats.calibration.recalibration import fit_line, fit_offset, intercept, slope
+from ml.stats.clusters import Clusters
 from tests.ml.stats.calibration.test_calibration_error import CASES, FEW
 
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
 from ml.stats.calibration.reliability import bin_of, reliability
+from ml.stats.clusters import Clusters
 
 
 def test_right_edge_belongs_to_the_bin_and_zero_to_the_first():

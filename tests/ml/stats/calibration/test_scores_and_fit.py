@@ -8,10 +8,11 @@ from scipy import optimize, special, stats
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import log_loss as sk_log_loss
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
 from ml.stats.calibration import scores
 from ml.stats.calibration.decomposition import corp, murphy, pav
 from ml.stats.calibration.joint_fit import joint_fit
+from ml.stats.clusters import Clusters
 
 QUICK = Settings(draws=60)
 

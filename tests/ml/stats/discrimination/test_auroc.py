@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import roc_auc_score
 
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.auroc import auroc, delong_variance, placements
 from ml.stats.discrimination.auroc_bootstrap import bootstrap_auroc, left_out_auroc
 from ml.stats.discrimination.auroc_interval import METHODS, hanley_mcneil_variance

@@ -5,7 +5,8 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from scipy import stats
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.auroc import auroc
 from ml.stats.discrimination.delong import (
     compare_bootstrap,

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.multiclass import (
     hand_till,
     macro_ovr_auroc,

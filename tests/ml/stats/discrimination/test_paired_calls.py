@@ -5,7 +5,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.paired_calls import (
     PairedCalls,
     compare_rates,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.predictive_values import predictive_value
 
 

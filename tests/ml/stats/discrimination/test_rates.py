@@ -5,7 +5,8 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.likelihood_ratios import diagnostic_odds_ratio, likelihood_ratio
 from ml.stats.discrimination.rates import (
     INDICES,

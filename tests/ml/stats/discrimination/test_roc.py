@@ -4,7 +4,8 @@ from hypothesis import given
 from sklearn.metrics import auc
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.roc import roc_band, roc_curve
 from tests.ml.stats.discrimination.test_auroc import labelled_scores
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.rates import Calls, rate
 from ml.stats.discrimination.verification_bias import begg_greenes
 

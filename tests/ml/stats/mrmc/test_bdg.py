@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 from ml.stats.mrmc.bdg import gallas_bdg
 from ml.stats.mrmc.study import MrmcStudy
 from tests.ml.stats.mrmc.naive import drawn, naive_moments, study_of

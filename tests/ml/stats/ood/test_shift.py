@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy import linalg, stats
 from scipy.spatial.distance import cdist
 
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 from ml.stats.ood import multivariate_shift as multi
 from ml.stats.ood import shift
 

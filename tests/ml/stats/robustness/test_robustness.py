@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 from ml.stats.robustness import corruption_error as ce
 from ml.stats.robustness import degradation as dg
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 from ml.stats.subgroups.calls import GroupedCalls
 from ml.stats.subgroups.groups import Groups
 

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ml.stats.bootstrap import Clusters, Settings, draw_counts
+from ml.stats.bootstrap import Settings, draw_counts
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.auroc import auroc
+from ml.stats.interval import NO_SPREAD
 from ml.stats.subgroups.auroc_gap import max_auroc_gap
 from ml.stats.subgroups.groups import Groups
 from ml.stats.subgroups.pairwise import auroc_difference
@@ -63,7 +65,9 @@ def test_patients_in_several_groups_share_their_replicates(rng):
         Clusters.of(np.tile(np.arange(60), 2), "patient"), FEW,
     )  # fmt: skip
 
-    assert (found.value, found.low, found.high) == (0, 0, 0)
+    assert found.value == 0
+    assert not found.has_interval
+    assert found.reason == NO_SPREAD
 
 
 def test_rows_without_a_group(data):

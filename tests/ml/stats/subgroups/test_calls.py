@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 from ml.stats.proportion import proportion
 from ml.stats.subgroups.calls import RATES, GroupedCalls, group_rates, overall_rate, rate_of
 from ml.stats.subgroups.groups import Groups

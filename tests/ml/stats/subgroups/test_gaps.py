@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 from ml.stats.subgroups.calls import GroupedCalls
 from ml.stats.subgroups.gaps import (
     demographic_parity,

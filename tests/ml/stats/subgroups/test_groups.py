@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.auroc import auroc
 from ml.stats.subgroups.groups import Groups, binned, by_group, withheld
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ml.estimate import Estimate
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 from ml.stats.subgroups.calls import GroupedCalls
 from ml.stats.subgroups.groups import Groups
 from ml.stats.subgroups.heterogeneity import (

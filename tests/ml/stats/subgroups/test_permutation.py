@@ -3,7 +3,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 from ml.stats.permutation import p_value
 from ml.stats.subgroups.calls import GroupedCalls, rate_of
 from ml.stats.subgroups.groups import Groups

@@ -3,7 +3,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 from ml.stats.subgroups.groups import Groups
 from ml.stats.subgroups.pairwise import newcombe
 from ml.stats.subgroups.slices import members, slice_effect, worst_slices

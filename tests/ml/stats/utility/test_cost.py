@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 from ml.stats.utility.cost import cost_curve, expected_cost
 from ml.stats.utility.net_benefit import net_benefit
 

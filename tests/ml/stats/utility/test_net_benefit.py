@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.stats.bootstrap import Clusters, Settings
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters
 from ml.stats.utility.net_benefit import decision_curve, net_benefit, weighted_net_benefit
 
 FEW = Settings(draws=400)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ml.stats.bootstrap import Clusters
+from ml.stats.clusters import Clusters
 from ml.stats.proportion import wilson
 from ml.stats.utility.workload import (
     deferral_curve,

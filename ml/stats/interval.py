@@ -1,0 +1,145 @@
+"""Intervals of replicates and of standard errors, and when there is none."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from ml.stats.arrays import FloatArray
+from ml.stats.bootstrap import Settings
+from ml.stats.clusters import Clusters, too_few
+
+MAX_UNDEFINED = 0.10  # share of replicates in which a measure may be undefined
+NO_SPREAD = "No interval: the sample shows no spread, so it is no measure of the error."
+_ROUNDING = 1e-12  # ends closer together than this share of their size differ by rounding alone
+
+
+@dataclass(frozen=True)
+class Interval:
+    low: float | None
+    high: float | None
+    method: str
+    reason: str | None = None  # why there is none
+
+
+def interval_between(low: float, high: float, method: str) -> Interval:
+    """The interval, refused where both its ends are one value.
+
+    A sample without spread says that it has none to show, not that there is none: this holds of
+    a paired difference too, for twenty cases on which two models agree do not make them equal.
+
+    Example:
+        >>> interval_between(1.0, 1.0, "Wald").reason
+        'No interval: the sample shows no spread, so it is no measure of the error.'
+    """
+    if high - low <= _ROUNDING * max(1.0, abs(low), abs(high)):
+        return Interval(None, None, "", NO_SPREAD)
+    return Interval(low, high, method)
+
+
+def percentile_interval(
+    replicates: FloatArray,
+    clusters: Clusters,
+    settings: Settings,
+    *,
+    centre: float | None = None,
+) -> Interval:
+    """Percentile interval of bootstrap replicates.
+
+    Args:
+        replicates: (draws,) the measure in each replicate, NaN where it was undefined.
+        clusters: the units that were drawn.
+        settings: level, and draws and seed for the method's name.
+        centre: shift the replicates so that their mean is this value. Binned errors gain
+            the same upward bias in every replicate once more; this takes it off again.
+
+    Returns:
+        The interval, or a reason: too few units, more than a tenth of the replicates
+        undefined, or (almost) all of them alike.
+
+    Source:
+        Efron, Tibshirani (1993). An Introduction to the Bootstrap, chapter 13. Clusters as the
+        units drawn: Davison, Hinkley (1997), Bootstrap Methods, section 3.8.
+    """
+    defined, result = _usable(replicates, clusters, settings, "percentile")
+    if defined is None:
+        return result
+    method = result.method
+    if centre is not None:
+        defined = defined - (defined.mean() - centre)
+        method += "; recentred at the estimate"
+    tail = (1 - settings.level) / 2
+    low, high = np.quantile(defined, (tail, 1 - tail))
+    return interval_between(float(low), float(high), method)
+
+
+def bca_interval(
+    value: float,
+    replicates: FloatArray,
+    left_out: FloatArray,
+    clusters: Clusters,
+    settings: Settings,
+) -> Interval:
+    """Bias-corrected and accelerated interval of bootstrap replicates.
+
+    Args:
+        value: the measure itself.
+        replicates: (draws,) the measure in each replicate, NaN where it was undefined.
+        left_out: (count,) the measure without each unit in turn, NaN where it was undefined.
+        clusters: the units that were drawn.
+        settings: level, and draws and seed for the method's name.
+
+    Returns:
+        The interval, or a reason: as ``percentile_interval``, and where all replicates lie on
+        one side of the value, so that no bias can be estimated.
+
+    Source:
+        Efron (1987). Better Bootstrap Confidence Intervals. JASA 82:171-185; acceleration by
+        the jackknife: Efron, Tibshirani (1993), section 14.3.
+    """
+    defined, result = _usable(replicates, clusters, settings, "BCa")
+    if defined is None:
+        return result
+    # Replicates equal to the value lie half on either side (measures with few values).
+    below = float((defined < value).mean() + (defined == value).mean() / 2)
+    if not 0 < below < 1:
+        reason = "No interval: all bootstrap replicates lie on one side of the estimate."
+        return Interval(None, None, "", reason)
+    bias = float(stats.norm.ppf(below))
+    left = left_out[np.isfinite(left_out)]
+    away = left.mean() - left if left.size else np.zeros(1)
+    spread = float((away**2).sum())
+    acceleration = float((away**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+    tail = (1 - settings.level) / 2
+    z = bias + stats.norm.ppf([tail, 1 - tail])
+    room = 1 - acceleration * z
+    if (room <= 0).any():
+        return Interval(None, None, "", "No interval: one unit dominates the estimate.")
+    low, high = np.quantile(defined, stats.norm.cdf(bias + z / room))
+    return interval_between(float(low), float(high), result.method)
+
+
+def _usable(
+    replicates: FloatArray, clusters: Clusters, settings: Settings, kind: str
+) -> tuple[FloatArray | None, Interval]:
+    """The defined replicates and the method's name, or None and the refusal."""
+    method = (
+        f"cluster bootstrap over {clusters.words}, {kind}, {settings.draws:,} draws, "
+        f"seed {settings.seed}"
+    )
+    if clusters.each_alone:
+        method = method.replace("cluster bootstrap", "bootstrap")
+    refusal = too_few(clusters)
+    if refusal:
+        return None, Interval(None, None, "", refusal)
+    defined = replicates[np.isfinite(replicates)]
+    lost = replicates.size - defined.size
+    if lost > MAX_UNDEFINED * replicates.size:
+        reason = (
+            f"No interval: the measure is undefined in {lost:,} of {replicates.size:,} "
+            "bootstrap replicates."
+        )
+        return None, Interval(None, None, "", reason)
+    if lost:
+        method += f"; {lost:,} replicates without a defined value left out"
+    return defined, Interval(None, None, method)

@@ -68,6 +68,15 @@ def test_a_crop_keeps_every_voxel(pair):
         )
 
 
+def test_large_masks_keep_their_own_box(monkeypatch):
+    monkeypatch.setattr("ml.stats.segmentation.masks._LARGE", 0)
+    one, other = np.zeros((2, 6, 6), bool)
+    one[1, 2], other[4, 5] = True, True
+
+    assert MaskPair.of(one, other)._boxes == (bounding_box(one), bounding_box(other))
+    assert MaskPair.of(one, np.zeros_like(one)).emptiness == "reference"
+
+
 @pytest.mark.parametrize(
     ("prediction", "reference", "spacing", "message"),
     [

@@ -113,10 +113,12 @@ def _forest(audit: SubgroupAudit, measure: str, settings: Settings, threshold: s
     title = f"{words.name_of(measure)} by group"
     if shown:
         (low_name, low), (high_name, high) = min(shown, key=_by_value), max(shown, key=_by_value)
-        title = (
-            f"{words.name_of(measure)} lies between {said(low)} ({low_name}) and {said(high)} "
-            f"({high_name})"
-        )
+        title = f"{words.name_of(measure)} is {said(low)} in every group"
+        if said(low) != said(high):
+            title = (
+                f"{words.name_of(measure)} lies between {said(low)} ({low_name}) and {said(high)} "
+                f"({high_name})"
+            )
     at = f"at score ≥ {threshold}; " if measure in ("sensitivity", "specificity") else ""
     return {
         "kind": "forest",

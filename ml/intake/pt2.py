@@ -10,16 +10,13 @@ from pathlib import Path
 
 from ml.intake.pt2_archive import Archive, open_archive
 from ml.intake.pt2_graph import read_nodes
+from ml.intake.pt2_types import dtype_of
 from ml.intake.pt2_weights import read_weights
 from ml.intake.refusal import refuse
 from ml.intake.schema import Entry, Malformed
-from ml.program.graph import Array, Port, Program
+from ml.program.graph import Port, Program
 
 SCHEMA_MAJOR = 8  # of torch's export schema; minor versions add fields only
-DTYPES = {
-    1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32",
-    8: "float64", 12: "bool",
-}  # fmt: skip
 
 
 def read_pt2(path: Path) -> Program:
@@ -66,12 +63,8 @@ def _read(archive: Archive) -> Program:
     nodes, renamed = read_nodes(graph["nodes"], archive.name)
     outputs = _outputs(signature["output_specs"], renamed)
     return Program(
-        ports, _used(weights), nodes, outputs, {"torch": model.text_or("torch_version", "unknown")}
+        ports, weights, nodes, outputs, {"torch": model.text_or("torch_version", "unknown")}
     )
-
-
-def _used(weights: Mapping[str, Array]) -> Mapping[str, Array]:
-    return dict(weights)
 
 
 def _inputs(specs: Entry, graph: Entry) -> tuple[dict[str, str], tuple[Port, ...]]:
@@ -104,18 +97,7 @@ def _port(name: str, graph: Entry) -> Port:
     for size in meta["sizes"].items():
         how, value = size.only()
         shape.append(value.integer() if how == "as_int" else None)
-    return Port(name, tuple(shape), dtype_of(meta["dtype"].integer()))
-
-
-def dtype_of(code: int) -> str:
-    """The type of numbers that torch's schema numbers so.
-
-    Raises:
-        Malformed: for one that is not read.
-    """
-    if code not in DTYPES:
-        raise Malformed(f"numbers of type {code} are not read")
-    return DTYPES[code]
+    return Port(name, tuple(shape), dtype_of(meta["dtype"]))
 
 
 def _outputs(specs: Entry, renamed: Mapping[str, str]) -> tuple[str, ...]:

@@ -46,9 +46,7 @@ class Archive:
         try:
             with self.zip.open(info) as opened:
                 data = opened.read(info.file_size + 1)
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, NotImplementedError):
-            raise _corrupt(self.name) from None
-        except Exception:  # zlib has an error class of its own
+        except Exception:  # zip, zlib and the file system have an error class each
             raise _corrupt(self.name) from None
         if len(data) != info.file_size:
             raise _corrupt(self.name)

@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 
+from ml.intake.pt2_types import DTYPES
 from ml.intake.refusal import refuse
 from ml.intake.schema import Entry, Malformed
 from ml.program.graph import Argument, Dtype, Node, Ref
 from ml.program.operations import VIEWS, Operation, Parameter, named
 
 MOST_NODES = 100_000
-_DTYPES = {
-    1: "uint8", 2: "int8", 3: "int16", 4: "int32", 5: "int64", 6: "float16", 7: "float32",
-    8: "float64", 12: "bool",
-}  # fmt: skip
 _IGNORED = ("torch.ops.aten.sym_constrain_range", "torch.ops.aten._assert", "_operator.")
 
 
@@ -149,7 +146,9 @@ def _ref(name: str, renamed: Mapping[str, str]) -> Ref:
 
 def _tensor(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
     # torch writes x * 2 as mul.Tensor with a plain number in place of the tensor.
-    return _ref(value["name"].text(), renamed) if how == "as_tensor" else _number(how, value, renamed)
+    if how == "as_tensor":
+        return _ref(value["name"].text(), renamed)
+    return _number(how, value, renamed)
 
 
 def _tensors(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
@@ -209,7 +208,7 @@ def _str(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
 
 def _dtype(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
     code = value.integer() if how in ("as_scalar_type", "as_int") else -1
-    return Dtype(_DTYPES[code]) if code in _DTYPES else _WRONG
+    return Dtype(DTYPES[code]) if code in DTYPES else _WRONG
 
 
 _READ = {

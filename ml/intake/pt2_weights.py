@@ -3,6 +3,7 @@
 import numpy as np
 
 from ml.intake.pt2_archive import Archive
+from ml.intake.pt2_types import dtype_of
 from ml.intake.refusal import refuse
 from ml.intake.schema import Entry, Malformed
 from ml.program.graph import Array
@@ -12,10 +13,6 @@ _FOLDERS = (
     ("data/weights", "data/weights/model_weights_config.json"),
     ("data/constants", "data/constants/model_constants_config.json"),
 )
-_TYPES = {
-    1: np.uint8, 2: np.int8, 3: np.int16, 4: np.int32, 5: np.int64, 6: np.float16, 7: np.float32,
-    8: np.float64, 12: np.bool_,
-}  # fmt: skip
 
 
 def read_weights(archive: Archive) -> dict[str, Array]:
@@ -47,13 +44,8 @@ def read_weights(archive: Archive) -> dict[str, Array]:
 
 
 def _tensor(record: bytes, meta: Entry) -> Array:
-    code = meta["dtype"].integer()
-    if code not in _TYPES:
-        raise Malformed(f"{meta.where} has numbers of type {code}, which is not read")
-    kind = np.dtype(_TYPES[code]).newbyteorder("<")
-    sizes, strides = (
-        [_whole(size) for size in meta[key].items()] for key in ("sizes", "strides")
-    )
+    kind = np.dtype(dtype_of(meta["dtype"])).newbyteorder("<")
+    sizes, strides = ([_whole(size) for size in meta[key].items()] for key in ("sizes", "strides"))
     offset = _whole(meta["storage_offset"])
     if len(sizes) != len(strides) or len(sizes) > 8:
         raise Malformed(f"{meta.where} has {len(sizes)} sizes and {len(strides)} strides")

@@ -27,7 +27,8 @@ class Estimate:
         convention: which of several customary definitions this is.
         method: how the interval was made, with draws and seed where it was simulated.
         reason: a sentence, required when ``value`` is None; also says why an interval is missing.
-        extra: further numbers that belong to the value (numerator, denominator, clusters).
+        extra: further numbers that belong to the value (numerator, denominator, clusters), and
+            its ``unit`` where it has one.
 
     Raises:
         ValueError: for NaN or infinity anywhere, or an undefined value without a reason.
@@ -75,6 +76,20 @@ class Estimate:
     @property
     def has_interval(self) -> bool:
         return self.low is not None or self.high is not None
+
+    @property
+    def unit(self) -> str:
+        """What value and interval are counted in, "mm"; "" of a number without a unit."""
+        return str(self.extra.get("unit") or "")
+
+    def in_unit(self, unit: str) -> "Estimate":
+        """The same numbers, saying what they are counted in.
+
+        Example:
+            >>> Estimate("hd95", 3.5).in_unit("mm").unit
+            'mm'
+        """
+        return replace(self, extra={**self.extra, "unit": unit}) if unit else self
 
     def renamed(self, new_id: str, *, convention: str | None = None) -> "Estimate":
         """The same numbers under a qualified id, e.g. for another question."""

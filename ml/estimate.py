@@ -9,6 +9,7 @@ JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "Jso
 JsonObject = dict[str, JsonValue]
 
 _DECIMALS = 10  # beyond the precision of any input; keeps files short and comparable
+_PLAIN = frozenset({"fraction", "ratio"})  # said of numbers that are counted in nothing
 _NOTHING: Mapping[str, JsonValue] = MappingProxyType({})
 
 
@@ -79,8 +80,8 @@ class Estimate:
 
     @property
     def unit(self) -> str:
-        """What value and interval are counted in, "mm"; "" of a number without a unit."""
-        return str(self.extra.get("unit") or "")
+        """What value and interval are counted in, "mm"; "" of a number without a dimension."""
+        return unit_in(self.extra)
 
     def in_unit(self, unit: str) -> "Estimate":
         """The same numbers, saying what they are counted in.
@@ -121,6 +122,16 @@ def undefined(
     return Estimate(
         measure, None, n=n, n_events=n_events, convention=convention, level=None, reason=reason
     )
+
+
+def unit_in(extra: Mapping[str, JsonValue]) -> str:
+    """The unit that is written behind a number.
+
+    >>> unit_in({"unit": "mm"}), unit_in({"unit": "fraction"}), unit_in({})
+    ('mm', '', '')
+    """
+    unit = str(extra.get("unit") or "")
+    return "" if unit in _PLAIN else unit
 
 
 def rounded(number: float | None, decimals: int = _DECIMALS) -> float | None:

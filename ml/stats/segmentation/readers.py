@@ -257,7 +257,7 @@ def model_beside_readers(
         case_mean("pairwise", human, units, settings, convention="mean over the pairs of "
                   f"readers of a case, then over cases with a mask of the model; {empty}"),
         case_mean("model_pairwise", model, units, settings, convention="mean over readers of "
-                  f"the model with each, then over the same cases; {empty}"),
+                  f"the model with each, then over cases with a pair of readers; {empty}"),
         replace(difference, extra={**difference.extra, "n_model_alone": int(alone.sum())}),
     )  # fmt: skip
 

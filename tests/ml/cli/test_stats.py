@@ -99,9 +99,9 @@ def table_of(shape, rng):
         },
         "gaussian": {"mean": score, "sd": np.full(N, 0.2), "truth": other},
         "mask-cases": {
-            "dice": [*score[:-2], 0.0, ""],
-            "voxels_prediction": [*(np.arange(N - 2) + 1), 0, 0],
-            "voxels_reference": [*(np.arange(N - 2) + 2), 5, 0],
+            "dice": [*score[:-1], 0.0],
+            "voxels_prediction": [*(np.arange(N - 1) + 1), 0],
+            "voxels_reference": np.arange(N) + 2,
         },
         "mask-pairs": {
             "case_id": case,

@@ -233,8 +233,8 @@ def _unpredicted(evidence: Evidence, masks: MaskComparisons, rows: IntArray) -> 
         Finding(
             f"{ID}.not-compared",
             State.CAUTION,
-            f"{words.count(len(lacking))} of {words.cases(len(evidence.case_ids))} have no mask of "
-            "the model, or no reference.",
+            f"{words.count(len(lacking))} of {words.cases(len(evidence.case_ids))} "
+            f"{'has' if len(lacking) == 1 else 'have'} no mask of the model, or no reference.",
             why="They enter no measure; a mask that is missing is not taken as an empty one.",
             cases=tuple(lacking),
             action="Hand in a mask for every case; an empty one where the model finds nothing.",

@@ -1,7 +1,7 @@
 """Do the readers draw the same borders, and is the model one of them?"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -132,13 +132,9 @@ def _measure(panel: _Panel, settings: Settings) -> list[Estimate]:
     ]
     if dice.with_model.any():
         beside = model_beside_readers(dice, panel.clusters, settings)
-        parts = {"model": beside.model.value, "readers": beside.readers.value}
         estimates += [
             beside.model.renamed("model_reader_dice"),
-            replace(
-                beside.difference, id="model_reader_difference",
-                extra={**beside.difference.extra, **parts},
-            ),
+            beside.difference.renamed("model_reader_difference"),
         ]  # fmt: skip
     return [*estimates, *_against_majorities(panel, settings)]
 
@@ -174,7 +170,7 @@ def _against_majorities(panel: _Panel, settings: Settings) -> list[Estimate]:
             mean_difference(
                 "model_minus_readers", model, human, panel.clusters, settings,
                 convention="Dice of the model minus that of the readers against the same "
-                "majorities, paired by case",
+                "majorities, paired by case: cases that lack one of the two are left out",
             ),
         ]  # fmt: skip
     return estimates
@@ -218,13 +214,13 @@ def _wording(evidence: Evidence, panel: _Panel, estimate: Estimate) -> Wording:
 
 
 def _beside_majority(evidence: Evidence, panel: _Panel, difference: Estimate) -> Wording:
-    gap = panel.beside_others(MODEL) - panel.beside_others(READER)
-    listed, known = _least(evidence, gap)
+    model, human = panel.beside_others(MODEL), panel.beside_others(READER)
+    listed, paired = _paired(evidence, model, human)
     return Wording(
         f"Against the same majority of readers, the model’s Dice of {panel.name} "
         f"{_gap(difference)} that of a reader{_untold(difference)}.",
-        why=f"Paired on {words.cases(known.size)} with three readers or more; readers are {_FIXED}."
-        f" Listed: the {words.cases(len(listed))} where it falls behind most.",
+        why=f"{paired}; cases with three readers or more; readers are {_FIXED}. Listed: the "
+        f"{words.cases(len(listed))} where it falls behind most.",
         cases=listed,
         action="Look at the cases where readers agree with each other and the model does not.",
     )
@@ -232,20 +228,32 @@ def _beside_majority(evidence: Evidence, panel: _Panel, difference: Estimate) ->
 
 def _beside_readers(evidence: Evidence, panel: _Panel, difference: Estimate) -> Wording:
     dice = panel.pairs("dice")
-    gap = dice.per_case(with_model=True) - dice.per_case(with_model=False)
-    listed, known = _least(evidence, gap)
-    means = [difference.extra.get(name) for name in ("model", "readers")]
-    model, readers = (words.decimal(x) if isinstance(x, float) else "" for x in means)
+    model, human = dice.per_case(with_model=True), dice.per_case(with_model=False)
+    listed, paired = _paired(evidence, model, human)
     return Wording(
         f"The model’s Dice of {panel.name} with a reader {_gap(difference)} that of two readers"
         f"{_untold(difference)}.",
-        why=f"On the same {words.cases(known.size)}: the model with a reader {model}, two readers "
-        f"{readers}; readers are {_FIXED}. Above 0 is no proof of a better mask: who draws the "
+        why=f"{paired}; readers are {_FIXED}. Above 0 is no proof of a better mask: who draws the "
         "middle of all readers overlaps each more than they overlap each other. Listed: the "
         f"{words.cases(len(listed))} where it falls behind most.",
         cases=listed,
         action="Look at the cases where readers overlap each other and the model does not.",
     )
+
+
+def _paired(
+    evidence: Evidence, model: FloatArray, human: FloatArray
+) -> tuple[tuple[str, ...], str]:
+    """The cases where the model falls behind most, and both means over the cases of the difference.
+
+    The means of the table may be over more cases, so that they do not differ by the difference.
+    """
+    listed, known = _least(evidence, model - human)
+    text = f"Paired on {words.cases(known.size)}"
+    if known.size:
+        own, other = (words.decimal(float(values[known].mean())) for values in (model, human))
+        text += f", on which the model has {own} and readers {other}"
+    return listed, text
 
 
 def _gap(difference: Estimate) -> str:

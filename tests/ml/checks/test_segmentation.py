@@ -239,13 +239,13 @@ def test_the_model_is_one_more_reader(evidence_of, quick):
     assert found["model_reader_dice"].value == pytest.approx(model.mean() - 0.04)
     assert difference.value == pytest.approx(-0.08)
     assert difference.value == pytest.approx(
-        difference.extra["model"] - difference.extra["readers"]
+        found["model_reader_dice"].value - found["reader_dice"].value
     )
     finding = next(f for f in result.findings if f.measure == "model_reader_difference")
     assert finding.claim == (
         "The model’s Dice of lesion with a reader lies 0.080 below that of two readers."
     )
-    assert "the model with a reader 0.720, two readers 0.800" in finding.why
+    assert "on which the model has 0.720 and readers 0.800" in finding.why
     assert "not of other readers" in finding.why
     assert finding.cases[0] == "case-000"
 
@@ -276,6 +276,10 @@ def test_a_model_that_marks_where_no_reader_does_is_said(evidence_of, quick):
     for name in ("model_reader_difference", "model_minus_readers"):
         assert found[name].n == N - 3
     assert found["model_reader_difference"].extra["n_model_alone"] == 2
+    # The table's mean of the model holds the cases it invents; that of the difference cannot.
+    assert found["model_consensus_dice"].n == N - 1
+    said = next(f for f in result.findings if f.measure == "model_minus_readers").why
+    assert f"Paired on 21 cases, on which the model has {human.mean() + 0.02:.3f} and" in said
     pairs = next(f for f in result.findings if f.measure == "reader_dice").why
     assert "63 pairs on 21 cases (9 more pairs of two empty masks left out)" in pairs
 

@@ -7,6 +7,7 @@ from hypothesis.extra import numpy as arrays
 from ml.stats.bootstrap import Settings, draw_counts
 from ml.stats.clusters import Clusters
 from ml.stats.segmentation.energy import EnergyDistance, energy_distance, mean_energy_distance
+from tests.ml.stats.segmentation.conftest import drawn
 
 FEW = Settings(draws=200)
 FAST = Settings(draws=10)
@@ -69,6 +70,17 @@ def test_by_hand():
     assert biased.squared == pytest.approx(2 * 0.25 - 0.25)
     assert (unbiased.cross, unbiased.within_model, unbiased.within_readers) == (0.25, 0.5, 0.0)
     assert unbiased.squared == pytest.approx(2 * 0.25 - 0.5)
+
+
+@pytest.mark.parametrize("name", ["seg-2d-disk", "seg-balls", "seg-box-shift-aniso"])
+def test_one_mask_on_each_side_is_twice_the_jaccard_distance(name, reference):
+    """1 - Jaccard as other software measures it."""
+    stored = reference(name)
+    model, reader = (drawn(stored.input[who], stored.input["shape"])[None]
+                     for who in ("prediction", "reference"))  # fmt: skip
+
+    found = energy_distance(model, reader).squared
+    assert found == pytest.approx(2 * (1 - stored.value("jaccard")))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from ml.stats.segmentation.readers import (
     pairwise_dice,
     pairwise_mean,
 )
+from tests.ml.stats.segmentation.conftest import drawn
 
 FEW = Settings(draws=200)
 FAST = Settings(draws=10)
@@ -52,6 +53,19 @@ def test_by_hand():
     assert found.value == pytest.approx((0.5 + (1 + 2 / 3 + 2 / 3) / 3) / 2)
     assert found.n == 2
     assert (found.extra["n_pairs"], found.extra["n_undefined"]) == (4, 1)
+
+
+@pytest.mark.parametrize("name", ["seg-2d-disk", "seg-balls", "seg-box-shift-aniso"])
+def test_two_readers_overlap_as_other_software_says(name, reference):
+    """Dice and Jaccard of MedPy, of one case and of two alike."""
+    stored = reference(name)
+    masks = np.stack([drawn(stored.input[who], stored.input["shape"])
+                      for who in ("reference", "prediction")])  # fmt: skip
+
+    assert pairwise_dice([masks]).value == pytest.approx(stored.value("dice"), abs=1e-9)
+    assert pairwise_dice([masks, masks[::-1]]).value == pytest.approx(stored.value("dice"))
+    jaccard = pairwise_mean(MaskPairs.of_masks([masks], measure="iou")).value
+    assert jaccard == pytest.approx(stored.value("jaccard"))
 
 
 def test_two_empty_masks_are_left_out_unless_they_are_said_to_agree():

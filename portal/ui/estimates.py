@@ -64,6 +64,8 @@ def unit_of(estimate: Any) -> str:
 def limit_text(limit: Any, estimate: Any = None) -> str:
     """The limit, in the unit of the estimate held against it: the protocol does not know it.
 
+    >>> limit_text({"measure": "hd95", "value": 3.0, "direction": "max"})
+    '≤ 3 mm or voxels'
     >>> limit_text({"measure": "sensitivity", "value": 0.9, "direction": "min"})
     '≥ 90 %'
     >>> limit_text({"measure": "ece_top_label", "value": 0.05, "direction": "max"})
@@ -71,7 +73,9 @@ def limit_text(limit: Any, estimate: Any = None) -> str:
     """
     data = as_json(limit)
     sign = "≥" if data["direction"] == "min" else "≤"
-    return f"{sign} {limit_value(data['value'], data.get('measure') or '')}{unit_of(estimate)}"
+    measure_id = data.get("measure") or ""
+    unit = unit_of(estimate) or f" {measure(measure_id).counted_in}".rstrip()
+    return f"{sign} {limit_value(data['value'], measure_id)}{unit}"
 
 
 def limit_value(value: float, measure_id: str) -> str:

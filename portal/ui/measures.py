@@ -15,6 +15,7 @@ class Measure:
     name: str
     unit: Unit = "number"
     axis: tuple[float, float] | None = None  # the range a reader expects; None: from zero up
+    counted_in: str = ""  # before an estimate says it: what a limit of a protocol may be held to
 
 
 _UNITS: dict[str, tuple[Unit, tuple[float, float] | None]] = {
@@ -66,6 +67,7 @@ _UNITS: dict[str, tuple[Unit, tuple[float, float] | None]] = {
     "model_consensus_dice": ("score", (0.0, 1.0)),
     "model_minus_readers": ("score", (-1.0, 1.0)),
 }
+_DISTANCES = frozenset({"hd95", "assd", "reader_hd95", "reader_assd"})
 _MORE_NAMES = {"kappa_cohen": "Cohen’s kappa"}
 
 
@@ -78,4 +80,5 @@ def measure(measure_id: str) -> Measure:
     base, _, part = measure_id.partition(":")
     name = NAMES.get(base) or _MORE_NAMES.get(base) or base.replace("_", " ").capitalize()
     unit, axis = _UNITS.get(base, ("number", None))
-    return Measure(f"{name} ({part.replace('_', ' ')})" if part else name, unit, axis)
+    counted_in = "mm or voxels" if base in _DISTANCES else ""
+    return Measure(f"{name} ({part.replace('_', ' ')})" if part else name, unit, axis, counted_in)

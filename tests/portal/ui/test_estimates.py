@@ -65,7 +65,7 @@ def test_a_distance_is_written_in_its_unit() -> None:
     shown = show(DISTANCE)
     assert (shown.value, shown.interval) == ("3.214 mm", "[2.100, 4.500]")
     assert limit_text(AT_MOST, DISTANCE) == "≤ 3 mm"
-    assert limit_text(AT_MOST) == "≤ 3"
+    assert limit_text(AT_MOST) == "≤ 3 mm or voxels"
     assert margin(DISTANCE, AT_MOST) == "−0.214 mm"
     assert show({**DISTANCE, "extra": {"unit": "voxels"}}).value == "3.214 voxels"
     assert show({**DISTANCE, "high": None}).interval == "at least 2.100 mm"

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from scipy.stats import bootstrap as scipy_bootstrap
 
 from ml.stats.bootstrap import (
     Settings,
@@ -10,8 +9,6 @@ from ml.stats.bootstrap import (
     replicate_sums,
     replicates,
 )
-from ml.stats.clusters import Clusters
-from ml.stats.interval import bca_interval, percentile_interval
 
 
 def test_each_replicate_draws_as_many_units_as_there_are():
@@ -50,41 +47,6 @@ def test_sums_follow_the_draws():
     assert replicate_sums(sums, Settings(draws=50)) == pytest.approx(counts @ sums)
 
 
-def test_percentiles_by_hand():
-    """Of 0..200, the 2.5 % and 97.5 % quantiles are 5 and 195."""
-    interval = percentile_interval(
-        np.arange(201.0), Clusters.singles(50), Settings(draws=201, seed=3)
-    )
-
-    assert (interval.low, interval.high) == pytest.approx((5, 195))
-    assert interval.method == "bootstrap over 50 cases, percentile, 201 draws, seed 3"
-
-
-def test_recentring_moves_the_interval_only():
-    replicates, clusters = np.arange(201.0), Clusters.singles(50)
-    interval = percentile_interval(replicates, clusters, Settings(draws=201), centre=10.0)
-
-    assert (interval.low, interval.high) == pytest.approx((-85, 105))
-    assert "recentred" in interval.method
-
-
-@pytest.mark.parametrize(("lost", "has_interval"), [(10, True), (11, False)])
-def test_up_to_a_tenth_of_the_replicates_may_be_undefined(lost, has_interval):
-    replicates = np.linspace(0, 1, 100)
-    replicates[:lost] = np.nan
-
-    interval = percentile_interval(replicates, Clusters.singles(50), Settings(draws=100))
-
-    assert (interval.low is not None) == has_interval
-    assert f"{lost}" in (interval.method if has_interval else interval.reason)
-
-
-def test_clusters_say_their_number():
-    assert Clusters.of(np.array([3, 3, 1]), "patient").words == "2 patients"
-    assert Clusters.of(np.array([3, 3]), "group").words == "1 group"
-    assert Clusters.singles(1200).words == "1,200 cases"
-
-
 def test_strata_keep_their_number_of_units():
     strata = np.array([0, 1, 0, 2, 1, 0, 2, 1, 1, 0])
     counts = np.concatenate(list(draw_counts(10, Settings(draws=200), strata=strata)))
@@ -120,32 +82,6 @@ def test_patterns_draw_the_same_distribution_as_units():
 
 def test_left_out_sums_by_hand():
     assert left_out_sums(np.array([[1.0], [2], [4]])).tolist() == [[6], [5], [3]]
-
-
-def test_bca_agrees_with_scipy(rng):
-    sample = rng.exponential(size=40)
-    settings, clusters = Settings(draws=20_000), Clusters.singles(40)
-    sums = np.column_stack([sample, np.ones(40)])
-    drawn, left = replicate_sums(sums, settings), left_out_sums(sums)
-
-    ours = bca_interval(
-        sample.mean(), drawn[:, 0] / drawn[:, 1], left[:, 0] / left[:, 1], clusters, settings
-    )
-    theirs = scipy_bootstrap(
-        (sample,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(0)
-    ).confidence_interval
-
-    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=0.02)
-    assert "BCa" in ours.method
-
-
-def test_bca_of_a_value_beyond_all_replicates_is_refused():
-    interval = bca_interval(
-        9.0, np.linspace(0, 1, 100), np.zeros(20), Clusters.singles(20), Settings(draws=100)
-    )
-
-    assert interval.low is None
-    assert "one side" in interval.reason
 
 
 @pytest.mark.parametrize("multiplicity", [[3, 5, 12], [700, 200, 99, 1]])

@@ -187,6 +187,32 @@ def test_one_sample_without_spread_has_an_smd():
     assert got.value == pytest.approx(3)
 
 
+def test_draws_of_one_value_have_no_smd():
+    """One case a side stands apart; the draws that miss both have no spread but rounding."""
+    one, two = np.r_[1.0, np.full(18, 0.1)], np.r_[1.7, np.full(12, 3.3)]
+    strata = np.repeat([0, 1], [19, 13])
+    counts = np.concatenate(list(draw_counts(32, Settings(), strata=strata)))
+    missed = int(((counts[:, 0] == 0) & (counts[:, 19] == 0)).sum())
+    got = shift.standardized_mean_difference(one, two)
+    assert missed > 50
+    if missed > 200:
+        assert f"undefined in {missed} of" in got.reason
+    else:
+        assert f"{missed} replicates without a defined value" in got.method
+        assert got.high < 100
+
+
+def test_the_smd_does_not_know_where_zero_is():
+    one, two = RNG.normal(size=20), RNG.normal(1e6, 1, size=15)
+    near = shift.standardized_mean_difference(one, two - 1e6, settings=FEW)
+    far = shift.standardized_mean_difference(one, two, settings=FEW)
+    pooled = ((one.var(ddof=1) + two.var(ddof=1)) / 2) ** 0.5
+    assert far.value == pytest.approx(near.value + 1e6 / pooled)
+    first, second = Clusters.singles(20), Clusters.singles(15)
+    expected = by_hand(naive_smd, one, two, first, second, FEW)
+    assert [far.low, far.high] == pytest.approx(expected)
+
+
 def test_the_units_of_both_samples_are_named():
     def method(first, second):
         return shift.wasserstein_1(

@@ -13,6 +13,12 @@ def test_sampled_relabellings_count_the_observed_one_and_ties():
     assert p_value(9.0, relabelled, complete=False) == 1 / 4
 
 
+@pytest.mark.parametrize("observed", [1e6, -1e6])
+def test_rounding_is_that_of_the_size_of_the_sum(observed):
+    assert p_value(observed, np.array([observed - 5e-7]), complete=True) == 1.0
+    assert p_value(observed, np.array([observed - 5e-6]), complete=True) == 0.0
+
+
 @pytest.mark.parametrize("units", [1, 3, 12])
 def test_few_units_have_every_pattern_once(units):
     patterns, complete = signs(units, 5, 1)

@@ -55,4 +55,12 @@ def test_refusals():
         p_adjust(np.array([0.5, np.nan]))
     with pytest.raises(ValueError, match="expected one of"):
         p_adjust(np.array([0.5]), "sidak")
-    assert p_adjust(np.array([])).size == 0
+    for outside in ([0.5, -0.01], [1.01, 0.5], [[0.5]]):
+        with pytest.raises(ValueError, match="leave tests"):
+            p_adjust(np.array(outside))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_test_and_one_test_need_no_adjustment(method):
+    assert p_adjust(np.array([]), method).size == 0
+    assert p_adjust(np.array([0.3]), method).tolist() == [0.3]

@@ -40,6 +40,65 @@ def test_same_seed_same_draws_other_seed_other_draws():
     assert first(1) != first(2)
 
 
+def as_told(count, settings, strata=None):
+    """The draws by their definition: 64 replicates share the stream (seed, block); each row takes
+    half as many words as units, the low half of a word first; 32 bits times the units, over 2^32,
+    is the place in the stratum."""
+    strata = np.zeros(count, int) if strata is None else strata
+    members = [[u for u in range(count) if strata[u] == s] for s in sorted(set(strata.tolist()))]
+    places = [stratum for stratum in members for _ in stratum]
+    drawn = []
+    for block in range(0, settings.draws, 64):
+        stream = np.random.Generator(np.random.SFC64([settings.seed, block // 64]))
+        for _ in range(min(64, settings.draws - block)):
+            words = stream.integers(0, 2**64 - 1, -(-count // 2), np.uint64, endpoint=True).tolist()
+            halves = [half for word in words for half in (word % 2**32, word // 2**32)]
+            pairs = zip(places, halves, strict=False)
+            units = [stratum[half * len(stratum) // 2**32] for stratum, half in pairs]
+            drawn.append(np.bincount(units, minlength=count))
+    return np.array(drawn)
+
+
+@pytest.mark.parametrize(
+    ("count", "draws"), [(1, 3), (2, 2), (7, 130), (8, 64), (8, 65), (40, 1), (9001, 3)]
+)
+def test_the_seed_stands_for_these_draws(count, draws):
+    settings = Settings(draws=draws, seed=11)
+    expected = as_told(count, settings)
+
+    assert np.concatenate(list(draw_counts(count, settings))).tolist() == expected.tolist()
+    assert replicates(lambda counts: counts, count, settings).tolist() == expected.tolist()
+
+
+def test_the_seed_stands_for_these_draws_within_strata():
+    strata, settings = np.random.default_rng(4).integers(-1, 3, 300), Settings(draws=70)
+    counts = np.concatenate(list(draw_counts(300, settings, strata=strata)))
+    assert counts.tolist() == as_told(300, settings, strata).tolist()
+
+
+def test_what_is_said_in_every_method_is_the_default():
+    assert Settings() == Settings(draws=2000, seed=20261123, level=0.95)
+
+
+def test_of_no_unit_nothing_is_drawn():
+    assert np.concatenate(list(draw_counts(0, Settings(draws=70)))).shape == (70, 0)
+    assert replicate_sums(np.zeros((0, 2)), Settings(draws=70)).tolist() == [[0.0, 0.0]] * 70
+
+
+def test_a_stratum_is_needed_for_each_unit_and_units_can_be_too_many():
+    for strata in (np.zeros(4, int), np.zeros((5, 1), int)):
+        with pytest.raises(ValueError, match="each of 5 units"):
+            next(draw_counts(5, Settings(), strata=strata))
+    with pytest.raises(ValueError, match="2147483647 units"):
+        next(draw_counts(2**31, Settings(draws=1)))
+
+
+def test_sums_of_strata_follow_their_draws():
+    strata = np.array([0, 0, 0, 1, 1, 2])
+    drawn = replicate_sums(np.eye(3)[strata], Settings(draws=20), strata=strata)
+    assert drawn.tolist() == [[3.0, 2.0, 1.0]] * 20
+
+
 def test_sums_follow_the_draws():
     sums = np.arange(12.0).reshape(6, 2)
     counts = np.concatenate(list(draw_counts(6, Settings(draws=50))))
@@ -81,12 +140,17 @@ def test_patterns_draw_the_same_distribution_as_units():
 
 
 def test_left_out_sums_by_hand():
-    assert left_out_sums(np.array([[1.0], [2], [4]])).tolist() == [[6], [5], [3]]
+    sums = np.array([[1.0, 10], [2, 20], [4, 40]])
+    assert left_out_sums(sums).tolist() == [[6, 60], [5, 50], [3, 30]]
 
 
-@pytest.mark.parametrize("multiplicity", [[3, 5, 12], [700, 200, 99, 1]])
-def test_patterns_are_drawn_from_the_multinomial(multiplicity):
-    """Every replicate has all units; means, variances and covariances are the multinomial's."""
+@pytest.mark.parametrize("held_back", [5.0, 0.1])
+@pytest.mark.parametrize("multiplicity", [[3, 5, 12], [700, 200, 99, 1], [1, 750, 249]])
+def test_patterns_are_drawn_from_the_multinomial(monkeypatch, multiplicity, held_back):
+    """Every replicate has all units; means, variances and covariances are the multinomial's.
+
+    With little held back, half of the replicates hold too many units and are drawn anew."""
+    monkeypatch.setattr("ml.stats.bootstrap._HELD_BACK", held_back)
     number = np.array(multiplicity)
     n, share = number.sum(), number / number.sum()
 

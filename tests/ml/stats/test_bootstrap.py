@@ -139,6 +139,16 @@ def test_patterns_draw_the_same_distribution_as_units():
     assert by_pattern.std() == pytest.approx(by_unit.std(), rel=0.05)
 
 
+@pytest.mark.parametrize("multiplicity", [[3, 5, 12], [700, 200, 100]])
+def test_the_seed_stands_for_its_patterns(multiplicity):
+    def drawn(seed):
+        settings = Settings(draws=5, seed=seed)
+        return pattern_replicate_sums(np.eye(3), np.array(multiplicity), settings).tolist()
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+
+
 def test_left_out_sums_by_hand():
     sums = np.array([[1.0, 10], [2, 20], [4, 40]])
     assert left_out_sums(sums).tolist() == [[6, 60], [5, 50], [3, 30]]

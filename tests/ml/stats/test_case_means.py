@@ -70,5 +70,10 @@ def test_what_is_said_of_the_measure_is_kept(measure):
     assert "only 2 cases" in measure("x", [1.0, 2.0], settings=FEW).reason
 
 
+def test_differences_within_a_patient_are_one_unit():
+    few = mean_difference("x", np.arange(36.0), np.zeros(36), Clusters.of(np.arange(36) // 4), FEW)
+    assert "only 9 cases" in few.reason
+
+
 def test_the_convention_of_a_difference_is_its_own():
     assert "paired" in mean_difference("x", [1.0], [2.0]).convention

@@ -35,6 +35,16 @@ def test_many_units_are_flipped_alike_and_apart():
     assert np.abs(np.corrcoef(patterns.T) - np.eye(13)).max() < 0.08
 
 
+def test_the_seed_stands_for_its_relabellings():
+    first = np.arange(10) < 4
+    for drawn in (
+        lambda seed: permuted_members(first, 5, seed),
+        lambda seed: signs(20, 5, seed)[0],
+    ):
+        assert drawn(1).tolist() == drawn(1).tolist()
+        assert drawn(1).tolist() != drawn(2).tolist()
+
+
 def test_every_unit_is_as_often_in_the_first_sample():
     members = permuted_members(np.arange(10) < 4, 4000, 1)
     assert (members.sum(axis=0) == 4).all()

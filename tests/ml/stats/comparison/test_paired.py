@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -116,6 +118,30 @@ def test_permutation_flips_whole_clusters():
     test = permutation_test(np.ones(12), np.zeros(12), clusters, FEW)
     assert test.p == 2 / 8
     assert "3 patients" in test.method
+
+
+def test_permutation_weighs_clusters_by_their_totals():
+    """Clusters of 1 to 6 cases: of the 64 patterns those whose total reaches the observed one."""
+    codes = np.repeat(np.arange(6), np.arange(1, 7))
+    d = np.random.default_rng(12).normal(0.5, 1, 21)
+    totals = np.array([d[codes == k].sum() for k in range(6)])
+    flipped = [abs(np.dot(s, totals)) for s in product([-1, 1], repeat=6)]
+    expected = np.mean([value >= abs(totals.sum()) - 1e-9 for value in flipped])
+    test = permutation_test(d, np.zeros(21), Clusters.of(codes), FEW)
+    assert test.p == pytest.approx(expected)
+    assert test.statistic == pytest.approx(d.mean())
+
+
+def test_the_interval_beside_the_permutation_is_of_clusters():
+    d = np.random.default_rng(3).normal(size=36)
+    few = permutation_test(d, np.zeros(36), Clusters.of(np.arange(36) // 4, "patient"), FEW)
+    assert "only 9 patients" in few.estimate.reason
+
+
+def test_another_seed_flips_other_signs():
+    d = np.random.default_rng(2).normal(0.2, 1, 20)
+    found = {permutation_test(d, np.zeros(20), settings=Settings(99, seed)).p for seed in range(6)}
+    assert len(found) > 1
 
 
 def test_random_patterns_are_reproducible_and_never_zero():

@@ -81,6 +81,18 @@ def test_what_is_no_table_of_methods_is_refused(measure, bad, message):
         measure(bad)
 
 
+def test_rounding_breaks_no_tie():
+    """0.1 + 0.2 + 0.3 and 0.3 + 0.2 + 0.1 differ in the last digit, as cases and as patients."""
+    scores = np.tile([[0.1, 0.3], [0.2, 0.2], [0.3, 0.1]], (12, 1))
+    patients = Clusters.of(np.arange(36) // 3, "patient")
+    assert len(set(patients.sums(scores)[0].tolist())) == 2
+    got = rank_stability(scores, patients, FEW)
+    assert rank_stability(scores[:3], settings=FEW).ranks.tolist() == [1.5, 1.5]
+    assert got.ranks.tolist() == [1.5, 1.5]
+    assert got.rank_shares[:, 0].tolist() == [1.0, 1.0]
+    assert got.kendall_tau.reason == "Not estimated: the methods tie."
+
+
 def test_two_methods_that_sometimes_tie():
     """Each wins some cases: a replicate's tau is the sign of its difference, no tau where it ties,
     and where it ties both are first."""

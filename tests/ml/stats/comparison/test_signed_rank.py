@@ -66,6 +66,8 @@ def test_normal_on_request_without_ties_is_that_of_scipy(side, continuity):
         stats.wilcoxon(d, correction=continuity, method="asymptotic").pvalue
     )
     assert ("normal" in got.method, "continuity" in got.method) == (True, continuity)
+    if continuity:
+        assert wilcoxon_signed_rank(d, zero(d), method="normal") == got
 
 
 def test_sides_in_balance_have_a_p_of_one():
@@ -163,6 +165,10 @@ def test_zeros_and_few_pairs():
     assert hodges_lehmann(d, zero(d)).value == 1.25
     assert hodges_lehmann(d, zero(d), zeros="dropped").value == 2.0
     assert "cannot reach" in hodges_lehmann(d, zero(d)).reason
+    for pairs in (d[:0], d, np.arange(30.0)):
+        for zeros in ("kept", "dropped"):
+            found = hodges_lehmann(pairs, zero(pairs), zeros=zeros)
+            assert found.convention.endswith(f"i <= j, zeros {zeros}")
 
 
 def test_many_pairs_interval_is_near_the_t_interval():
@@ -182,7 +188,9 @@ def test_sign_test():
     )  # fmt: skip
     assert (test.estimate.n_events, test.estimate.extra["n_equal"]) == (3, 1)
     assert test.estimate.method == "Clopper-Pearson"
-    assert sign_test(np.ones(3), np.ones(3)).reason == "Not estimated: no pair differs."
+    assert "a > b" in test.estimate.convention
+    equal = sign_test(np.ones(3), np.ones(3))
+    assert (equal.reason, equal.estimate.n) == ("Not estimated: no pair differs.", 0)
 
 
 def test_signs_all_on_one_side():

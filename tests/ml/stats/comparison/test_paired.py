@@ -66,6 +66,15 @@ def test_two_pairs_are_enough_and_one_is_not():
     assert cohens_dz(np.array([2.0]), np.array([1.0])).n == 1
 
 
+@pytest.mark.parametrize("n", [0, 1, 3, 20])
+def test_every_difference_says_its_direction(n):
+    a, b = np.arange(n) ** 2.0, np.zeros(n)
+    for test in (paired_t(a, b), permutation_test(a, b, settings=FEW)):
+        assert test.estimate.convention == "a - b; two-sided"
+    assert cohens_dz(a, b, settings=FEW).convention.startswith("mean(a - b) / SD(a - b)")
+    assert paired_t(a, b).estimate.method == (f"Student t, {n - 1} df" if n > 1 else "")
+
+
 def test_a_constant_shift_has_no_spread_though_rounding_gives_it_some():
     b = np.array([1.0, 3.0, 8.0, 37.0, 100.0, 1e6])
     a = b + 0.1

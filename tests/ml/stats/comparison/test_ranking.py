@@ -50,6 +50,8 @@ def test_rank_shares_by_hand():
     assert got.kendall_tau.n == 36
     assert got.kendall_tau.extra["n_clusters"] == got.winner_share.extra["n_clusters"] == 12
     assert (got.winner_share.n, got.winner_share.has_interval) == (100, False)
+    assert "describes the simulation" in got.winner_share.reason
+    assert "over 12 cases, percentile, 100 draws" in got.kendall_tau.method
     assert got.rank_shares[0, 2] == pytest.approx((drawn[:, 0] == 3).mean())
     assert got.winner_share.value == pytest.approx((drawn[:, ranks.argmin()] == 1).mean())
     assert got.rank_shares.sum(axis=1) == pytest.approx(1)
@@ -62,6 +64,10 @@ def test_orientation_and_ties():
     tied = rank_stability(np.zeros((20, 2)), settings=FEW)
     assert tied.kendall_tau.reason == "Not estimated: the methods tie."
     assert tied.kendall_tau.n == 20
+    untied = rank_stability(scores, settings=FEW)
+    for found in (tied, untied):
+        assert found.kendall_tau.convention.startswith("tau-b of a replicate's ranks")
+        assert found.winner_share.convention == "share of bootstrap replicates"
 
 
 @pytest.mark.parametrize("measure", [friedman, rank_stability])
@@ -119,6 +125,7 @@ def test_methods_that_tie_in_every_replicate_have_no_tau():
 
     assert got.ranks.tolist() == [1, 2]
     assert got.kendall_tau.reason == "Not estimated: the methods tie in every replicate."
+    assert got.kendall_tau.convention.startswith("tau-b of a replicate's ranks")
     assert got.kendall_tau.n == 20
 
 

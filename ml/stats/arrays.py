@@ -7,12 +7,28 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
+_ROUNDING = 1e-12  # share of a sum that may be left of it by rounding alone
+
 
 def ratio(top: FloatArray, bottom: FloatArray, *, least: float = 0.0) -> FloatArray:
     """Elementwise top / bottom, NaN where the bottom is not above ``least``."""
     result = np.full(np.broadcast(top, bottom).shape, np.nan)
     np.divide(top, bottom, out=result, where=bottom > least)
     return result
+
+
+def squares_around_mean(count: FloatArray, total: FloatArray, squares: FloatArray) -> FloatArray:
+    """Sum of squares around the mean, from the number, sum and sum of squares of values near 0.
+
+    Exactly 0 where nothing but the rounding of the sums is left: draws of one value repeated
+    have no spread, and a quotient by what rounding leaves of it would be anything.
+
+    Example:
+        >>> squares_around_mean(np.array([2.0, 3.0]), np.array([1.0, 0.3]), np.array([1.0, 0.03]))
+        array([0.5, 0. ])
+    """
+    left = squares - ratio(total**2, count)
+    return np.where(left > _ROUNDING * squares, left, 0.0)
 
 
 def checked_binary(

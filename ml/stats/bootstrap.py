@@ -90,6 +90,8 @@ def replicates(
 
 def _members(count: int, strata: IntArray | None) -> list[IntArray]:
     """Units of each stratum, (m,) each."""
+    if count >= 2**31:
+        raise ValueError(f"at most {2**31 - 1} units can be drawn, got {count}")
     if strata is None:
         return [np.arange(count, dtype=np.int64)]
     if strata.shape != (count,):
@@ -140,8 +142,6 @@ def _drawn(
         sizes: (count,) units of the stratum from which each place is filled, or one for all.
         starts: (count,) the first of them, where strata lie one behind the other.
     """
-    if count >= 2**31:
-        raise ValueError(f"at most {2**31 - 1} units can be drawn, got {count}")
     counts = np.empty((size, count))
     # A few rows at a time: what is held stays in the cache and is not asked of the system anew.
     step = max(1, _CACHED // count)

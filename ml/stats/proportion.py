@@ -126,9 +126,9 @@ def effective_size(success: BoolArray, clusters: Clusters) -> EffectiveSize:
     """Effective sample size from the ratio estimator's variance.
 
     The design effect is the variance of the share with whole clusters as units, divided by
-    the variance with cases as units; never taken below 1. Where all cases agree there is no
-    variance to compare: then the cases of a cluster are taken as copies of one (Kish's
-    worst case, sum of squared sizes over n).
+    the variance with cases as units; never taken below 1. Where all cases agree, or all are of
+    one cluster, there is no variance to compare: then the cases of a cluster are taken as copies
+    of one (Kish's worst case, sum of squared sizes over n).
 
     Args:
         success: (n,) at least one.
@@ -143,12 +143,12 @@ def effective_size(success: BoolArray, clusters: Clusters) -> EffectiveSize:
     share = float(success.mean())
     if clusters.each_alone:
         return EffectiveSize(float(n), 1.0, assumed=False)
-    if share in (0.0, 1.0):
+    if share in (0.0, 1.0) or clusters.count == 1:
         effect = float((sizes**2).sum() / n)
         return EffectiveSize(n / effect, effect, assumed=True)
     residual = np.bincount(clusters.codes, success, clusters.count) - share * sizes
     m = clusters.count
-    variance = m / max(m - 1, 1) * float((residual**2).sum()) / n**2
+    variance = m / (m - 1) * float((residual**2).sum()) / n**2
     effect = max(1.0, variance / (share * (1 - share) / n))
     return EffectiveSize(n / effect, effect, assumed=False)
 

@@ -6,12 +6,14 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import FloatArray
+from ml.stats.arrays import FloatArray, squares_around_mean
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
 from ml.stats.means import case_mean
 from ml.stats.permutation import p_value, signs
+
+_ROUNDING = 1e-12  # differences that vary by less than this share of their sources are alike
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,18 @@ def differences(a: FloatArray, b: FloatArray) -> FloatArray:
     return a - b
 
 
+def _alike(a: FloatArray, b: FloatArray) -> bool:
+    """Whether all differences are one number, but for the rounding of what they are made of.
+
+    Example:
+        >>> shifted = np.array([1.1, 3.1, 100.1])
+        >>> _alike(shifted, np.array([1.0, 3.0, 100.0]))
+        True
+    """
+    size = max(1.0, float(np.abs(a).max()), float(np.abs(b).max()))
+    return float(np.ptp(differences(a, b))) <= _ROUNDING * size
+
+
 def paired_t(a: FloatArray, b: FloatArray, level: float = 0.95) -> PairedTest:
     """Student's t-test of paired differences a - b; pairs must be independent.
 
@@ -68,11 +82,11 @@ def paired_t(a: FloatArray, b: FloatArray, level: float = 0.95) -> PairedTest:
         gone = undefined("mean_difference", "Not estimated: no pairs.", convention=convention)
         return PairedTest(gone, None, None, None, "paired t", gone.reason)
     mean = float(d.mean())
-    error = float(d.std(ddof=1)) / n**0.5 if n > 1 else 0.0
-    if n < 2 or error <= 1e-15 * max(1.0, abs(mean)):
+    if n < 2 or _alike(a, b):
         reason = "No interval: the paired differences have no spread."
         flat = Estimate("mean_difference", mean, n=n, convention=convention, reason=reason)
         return PairedTest(flat, None, None, None, "paired t", reason)
+    error = float(d.std(ddof=1)) / n**0.5
     t = mean / error
     half = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
     estimate = Estimate(
@@ -105,7 +119,7 @@ def cohens_dz(
     n = int(d.size)
     clusters = checked_clusters(clusters, n)
     convention = "mean(a - b) / SD(a - b), SD with n - 1"
-    if n < 2 or np.ptp(d) <= 1e-15 * max(1.0, float(np.abs(d).max())):
+    if n < 2 or _alike(a, b):
         reason = "Not estimated: the paired differences have no spread."
         return undefined("cohens_dz", reason, n=n, convention=convention)
     # Around the mean, so that the sum of squares loses no digits to a large offset.
@@ -114,8 +128,8 @@ def cohens_dz(
     total = replicate_sums(clusters.sums(np.stack([np.ones(n), away, away**2], axis=1)), settings)
     count, first, second = total.T
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = (second - first**2 / count) / (count - 1)
-        drawn = (centre + first / count) / np.sqrt(np.where(variance > 1e-24, variance, np.nan))
+        variance = squares_around_mean(count, first, second) / (count - 1)
+        drawn = (centre + first / count) / np.sqrt(np.where(variance > 0, variance, np.nan))
     interval = percentile_interval(drawn, clusters, settings)
     return Estimate(
         "cohens_dz", centre / float(d.std(ddof=1)), interval.low, interval.high, settings.level,

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import BoolArray, FloatArray, IntArray
+from ml.stats.arrays import BoolArray, FloatArray, IntArray, squares_around_mean
 from ml.stats.bootstrap import DEFAULT, Settings, replicates
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.comparison.p_adjust import p_adjust
@@ -204,8 +204,9 @@ def standardized_mean_difference(
     if min(n, m) < 2 or max(np.ptp(one), np.ptp(two)) == 0:
         reason = "Not estimated: the samples have no spread."
         return undefined("smd", reason, n=n + m, convention=convention)
-    middle = float(np.concatenate([one, two]).mean())
-    away = np.concatenate([one, two]) - middle
+    # Each around its own mean, so that the sums of squares lose no digits to the distance.
+    moved = float(two.mean() - one.mean())
+    away = np.concatenate([one - one.mean(), two - two.mean()])
     side = np.arange(n + m) >= n
     columns = [part * mask for mask in (~side, side) for part in (side | True, away, away**2)]
     sums = clusters.sums(np.stack(columns, axis=1).astype(np.float64))
@@ -213,11 +214,14 @@ def standardized_mean_difference(
     def of_counts(counts: FloatArray) -> FloatArray:
         c0, s0, q0, c1, s1, q1 = (counts @ sums).T
         with np.errstate(divide="ignore", invalid="ignore"):
-            spread = ((q0 - s0**2 / c0) / (c0 - 1) + (q1 - s1**2 / c1) / (c1 - 1)) / 2
-            result: FloatArray = (s1 / c1 - s0 / c0) / np.sqrt(np.where(spread > 0, spread, np.nan))
+            here = squares_around_mean(c0, s0, q0) / (c0 - 1)
+            there = squares_around_mean(c1, s1, q1) / (c1 - 1)
+            spread = np.sqrt((here + there) / 2)
+            gap = moved + s1 / c1 - s0 / c0
+            result: FloatArray = gap / np.where(spread > 0, spread, np.nan)
         return result
 
-    value = float((two.mean() - one.mean()) / ((one.var(ddof=1) + two.var(ddof=1)) / 2) ** 0.5)
+    value = moved / float((one.var(ddof=1) + two.var(ddof=1)) / 2) ** 0.5
     drawn = replicates(of_counts, clusters.count, settings, strata=strata)
     interval = percentile_interval(drawn, clusters, settings)
     return Estimate(

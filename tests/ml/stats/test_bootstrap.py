@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from scipy.stats import bootstrap as scipy_bootstrap
 
 from ml.stats.bootstrap import (
     Settings,
@@ -10,8 +9,6 @@ from ml.stats.bootstrap import (
     replicate_sums,
     replicates,
 )
-from ml.stats.clusters import Clusters
-from ml.stats.interval import bca_interval, percentile_interval
 
 
 def test_each_replicate_draws_as_many_units_as_there_are():
@@ -43,46 +40,70 @@ def test_same_seed_same_draws_other_seed_other_draws():
     assert first(1) != first(2)
 
 
+def as_told(count, settings, strata=None):
+    """The draws by their definition: 64 replicates share the stream (seed, block); each row takes
+    half as many words as units, the low half of a word first; 32 bits times the units, over 2^32,
+    is the place in the stratum."""
+    strata = np.zeros(count, int) if strata is None else strata
+    members = [[u for u in range(count) if strata[u] == s] for s in sorted(set(strata.tolist()))]
+    places = [stratum for stratum in members for _ in stratum]
+    drawn = []
+    for block in range(0, settings.draws, 64):
+        stream = np.random.Generator(np.random.SFC64([settings.seed, block // 64]))
+        for _ in range(min(64, settings.draws - block)):
+            words = stream.integers(0, 2**64 - 1, -(-count // 2), np.uint64, endpoint=True).tolist()
+            halves = [half for word in words for half in (word % 2**32, word // 2**32)]
+            pairs = zip(places, halves, strict=False)
+            units = [stratum[half * len(stratum) // 2**32] for stratum, half in pairs]
+            drawn.append(np.bincount(units, minlength=count))
+    return np.array(drawn)
+
+
+@pytest.mark.parametrize(
+    ("count", "draws"), [(1, 3), (2, 2), (7, 130), (8, 64), (8, 65), (40, 1), (9001, 3)]
+)
+def test_the_seed_stands_for_these_draws(count, draws):
+    settings = Settings(draws=draws, seed=11)
+    expected = as_told(count, settings)
+
+    assert np.concatenate(list(draw_counts(count, settings))).tolist() == expected.tolist()
+    assert replicates(lambda counts: counts, count, settings).tolist() == expected.tolist()
+
+
+def test_the_seed_stands_for_these_draws_within_strata():
+    strata, settings = np.random.default_rng(4).integers(-1, 3, 300), Settings(draws=70)
+    counts = np.concatenate(list(draw_counts(300, settings, strata=strata)))
+    assert counts.tolist() == as_told(300, settings, strata).tolist()
+
+
+def test_what_is_said_in_every_method_is_the_default():
+    assert Settings() == Settings(draws=2000, seed=20261123, level=0.95)
+
+
+def test_of_no_unit_nothing_is_drawn():
+    assert np.concatenate(list(draw_counts(0, Settings(draws=70)))).shape == (70, 0)
+    assert replicate_sums(np.zeros((0, 2)), Settings(draws=70)).tolist() == [[0.0, 0.0]] * 70
+
+
+def test_a_stratum_is_needed_for_each_unit_and_units_can_be_too_many():
+    for strata in (np.zeros(4, int), np.zeros((5, 1), int)):
+        with pytest.raises(ValueError, match="each of 5 units"):
+            next(draw_counts(5, Settings(), strata=strata))
+    with pytest.raises(ValueError, match="2147483647 units"):
+        next(draw_counts(2**31, Settings(draws=1)))
+
+
+def test_sums_of_strata_follow_their_draws():
+    strata = np.array([0, 0, 0, 1, 1, 2])
+    drawn = replicate_sums(np.eye(3)[strata], Settings(draws=20), strata=strata)
+    assert drawn.tolist() == [[3.0, 2.0, 1.0]] * 20
+
+
 def test_sums_follow_the_draws():
     sums = np.arange(12.0).reshape(6, 2)
     counts = np.concatenate(list(draw_counts(6, Settings(draws=50))))
 
     assert replicate_sums(sums, Settings(draws=50)) == pytest.approx(counts @ sums)
-
-
-def test_percentiles_by_hand():
-    """Of 0..200, the 2.5 % and 97.5 % quantiles are 5 and 195."""
-    interval = percentile_interval(
-        np.arange(201.0), Clusters.singles(50), Settings(draws=201, seed=3)
-    )
-
-    assert (interval.low, interval.high) == pytest.approx((5, 195))
-    assert interval.method == "bootstrap over 50 cases, percentile, 201 draws, seed 3"
-
-
-def test_recentring_moves_the_interval_only():
-    replicates, clusters = np.arange(201.0), Clusters.singles(50)
-    interval = percentile_interval(replicates, clusters, Settings(draws=201), centre=10.0)
-
-    assert (interval.low, interval.high) == pytest.approx((-85, 105))
-    assert "recentred" in interval.method
-
-
-@pytest.mark.parametrize(("lost", "has_interval"), [(10, True), (11, False)])
-def test_up_to_a_tenth_of_the_replicates_may_be_undefined(lost, has_interval):
-    replicates = np.linspace(0, 1, 100)
-    replicates[:lost] = np.nan
-
-    interval = percentile_interval(replicates, Clusters.singles(50), Settings(draws=100))
-
-    assert (interval.low is not None) == has_interval
-    assert f"{lost}" in (interval.method if has_interval else interval.reason)
-
-
-def test_clusters_say_their_number():
-    assert Clusters.of(np.array([3, 3, 1]), "patient").words == "2 patients"
-    assert Clusters.of(np.array([3, 3]), "group").words == "1 group"
-    assert Clusters.singles(1200).words == "1,200 cases"
 
 
 def test_strata_keep_their_number_of_units():
@@ -118,39 +139,28 @@ def test_patterns_draw_the_same_distribution_as_units():
     assert by_pattern.std() == pytest.approx(by_unit.std(), rel=0.05)
 
 
+@pytest.mark.parametrize("multiplicity", [[3, 5, 12], [700, 200, 100]])
+def test_the_seed_stands_for_its_patterns(multiplicity):
+    def drawn(seed):
+        settings = Settings(draws=5, seed=seed)
+        return pattern_replicate_sums(np.eye(3), np.array(multiplicity), settings).tolist()
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+
+
 def test_left_out_sums_by_hand():
-    assert left_out_sums(np.array([[1.0], [2], [4]])).tolist() == [[6], [5], [3]]
+    sums = np.array([[1.0, 10], [2, 20], [4, 40]])
+    assert left_out_sums(sums).tolist() == [[6, 60], [5, 50], [3, 30]]
 
 
-def test_bca_agrees_with_scipy(rng):
-    sample = rng.exponential(size=40)
-    settings, clusters = Settings(draws=20_000), Clusters.singles(40)
-    sums = np.column_stack([sample, np.ones(40)])
-    drawn, left = replicate_sums(sums, settings), left_out_sums(sums)
+@pytest.mark.parametrize("held_back", [5.0, 0.1])
+@pytest.mark.parametrize("multiplicity", [[3, 5, 12], [700, 200, 99, 1], [1, 750, 249]])
+def test_patterns_are_drawn_from_the_multinomial(monkeypatch, multiplicity, held_back):
+    """Every replicate has all units; means, variances and covariances are the multinomial's.
 
-    ours = bca_interval(
-        sample.mean(), drawn[:, 0] / drawn[:, 1], left[:, 0] / left[:, 1], clusters, settings
-    )
-    theirs = scipy_bootstrap(
-        (sample,), np.mean, n_resamples=20_000, method="BCa", rng=np.random.default_rng(0)
-    ).confidence_interval
-
-    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=0.02)
-    assert "BCa" in ours.method
-
-
-def test_bca_of_a_value_beyond_all_replicates_is_refused():
-    interval = bca_interval(
-        9.0, np.linspace(0, 1, 100), np.zeros(20), Clusters.singles(20), Settings(draws=100)
-    )
-
-    assert interval.low is None
-    assert "one side" in interval.reason
-
-
-@pytest.mark.parametrize("multiplicity", [[3, 5, 12], [700, 200, 99, 1]])
-def test_patterns_are_drawn_from_the_multinomial(multiplicity):
-    """Every replicate has all units; means, variances and covariances are the multinomial's."""
+    With little held back, half of the replicates hold too many units and are drawn anew."""
+    monkeypatch.setattr("ml.stats.bootstrap._HELD_BACK", held_back)
     number = np.array(multiplicity)
     n, share = number.sum(), number / number.sum()
 

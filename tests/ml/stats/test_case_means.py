@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ml.stats.bootstrap import Settings, draw_counts
 from ml.stats.clusters import Clusters
-from ml.stats.means import case_mean, mean_difference
+from ml.stats.means import case_mean, case_median, mean_difference
 
 FEW = Settings(draws=100)
 numbers = st.lists(st.one_of(st.none(), st.sampled_from([-2.0, 0.0, 1.0, 7.0])), max_size=25)
@@ -52,7 +52,28 @@ def test_copies_in_a_cluster_change_nothing(values, times):
 
 def test_the_difference_is_first_minus_second():
     assert mean_difference("x", [3.0, np.nan, 1.0], [1.0, 1.0, None]).value == 2.0
+    assert mean_difference("x", [None, 3.0], [1.0, 1.0], convention="as told").n == 1
     with pytest.raises(ValueError, match="paired"):
         mean_difference("x", [1.0], [1.0, 2.0])
     with pytest.raises(ValueError, match="finite"):
         case_mean("x", [np.inf])
+    with pytest.raises(ValueError, match=r"expected \(n,\)"):
+        case_mean("x", [[1.0, 2.0]])
+
+
+@pytest.mark.parametrize("measure", [case_mean, case_median])
+def test_what_is_said_of_the_measure_is_kept(measure):
+    got = measure("x", np.arange(24.0), Clusters.of(np.arange(24) // 2), FEW, convention="as told")
+    assert got.convention == "as told"
+    assert got.method.startswith("cluster bootstrap over 12 cases, percentile, 100 draws")
+    assert measure("x", [None], convention="as told").convention == "as told"
+    assert "only 2 cases" in measure("x", [1.0, 2.0], settings=FEW).reason
+
+
+def test_differences_within_a_patient_are_one_unit():
+    few = mean_difference("x", np.arange(36.0), np.zeros(36), Clusters.of(np.arange(36) // 4), FEW)
+    assert "only 9 cases" in few.reason
+
+
+def test_the_convention_of_a_difference_is_its_own():
+    assert "paired" in mean_difference("x", [1.0], [2.0]).convention

@@ -13,6 +13,12 @@ def test_sampled_relabellings_count_the_observed_one_and_ties():
     assert p_value(9.0, relabelled, complete=False) == 1 / 4
 
 
+@pytest.mark.parametrize("observed", [1e6, -1e6])
+def test_rounding_is_that_of_the_size_of_the_sum(observed):
+    assert p_value(observed, np.array([observed - 5e-7]), complete=True) == 1.0
+    assert p_value(observed, np.array([observed - 5e-6]), complete=True) == 0.0
+
+
 @pytest.mark.parametrize("units", [1, 3, 12])
 def test_few_units_have_every_pattern_once(units):
     patterns, complete = signs(units, 5, 1)
@@ -27,6 +33,16 @@ def test_many_units_are_flipped_alike_and_apart():
     assert not complete
     assert np.abs(patterns.mean(axis=0)).max() < 0.08
     assert np.abs(np.corrcoef(patterns.T) - np.eye(13)).max() < 0.08
+
+
+def test_the_seed_stands_for_its_relabellings():
+    first = np.arange(10) < 4
+    for drawn in (
+        lambda seed: permuted_members(first, 5, seed),
+        lambda seed: signs(20, 5, seed)[0],
+    ):
+        assert drawn(1).tolist() == drawn(1).tolist()
+        assert drawn(1).tolist() != drawn(2).tolist()
 
 
 def test_every_unit_is_as_often_in_the_first_sample():

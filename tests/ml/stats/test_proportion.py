@@ -52,9 +52,13 @@ def test_one_case():
 
 
 def test_no_case_is_undefined():
-    estimate = proportion("sensitivity", np.zeros(0, bool), of_what="cases with the finding")
+    estimate = proportion(
+        "sensitivity", np.zeros(0, bool), of_what="cases with the finding", n_events=0,
+        convention="as told",
+    )  # fmt: skip
 
     assert estimate.value is None
+    assert (estimate.n_events, estimate.convention) == (0, "as told")
     assert estimate.reason == "Not estimated: there are no cases with the finding."
 
 
@@ -63,6 +67,7 @@ def test_copies_inside_a_cluster_are_worth_one_case():
     success = np.repeat(np.arange(20) < 8, 5)
     size = effective_size(success, Clusters.of(np.repeat(np.arange(20), 5), "patient"))
 
+    assert not size.assumed
     assert size.n == pytest.approx(19)  # 20 with the factor (m - 1) / m of the variance
     assert size.design_effect == pytest.approx(100 / 19)
 
@@ -77,6 +82,38 @@ def test_design_effect_by_hand():
     size = effective_size(success, Clusters.of(np.repeat(np.arange(4), 2), "patient"))
 
     assert size.design_effect == pytest.approx(1.95556, abs=1e-5)
+    # A unit without a row here is one of the sample all the same: 5/4 in place of 4/3.
+    one_more = effective_size(success, Clusters(np.repeat(np.arange(4), 2), 5, "patient"))
+    assert one_more.design_effect == pytest.approx(1.95556 * 15 / 16, abs=1e-5)
+
+
+def test_design_effect_of_two_clusters():
+    """Of 3 and 1 cases, (1,1,1) and (0): residuals 3/4 and -3/4, squares 9/8; variance
+    2/1 · 9/8 / 16 = 9/64; binomial (3/4)(1/4)/4 = 3/64; effect 3."""
+    success, codes = np.array([1, 1, 1, 0], bool), np.array([0, 0, 0, 1])
+    assert effective_size(success, Clusters.of(codes)).design_effect == pytest.approx(3)
+
+
+def test_one_patient_is_worth_one_case_whatever_its_answers():
+    """The spread between patients cannot be seen in one; a mixed answer does not show it small."""
+    size = effective_size(np.arange(50) < 20, Clusters.of(np.zeros(50), "patient"))
+    assert (size.n, size.design_effect, size.assumed) == (1.0, 50.0, True)
+
+
+def test_cases_alone_are_worth_themselves():
+    size = effective_size(np.array([True, False, True]), Clusters.singles(3))
+    assert (size.n, size.design_effect, size.assumed) == (3.0, 1.0, False)
+    every = effective_size(np.ones(3, bool), Clusters.singles(3))
+    assert (every.n, every.design_effect, every.assumed) == (3.0, 1.0, False)
+
+
+def test_the_method_says_what_clusters_cost():
+    clusters = Clusters.of(np.repeat(np.arange(20), 5), "patient")
+    copies = proportion("x", np.repeat(np.arange(20) < 8, 5), clusters, convention="as told")
+    assert copies.method == "Wilson, design effect 5.26 (over 20 patients)"
+    assert (copies.low, copies.high) == pytest.approx(wilson(0.4, 19, 0.95))
+    assert copies.convention == "as told"
+    assert proportion("x", np.array([True, False])).method == "Wilson"
 
 
 def test_clusters_never_narrow_the_interval(rng):
@@ -93,6 +130,9 @@ def test_agreement_of_all_cases_assumes_copies():
 
     assert estimate.low == pytest.approx(wilson(1.0, 20, 0.95)[0])
     assert "assumed" in estimate.method
+    none = proportion("specificity", np.zeros(100, bool), clusters)
+    assert (none.low, none.high) == pytest.approx(wilson(0.0, 20, 0.95))
+    assert "assumed" in none.method
 
 
 def test_few_patients_give_no_interval():
@@ -100,7 +140,7 @@ def test_few_patients_give_no_interval():
         "sensitivity", np.arange(40) < 30, Clusters.of(np.arange(40) // 20, "patient")
     )
 
-    assert estimate.value == 0.75
+    assert (estimate.value, estimate.low, estimate.high, estimate.method) == (0.75, None, None, "")
     assert "only 2 patients" in estimate.reason
 
 

@@ -52,6 +52,28 @@ def test_replicates_biased_upward_are_shifted_to_the_value():
 
 
 def test_nothing_and_a_zero_denominator_have_reasons():
-    assert estimate_of_sums("x", np.zeros((0, 2)), total).reason
+    said = {"convention": "as told", "n_events": 0}
+    nothing = estimate_of_sums("x", np.zeros((0, 2)), total, **said)
+    assert (nothing.reason, nothing.n) == ("Not estimated: there are no cases.", 0)
     ratio = lambda sums: np.full(len(sums), np.nan)  # noqa: E731
-    assert "denominator" in estimate_of_sums("x", np.zeros((3, 2)), ratio).reason
+    empty = estimate_of_sums("x", np.zeros((3, 2)), ratio, **said)
+    assert "denominator" in empty.reason
+    assert empty.n == 3
+    for got in (nothing, empty):
+        assert (got.convention, got.n_events) == ("as told", 0)
+    assert estimate_of_sums("x", np.zeros((3, 2)), ratio, undefined_reason="No.").reason == "No."
+
+
+def test_one_case_has_a_value_and_a_reason_for_no_interval():
+    got = estimate_of_sums("x", np.full((1, 1), 4.0), total, settings=FEW, least=5.0)
+    assert (got.value, got.low, got.n) == (4.0, None, 1)
+    assert "only 1 case" in got.reason
+
+
+def test_what_is_said_of_the_measure_is_kept():
+    got = mean_estimate(
+        "x", VALUES, CLUSTERS, FEW, convention="as told", n_events=7, extra={"more": 1}
+    )
+    assert (got.id, got.convention, got.n, got.n_events) == ("x", "as told", 30, 7)
+    assert got.extra == {"more": 1, "n_clusters": 15, "cluster_kind": "patient"}
+    assert got.method == "cluster bootstrap over 15 patients, percentile, 200 draws, seed 20261123"

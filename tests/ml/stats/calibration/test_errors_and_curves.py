@@ -163,6 +163,44 @@ def test_recalibration_helps_and_keeps_the_order(fit):
     assert repaired.mean() == pytest.approx(y.mean(), abs=1e-4)
 
 
+def test_platt_of_certain_scores_is_fitted_and_applied_at_the_clip():
+    """Two scores only, 0 and 1, right 3 times in 4: the fit passes through both shares."""
+    p, y = np.repeat([0.0, 1.0], 4), np.array([0, 0, 1, 0, 1, 1, 0, 1])
+    far = np.log((1 - 1e-6) / 1e-6)
+    found = recalibrators.platt(p, y)
+    assert found.parameters == pytest.approx((0, np.log(3) / far), abs=1e-9)
+    given = np.array([0.0, 1e-9, 1e-6, 1e-5, 1 - 1e-5, 1 - 1e-6, 1 - 1e-9, 1.0])
+    share = special.logit(found.apply(given)) * far / np.log(3)
+    inner = special.logit(1 - 1e-5)
+    assert share == pytest.approx([-far, -far, -far, -inner, inner, far, far, far])
+    # The same of one sure score among those that are not.
+    alone = recalibrators.platt(np.array([0.5, 0.5, 1.0, 1.0, 1.0, 1.0]), y[[0, 2, 3, 4, 5, 7]])
+    assert alone.parameters == pytest.approx((0, np.log(3) / far), abs=1e-9)
+
+
+def test_beta_is_applied_at_the_clip():
+    p, y = sample(200, slope=0.6)
+    found = recalibrators.beta(p, y)
+    a, b, c = found.parameters
+    low, high = np.log(1e-6), np.log1p(-1e-6)
+    given = np.array([0.0, 1e-9, 1.0, 1 - 1e-9, 1e-5, 1 - 1e-5])
+    assert special.logit(found.apply(given)) == pytest.approx(
+        [c + a * low - b * high] * 2
+        + [c + a * high - b * low] * 2
+        + [c + a * np.log(1e-5) - b * np.log1p(-1e-5), c + a * np.log1p(-1e-5) - b * np.log(1e-5)]
+    )
+    assert min(a, b) > 0.1
+
+
+def test_beta_of_certain_scores_is_fitted_at_the_clip():
+    """Two scores only, 0 and 1, right 3 times in 4: the map passes through both shares."""
+    p, y = np.repeat([0.0, 1.0], 4), np.array([0, 0, 1, 0, 1, 1, 0, 1])
+    found = recalibrators.beta(p, y)
+    assert found.apply(np.array([0.0, 1.0])) == pytest.approx([0.25, 0.75], abs=1e-4)
+    # Both weights in balance, so that the far ends are those of the clip.
+    assert sum(found.parameters[:2]) * np.log(1e-6) == pytest.approx(-2 * np.log(3), rel=1e-3)
+
+
 def test_vector_scaling_lowers_the_loss():
     generator = np.random.default_rng(0)
     logits = generator.normal(size=(200, 3)) * 4

@@ -50,9 +50,27 @@ def test_benjamini_hochberg_1995_rejects_four_and_bonferroni_three():
     assert p_adjust(p, "BY")[0] == pytest.approx(0.0015 * (1 / np.arange(1, 16)).sum())
 
 
+@given(p_values, st.floats(0.001, 0.999))
+def test_hochberg_rejects_from_the_largest_that_holds(p, level):
+    """His rule: with p(j) <= level / (m - j + 1), the j smallest are rejected; the greatest j."""
+    ordered, m = np.sort(p), len(p)
+    held = [j for j in range(1, m + 1) if ordered[j - 1] <= level / (m - j + 1)]
+    rejected = p_adjust(ordered, "hochberg") <= level * (1 + 1e-12)
+    assert rejected.sum() == max(held, default=0)
+    assert p_adjust(np.array([0.01, 0.02, 0.03]), "hochberg") == pytest.approx([0.03] * 3)
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="leave tests"):
         p_adjust(np.array([0.5, np.nan]))
     with pytest.raises(ValueError, match="expected one of"):
         p_adjust(np.array([0.5]), "sidak")
-    assert p_adjust(np.array([])).size == 0
+    for outside in ([0.5, -0.01], [1.01, 0.5], [[0.5]]):
+        with pytest.raises(ValueError, match="leave tests"):
+            p_adjust(np.array(outside))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_test_and_one_test_need_no_adjustment(method):
+    assert p_adjust(np.array([]), method).size == 0
+    assert p_adjust(np.array([0.3]), method).tolist() == [0.3]

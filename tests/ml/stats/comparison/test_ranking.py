@@ -22,6 +22,7 @@ matrices = hnp.arrays(
 def test_friedman_equals_scipy(matrix):
     got = friedman(matrix)
     assert got.mean_ranks.sum() == pytest.approx(sum(range(1, matrix.shape[1] + 1)))
+    assert (got.df, got.n) == (matrix.shape[1] - 1, matrix.shape[0])
     if got.chi2 is None:
         assert got.reason
         assert (np.ptp(matrix, axis=1) == 0).all()
@@ -43,6 +44,14 @@ def test_rank_shares_by_hand():
     ranks = stats.rankdata(-scores.mean(axis=0))
     tau = [stats.kendalltau(ranks, row).statistic for row in drawn]
     assert got.kendall_tau.value == pytest.approx(np.mean(tau))
+    assert [got.kendall_tau.low, got.kendall_tau.high] == pytest.approx(
+        np.quantile(tau, [0.025, 0.975])
+    )
+    assert got.kendall_tau.n == 36
+    assert got.kendall_tau.extra["n_clusters"] == got.winner_share.extra["n_clusters"] == 12
+    assert (got.winner_share.n, got.winner_share.has_interval) == (100, False)
+    assert "describes the simulation" in got.winner_share.reason
+    assert "over 12 cases, percentile, 100 draws" in got.kendall_tau.method
     assert got.rank_shares[0, 2] == pytest.approx((drawn[:, 0] == 3).mean())
     assert got.winner_share.value == pytest.approx((drawn[:, ranks.argmin()] == 1).mean())
     assert got.rank_shares.sum(axis=1) == pytest.approx(1)
@@ -53,10 +62,77 @@ def test_orientation_and_ties():
     assert rank_stability(scores, settings=FEW).ranks.tolist() == [2, 1]
     assert rank_stability(scores, settings=FEW, higher_is_better=False).ranks.tolist() == [1, 2]
     tied = rank_stability(np.zeros((20, 2)), settings=FEW)
-    assert tied.kendall_tau.value is None
-    for bad in (np.zeros((0, 3)), np.zeros((3, 1)), np.full((3, 2), np.nan)):
-        with pytest.raises(ValueError):
-            friedman(bad)
+    assert tied.kendall_tau.reason == "Not estimated: the methods tie."
+    assert tied.kendall_tau.n == 20
+    untied = rank_stability(scores, settings=FEW)
+    for found in (tied, untied):
+        assert found.kendall_tau.convention.startswith("tau-b of a replicate's ranks")
+        assert found.winner_share.convention == "share of bootstrap replicates"
+
+
+@pytest.mark.parametrize("measure", [friedman, rank_stability])
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((0, 3)), "expected"),
+        (np.zeros((3, 1)), "expected"),
+        (np.zeros(3), "expected"),
+        (np.zeros((3, 2, 2)), "expected"),
+        (np.array([[0.0, 1.0], [2.0, np.nan]]), "finite"),
+        (np.array([[0.0, 1.0], [2.0, np.inf]]), "finite"),
+    ],
+)
+def test_what_is_no_table_of_methods_is_refused(measure, bad, message):
+    with pytest.raises(ValueError, match=message):
+        measure(bad)
+
+
+def test_rounding_breaks_no_tie():
+    """0.1 + 0.2 + 0.3 and 0.3 + 0.2 + 0.1 differ in the last digit, as cases and as patients."""
+    scores = np.tile([[0.1, 0.3], [0.2, 0.2], [0.3, 0.1]], (12, 1))
+    patients = Clusters.of(np.arange(36) // 3, "patient")
+    assert len(set(patients.sums(scores)[0].tolist())) == 2
+    got = rank_stability(scores, patients, FEW)
+    assert rank_stability(scores[:3], settings=FEW).ranks.tolist() == [1.5, 1.5]
+    assert got.ranks.tolist() == [1.5, 1.5]
+    assert got.rank_shares[:, 0].tolist() == [1.0, 1.0]
+    assert got.kendall_tau.reason == "Not estimated: the methods tie."
+
+
+def test_two_methods_that_sometimes_tie():
+    """Each wins some cases: a replicate's tau is the sign of its difference, no tau where it ties,
+    and where it ties both are first."""
+    d = np.repeat([1.0, -1.0, 0.0], [5, 3, 6])
+    counts = np.concatenate(list(draw_counts(14, FEW)))
+    sign = np.sign(counts @ d)
+    assert set(sign.tolist()) == {-1.0, 0.0, 1.0}
+
+    got = rank_stability(np.column_stack([d, np.zeros(14)]), settings=FEW)
+
+    assert got.kendall_tau.value == pytest.approx(sign[sign != 0].mean())
+    assert got.winner_share.value == pytest.approx((sign >= 0).mean())
+    assert got.rank_shares[0, 0] == pytest.approx((sign >= 0).mean())
+
+
+def test_methods_that_tie_in_every_replicate_have_no_tau():
+    """One draw, and the only case that tells the methods apart is not in it."""
+    one = Settings(draws=1)
+    missed = int(np.flatnonzero(next(draw_counts(20, one))[0] == 0)[0])
+    scores = np.zeros((20, 2))
+    scores[missed, 0] = 1.0
+
+    got = rank_stability(scores, settings=one)
+
+    assert got.ranks.tolist() == [1, 2]
+    assert got.kendall_tau.reason == "Not estimated: the methods tie in every replicate."
+    assert got.kendall_tau.convention.startswith("tau-b of a replicate's ranks")
+    assert got.kendall_tau.n == 20
+
+
+def test_few_units_show_no_range_of_orders():
+    got = rank_stability(np.random.default_rng(1).normal(size=(9, 3)), settings=FEW)
+    assert got.kendall_tau.value is not None
+    assert "only 9 cases" in got.kendall_tau.reason
 
 
 def test_a_winner_may_share_its_place_and_order_of_methods_is_free():

@@ -57,6 +57,94 @@ def test_normal_against_scipy(zeros, method):
         assert got == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("continuity", [True, False])
+def test_normal_on_request_without_ties_is_that_of_scipy(side, continuity):
+    d = side * np.array([1.0, -2, 3, 4, -5, 6, 7, 8.5])
+    got = wilcoxon_signed_rank(d, zero(d), method="normal", continuity=continuity)
+    assert got.p == pytest.approx(
+        stats.wilcoxon(d, correction=continuity, method="asymptotic").pvalue
+    )
+    assert ("normal" in got.method, "continuity" in got.method) == (True, continuity)
+    if continuity:
+        assert wilcoxon_signed_rank(d, zero(d), method="normal") == got
+
+
+def test_sides_in_balance_have_a_p_of_one():
+    d = np.array([1.0, -1, 2, -2, 3, -3])
+    for method in ("auto", "exact", "normal"):
+        assert wilcoxon_signed_rank(d, zero(d), method=method).p == 1.0
+
+
+def test_exact_is_for_fewer_than_fifty_pairs_without_ties_or_zeros():
+    """As in R, and so that 49 differ from 50, and a tie and a zero alike from neither."""
+    d = np.arange(1.0, 51) * np.where(np.arange(50) % 3, 1, -1)
+
+    def is_exact(d, **options):
+        return "exact" in wilcoxon_signed_rank(d, zero(d), **options).method
+
+    assert is_exact(d[:49])
+    assert not is_exact(d)
+    assert is_exact(d, method="exact")
+    assert not is_exact(np.r_[d[:20], d[19]])
+    assert not is_exact(np.r_[d[:20], 0.0])
+    assert wilcoxon_signed_rank(d[:49], zero(d[:49])).p == pytest.approx(
+        stats.wilcoxon(d[:49], method="exact").pvalue
+    )
+
+
+def test_zeros_ranked_by_pratt_are_left_out_of_the_sum():
+    """Ranks of 0, 1, -2, 3 are 1 to 4; those of the positive differences, 2 and 4."""
+    d = np.array([0.0, 1, -2, 3])
+    assert wilcoxon_signed_rank(d, zero(d), zeros="pratt").statistic == 6
+    assert wilcoxon_signed_rank(d, zero(d)).statistic == 4
+
+
+@pytest.mark.parametrize(
+    "options", [{"zeros": "kept"}, {"method": "asymptotic"}, {"zeros": "x", "method": "x"}]
+)
+def test_other_ways_of_the_signed_rank_test_are_refused(options):
+    with pytest.raises(ValueError, match="unknown option"):
+        wilcoxon_signed_rank(FIRST, SECOND, **options)
+    with pytest.raises(ValueError, match="'kept' or 'dropped'"):
+        hodges_lehmann(FIRST, SECOND, zeros="pratt")
+
+
+@pytest.mark.parametrize("n", [6, 11, 25, 49])
+def test_the_interval_inverts_the_exact_test(n):
+    """Shifts just inside either end are not rejected at 5 %, just outside they are."""
+    d = np.random.default_rng(n).normal(0.4, 1, n)
+    got = hodges_lehmann(d, zero(d))
+
+    def p(shift):
+        return stats.wilcoxon(d - shift, method="exact").pvalue
+
+    assert p(got.low - 1e-9) <= 0.05 < p(got.low + 1e-9)
+    assert p(got.high + 1e-9) <= 0.05 < p(got.high - 1e-9)
+    assert "exact" in got.method
+
+
+@pytest.mark.parametrize(("n", "cut"), [(50, 434), (100, 1954)])
+def test_from_fifty_pairs_the_cut_is_that_of_the_normal_distribution(n, cut):
+    """n(n+1)/4 - 1.96 sqrt(n(n+1)(2n+1)/24): 434.46 of 50 pairs, 1954.97 of 100."""
+    d = np.random.default_rng(n).normal(size=n)
+    got = hodges_lehmann(d, zero(d))
+    walsh = np.sort([(d[i] + d[j]) / 2 for i in range(n) for j in range(i, n)])
+    assert (got.low, got.high) == (walsh[cut - 1], walsh[-cut])
+    assert "normal" in got.method
+
+
+def test_a_level_that_is_just_reached_has_an_interval():
+    """Of the 32 sign patterns of five, one lies at either end: 1 - 2/32."""
+    d = np.array([1.0, 2, 4, 8, 16])
+    got = hodges_lehmann(d, zero(d), level=1 - 2 / 32)
+    assert (got.low, got.high) == (1.0, 16.0)
+    beyond = hodges_lehmann(d, zero(d), level=0.95)
+    assert (beyond.low, beyond.n) == (None, 5)
+    assert "5 pairs" in beyond.reason
+    assert "no spread" in hodges_lehmann(np.ones(20), np.zeros(20)).reason
+
+
 @settings(max_examples=40, deadline=None)
 @given(small)
 def test_hodges_lehmann_naive_and_odd(d):
@@ -77,6 +165,10 @@ def test_zeros_and_few_pairs():
     assert hodges_lehmann(d, zero(d)).value == 1.25
     assert hodges_lehmann(d, zero(d), zeros="dropped").value == 2.0
     assert "cannot reach" in hodges_lehmann(d, zero(d)).reason
+    for pairs in (d[:0], d, np.arange(30.0)):
+        for zeros in ("kept", "dropped"):
+            found = hodges_lehmann(pairs, zero(pairs), zeros=zeros)
+            assert found.convention.endswith(f"i <= j, zeros {zeros}")
 
 
 def test_many_pairs_interval_is_near_the_t_interval():
@@ -94,4 +186,19 @@ def test_sign_test():
     assert (test.estimate.low, test.estimate.high) == (
         pytest.approx(ends.low), pytest.approx(ends.high)
     )  # fmt: skip
-    assert sign_test(np.ones(3), np.ones(3)).reason == "Not estimated: no pair differs."
+    assert (test.estimate.n_events, test.estimate.extra["n_equal"]) == (3, 1)
+    assert test.estimate.method == "Clopper-Pearson"
+    assert "a > b" in test.estimate.convention
+    equal = sign_test(np.ones(3), np.ones(3))
+    assert (equal.reason, equal.estimate.n) == ("Not estimated: no pair differs.", 0)
+
+
+def test_signs_all_on_one_side():
+    """None of five above: the upper end is 1 - .025^(1/5), and the mirror of five of five."""
+    none = sign_test(np.zeros(5), np.ones(5)).estimate
+    assert (none.value, none.low, none.high) == (0.0, 0.0, pytest.approx(1 - 0.025**0.2))
+    every = sign_test(np.ones(5), np.zeros(5)).estimate
+    assert (every.value, every.low, every.high) == (1.0, pytest.approx(0.025**0.2), 1.0)
+    one = sign_test(np.ones(1), np.zeros(1))
+    assert (one.p, one.estimate.n) == (1.0, 1)
+    assert sign_test(np.ones(5), np.zeros(5), level=0.8).estimate.low == pytest.approx(0.1**0.2)

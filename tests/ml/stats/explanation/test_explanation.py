@@ -56,6 +56,15 @@ def test_localisation_by_hand():
     assert where.best_iou(s, m).value == pytest.approx(2 / 3)
 
 
+def test_the_tolerance_is_a_distance_as_the_crow_flies():
+    s = np.zeros((4, 4))
+    s[2, 2] = 1.0
+    m = np.zeros((4, 4), int)
+    m[1, 1] = 1
+    assert where.pointing_game(s, m, tolerance=1.4).value == 0
+    assert where.pointing_game(s, m, tolerance=1.42).value == 1
+
+
 def test_negative_relevance_has_no_mass():
     s, m = np.array([[1.0, 3.0, -9.0]]), np.array([[0, 1, 0]])
     assert where.relevance_mass(s, m).value == 0.75

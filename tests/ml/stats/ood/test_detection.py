@@ -85,6 +85,16 @@ def test_conformal_p_values_and_threshold_agree():
     assert alarm_threshold(calibration[:18], 0.05).threshold is None
     assert alarm_threshold(calibration[:19], 0.05).threshold == calibration[:19].max()
     assert flagged(np.array([9.0, 0.0]), calibration).tolist() == [True, False]
+    # (1 - 0.7) * 10 is 3 and a little more in binary.
+    assert alarm_threshold(np.arange(9.0), 0.7).threshold == 2.0
+
+
+@pytest.mark.parametrize(("alpha", "needed"), [(0.05, 19), (0.1, 9), (0.3, 3), (0.01, 99)])
+def test_the_number_of_calibration_cases_asked_for_is_enough(alpha, needed):
+    refused = alarm_threshold(np.arange(needed - 1.0), alpha)
+    assert refused.threshold is None
+    assert f"at least {needed} are needed" in refused.reason
+    assert alarm_threshold(np.arange(float(needed)), alpha).threshold == needed - 1
 
 
 def test_conformal_ties_count_and_the_range_is_that_of_beta():

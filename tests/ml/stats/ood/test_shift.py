@@ -45,6 +45,8 @@ def test_psi_by_hand():
     assert got.value == pytest.approx(-0.25 * np.log(0.5) + 0.25 * np.log(1.5))
     floored = shift.population_stability_index(one, np.ones(4), np.array([0.5]), floor=0.01)
     assert floored.extra["n_floored"] == 1
+    # A share that is the floor itself, .25 of the target, is not raised to it.
+    assert shift.population_stability_index(one, two, [0.5], floor=0.25).extra["n_floored"] == 0
 
 
 def test_mmd_naive():
@@ -93,6 +95,16 @@ def test_the_bandwidth_is_the_median_and_one_cluster_is_not_relabelled():
     got = multi.mmd(A[:1], B, 1.0, settings=FEW)
     assert (got.p, got.unbiased) == (None, None)
     assert "one cluster" in got.reason
+    back = multi.mmd(B, A[:1], 1.0, settings=FEW)
+    assert (back.p, back.unbiased, back.biased) == (None, None, pytest.approx(got.biased))
+
+
+@pytest.mark.parametrize("single", [0, 1])
+def test_many_rows_of_one_patient_are_not_relabelled(single):
+    one, many = Clusters.of(np.zeros(18)), Clusters.of(np.arange(18) // 3)
+    got = multi.mmd(A[:18], B, 1.5, *((one, many) if single == 0 else (many, one)), FEW)
+    assert got.p is None
+    assert got.unbiased == multi.mmd(A[:18], B, 1.5, settings=FEW).unbiased
 
 
 def by_hand(statistic, one, two, first, second, draws):
@@ -133,6 +145,7 @@ def test_the_permutation_p_of_a_distance_is_that_of_all_relabellings():
         assert p == pytest.approx(2 / 70, abs=0.01)
         assert measure(one, one, settings=FEW).extra["p"] == 1.0
         assert measure(one[:1], two, settings=FEW).extra["p"] is None
+        assert measure(one, two[:1], settings=FEW).extra["p"] is None
 
 
 def test_no_shift_is_rarely_called_a_shift():
@@ -156,15 +169,59 @@ def test_psi_cuts_the_reference_at_its_quantiles():
     share = np.array([5, 1, 1, 1]) / 8
     expected = ((share - 0.25) * np.log(share / 0.25)).sum()
     assert shift.population_stability_index(one, two, 4).value == pytest.approx(expected)
-    # A value on an edge falls below it.
-    edge = shift.population_stability_index(np.array([0.0, 1]), np.array([1.0, 2]), np.array([1.0]))
-    expected = (0.5 - 1) * np.log(0.5 / 1) + (0.5 - 1e-4) * np.log(0.5 / 1e-4)
+    # A value on an edge falls below it: shares of 1 and 0 before, 2/3 and 1/3 after.
+    one, two = np.array([0.0, 1]), np.array([0.0, 1, 2])
+    edge = shift.population_stability_index(one, two, np.array([1.0]))
+    expected = (2 / 3 - 1) * np.log(2 / 3) + (1 / 3 - 1e-4) * np.log(1 / 3 / 1e-4)
     assert edge.value == pytest.approx(expected)
 
 
 def test_one_case_a_side_has_no_smd():
     got = shift.standardized_mean_difference(np.array([1.0]), np.array([2.0, 3.0]), settings=FEW)
     assert got.reason == "Not estimated: the samples have no spread."
+
+
+def test_one_sample_without_spread_has_an_smd():
+    """Variances 0 and 2, means 0 and 3: 3 over the root of 1."""
+    got = shift.standardized_mean_difference(np.zeros(3), np.array([2.0, 4.0]), settings=FEW)
+    assert got.value == pytest.approx(3)
+
+
+def test_draws_of_one_value_have_no_smd():
+    """One case a side stands apart; the draws that miss both have no spread but rounding."""
+    one, two = np.r_[1.0, np.full(18, 0.1)], np.r_[1.7, np.full(12, 3.3)]
+    strata = np.repeat([0, 1], [19, 13])
+    counts = np.concatenate(list(draw_counts(32, Settings(), strata=strata)))
+    missed = int(((counts[:, 0] == 0) & (counts[:, 19] == 0)).sum())
+    got = shift.standardized_mean_difference(one, two)
+    assert missed > 50
+    if missed > 200:
+        assert f"undefined in {missed} of" in got.reason
+    else:
+        assert f"{missed} replicates without a defined value" in got.method
+        assert got.high < 100
+
+
+def test_the_smd_does_not_know_where_zero_is():
+    one, two = RNG.normal(size=20), RNG.normal(1e6, 1, size=15)
+    near = shift.standardized_mean_difference(one, two - 1e6, settings=FEW)
+    far = shift.standardized_mean_difference(one, two, settings=FEW)
+    pooled = ((one.var(ddof=1) + two.var(ddof=1)) / 2) ** 0.5
+    assert far.value == pytest.approx(near.value + 1e6 / pooled)
+    first, second = Clusters.singles(20), Clusters.singles(15)
+    expected = by_hand(naive_smd, one, two, first, second, FEW)
+    assert [far.low, far.high] == pytest.approx(expected)
+
+
+def test_the_units_of_both_samples_are_named():
+    def method(first, second):
+        return shift.wasserstein_1(
+            A[:24, 0], B[:12, 0], Clusters.of(np.arange(24) // 2, first),
+            Clusters.of(np.arange(12), second), FEW,
+        ).method  # fmt: skip
+
+    assert "over 24 patients" in method("patient", "patient")
+    assert "over 24 clusters" in method("patient", "case")
 
 
 def test_label_shift_of_three_classes_is_exact_and_refuses():

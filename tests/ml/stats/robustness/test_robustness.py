@@ -63,6 +63,24 @@ def test_first_breakdown_needs_the_whole_interval():
     assert "without an interval" in none.reason
 
 
+def test_a_breakdown_is_one_of_whole_patients():
+    """Cases alone would show the loss; of four patients nothing is shown."""
+    ones, row = np.ones(100), (np.arange(100) % 5 > 2).astype(float)
+    assert dg.first_breakdown(ones, row[None], 0.1, settings=FEW).first == 1
+    few = dg.first_breakdown(ones, row[None], 0.1, Clusters.of(np.arange(100) // 25), FEW)
+    assert few.first is None
+    assert "1 without an interval" in few.reason
+
+
+def test_a_loss_that_may_be_nothing_does_not_cross_a_margin_of_nothing():
+    """One case of twenty lost: a third of the draws leave it out."""
+    got = dg.first_breakdown(np.ones(20), np.r_[0.0, np.ones(19)][None], 0.0, settings=FEW)
+    assert got.losses[0].low == 0.0
+    assert got.first is None
+    with pytest.raises(ValueError, match="margin"):
+        dg.first_breakdown(np.ones(20), np.ones((1, 20)), -0.1)
+
+
 def test_flips_mdg_and_monotone():
     assert dg.flip_rate(np.array([0, 1, 2]), np.array([0, 2, 1])).value == pytest.approx(2 / 3)
     corrupt = {"x": np.array([[0.5, 0.5]]), "y": np.array([[1.0, 1.0], [0.8, 0.6]])}
@@ -93,6 +111,10 @@ def test_spearman_of_distortion_has_its_sign():
     assert dg.monotone_distortion([[1.0], [2.0], [4.0]]).spearman == pytest.approx(1)
     assert dg.monotone_distortion([[4.0], [2.0], [1.0]]).spearman == pytest.approx(-1)
     assert dg.monotone_distortion([[1.0], [1.0], [2.0]]).offending == (2,)
+    # The mean grows, .5 to .55, though the worst image gets better.
+    several = dg.monotone_distortion([[0.1, 0.9], [0.5, 0.6]])
+    assert several.steps == pytest.approx([0.05])
+    assert several.spearman == pytest.approx(1)
 
 
 def test_one_undefined_corruption_leaves_the_mean_undefined_and_the_others_not():

@@ -41,6 +41,18 @@ def test_copies_in_clusters_do_not_make_a_difference():
     assert copies.value == pytest.approx(alone.value * 39 / 40)
 
 
+def test_the_images_of_one_patient_are_one_case_of_its_group():
+    """15 of 30 patients, and 30 of 40 images of one: counts 15 of 30 and 0.75 of 1."""
+    called = np.r_[np.arange(30) % 2, np.arange(40) % 4 > 0]
+    groups = Groups.of(["a"] * 30 + ["b"] * 40)
+    clusters = Clusters.of(np.r_[np.arange(30), np.full(40, 30)], "patient")
+    found = rate_heterogeneity(GroupedCalls.of(called, np.ones(70), groups, clusters), "tpr")
+
+    table = np.array([[15, 15], [0.75, 0.25]])
+    assert found.value == pytest.approx(stats.chi2_contingency(table, correction=False).statistic)
+    assert "Read with care" in found.reason
+
+
 def test_groups_without_the_rate_are_left_out(calls_of):
     found = rate_heterogeneity(
         calls_of({"a": (5, 5, 5, 15), "b": (5, 5, 15, 5), "c": (9, 1, 0, 0)}), "tpr"

@@ -63,7 +63,7 @@ def _read(archive: Archive) -> Program:
     nodes, renamed = read_nodes(graph["nodes"], archive.name)
     outputs = _outputs(signature["output_specs"], renamed)
     return Program(
-        ports, weights, nodes, outputs, {"torch": model.text_or("torch_version", "unknown")}
+        ports, weights, nodes, outputs, kept, {"torch": model.text_or("torch_version", "unknown")}
     )
 
 

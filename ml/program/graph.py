@@ -78,6 +78,8 @@ class Program:
         weights: by name, as read; shapes and types are theirs.
         nodes: in the order they run; each reads only what stands before it.
         outputs: names of what the network answers, the answer proper first.
+        sources: what a weight is called in the module it comes from, by its name here.
+        notes: what else the file says of itself, such as the version that wrote it.
 
     Raises:
         ValueError: where a name is defined twice, read before it is defined, or not there.
@@ -87,7 +89,8 @@ class Program:
     weights: Mapping[str, Array]
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
-    notes: Mapping[str, str] = field(default_factory=dict)  # e.g. who wrote the file
+    sources: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = {port.name for port in self.inputs} | set(self.weights)

@@ -15,6 +15,44 @@ def ratio(top: FloatArray, bottom: FloatArray, *, least: float = 0.0) -> FloatAr
     return result
 
 
+def checked_level(level: float) -> float:
+    """The level of an interval, strictly between 0 and 1.
+
+    Raises:
+        ValueError: for another one: at 0 an interval has no width, at 1 no end.
+
+    Example:
+        >>> checked_level(0.95)
+        0.95
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"the level must lie between 0 and 1, e.g. 0.95, got {level}")
+    return float(level)
+
+
+def checked_outcomes(outcomes: IntArray | BoolArray, what: str = "outcomes") -> BoolArray:
+    """Outcomes (n,) of any type as booleans, so that 0 and 1 never serve as row numbers.
+
+    Args:
+        outcomes: (n,) booleans, or numbers that are 0 or 1.
+        what: they are, for the sentence.
+
+    Raises:
+        ValueError: for another shape, NaN, or values other than 0 and 1.
+
+    Example:
+        >>> checked_outcomes(np.array([1, 0])).tolist()
+        [True, False]
+    """
+    given = np.asarray(outcomes)
+    if given.ndim != 1:
+        raise ValueError(f"{what} must be an (n,) array, got {given.shape}")
+    found: BoolArray = given == 1
+    if not (found | (given == 0)).all():
+        raise ValueError(f"{what} must be 0 or 1: leave cases without a value out and count them")
+    return found
+
+
 def checked_binary(
     scores: FloatArray, present: IntArray | BoolArray
 ) -> tuple[FloatArray, BoolArray]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.arrays import FloatArray, IntArray, checked_level
 
 _BLOCK = 64  # replicates that share a stream of random numbers; part of the answer
 _CHUNK = 40_000  # numbers held at once per thread; small enough for the cache
@@ -24,11 +24,20 @@ _SMALL = 2_000_000  # numbers in all, below which starting threads costs more th
 
 @dataclass(frozen=True)
 class Settings:
-    """How intervals are made."""
+    """How intervals are made.
+
+    Raises:
+        ValueError: for no draws, or a level that is not between 0 and 1.
+    """
 
     draws: int = 2000
     seed: int = 20261123
     level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.draws < 1:
+            raise ValueError(f"at least one draw is needed, got {self.draws}")
+        checked_level(self.level)
 
 
 DEFAULT = Settings()

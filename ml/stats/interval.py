@@ -37,6 +37,19 @@ def interval_between(low: float, high: float, method: str) -> Interval:
     return Interval(low, high, method)
 
 
+def within(interval: Interval, least: float, most: float = float("inf")) -> Interval:
+    """The interval cut where the measure ends, refused where the cut leaves no width.
+
+    Example:
+        >>> within(Interval(0.9, 1.1, "Wald"), 0.0, 1.0).high
+        1.0
+    """
+    if interval.low is None or interval.high is None:
+        return interval
+    low, high = (min(max(end, least), most) for end in (interval.low, interval.high))
+    return interval_between(low, high, interval.method)
+
+
 def percentile_interval(
     replicates: FloatArray,
     clusters: Clusters,
@@ -71,6 +84,31 @@ def percentile_interval(
     tail = (1 - settings.level) / 2
     low, high = np.quantile(defined, (tail, 1 - tail))
     return interval_between(float(low), float(high), method)
+
+
+def pointwise(replicates: FloatArray, settings: Settings) -> tuple[FloatArray, FloatArray] | None:
+    """Percentile ends at every point of a curve.
+
+    Args:
+        replicates: (draws, points), a row with NaN where the curve was undefined.
+        settings: level.
+
+    Returns:
+        Low and high, (points,) each, NaN at points where all replicates are alike; None where
+        more than a tenth of the replicates is undefined.
+
+    Example:
+        >>> low, high = pointwise(np.array([[0.0, 1.0], [1.0, 1.0]]), Settings(level=0.5))
+        >>> low.tolist(), high.tolist()
+        ([0.25, nan], [0.75, nan])
+    """
+    defined = replicates[np.isfinite(replicates).all(axis=1)]
+    if len(replicates) - len(defined) > MAX_UNDEFINED * len(replicates):
+        return None
+    tail = (1 - settings.level) / 2
+    low, high = np.quantile(defined, (tail, 1 - tail), axis=0)
+    flat = high - low <= _ROUNDING * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
+    return np.where(flat, np.nan, low), np.where(flat, np.nan, high)
 
 
 def bca_interval(

@@ -8,7 +8,7 @@ from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import FloatArray
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import percentile_interval, within
 
 NO_CASES = "Not estimated: there are no cases."
 
@@ -56,11 +56,10 @@ def estimate_of_sums(
         function(replicate_sums(clusters.sums(rows), settings)),
         clusters, settings, centre=value if recentred else None,
     )  # fmt: skip
-    low = interval.low
-    if low is not None and least is not None:
-        low = max(low, least)
+    if least is not None:
+        interval = within(interval, least)
     return Estimate(
-        measure, value, low, interval.high, settings.level, n, n_events,
+        measure, value, interval.low, interval.high, settings.level, n, n_events,
         convention=convention, method=interval.method, reason=interval.reason,
         extra={**(extra or {}), **clusters.extra},
     )  # fmt: skip

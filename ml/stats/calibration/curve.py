@@ -10,7 +10,7 @@ from ml.estimate import Estimate
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters, too_few
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import percentile_interval, within
 
 SMOOTHERS = ("loess direct", "loess interpolate", "lowess", "kernel")
 _CONVENTION = {
@@ -103,11 +103,11 @@ def calibration_curve(
         )  # fmt: skip
         if drawn is not None:
             interval = percentile_interval(drawn[:, k], clusters, settings, centre=values[k])
+            interval = within(interval, 0.0)
             estimate = Estimate(
-                name, float(values[k]),
-                None if interval.low is None else max(0.0, interval.low), interval.high,
-                settings.level, y.size, int(y.sum()), convention=_CONVENTION[smoother],
-                method=interval.method, reason=interval.reason, extra={**clusters.extra},
+                name, float(values[k]), interval.low, interval.high, settings.level, y.size,
+                int(y.sum()), convention=_CONVENTION[smoother], method=interval.method,
+                reason=interval.reason, extra={**clusters.extra},
             )  # fmt: skip
         estimates.append(estimate)
     return Curve(probabilities, observed, *estimates)

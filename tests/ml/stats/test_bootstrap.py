@@ -177,3 +177,9 @@ def test_strata_of_any_size_draw_their_own_units_alike():
         assert own.var(axis=0) == pytest.approx(np.full(size, 1 - 1 / size), abs=0.12)
     across = np.corrcoef(counts[:, strata == 2][:, 0], counts[:, strata == 9][:, 0])[0, 1]
     assert abs(across) < 0.06
+
+
+@pytest.mark.parametrize("wrong", [{"draws": 0}, {"level": 0.0}, {"level": 1.0}, {"level": 95.0}])
+def test_settings_of_no_interval_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"draw is needed|between 0 and 1"):
+        Settings(**wrong)

@@ -214,14 +214,14 @@ def expected_cost(
 
     Args:
         calls: the cases.
-        cost_miss, cost_false_alarm: not negative, in one unit.
+        cost_miss, cost_false_alarm: finite and not negative, in one unit.
         prevalence: between 0 and 1, of the population meant; that of the cases when None.
         settings: level, draws, seed of the bootstrap of whole clusters.
         normalised: divide by the cost of the better of calling all present or all absent: above
             1 the calls are worth less than none.
 
     Raises:
-        ValueError: for negative costs or a prevalence outside.
+        ValueError: for costs that are negative or not finite, or a prevalence outside.
 
     Example:
         >>> calls = Calls.table(tp=8, fp=10, fn=2, tn=80)
@@ -229,10 +229,13 @@ def expected_cost(
         0.2
 
     Source:
-        Ferrer (2022). Analysis and comparison of classification metrics, arXiv 2209.05355.
+        Metz (1978), Seminars in Nuclear Medicine 8:283-298; Ferrer (2022). Analysis and comparison
+        of classification metrics, arXiv 2209.05355.
     """
-    if min(cost_miss, cost_false_alarm) < 0:
-        raise ValueError("costs must not be negative")
+    if not all(0 <= cost < np.inf for cost in (cost_miss, cost_false_alarm)):
+        raise ValueError(
+            f"costs must be finite and not negative, got {cost_miss} and {cost_false_alarm}"
+        )
     if prevalence is not None and not 0 < prevalence < 1:
         raise ValueError(f"prevalence must be between 0 and 1, got {prevalence}")
 
@@ -253,7 +256,8 @@ def expected_cost(
         f"{'of the cases' if prevalence is None else format(prevalence, 'g')}"
         f"{', over the cost of the better constant call' if normalised else ''}"
     )
-    return _of_cells("expected_cost", calls, measure, convention, settings)
+    name = "normalised_expected_cost" if normalised else "expected_cost"
+    return _of_cells(name, calls, measure, convention, settings)
 
 
 def _of_cells(

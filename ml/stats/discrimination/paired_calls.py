@@ -8,7 +8,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
-from ml.stats.arrays import BoolArray, FloatArray
+from ml.stats.arrays import BoolArray, FloatArray, checked_level
 from ml.stats.clusters import Clusters, too_few
 from ml.stats.discrimination.rates import Calls
 from ml.stats.interval import Interval
@@ -106,6 +106,7 @@ def compare_rates(
         raise ValueError(f"rate must be sensitivity or specificity, got {rate!r}")
     if interval not in ("tango", "newcombe"):
         raise ValueError(f"interval must be tango or newcombe, got {interval!r}")
+    level = checked_level(level)
     chosen = calls.positive if rate == "sensitivity" else ~calls.positive
     rows = np.flatnonzero(chosen)
     right_a, right_b = (part[rows] == calls.positive[rows] for part in (calls.a, calls.b))
@@ -121,8 +122,9 @@ def compare_rates(
     value = (only_a - only_b) / n
     if not clusters.each_alone:
         return _clustered(
-            name, convention, right_a.astype(np.float64) - right_b, clusters, level, only_a, only_b
-        )
+            name, convention, right_a.astype(np.float64) - right_b, clusters, level,
+            only_a, only_b, int(calls.positive[rows].sum()),
+        )  # fmt: skip
     apart = only_a + only_b
     chi2 = (only_a - only_b) ** 2 / apart if apart else None
     p = float(stats.chi2.sf(chi2, 1)) if chi2 is not None else 1.0
@@ -230,6 +232,7 @@ def _clustered(
     level: float,
     only_a: int,
     only_b: int,
+    n_events: int,
 ) -> RateComparison:
     """The mean of per-case differences, with its variance over whole clusters."""
     n = apart.size
@@ -254,7 +257,7 @@ def _clustered(
             reason = "No interval: the tests differ alike in every case, so there is no spread."
             interval = Interval(None, None, "", reason)
     difference = Estimate(
-        name, value, interval.low, interval.high, level, n, convention=convention,
+        name, value, interval.low, interval.high, level, n, n_events, convention=convention,
         method=interval.method, reason=interval.reason, extra=_extra(clusters, only_a, only_b),
     )  # fmt: skip
     return RateComparison(

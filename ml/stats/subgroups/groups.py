@@ -90,6 +90,8 @@ def binned(values: FloatArray, cuts: Sequence[float] | None = None) -> Groups:
             raise ValueError(f"cuts must be finite and rise, got {list(cuts)}")
     codes = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), NO_GROUP)
     words = [f"{edge:.6g}" for edge in edges]
+    if len(set(words)) < len(words):  # cuts that six digits do not tell apart
+        words = [f"{edge:.17g}" for edge in edges]
     if not words:
         return Groups(codes.astype(np.int64), ("all",))
     between = [f"{low} to < {high}" for low, high in pairwise(words)]

@@ -117,11 +117,21 @@ def estimates_heterogeneity(estimates: Mapping[str, Estimate], measure: str) -> 
     """Cochran's Q of estimates by group, standard errors taken from their intervals.
 
     A two-sided interval of level 95 % spans 2 · 1.96 standard errors. Groups without a two-sided
-    interval are left out and counted.
+    interval are left out and counted; so are those whose interval ends at the value itself: a
+    rate of 0 or 1, or a ranking without an error, has a bound and not a standard error.
+
+    Example:
+        >>> found = [Estimate("auroc", v, v - 0.1, v + 0.1, n=50) for v in (0.6, 0.8)]
+        >>> bound = Estimate("auroc", 1.0, 0.9, 1.0, n=50)
+        >>> q = estimates_heterogeneity(dict(zip("abc", [*found, bound])), "auroc")
+        >>> round(q.value, 3), q.extra["groups_left_out"]
+        (7.683, 1)
     """
     values, variances = [], []
     for estimate in estimates.values():
         if estimate.value is None or estimate.low is None or estimate.high is None:
+            continue
+        if estimate.value in (estimate.low, estimate.high):
             continue
         z = float(stats.norm.ppf((1 + (estimate.level or 0.95)) / 2))
         error = (estimate.high - estimate.low) / (2 * z)

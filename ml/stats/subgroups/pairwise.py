@@ -107,12 +107,15 @@ def rate_difference(
     """Rate of group a minus rate of group b; interval and test as ``share_difference``.
 
     Raises:
-        ValueError: for a group that does not exist.
+        ValueError: for a group that does not exist, or against itself.
+
+    Example:
+        >>> calls = GroupedCalls.of([1, 0, 1, 1], [1, 1, 1, 1], Groups.of(list("aabb")))
+        >>> rate_difference(calls, "tpr", "a", "b").value
+        -0.5
     """
     hit, counted = calls.parts(rate)
-    rows_a, rows_b = (
-        rows[counted[rows]] for rows in (rows_of(calls.groups, a), rows_of(calls.groups, b))
-    )
+    rows_a, rows_b = (rows[counted[rows]] for rows in _rows_of_both(calls.groups, a, b))
     return share_difference(
         f"{rate}_difference:{a}:{b}", hit[rows_a], hit[rows_b], calls.clusters.where(rows_a),
         calls.clusters.where(rows_b), level=level, convention=f"{rate} of {a} minus {rate} of {b}",
@@ -146,7 +149,7 @@ def auroc_difference(
         ``extra`` holds ``z`` and ``p``. Undefined where a group has one class only.
 
     Raises:
-        ValueError: as ``auroc``, and for a group that does not exist.
+        ValueError: as ``auroc``, for a group that does not exist, or against itself.
 
     Example:
         >>> scores, present = np.array([1.0, 2, 1, 2]), np.array([0, 1, 1, 0])
@@ -158,7 +161,7 @@ def auroc_difference(
     """
     scores, positive = checked_binary(scores, present)
     clusters = checked_clusters(clusters, scores.size)
-    rows = [rows_of(groups, a), rows_of(groups, b)]
+    rows = _rows_of_both(groups, a, b)
     both = np.concatenate(rows)
     measure, convention = f"auroc_difference:{a}:{b}", f"AUROC within {a} minus AUROC within {b}"
     n, n_events = both.size, int(positive[both].sum())
@@ -187,8 +190,14 @@ def rows_of(groups: Groups, name: str) -> IntArray:
         ValueError: naming the groups there are.
     """
     if name not in groups.names:
-        raise ValueError(f"no group {name!r}; there are {', '.join(groups.names)}")
+        raise ValueError(f"no group {name!r}; there are {', '.join(groups.names) or 'none'}")
     return groups.rows(groups.names.index(name))
+
+
+def _rows_of_both(groups: Groups, a: str, b: str) -> list[IntArray]:
+    if a == b:
+        raise ValueError(f"{a!r} against itself has no difference: name two groups")
+    return [rows_of(groups, a), rows_of(groups, b)]
 
 
 def _pooled_z(

@@ -9,6 +9,7 @@ from ml.stats.arrays import FloatArray
 from ml.stats.bootstrap import Settings
 from ml.stats.clusters import Clusters, too_few
 
+STATISTIC = "No interval: a test statistic."
 MAX_UNDEFINED = 0.10  # share of replicates in which a measure may be undefined
 NO_SPREAD = "No interval: the sample shows no spread, so it is no measure of the error."
 _ROUNDING = 1e-12  # ends closer together than this share of their size differ by rounding alone

@@ -46,9 +46,9 @@ def estimate_of_sums(
         2.0
     """
     n = rows.shape[0]
+    clusters = checked_clusters(clusters, n)
     if n == 0:
         return undefined(measure, NO_CASES, n_events=n_events, convention=convention)
-    clusters = checked_clusters(clusters, n)
     value = float(function(rows.sum(axis=0)[None, :])[0])
     if not np.isfinite(value):
         return undefined(measure, undefined_reason, n=n, n_events=n_events, convention=convention)

@@ -7,7 +7,7 @@ from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities, ratio
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import Interval
+from ml.stats.interval import STATISTIC, Interval
 from ml.stats.sums import NO_CASES, estimate_of_sums, mean_estimate
 
 
@@ -158,7 +158,7 @@ def spiegelhalter(probabilities: FloatArray, present: IntArray) -> Estimate:
     z = float(((outcomes - probabilities) * slope).sum()) / variance**0.5
     return Estimate(
         "spiegelhalter_z", z, n=outcomes.size, n_events=int(outcomes.sum()),
-        convention=convention, reason="No interval: a test statistic.",
+        convention=convention, reason=STATISTIC,
         extra={"p": float(2 * stats.norm.sf(abs(z)))},
     )  # fmt: skip
 
@@ -197,6 +197,6 @@ def hosmer_lemeshow(probabilities: FloatArray, present: IntArray, *, groups: int
     df = int(size.size - 2)
     return Estimate(
         "hosmer_lemeshow", chi2, n=n, n_events=events, convention=convention,
-        reason="No interval: a test statistic.",
+        reason=STATISTIC,
         extra={"df": df, "p": float(stats.chi2.sf(chi2, df))},
     )  # fmt: skip

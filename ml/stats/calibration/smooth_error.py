@@ -69,7 +69,8 @@ def smooth_error(
     interval = within(percentile_interval(drawn, clusters, settings, centre=value), 0.0)
     return Estimate(
         "smece", value, interval.low, interval.high, settings.level, n, events,
-        convention=convention, method=interval.method, reason=interval.reason, extra={**clusters.extra},
+        convention=convention, method=interval.method, reason=interval.reason,
+        extra={**clusters.extra},
     )  # fmt: skip
 
 

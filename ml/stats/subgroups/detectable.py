@@ -79,5 +79,6 @@ def detectable_difference(
     value = float(optimize.brentq(short, 1e-9 * base, base, xtol=1e-10))
     return Estimate(
         "detectable_difference", value, n=n, convention=convention, method="normal approximation",
+        reason="No interval: a size of study, not an estimate of one.",
         extra={"n_a": float(n_a), "n_b": float(n_b), "base": base, "power": power},
     )  # fmt: skip

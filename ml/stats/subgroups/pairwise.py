@@ -4,7 +4,14 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, JsonValue, undefined
-from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary
+from ml.stats.arrays import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    checked_binary,
+    checked_level,
+    checked_outcomes,
+)
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.discrimination.auroc import bootstrap_auroc, delong_variance, placements
@@ -57,12 +64,15 @@ def share_difference(
 
     Args:
         measure: id of the estimate.
-        success_a, success_b: (n_a,), (n_b,) booleans.
+        success_a, success_b: (n_a,), (n_b,) booleans, or 0 and 1.
         clusters_a, clusters_b: of the same rows; None means every case is its own.
         level: of the interval.
 
     Returns:
         ``extra`` holds ``z_pooled`` and its two-sided ``p`` (None where both shares are 0 or 1).
+
+    Raises:
+        ValueError: for values other than 0 and 1, or clusters of other rows.
 
     Example:
         >>> a, b = np.arange(70) < 56, np.arange(80) < 48
@@ -73,12 +83,14 @@ def share_difference(
         Newcombe (1998); pooled two-sample z: Fleiss (1981), Statistical Methods for Rates and
         Proportions. Effective sizes: Rao, Scott (1992).
     """
+    level = checked_level(level)
+    success_a, success_b = checked_outcomes(success_a), checked_outcomes(success_b)
     n_a, n_b = int(success_a.size), int(success_b.size)
+    clusters_a = checked_clusters(clusters_a, n_a)
+    clusters_b = checked_clusters(clusters_b, n_b)
     if not n_a or not n_b:
         reason = "Not estimated: one of the two groups has no case that the rate is a share of."
         return undefined(measure, reason, n=n_a + n_b, convention=convention)
-    clusters_a = checked_clusters(clusters_a, n_a)
-    clusters_b = checked_clusters(clusters_b, n_b)
     share_a, share_b = float(success_a.mean()), float(success_b.mean())
     refusal = next(
         (too_few(c) for c in (clusters_a, clusters_b) if not c.each_alone and too_few(c)), None

@@ -158,7 +158,8 @@ def rule_out_curve(
         level: of the Wilson intervals (cases as units).
 
     Raises:
-        ValueError: as ``checked_binary``, or without a case with the finding.
+        ValueError: as ``checked_binary``, for thresholds that are not finite, or without a case
+            with the finding.
 
     Example:
         >>> curve = rule_out_curve(np.array([0.1, 0.2, 0.9]), np.array([0, 1, 1]), np.array([0.15]))
@@ -173,6 +174,8 @@ def rule_out_curve(
     if n_events == 0:
         raise ValueError("a rule-out curve needs cases with the finding")
     levels = np.asarray(thresholds, dtype=np.float64)
+    if levels.ndim != 1 or not np.isfinite(levels).all():
+        raise ValueError("thresholds must be (m,) finite numbers")
     below = np.searchsorted(np.sort(scores), levels, side="left")
     missed = np.searchsorted(np.sort(scores[positive]), levels, side="left")
     kept = (n_events - missed) / n_events

@@ -8,11 +8,16 @@ from itertools import product
 
 import pytest
 
-from tests.ml.stats.poor import calibration
+from tests.ml.stats.poor import calibration, discrimination, subgroups, utility
 from tests.ml.stats.poor.rows import FOREIGN, SAME, SPOILS, cohort
 from tests.ml.stats.poor.verdict import estimates, flaws, unexplained
 
-ROOMS = {"calibration": calibration}
+ROOMS = {
+    "calibration": calibration,
+    "discrimination": discrimination,
+    "subgroups": subgroups,
+    "utility": utility,
+}
 CLUSTERED = {f"{at}.{name}": call for at in ROOMS for name, call in ROOMS[at].CLUSTERED.items()}
 OTHERS = {f"{at}.{name}": call for at in ROOMS for name, call in ROOMS[at].OTHERS.items()}
 SIMULATED = {f"{at}.{name}" for at in ROOMS for name in ROOMS[at].SIMULATED}

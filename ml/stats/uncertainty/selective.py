@@ -245,9 +245,10 @@ def guaranteed_coverage(
     convention = f"SGR: risk below {risk:g} with probability {1 - delta:g}"
     if not (0 < risk < 1 and 0 < delta < 1):
         raise ValueError(f"risk and delta must lie in (0, 1), got {risk} and {delta}")
+    clusters = checked_clusters(clusters, n)
     if n == 0:
         return undefined("guaranteed_coverage", NO_CASES, convention=convention)
-    if clusters is not None and not clusters.each_alone:
+    if not clusters.each_alone:
         reason = "Not estimated: the bound holds for independent cases only."
         return undefined("guaranteed_coverage", reason, n=n, convention=convention)
     ordered = np.sort(confidence)

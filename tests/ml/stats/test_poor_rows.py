@@ -8,11 +8,17 @@ from itertools import product
 
 import pytest
 
-from tests.ml.stats.poor import calibration
+from tests.ml.stats.poor import agreement, calibration, comparison, mrmc, robustness
 from tests.ml.stats.poor.rows import FOREIGN, SAME, SPOILS, cohort
 from tests.ml.stats.poor.verdict import estimates, flaws, unexplained
 
-ROOMS = {"calibration": calibration}
+ROOMS = {
+    "agreement": agreement,
+    "calibration": calibration,
+    "comparison": comparison,
+    "mrmc": mrmc,
+    "robustness": robustness,
+}
 CLUSTERED = {f"{at}.{name}": call for at in ROOMS for name, call in ROOMS[at].CLUSTERED.items()}
 OTHERS = {f"{at}.{name}": call for at in ROOMS for name, call in ROOMS[at].OTHERS.items()}
 SIMULATED = {f"{at}.{name}" for at in ROOMS for name in ROOMS[at].SIMULATED}

@@ -15,21 +15,6 @@ def ratio(top: FloatArray, bottom: FloatArray, *, least: float = 0.0) -> FloatAr
     return result
 
 
-def checked_level(level: float) -> float:
-    """The level of an interval, strictly between 0 and 1.
-
-    Raises:
-        ValueError: for another one: at 0 an interval has no width, at 1 no end.
-
-    Example:
-        >>> checked_level(0.95)
-        0.95
-    """
-    if not 0 < level < 1:
-        raise ValueError(f"the level must lie between 0 and 1, e.g. 0.95, got {level}")
-    return float(level)
-
-
 def checked_outcomes(outcomes: IntArray | BoolArray, what: str = "outcomes") -> BoolArray:
     """Outcomes (n,) of any type as booleans, so that 0 and 1 never serve as row numbers.
 

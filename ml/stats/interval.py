@@ -11,6 +11,7 @@ from ml.stats.clusters import Clusters, too_few
 
 STATISTIC = "No interval: a test statistic."
 MAX_UNDEFINED = 0.10  # share of replicates in which a measure may be undefined
+NO_DRAWS = "No interval: no bootstrap draws were asked for."
 NO_SPREAD = "No interval: the sample shows no spread, so it is no measure of the error."
 _ROUNDING = 1e-12  # ends closer together than this share of their size differ by rounding alone
 
@@ -23,8 +24,13 @@ class Interval:
     reason: str | None = None  # why there is none
 
 
-def interval_between(low: float, high: float, method: str) -> Interval:
+def interval_between(low: float, high: float, method: str, *, scale: float = 1.0) -> Interval:
     """The interval, refused where both its ends are one value.
+
+    Args:
+        low, high, method: of the interval.
+        scale: size of the numbers that the measure was made of; what is smaller than 1e-12 of it
+            is rounding. 1 for shares and coefficients.
 
     A sample without spread says that it has none to show, not that there is none: this holds of
     a paired difference too, for twenty cases on which two models agree do not make them equal.
@@ -33,7 +39,7 @@ def interval_between(low: float, high: float, method: str) -> Interval:
         >>> interval_between(1.0, 1.0, "Wald").reason
         'No interval: the sample shows no spread, so it is no measure of the error.'
     """
-    if high - low <= _ROUNDING * max(1.0, abs(low), abs(high)):
+    if high - low <= _ROUNDING * max(scale, abs(low), abs(high)):
         return Interval(None, None, "", NO_SPREAD)
     return Interval(low, high, method)
 
@@ -57,6 +63,7 @@ def percentile_interval(
     settings: Settings,
     *,
     centre: float | None = None,
+    scale: float = 1.0,
 ) -> Interval:
     """Percentile interval of bootstrap replicates.
 
@@ -66,6 +73,7 @@ def percentile_interval(
         settings: level, and draws and seed for the method's name.
         centre: shift the replicates so that their mean is this value. Binned errors gain
             the same upward bias in every replicate once more; this takes it off again.
+        scale: as ``interval_between``, for a measure that has a unit.
 
     Returns:
         The interval, or a reason: too few units, more than a tenth of the replicates
@@ -84,7 +92,7 @@ def percentile_interval(
         method += "; recentred at the estimate"
     tail = (1 - settings.level) / 2
     low, high = np.quantile(defined, (tail, 1 - tail))
-    return interval_between(float(low), float(high), method)
+    return interval_between(float(low), float(high), method, scale=scale)
 
 
 def pointwise(replicates: FloatArray, settings: Settings) -> tuple[FloatArray, FloatArray] | None:
@@ -171,6 +179,8 @@ def _usable(
     refusal = too_few(clusters)
     if refusal:
         return None, Interval(None, None, "", refusal)
+    if replicates.size == 0:
+        return None, Interval(None, None, "", NO_DRAWS)
     defined = replicates[np.isfinite(replicates)]
     lost = replicates.size - defined.size
     if lost > MAX_UNDEFINED * replicates.size:

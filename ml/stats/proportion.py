@@ -8,7 +8,8 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import BoolArray, checked_level, checked_outcomes
+from ml.stats.arrays import BoolArray, checked_outcomes
+from ml.stats.asked import checked_share
 from ml.stats.clusters import Clusters, checked_clusters, too_few
 
 IntervalName = Literal["wilson", "clopper_pearson", "jeffreys", "agresti_coull"]
@@ -38,7 +39,7 @@ def wilson(share: float, n: float, level: float) -> tuple[float, float]:
     Source:
         Wilson (1927), JASA 22:209-212; Brown, Cai, DasGupta (2001), Statistical Science 16.
     """
-    level = checked_level(level)
+    level = checked_share("level", level)
     z2 = float(stats.norm.ppf((1 + level) / 2)) ** 2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = (z2 * (share * (1 - share) / n + z2 / (4 * n * n))) ** 0.5 / (1 + z2 / n)
@@ -63,7 +64,7 @@ def clopper_pearson(share: float, n: float, level: float) -> tuple[float, float]
         Clopper, Pearson (1934), Biometrika 26:404-413. For a size that is not whole, the same
         quantiles of the beta distribution: Korn, Graubard (1998), Survey Methodology 24:193-201.
     """
-    hits, tail = share * n, (1 - checked_level(level)) / 2
+    hits, tail = share * n, (1 - checked_share("level", level)) / 2
     low = 0.0 if share == 0 else float(stats.beta.ppf(tail, hits, n - hits + 1))
     high = 1.0 if share == 1 else float(stats.beta.ppf(1 - tail, hits + 1, n - hits))
     return low, high
@@ -82,7 +83,7 @@ def jeffreys(share: float, n: float, level: float) -> tuple[float, float]:
     Source:
         Brown, Cai, DasGupta (2001), Statistical Science 16:101-133, section 4.3.
     """
-    hits, tail = share * n, (1 - checked_level(level)) / 2
+    hits, tail = share * n, (1 - checked_share("level", level)) / 2
     low, high = stats.beta.ppf((tail, 1 - tail), hits + 0.5, n - hits + 0.5)
     return 0.0 if share == 0 else float(low), 1.0 if share == 1 else float(high)
 
@@ -101,7 +102,7 @@ def agresti_coull(share: float, n: float, level: float, *, cut: bool = True) -> 
     Source:
         Agresti, Coull (1998), The American Statistician 52:119-126.
     """
-    z = float(stats.norm.ppf((1 + checked_level(level)) / 2))
+    z = float(stats.norm.ppf((1 + checked_share("level", level)) / 2))
     size = n + z * z
     centre = (share * n + z * z / 2) / size
     half = z * (centre * (1 - centre) / size) ** 0.5
@@ -186,7 +187,7 @@ def proportion(
     """
     if interval not in INTERVALS:
         raise ValueError(f"interval must be one of {', '.join(INTERVALS)}, got {interval!r}")
-    level, success = checked_level(level), checked_outcomes(success)
+    level, success = checked_share("level", level), checked_outcomes(success)
     n = int(success.size)
     clusters = checked_clusters(clusters, n)
     if n == 0:

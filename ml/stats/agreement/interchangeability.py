@@ -7,6 +7,7 @@ import numpy as np
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.agreement.pair_scores import PairScores
 from ml.stats.arrays import FloatArray, IntArray, ratio
+from ml.stats.asked import checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
@@ -77,8 +78,8 @@ def interchangeability(
         Journal of Biopharmaceutical Statistics 17:697-719; index of agreement with a group:
         Williams (1976), Biometrics 32:619-627.
     """
-    if margin is not None and not margin > 0:
-        raise ValueError(f"the margin must be positive, got {margin}")
+    if margin is not None:
+        checked_number("margin", margin, above=0)
     means = scores.means()
     rows = np.flatnonzero(means.both)
     own = checked_clusters(clusters, scores.values.shape[0]).where(rows)

@@ -7,10 +7,12 @@ from typing import Literal
 import numpy as np
 
 from ml.estimate import Estimate, undefined
+from ml.stats.agreement.anova import checked_ratings
 from ml.stats.agreement.chance_corrected import standard_error, t_interval
 from ml.stats.agreement.ratings import category_counts, resampled_sums
 from ml.stats.agreement.weights import checked_distances, circular_distance, ratio_distance
 from ml.stats.arrays import FloatArray, ratio
+from ml.stats.asked import checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
@@ -137,12 +139,16 @@ def _parts(
 ) -> _Parts:
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
+    if scale in ("interval", "ratio", "circular"):
+        ratings = checked_ratings(ratings)
     if scale == "interval":
         return _Parts(_interval_parts(ratings), _interval_alpha, None)
     if scale in ("ratio", "circular"):
         values, codes = _coded(ratings)
-        if scale == "circular" and not circumference:
-            raise ValueError("a circular scale needs its circumference, in steps")
+        if scale == "circular":
+            if circumference is None:
+                raise ValueError("a circular scale needs its circumference, in steps")
+            checked_number("circumference", circumference, above=1e-70)
         apart = (
             ratio_distance(values)
             if scale == "ratio"
@@ -150,7 +156,7 @@ def _parts(
         )
         counts = category_counts(codes, values.size)
         return _fixed_parts(counts, apart)
-    size = categories or int(np.nanmax(ratings, initial=0)) + 1
+    size = categories or int(np.nanmax(ratings, initial=0, where=np.isfinite(ratings))) + 1
     counts = category_counts(ratings, size)
     if scale == "nominal":
         return _fixed_parts(counts, 1.0 - np.eye(size))

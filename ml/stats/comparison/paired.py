@@ -7,11 +7,14 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_number, checked_share, checked_size
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
 from ml.stats.means import case_mean
 from ml.stats.permutation import p_value, signs
+
+_DUST = 1e-13  # of the size of the numbers; what is smaller is rounding
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ def differences(a: FloatArray, b: FloatArray) -> FloatArray:
     """a - b, case by case.
 
     Raises:
-        ValueError: for unequal shapes, or numbers that are not finite.
+        ValueError: for unequal shapes, or numbers that are not finite or of a size that cannot be
+            squared.
 
     Example:
         >>> differences(np.array([3.0]), np.array([1.0])).tolist()
@@ -41,6 +45,7 @@ def differences(a: FloatArray, b: FloatArray) -> FloatArray:
         raise ValueError(f"expected two (n,) arrays, got {a.shape} and {b.shape}")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ValueError("paired values must be finite: leave incomplete pairs out")
+    checked_size("paired values", np.concatenate([a, b]))
     return a - b
 
 
@@ -61,6 +66,7 @@ def paired_t(a: FloatArray, b: FloatArray, level: float = 0.95) -> PairedTest:
     Source:
         Student (1908), Biometrika 6:1-25.
     """
+    checked_share("level", level)
     d = differences(a, b)
     n = int(d.size)
     convention = "a - b; two-sided"
@@ -69,7 +75,7 @@ def paired_t(a: FloatArray, b: FloatArray, level: float = 0.95) -> PairedTest:
         return PairedTest(gone, None, None, None, "paired t", gone.reason)
     mean = float(d.mean())
     error = float(d.std(ddof=1)) / n**0.5 if n > 1 else 0.0
-    if n < 2 or error <= 1e-15 * max(1.0, abs(mean)):
+    if n < 2 or error <= _DUST * float(np.abs([a, b]).max()):
         reason = "No interval: the paired differences have no spread."
         flat = Estimate("mean_difference", mean, n=n, convention=convention, reason=reason)
         return PairedTest(flat, None, None, None, "paired t", reason)
@@ -105,7 +111,7 @@ def cohens_dz(
     n = int(d.size)
     clusters = checked_clusters(clusters, n)
     convention = "mean(a - b) / SD(a - b), SD with n - 1"
-    if n < 2 or np.ptp(d) <= 1e-15 * max(1.0, float(np.abs(d).max())):
+    if n < 2 or np.ptp(d) <= _DUST * float(np.abs([a, b]).max()):
         reason = "Not estimated: the paired differences have no spread."
         return undefined("cohens_dz", reason, n=n, convention=convention)
     # Around the mean, so that the sum of squares loses no digits to a large offset.
@@ -115,7 +121,8 @@ def cohens_dz(
     count, first, second = total.T
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = (second - first**2 / count) / (count - 1)
-        drawn = (centre + first / count) / np.sqrt(np.where(variance > 1e-24, variance, np.nan))
+        least = _DUST * float((away**2).sum())
+        drawn = (centre + first / count) / np.sqrt(np.where(variance > least, variance, np.nan))
     interval = percentile_interval(drawn, clusters, settings)
     return Estimate(
         "cohens_dz", centre / float(d.std(ddof=1)), interval.low, interval.high, settings.level,
@@ -144,7 +151,10 @@ def permutation_test(
     """
     d = differences(a, b)
     clusters = checked_clusters(clusters, d.size)
-    estimate = case_mean("mean_difference", d, clusters, settings, convention="a - b; two-sided")
+    scale = float(np.abs([a, b]).max(initial=0.0))
+    estimate = case_mean(
+        "mean_difference", d, clusters, settings, convention="a - b; two-sided", scale=scale
+    )
     if estimate.value is None:
         return PairedTest(estimate, None, None, None, "sign flip", estimate.reason)
     totals = clusters.sums(d)[:, 0]
@@ -181,7 +191,7 @@ def tost(a: FloatArray, b: FloatArray, margin: float, alpha: float = 0.05) -> No
         None in place of every decision when the differences have no spread.
 
     Raises:
-        ValueError: for a margin not above 0.
+        ValueError: for a margin not above 0, or alpha not between 0 and one half.
 
     Example:
         >>> tost(np.array([1.0, 2, 4, 3]), np.array([0.9, 2.1, 4.2, 2.9]), 0.5).equivalent
@@ -190,8 +200,9 @@ def tost(a: FloatArray, b: FloatArray, margin: float, alpha: float = 0.05) -> No
     Source:
         Schuirmann (1987), J Pharmacokinet Biopharm 15:657-680.
     """
-    if not margin > 0:
-        raise ValueError(f"the margin must be above 0, got {margin}")
+    checked_number("margin", margin, above=0)
+    if not 0 < alpha < 0.5:
+        raise ValueError(f"alpha must lie between 0 and one half, got {alpha}")
     test = paired_t(a, b, level=1 - 2 * alpha)
     mean, t, df = test.estimate.value, test.statistic, test.df
     if mean is None or t is None or df is None:

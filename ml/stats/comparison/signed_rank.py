@@ -5,6 +5,7 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_share
 from ml.stats.comparison.paired import PairedTest, differences
 from ml.stats.interval import interval_between
 
@@ -102,6 +103,7 @@ def hodges_lehmann(
     """
     if zeros not in ("kept", "dropped"):
         raise ValueError(f"zeros must be 'kept' or 'dropped', got {zeros!r}")
+    checked_share("level", level)
     d = differences(a, b)
     d = d[d != 0] if zeros == "dropped" else d
     n = int(d.size)
@@ -117,7 +119,8 @@ def hodges_lehmann(
         reason = f"No interval: {n} pairs cannot reach a coverage of {level:g}."
         return Estimate("hodges_lehmann", value, n=n, convention=convention, reason=reason)
     low, high = float(walsh[cut - 1]), float(walsh[walsh.size - cut])
-    reach = interval_between(low, high, method)
+    scale = float(np.abs([a, b]).max())
+    reach = interval_between(low, high, method, scale=scale)
     return Estimate(
         "hodges_lehmann", value, reach.low, reach.high, level, n, convention=convention,
         method=reach.method, reason=reach.reason,
@@ -155,6 +158,7 @@ def sign_test(a: FloatArray, b: FloatArray, level: float = 0.95) -> PairedTest:
     Source:
         Dixon, Mood (1946), JASA 41:557-566; Conover (1999), section 3.4.
     """
+    checked_share("level", level)
     d = differences(a, b)
     n, above = int((d != 0).sum()), int((d > 0).sum())
     if n == 0:

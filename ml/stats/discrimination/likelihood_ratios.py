@@ -6,7 +6,8 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import FloatArray, checked_level
+from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_share
 from ml.stats.clusters import Clusters, too_few
 from ml.stats.discrimination.rates import Calls
 
@@ -100,7 +101,7 @@ def _ratio(
 
     ``cells`` are the call among present and absent, and the other call among them.
     """
-    level = checked_level(level)
+    level = checked_share("level", level)
     if zero_cell not in ("no_interval", "half"):
         raise ValueError(f"zero_cell must be no_interval or half, got {zero_cell!r}")
     n, n_events = calls.positive.size, int(calls.positive.sum())

@@ -8,7 +8,8 @@ import numpy as np
 from scipy import optimize, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
-from ml.stats.arrays import BoolArray, FloatArray, checked_level
+from ml.stats.arrays import BoolArray, FloatArray
+from ml.stats.asked import checked_share
 from ml.stats.clusters import Clusters, too_few
 from ml.stats.discrimination.rates import Calls
 from ml.stats.interval import Interval
@@ -106,7 +107,7 @@ def compare_rates(
         raise ValueError(f"rate must be sensitivity or specificity, got {rate!r}")
     if interval not in ("tango", "newcombe"):
         raise ValueError(f"interval must be tango or newcombe, got {interval!r}")
-    level = checked_level(level)
+    level = checked_share("level", level)
     chosen = calls.positive if rate == "sensitivity" else ~calls.positive
     rows = np.flatnonzero(chosen)
     right_a, right_b = (part[rows] == calls.positive[rows] for part in (calls.a, calls.b))

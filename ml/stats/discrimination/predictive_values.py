@@ -7,7 +7,8 @@ import numpy as np
 from scipy import special, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
-from ml.stats.arrays import BoolArray, checked_level
+from ml.stats.arrays import BoolArray
+from ml.stats.asked import checked_share
 from ml.stats.clusters import Clusters, too_few
 from ml.stats.discrimination.rates import Calls
 from ml.stats.proportion import effective_size
@@ -71,7 +72,7 @@ def predictive_value(
     """
     if answer not in get_args(Answer):
         raise ValueError(f"answer must be ppv or npv, got {answer!r}")
-    level = checked_level(level)
+    level = checked_share("level", level)
     if not 0 < prevalence < 1:
         raise ValueError(f"prevalence must be between 0 and 1, got {prevalence}")
     calls = Calls.of(called, positive, clusters)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
-from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.clusters import Clusters, checked_clusters, too_few
 
 Design = Literal["crossed", "cases in readers", "cases in modalities", "incomplete"]
 Meaning = Literal["present", "absent"]
@@ -43,8 +43,7 @@ class MrmcStudy:
         names = (self.modalities, self.readers, self.cases)
         if tuple(len(axis) for axis in names) != scores.shape:
             raise ValueError(f"labels do not fit scores of shape {scores.shape}")
-        if self.clusters is not None and self.clusters.codes.shape != present.shape:
-            raise ValueError("expected a cluster for every case")
+        checked_clusters(self.clusters, present.size)
         object.__setattr__(self, "scores", scores)
         object.__setattr__(self, "present", present == 1)
 
@@ -128,6 +127,15 @@ class MrmcStudy:
     def units(self) -> Clusters:
         """What is left out or drawn: the clusters, or the cases themselves."""
         return checked_clusters(self.clusters, len(self.cases))
+
+    @property
+    def too_few_units(self) -> str | None:
+        """The sentence that refuses an interval over so few clusters; None where there is none.
+
+        Cases that are their own units are judged by the methods themselves.
+        """
+        units = self.units()
+        return None if units.each_alone else too_few(units)
 
     def part(
         self, *, modalities: Sequence[int] | None = None, readers: Sequence[int] | None = None

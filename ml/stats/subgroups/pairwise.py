@@ -9,9 +9,9 @@ from ml.stats.arrays import (
     FloatArray,
     IntArray,
     checked_binary,
-    checked_level,
     checked_outcomes,
 )
+from ml.stats.asked import checked_share
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.discrimination.auroc import bootstrap_auroc, delong_variance, placements
@@ -83,7 +83,7 @@ def share_difference(
         Newcombe (1998); pooled two-sample z: Fleiss (1981), Statistical Methods for Rates and
         Proportions. Effective sizes: Rao, Scott (1992).
     """
-    level = checked_level(level)
+    level = checked_share("level", level)
     success_a, success_b = checked_outcomes(success_a), checked_outcomes(success_b)
     n_a, n_b = int(success_a.size), int(success_b.size)
     clusters_a = checked_clusters(clusters_a, n_a)

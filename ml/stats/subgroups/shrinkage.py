@@ -6,7 +6,8 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import FloatArray, IntArray, checked_level
+from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.asked import checked_share
 from ml.stats.clusters import too_few
 from ml.stats.proportion import effective_size
 from ml.stats.subgroups.calls import GroupedCalls, Rate
@@ -70,7 +71,7 @@ def shrunken_rates(calls: GroupedCalls, rate: Rate, *, level: float = 0.95) -> d
     Source:
         Morris (1983), JASA 78:47-55. Louis (1984), JASA 79:393-398.
     """
-    level = checked_level(level)
+    level = checked_share("level", level)
     counts, hits, sizes = _effective(calls, rate)
     refusal = None if calls.clusters.each_alone else too_few(calls.clusters)
     convention = f"empirical Bayes, beta prior of all groups, {rate}"

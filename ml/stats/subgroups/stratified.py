@@ -4,7 +4,8 @@ import numpy as np
 from scipy import optimize, stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import FloatArray, IntArray, checked_level
+from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.asked import checked_share
 from ml.stats.interval import STATISTIC
 
 Tables = IntArray | FloatArray
@@ -31,7 +32,7 @@ def mantel_haenszel(tables: Tables, *, level: float = 0.95) -> Estimate:
     Source:
         Mantel, Haenszel (1959). Robins, Breslow, Greenland (1986), Biometrics 42:311-323.
     """
-    level = checked_level(level)
+    level = checked_share("level", level)
     used = _used(tables)
     a, b, c, d, total = _cells(used)
     r, s = a * d / total, b * c / total

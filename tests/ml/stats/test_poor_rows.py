@@ -8,13 +8,26 @@ from itertools import product
 
 import pytest
 
-from tests.ml.stats.poor import calibration, discrimination, subgroups, utility
+from tests.ml.stats.poor import (
+    agreement,
+    calibration,
+    comparison,
+    discrimination,
+    mrmc,
+    robustness,
+    subgroups,
+    utility,
+)
 from tests.ml.stats.poor.rows import FOREIGN, SAME, SPOILS, cohort
 from tests.ml.stats.poor.verdict import estimates, flaws, unexplained
 
 ROOMS = {
+    "agreement": agreement,
     "calibration": calibration,
+    "comparison": comparison,
     "discrimination": discrimination,
+    "mrmc": mrmc,
+    "robustness": robustness,
     "subgroups": subgroups,
     "utility": utility,
 }

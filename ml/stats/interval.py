@@ -104,7 +104,7 @@ def pointwise(replicates: FloatArray, settings: Settings) -> tuple[FloatArray, F
 
     Returns:
         Low and high, (points,) each, NaN at points where all replicates are alike; None where
-        more than a tenth of the replicates is undefined.
+        there are no replicates, or more than a tenth of them is undefined.
 
     Example:
         >>> low, high = pointwise(np.array([[0.0, 1.0], [1.0, 1.0]]), Settings(level=0.5))
@@ -112,7 +112,7 @@ def pointwise(replicates: FloatArray, settings: Settings) -> tuple[FloatArray, F
         ([0.25, nan], [0.75, nan])
     """
     defined = replicates[np.isfinite(replicates).all(axis=1)]
-    if len(replicates) - len(defined) > MAX_UNDEFINED * len(replicates):
+    if not len(defined) or len(replicates) - len(defined) > MAX_UNDEFINED * len(replicates):
         return None
     tail = (1 - settings.level) / 2
     low, high = np.quantile(defined, (tail, 1 - tail), axis=0)

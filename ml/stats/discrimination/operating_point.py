@@ -16,7 +16,7 @@ from ml.stats.discrimination.weighted_curve import (
     WeightedCases,
     curve_estimate,
 )
-from ml.stats.interval import MAX_UNDEFINED, NO_SPREAD, Interval, within
+from ml.stats.interval import MAX_UNDEFINED, NO_DRAWS, NO_SPREAD, Interval, within
 
 Between = Literal["linear", "attainable"]
 
@@ -243,7 +243,7 @@ def _adjusted(
     side: int,
 ) -> Interval:
     """Mean ± z standard deviations of replicates with z²/2 added to either outcome."""
-    refusal = too_few(units)
+    refusal = too_few(units) or (None if settings.draws else NO_DRAWS)
     if refusal:
         return Interval(None, None, "", refusal)
     z = float(stats.norm.ppf((1 + settings.level) / 2))

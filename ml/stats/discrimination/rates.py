@@ -7,11 +7,13 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, ratio
+from ml.stats.asked import checked_count, checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, pattern_replicate_sums, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.interval import percentile_interval
 from ml.stats.proportion import IntervalName, proportion
 
+_MOST = 10**9  # cases in a cell of a table that is made into cases
 SHARES = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "prevalence")
 
 
@@ -45,15 +47,13 @@ class Calls:
         """From the four counts, every case its own cluster.
 
         Raises:
-            ValueError: for a negative count.
+            ValueError: for counts that are negative, not whole, or above a thousand million.
 
         Example:
             >>> Calls.table(tp=3, fp=1, fn=2, tn=4).counts
             (3, 1, 2, 4)
         """
-        if min(tp, fp, fn, tn) < 0:
-            raise ValueError(f"counts must not be negative, got {(tp, fp, fn, tn)}")
-        counts = (tp, fp, fn, tn)
+        counts = [checked_count("a cell of the table", n, 0, _MOST) for n in (tp, fp, fn, tn)]
         return cls.of(
             np.repeat([True, True, False, False], counts),
             np.repeat([True, False, True, False], counts),
@@ -181,7 +181,7 @@ def f_beta(calls: Calls, beta: float = 1.0, settings: Settings = DEFAULT) -> Est
         Undefined when there is neither a finding nor a call.
 
     Raises:
-        ValueError: for a beta that is not above 0.
+        ValueError: for a beta that is not above 0, or above 1e70.
 
     Example:
         >>> round(f_beta(Calls.table(tp=231, fp=32, fn=27, tn=54)).value, 6)
@@ -190,9 +190,7 @@ def f_beta(calls: Calls, beta: float = 1.0, settings: Settings = DEFAULT) -> Est
     Source:
         van Rijsbergen (1979), Information Retrieval, chapter 7.
     """
-    if not 0 < beta < np.inf:
-        raise ValueError(f"beta must be above 0, got {beta}")
-    weight = beta**2
+    weight = checked_number("beta", beta, above=0) ** 2
 
     def measure(s: FloatArray) -> FloatArray:
         return ratio((1 + weight) * s[:, 0], (1 + weight) * s[:, 0] + weight * s[:, 2] + s[:, 1])

@@ -64,9 +64,9 @@ def roc_band(
         grid: (g,) false positive rates, 0..1 rising; 101 equal steps when None.
 
     Returns:
-        Grid, low and high, each (g,). None when there are too few clusters for a band, when more
-        than a tenth of the replicates drew one class only, and when all replicates are one curve
-        (a perfect ranking): no spread is no measure of the error.
+        Grid, low and high, each (g,). None without draws or with too few clusters for a band,
+        when more than a tenth of the replicates drew one class only, and when all replicates are
+        one curve (a perfect ranking): no spread is no measure of the error.
 
     Raises:
         ValueError: as ``roc_curve``, or for a grid that does not rise inside 0..1.
@@ -80,7 +80,7 @@ def roc_band(
     scores, positive = checked_binary(scores, present)
     _refuse_one_class(positive)
     clusters = checked_clusters(clusters, scores.size)
-    if too_few(clusters):
+    if too_few(clusters) or not settings.draws:
         return None
     grid = np.linspace(0, 1, 101) if grid is None else np.asarray(grid, dtype=np.float64)
     if grid.ndim != 1 or not ((grid >= 0) & (grid <= 1)).all() or (np.diff(grid) <= 0).any():

@@ -7,6 +7,7 @@ from scipy import stats
 
 from ml.estimate import Estimate, JsonValue
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
+from ml.stats.asked import checked_count, checked_number, checked_share
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.calibration.multiclass import checked_classes
 from ml.stats.clusters import Clusters, checked_clusters
@@ -49,8 +50,7 @@ def conformal_quantile(scores: FloatArray, alpha: float) -> float:
 
 def _rank(n: int, alpha: float) -> int:
     """The place of the threshold among n calibration scores; above n there is none."""
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must lie in (0, 1), got {alpha}")
+    alpha = checked_share("alpha", alpha)
     # 0.9·20 must not become 18.000000000000004 and then 19.
     return int(np.ceil((n + 1) * (1 - alpha) - 1e-9))
 
@@ -86,6 +86,8 @@ def class_scores(
     """
     if score not in SCORES:
         raise ValueError(f"score must be one of {SCORES}, got {score!r}")
+    penalty = checked_number("penalty", penalty)
+    allowed = checked_count("allowed", allowed, 0)
     probabilities, _ = checked_classes(probabilities, np.zeros(len(probabilities), np.int64))
     if score == "lac":
         return 1 - probabilities
@@ -254,6 +256,7 @@ def coverage(
     )  # fmt: skip
     expected: dict[str, JsonValue] = {"held": int(held.sum())}
     if n and n_calibration is not None and alpha is not None and clusters.each_alone:
+        n_calibration = checked_count("n_calibration", n_calibration)
         rank = _rank(n_calibration, alpha)
         if rank <= n_calibration:
             law, tail = stats.betabinom(n, rank, n_calibration + 1 - rank), (1 - level) / 2
@@ -361,10 +364,10 @@ def risk_controlled_threshold(
     losses = np.asarray(losses, dtype=np.float64)
     if losses.ndim != 2 or np.shape(thresholds) != losses.shape[1:] or not losses.size:
         raise ValueError(f"expected (n, m) losses and (m,) thresholds, got {losses.shape}")
-    if (np.diff(losses, axis=1) > 1e-12).any() or (np.diff(thresholds) <= 0).any():
-        raise ValueError("thresholds must rise and losses must not rise with them")
     if not (np.isfinite(losses).all() and np.isfinite(thresholds).all()):
         raise ValueError("losses and thresholds must be finite")
+    if (np.diff(losses, axis=1) > 1e-12).any() or (np.diff(thresholds) <= 0).any():
+        raise ValueError("thresholds must rise and losses must not rise with them")
     if not 0 < alpha < largest or losses.max() > largest:
         raise ValueError(f"alpha must lie between 0 and {largest:g}, losses must not pass it")
     n = losses.shape[0]

@@ -7,6 +7,7 @@ from scipy import special
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_count, checked_size
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import Interval, percentile_interval
@@ -139,6 +140,7 @@ def gaussian_parts(mean: FloatArray, variance: FloatArray) -> VarianceParts:
         raise ValueError(f"expected two (members, n) arrays, got {mean.shape}, {variance.shape}")
     if not (np.isfinite(mean).all() and np.isfinite(variance).all()) or (variance < 0).any():
         raise ValueError("means must be finite, variances finite and not below 0")
+    mean, variance = checked_size("means", mean), checked_size("variances", variance)
     aleatoric, epistemic = variance.mean(axis=0), mean.var(axis=0)
     return VarianceParts(mean.mean(axis=0), aleatoric + epistemic, aleatoric, epistemic)
 
@@ -195,7 +197,8 @@ def split_half_error(
     members = probabilities.shape[0]
     if members < 4:
         raise ValueError(f"halves need at least 4 members, got {members}")
-    generator = np.random.default_rng(seed)
+    splits = checked_count("splits", splits)
+    generator = np.random.default_rng(checked_count("seed", seed, 0))
     half = members // 2
     square = np.zeros(probabilities.shape[1])
     for _ in range(splits):

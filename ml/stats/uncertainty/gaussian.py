@@ -7,6 +7,7 @@ from scipy import special
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, ratio
+from ml.stats.asked import checked_count
 from ml.stats.bootstrap import DEFAULT, Settings, replicates
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
@@ -259,9 +260,9 @@ def ence(
     Source:
         Levi, Gispan, Giladi, Fetaya (2022). Sensors 22:5540, equation 8.
     """
-    n = prediction.sd.size
+    n, bins = prediction.sd.size, checked_count("bins", bins)
     convention = f"{bins} bins of equal number by predicted sd"
-    if bins < 1 or n < bins:
+    if n < bins:
         reason = f"Not estimated: {n:,} cases do not fill {bins} bins."
         return undefined("ence", reason, n=n, convention=convention)
     _, tied, sizes = np.unique(prediction.sd, return_inverse=True, return_counts=True)

@@ -14,8 +14,11 @@ from tests.ml.stats.poor import (
     comparison,
     discrimination,
     mrmc,
+    ood,
     robustness,
+    shared,
     subgroups,
+    uncertainty,
     utility,
 )
 from tests.ml.stats.poor.rows import FOREIGN, SAME, SPOILS, cohort
@@ -27,8 +30,11 @@ ROOMS = {
     "comparison": comparison,
     "discrimination": discrimination,
     "mrmc": mrmc,
+    "ood": ood,
     "robustness": robustness,
+    "shared": shared,
     "subgroups": subgroups,
+    "uncertainty": uncertainty,
     "utility": utility,
 }
 CLUSTERED = {f"{at}.{name}": call for at in ROOMS for name, call in ROOMS[at].CLUSTERED.items()}

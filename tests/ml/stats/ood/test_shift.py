@@ -182,3 +182,10 @@ def test_label_shift_of_three_classes_is_exact_and_refuses():
     assert multi.label_shift([], [], [0], 2).reason
     with pytest.raises(ValueError, match="classes"):
         multi.label_shift([3], [0], [0], 2)
+
+
+def test_classes_of_a_shift_are_whole():
+    with pytest.raises(ValueError, match="whole numbers"):
+        multi.label_shift(np.array([0, 1]), np.array([0.0, np.nan]), np.array([0, 1]), 2)
+    with pytest.raises(ValueError, match="whole numbers"):
+        multi.label_shift(np.array([0, 1]), np.array([0, 1]), np.array([0.5, 1]), 2)

@@ -187,10 +187,26 @@ def _direct(x: FloatArray, y: FloatArray) -> FloatArray:
 def lowess(x: FloatArray, y: FloatArray, *, span: float = 2 / 3) -> FloatArray:
     """Local lines without robustness steps, linear between points 1 % of the range apart: (n,).
 
+    Args:
+        x, y: (n,) finite, at least one.
+        span: above 0, share of the cases that each line is fitted to.
+
+    Raises:
+        ValueError: for a span that is not above 0 and at most 1, or unequal shapes.
+
+    Example:
+        >>> lowess(np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0]), span=1.0).round(6).tolist()
+        [1.0, 3.0, 5.0]
+
     Source:
         Cleveland (1979), JASA 74:829-836; the skipping of points: Cleveland (1981), The
         American Statistician 35:54.
     """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if x.ndim != 1 or x.shape != y.shape or not x.size:
+        raise ValueError(f"expected two (n,) arrays of a case or more, got {x.shape}, {y.shape}")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()) or not 0 < span <= 1:
+        raise ValueError(f"numbers must be finite and the span above 0 and at most 1, got {span}")
     ordered = np.unique(x)
     delta = 0.01 * np.ptp(x)
     points = [ordered[0]]

@@ -8,6 +8,7 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_outcomes
+from ml.stats.asked import checked_count, checked_size
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.interval import percentile_interval
@@ -115,6 +116,7 @@ def worst_slices(
     """
     loss = np.asarray(loss, dtype=np.float64)
     clusters = checked_clusters(clusters, loss.size)
+    smallest, keep = checked_count("smallest", smallest), checked_count("keep", keep, 0)
     _check(loss, columns, clusters, deepest)
     convention = (
         f"conjunctions of levels of {len(columns)} columns, at least {smallest} cases inside and "
@@ -163,6 +165,7 @@ def _check(
 ) -> None:
     if loss.ndim != 1 or not np.isfinite(loss).all():
         raise ValueError("losses must be (n,) finite numbers: leave failed cases out or count them")
+    checked_size("losses", loss)
     wrong = {name: g.codes.size for name, g in columns.items() if g.codes.size != loss.size}
     if wrong or clusters.codes.size != loss.size:
         raise ValueError(f"expected {loss.size} rows in every column, got {wrong or 'clusters'}")
@@ -296,6 +299,7 @@ def slice_effect(
     loss, inside = np.asarray(loss, dtype=np.float64), checked_outcomes(inside, "members")
     if loss.shape != inside.shape or not np.isfinite(loss).all():
         raise ValueError(f"expected two (n,) arrays, finite, got {loss.shape}, {inside.shape}")
+    checked_size("losses", loss)
     clusters = checked_clusters(clusters, loss.size)
     convention = "mean loss inside minus outside"
     if np.isin(loss, (0.0, 1.0)).all():

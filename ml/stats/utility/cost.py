@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.asked import checked_count
 from ml.stats.discrimination.roc import roc_curve
 
 
@@ -38,8 +39,7 @@ def cost_curve(scores: FloatArray, present: IntArray, steps: int = 101) -> CostC
     Source:
         Drummond, Holte (2006).
     """
-    if steps < 2:
-        raise ValueError(f"a curve needs two steps, got {steps}")
+    steps = checked_count("steps", steps, 2, 1_000_000)
     roc = roc_curve(scores, present)
     at = np.linspace(0, 1, steps)
     lines = (1 - roc.true_positive_rate)[:, None] * at + roc.false_positive_rate[:, None] * (1 - at)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ml.stats.utility import cost, net_benefit, workload
-from tests.ml.stats.poor.rows import FEW
+from tests.ml.stats.poor.rows import FEW, cohort
 
 THRESHOLDS = [0.2, 0.4, 0.6]
 STEPS = np.array([0.0, 0.3, 0.6])
@@ -45,3 +45,48 @@ OTHERS = {
     ),
 }
 SIMULATED: set[str] = set()
+
+
+def _net_of(measure, *given):
+    rows = cohort()
+    return lambda **numbers: measure(
+        rows.probabilities, rows.present, *given, settings=FEW, **numbers
+    )
+
+
+def _called_of(measure):
+    return lambda **numbers: measure(cohort().called, cohort().present, **numbers)
+
+
+# Measures of single numbers, and numbers that each of them takes.
+NUMBERS = {
+    "net_benefit": (_net_of(net_benefit.net_benefit), {"threshold": 0.4, "prevalence": 0.2}),
+    "decision_curve": (_net_of(net_benefit.decision_curve, THRESHOLDS), {"prevalence": 0.2}),
+    "weighted_net_benefit": (
+        _net_of(net_benefit.weighted_net_benefit, THRESHOLDS, [1, 1, 1]),
+        {"prevalence": 0.2},
+    ),
+    "share_called": (
+        lambda **numbers: workload.share_called(cohort().called, **numbers),
+        {"level": 0.9},
+    ),
+    "number_needed_to_evaluate": (_called_of(workload.number_needed_to_evaluate), {"level": 0.9}),
+    "number_needed_to_screen": (_called_of(workload.number_needed_to_screen), {"level": 0.9}),
+    "rule_out_curve": (
+        lambda **numbers: workload.rule_out_curve(
+            cohort().scores, cohort().present, np.array(THRESHOLDS), **numbers
+        ),
+        {"level": 0.9},
+    ),
+    "deferral_curve": (
+        lambda **numbers: workload.deferral_curve(
+            cohort().probabilities, cohort().present, shares=STEPS, **numbers
+        ),
+        {"threshold": 0.5, "level": 0.9},
+    ),
+    "cost_curve": (
+        lambda **numbers: cost.cost_curve(cohort().scores, cohort().present, **numbers),
+        {"steps": 11},
+    ),
+}
+NOT_MEASURES: dict[str, str] = {}

@@ -42,5 +42,5 @@ def test_cost_curve_is_the_lower_envelope_of_all_thresholds(data):
     assert curve.cost == pytest.approx(naive)
     assert (curve.cost <= curve.without_model + 1e-12).all()
     assert curve.cost[[0, -1]].tolist() == [0, 0]
-    with pytest.raises(ValueError, match="two steps"):
+    with pytest.raises(ValueError, match="steps must be"):
         cost_curve(scores, present, 1)

@@ -46,7 +46,7 @@ def auroc_interval(
     if method == "hanley_mcneil" and not clusters.each_alone:
         raise ValueError("hanley_mcneil knows no clusters: take logit_delong or percentile")
     value = placed.value
-    if np.ptp(scores) == 0:
+    if (scores == scores[0]).all():
         return Interval(None, None, "", "No interval: all scores are equal, nothing is ranked.")
     if value in (0.0, 1.0):
         return _one_sided(value, positive, clusters, settings.level)

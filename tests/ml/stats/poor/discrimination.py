@@ -95,7 +95,7 @@ def _predictive(answer, prevalence=0.3):
 
 def _verified(rows: Rows):
     return verification_bias.begg_greenes(
-        rows.called, rows.present, 1 - rows.error, rows.clusters, FEW
+        rows.called, rows.present, rows.called_b, rows.clusters, FEW
     )
 
 

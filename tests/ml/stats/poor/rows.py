@@ -87,6 +87,12 @@ def with_first(value: float) -> Callable[[np.ndarray], np.ndarray]:
     return put
 
 
+def with_ends(column: np.ndarray) -> np.ndarray:
+    column = column.astype(float)
+    column[:1], column[1:2] = 8e307, -8e307
+    return column
+
+
 def uniform(column: np.ndarray) -> np.ndarray:
     return np.full(column.shape, column.reshape(-1)[0])
 
@@ -100,6 +106,12 @@ def perfect(rows: Rows) -> Rows:
         numbers=np.repeat(rows.a[:, None], READERS, axis=1),
         classes=np.eye(CLASSES)[rows.label], logits=20 * np.eye(CLASSES)[rows.label],
     )  # fmt: skip
+
+
+def tied(rows: Rows) -> Rows:
+    """Scores, shares and numbers of few values, so that many cases are alike."""
+    halves = changed(rows, NUMBERS, lambda c: np.round(c * 2) / 2)
+    return changed(halves, ("probabilities",), lambda c: np.round(c * 20) / 20)
 
 
 def flat(rows: Rows) -> Rows:
@@ -143,6 +155,7 @@ SPOILS: dict[str, Callable[[Rows], Rows]] = {
     "one group": lambda rows: rows.where(rows.group == "left"),
     "a group of one": lambda rows: replace(rows, group=np.array(["a"] + ["b"] * (rows.n - 1))),
     "perfect": perfect,
+    "tied": tied,
     "flat": flat,
     "missing": missing,
     "all missing": lambda rows: changed(rows, ("answers", "numbers"), lambda c: c * np.nan),
@@ -153,6 +166,8 @@ SPOILS: dict[str, Callable[[Rows], Rows]] = {
     "an outcome is NaN": lambda rows: changed(rows, OUTCOMES, with_first(np.nan)),
     "an outcome is 2": lambda rows: changed(rows, OUTCOMES, with_first(2)),
     "a share is 1.5": lambda rows: changed(rows, SHARES, with_first(1.5)),
+    "ends of a float": lambda rows: changed(rows, NUMBERS, with_ends),
+    "outcomes are words": lambda rows: changed(rows, OUTCOMES, lambda c: np.where(c, "yes", "no")),
     "one cluster": of_clusters(lambda n: np.zeros(n, int)),
     "two clusters": of_clusters(lambda n: np.arange(n) % 2),
     "pairs": of_clusters(lambda n: np.arange(n) // 2),

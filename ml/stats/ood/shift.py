@@ -12,7 +12,7 @@ from ml.stats.asked import checked_count, checked_size
 from ml.stats.bootstrap import DEFAULT, Settings, replicates
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.comparison.p_adjust import p_adjust
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import Interval, percentile_interval, within
 from ml.stats.permutation import p_value, permuted_members
 
 _MOST_BINS = 10_000
@@ -70,7 +70,8 @@ def wasserstein_1(
     Args:
         reference, target: (n,) and (m,) finite.
         reference_clusters, target_clusters: independent units of each sample.
-        settings: for the bootstrap interval, drawn within each sample, and the permutations.
+        settings: for the bootstrap interval, drawn within each sample and recentred at the value
+            (a distance is biased upward, in replicates once more), and the permutations.
 
     Returns:
         ``extra["p"]`` is the permutation p-value (whole clusters relabelled) of no difference,
@@ -149,7 +150,8 @@ def _distance(
 
     value = float(of_counts(np.ones((1, clusters.count)))[0])
     drawn = replicates(of_counts, clusters.count, settings, width=n + m, strata=strata)
-    interval = percentile_interval(drawn, clusters, settings)
+    interval = within(percentile_interval(drawn, clusters, settings, centre=value), 0.0)
+    interval = _of_two_samples(interval, strata)
     method = interval.method + _BIAS if interval.method else ""
     return Estimate(
         measure, value, interval.low, interval.high, settings.level, n + m,
@@ -224,7 +226,7 @@ def standardized_mean_difference(
 
     value = float((two.mean() - one.mean()) / ((one.var(ddof=1) + two.var(ddof=1)) / 2) ** 0.5)
     drawn = replicates(of_counts, clusters.count, settings, strata=strata)
-    interval = percentile_interval(drawn, clusters, settings)
+    interval = _of_two_samples(percentile_interval(drawn, clusters, settings), strata)
     return Estimate(
         "smd", value, interval.low, interval.high, settings.level, n + m,
         convention=convention, method=interval.method, reason=interval.reason,
@@ -290,6 +292,14 @@ def _both(
     kind = first.kind if first.kind == second.kind else "cluster"
     both = Clusters(codes, first.count + second.count, kind)
     return both, (np.arange(both.count) >= first.count).astype(np.int64)
+
+
+def _of_two_samples(interval: Interval, strata: IntArray) -> Interval:
+    """Refused where one of the samples is a single unit, which is drawn again and again."""
+    if interval.low is None or np.bincount(strata, minlength=2).min() > 1:
+        return interval
+    reason = "No interval: one of the samples is a single cluster, so no spread."
+    return Interval(None, None, "", reason)
 
 
 def _vector(sample: FloatArray) -> FloatArray:

@@ -35,6 +35,7 @@ CLUSTERED = {
     ),
 }  # fmt: skip
 SIMULATED: set[str] = set()
+IN_UNITS = {"first_breakdown"}  # its margin is in the unit of the numbers
 OTHERS = {
     "corruption_error": lambda rows: corruption_error.corruption_error(
         _errors(rows), _baseline(rows)

@@ -7,7 +7,7 @@ from tests.ml.stats.poor.rows import FEW, cohort
 
 
 def _two(rows):
-    return np.stack([rows.b, rows.numbers[:, 0]])
+    return np.stack([rows.b, rows.scores])
 
 
 def _errors(rows):

@@ -96,6 +96,7 @@ def interchangeability(
     sums = np.column_stack([np.ones(rows.size), human, model])
     drawn = replicate_sums(own.sums(sums), settings)
     value = sums.sum(axis=0)
+    scale = float(np.abs(sums[:, 1:]).max())
     extra: dict[str, JsonValue] = {
         **own.extra, "n_pairs_readers": int(means.pairs[rows].sum()),
         "n_pairs_model": int(means.answers[rows].sum()),
@@ -105,7 +106,7 @@ def interchangeability(
         name: str, one: float, of_drawn: FloatArray, convention: str, changes: FloatArray
     ) -> Estimate:
         constant = np.ptp(changes) <= 1e-12 * max(float(np.abs(changes).max()), 1e-300)
-        interval = percentile_interval(of_drawn, own, settings)
+        interval = percentile_interval(of_drawn, own, settings, scale=scale)
         low, high, method = interval.low, interval.high, interval.method
         reason = interval.reason
         if low is not None and constant:
@@ -157,6 +158,8 @@ def _ratios(
     )
     n = int(value[0])
     every = np.vstack([value, drawn])
+    if not scores.unit_range:  # ratios in any unit; what is dust is told beside the scores
+        every[:, 1:] /= float(np.abs(every[0, 1:]).max()) / value[0] or 1.0
     human, model = losses(every)
     dust = 1e-12
     zero = "Not estimated: the score has no zero of disagreement."

@@ -15,6 +15,11 @@ from ml.stats.interval import Interval, interval_between, percentile_interval
 
 MAX_CASES = 5000  # of Passing-Bablok: all pairs of cases are held at once, 100 MB at this number
 _FEW = "Not estimated: fewer than three cases have both numbers."
+MOST_BEYOND = 0.1  # share of cases on the other side of x = 0
+_BOTH_SIGNS = (
+    "No interval: x has both signs; the published ends come from those of the slope, which tell "
+    "nothing of the line where x is 0 in its midst."
+)
 _FLAT = "Not estimated: no line; the numbers do not vary together."
 
 
@@ -24,7 +29,7 @@ class MethodLine:
 
     slope: Estimate
     intercept: Estimate
-    linearity: "Linearity | None" = None  # of Passing-Bablok
+    linearity: "Linearity | None" = None  # of Passing-Bablok, independent cases
 
 
 @dataclass(frozen=True)
@@ -131,9 +136,10 @@ def passing_bablok(
 
     Returns:
         Slope and intercept with the exact interval of Kendall's normal approximation, and
-        the cusum test of linearity. No interval where cases are clustered: the ranks of pairs
-        within a cluster are not independent. Undefined with fewer than three cases or more
-        than 5,000, or where no line is found.
+        the cusum test of linearity. No interval and no test where cases are clustered: the ranks of
+        pairs within a cluster are not independent. No interval of the intercept where more
+        than a tenth of x lie beyond 0, or the published ends do not enclose it. Undefined with
+        fewer than three cases or more than 5,000, or where no line is found.
 
     Raises:
         ValueError: for unequal shapes or infinite numbers.
@@ -175,18 +181,23 @@ def passing_bablok(
     extra = {**own.extra, "slopes": int(slopes.size), "below_minus_one": shift}
     found = []
     for name, value in (("slope", middle), ("intercept", intercept)):
-        bounds: tuple[float | None, float | None] = (low, high)
-        if name == "intercept" and low is not None and high is not None:
-            bounds = float(np.median(v - high * u)), float(np.median(v - low * u))
         reach = Interval(None, None, "", why)
-        if bounds[0] is not None and bounds[1] is not None:
-            unit = 1.0 if name == "slope" else float(np.abs(pairs[rows]).max())
-            reach = interval_between(bounds[0], bounds[1], method, scale=unit)
+        if low is not None and high is not None:
+            if name == "slope":
+                reach = interval_between(low, high, method)
+            else:
+                ends_of = sorted(float(np.median(v - slope * u)) for slope in (low, high))
+                scale = float(np.abs(pairs[rows]).max())
+                reach = interval_between(ends_of[0], ends_of[1], method, scale=scale)
+                beyond = float(min((u < 0).mean(), (u > 0).mean()))
+                if beyond > MOST_BEYOND or not ends_of[0] <= value <= ends_of[1]:
+                    reach = Interval(None, None, "", _BOTH_SIGNS)
         found.append(Estimate(
             name, value, reach.low, reach.high, settings.level, n, convention=convention,
             method=reach.method, reason=reach.reason, extra=extra,
         ))  # fmt: skip
-    return MethodLine(found[0], found[1], _linearity(u, v, middle, intercept))
+    straight = _linearity(u, v, middle, intercept) if own.each_alone else None
+    return MethodLine(found[0], found[1], straight)
 
 
 def _undefined(reason: str, n: int, convention: str) -> MethodLine:

@@ -10,6 +10,7 @@ from ml.stats.bootstrap import Settings, pattern_replicate_sums, replicate_sums
 from ml.stats.clusters import Clusters
 
 MOST_CATEGORIES = 10_000  # beyond, codes are numbers that were taken for answers
+_MOST_CASES = 100_000_000  # of a table, which some measures unfold into rows
 _MOST_PATTERNS = 4096  # keeps the table of all replicates in memory
 
 
@@ -53,6 +54,8 @@ def checked_table(table: FloatArray) -> FloatArray:
         raise ValueError(f"expected a (k, k) table of two answers or more, got {table.shape}")
     if not np.isfinite(table).all() or (table < 0).any() or (table % 1).any():
         raise ValueError("the cells of a table must be counts of cases")
+    if table.sum() > _MOST_CASES:
+        raise ValueError(f"a table counts at most {_MOST_CASES:,} cases, got {table.sum():.4g}")
     return table
 
 

@@ -196,7 +196,7 @@ def _one(
     p = None
     if refusal is None:
         assert error is not None
-        reach = percentile_interval(drawn, drawn_from, settings)
+        reach = percentile_interval(drawn, drawn_from, settings, scale=float(np.abs(sums[0]).max()))
         p = float(2 * stats.t.sf(abs(value) / error, own.count - 1))
     bias = Estimate(
         "reader_bias", value, reach.low, reach.high, settings.level, n,

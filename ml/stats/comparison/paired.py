@@ -159,6 +159,9 @@ def permutation_test(
         return PairedTest(estimate, None, None, None, "sign flip", estimate.reason)
     totals = clusters.sums(d)[:, 0]
     patterns, complete = signs(clusters.count, settings.draws, settings.seed)
+    if not len(patterns):
+        reason = "Not tested: no random sign patterns were asked for."
+        return PairedTest(estimate, estimate.value, None, None, "sign flip", reason)
     p = p_value(abs(float(totals.sum())), np.abs(patterns @ totals), complete=complete)
     how = (
         f"all {len(patterns):,}" if complete else f"{len(patterns):,} random, seed {settings.seed}"

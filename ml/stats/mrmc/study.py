@@ -102,9 +102,9 @@ class MrmcStudy:
             row_units = Clusters.of(np.asarray(cluster)).codes
             per_case = _per_case(codes, row_units, shape[2], "cluster")
             units = Clusters.of(per_case, cluster_kind)
-        known = _per_case(codes, truth, shape[2], "truth") == 1
         if not np.isin(truth, (0, 1)).all():
             raise ValueError("present must be 0 or 1: leave cases without a truth out")
+        known = _per_case(codes, truth, shape[2], "truth") == 1
         return cls(scores, known, labels[0], labels[1], labels[2], units)
 
     @property

@@ -12,8 +12,9 @@ from importlib import import_module
 import pytest
 
 from ml.stats.bootstrap import Settings
-from tests.ml.stats.poor.rows import cohort
-from tests.ml.stats.poor.verdict import flaws, unexplained
+from tests.ml.stats.poor.rows import NUMBERS as MEASURED
+from tests.ml.stats.poor.rows import changed, cohort
+from tests.ml.stats.poor.verdict import estimates, flaws, unexplained
 from tests.ml.stats.test_poor_rows import ROOMS
 
 LISTED = [at for at in ROOMS if hasattr(ROOMS[at], "NOT_MEASURES")]
@@ -54,6 +55,31 @@ def test_a_single_draw_or_none_shows_no_spread(at, draws, monkeypatch):
     for name, call in (room.CLUSTERED | room.OTHERS).items():
         wrong += [f"{name}: {flaw}" for flaw in _tried(lambda one=call: one(cohort()))]
     assert not wrong, "\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize("at", LISTED)
+def test_the_unit_of_the_numbers_decides_no_interval(at):
+    """A power of two changes no digit: what has an interval in one unit has one in another."""
+    room = ROOMS[at]
+    small = changed(cohort(), MEASURED, lambda numbers: numbers * 2.0**-100)
+
+    for name, call in (room.CLUSTERED | room.OTHERS).items():
+        if name not in room.IN_UNITS:
+            expected, found = (
+                [(one.id, one.value is None, one.has_interval) for one in estimates(call(rows))]
+                for rows in (cohort(), small)
+            )
+            assert found == expected, name
+
+
+@pytest.mark.parametrize("at", LISTED)
+def test_a_value_lies_within_its_interval(at):
+    room = ROOMS[at]
+    for name, call in (room.CLUSTERED | room.OTHERS).items():
+        for one in estimates(call(cohort())):
+            if one.low is not None and one.high is not None:
+                assert one.low <= one.value + 1e-12, (name, one)
+                assert one.value <= one.high + 1e-12, (name, one)
 
 
 @pytest.mark.parametrize("at", LISTED)

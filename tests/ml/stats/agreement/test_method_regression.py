@@ -217,3 +217,22 @@ def test_a_line_without_deviation_has_no_interval():
     found = passing_bablok(x, x)
     assert (found.slope.value, found.slope.low) == (1.0, None)
     assert "no spread" in found.slope.reason
+
+
+def test_clustered_cases_have_no_test_of_linearity(pair):
+    x, y = pair
+    assert passing_bablok(x, y).linearity is not None
+    clusters = Clusters.of(np.arange(40) // 2)
+    assert passing_bablok(x, y, clusters=clusters).linearity is None
+
+
+def test_the_intercept_lies_within_its_interval_whatever_the_sign_of_x(pair):
+    x, y = pair
+    x, y = x + 5, y + 5
+    below, above = (passing_bablok(sign * x, sign * y).intercept for sign in (-1, 1))
+    assert above.low < above.value < above.high
+    assert (below.low, below.high) == pytest.approx((-above.high, -above.low))
+    centred = passing_bablok(x - x.mean(), y)
+    assert centred.intercept.low is None
+    assert "both signs" in centred.intercept.reason
+    assert centred.slope.has_interval

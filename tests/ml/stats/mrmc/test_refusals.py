@@ -77,3 +77,17 @@ def test_marks_that_are_no_whole_numbers_are_refused(column, wrong):
             [0, 0], [0, 0], given["case"], given["lesion"], [2.0, 3.0],
             lesions_per_case=given["lesions_per_case"], modalities=["a"], readers=["x"],
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("truth", [np.nan, 0.5, 2])
+def test_a_truth_that_is_none_is_refused_by_its_own_words(truth):
+    with pytest.raises(ValueError, match="present must be 0 or 1"):
+        MrmcStudy.of(["a"] * 2, [1, 1], [1, 2], [1.0, 2.0], [1, truth], higher_means="present")
+
+
+def test_missing_clusters_are_no_cluster():
+    with pytest.raises(ValueError, match="cluster code is missing"):
+        MrmcStudy.of(
+            ["a"] * 2, [1, 1], [1, 2], [1.0, 2.0], [1, 0], higher_means="present",
+            cluster=[1.0, np.nan],
+        )  # fmt: skip

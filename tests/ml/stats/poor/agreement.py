@@ -224,6 +224,7 @@ CLUSTERED = {
     "one_out_icc": _model_numbers(leave_one_reader_out.leave_one_out_numbers, "icc"),
 }
 SIMULATED: set[str] = set()
+IN_UNITS = {"coverage_probability"}  # an option is in the unit of the numbers
 OTHERS = {
     "cohen_kappa": _table(cohen.cohen_kappa),
     "cohen_kappa_quadratic": _table(cohen.cohen_kappa, "quadratic"),

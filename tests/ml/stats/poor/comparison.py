@@ -32,6 +32,7 @@ CLUSTERED = {
 }
 # Shares of replicates are values here.
 SIMULATED = {"rank_stability", "rank_stability_of_errors", "permutation_test"}
+IN_UNITS = {"tost"}  # its margin is in the unit of the numbers
 OTHERS = {
     "paired_t": _plain(paired.paired_t),
     "tost": _plain(paired.tost, 0.5),

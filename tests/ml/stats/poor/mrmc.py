@@ -152,6 +152,10 @@ SIMULATED = {
     *(f"or_bootstrap_{inference}" for inference in _INFERENCES),
     "or_specificity_bootstrap", "standalone_bootstrap",
 }  # fmt: skip
+IN_UNITS = {name for name in CLUSTERED if "sensitivity" in name or "specificity" in name} | {
+    "bdg_sensitivity",
+    "bdg_specificity",
+}  # their threshold is in the unit of the scores
 # These refuse clustered cases, or cannot hold them.
 OTHERS = {
     **{

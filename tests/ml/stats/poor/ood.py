@@ -62,7 +62,7 @@ OTHERS = {
     "frechet_distance": _pair(multivariate_shift.frechet_distance),
     "frechet_distance.n": _pair(multivariate_shift.frechet_distance, ddof="N"),
     "label_shift": lambda rows: multivariate_shift.label_shift(
-        rows.label, rows.answers[:, 0], rows.label[::-1], 3
+        rows.label, rows.answers[:, :1].ravel(), rows.label[::-1], 3
     ),
     "conformal_p_values": lambda rows: conformal.conformal_p_values(rows.scores, rows.scores_b),
     "flagged": lambda rows: conformal.flagged(rows.scores, rows.scores_b),

@@ -7,7 +7,7 @@ from tests.ml.stats.poor.rows import FEW, cohort
 
 
 def _two(rows):
-    return np.stack([rows.b, rows.numbers[:, 0]])
+    return np.stack([rows.b, rows.scores])
 
 
 def _errors(rows):
@@ -35,6 +35,7 @@ CLUSTERED = {
     ),
 }  # fmt: skip
 SIMULATED: set[str] = set()
+IN_UNITS = {"first_breakdown"}  # its margin is in the unit of the numbers
 OTHERS = {
     "corruption_error": lambda rows: corruption_error.corruption_error(
         _errors(rows), _baseline(rows)

@@ -93,6 +93,10 @@ def with_ends(column: np.ndarray) -> np.ndarray:
     return column
 
 
+def only_first(column: np.ndarray) -> np.ndarray:
+    return np.where(np.arange(len(column))[:, None] == 0, column, np.nan)
+
+
 def uniform(column: np.ndarray) -> np.ndarray:
     return np.full(column.shape, column.reshape(-1)[0])
 
@@ -159,8 +163,15 @@ SPOILS: dict[str, Callable[[Rows], Rows]] = {
     "flat": flat,
     "missing": missing,
     "all missing": lambda rows: changed(rows, ("answers", "numbers"), lambda c: c * np.nan),
+    "one reader": lambda rows: changed(rows, ("answers", "numbers"), lambda c: c[:, :1]),
+    "no reader": lambda rows: changed(rows, ("answers", "numbers"), lambda c: c[:, :0]),
+    "one case answered": lambda rows: changed(rows, ("answers", "numbers"), only_first),
     "a number is NaN": lambda rows: changed(rows, (*NUMBERS, *SHARES), with_first(np.nan)),
     "a number is infinite": lambda rows: changed(rows, (*NUMBERS, *SHARES), with_first(np.inf)),
+    "an answer is 7": lambda rows: changed(rows, ("answers",), with_first(7)),
+    "an answer is a half": lambda rows: changed(rows, ("answers",), with_first(0.5)),
+    "an answer is infinite": lambda rows: changed(rows, ("answers",), with_first(np.inf)),
+    "the largest number": lambda rows: changed(rows, NUMBERS, with_first(1.7e308)),
     "huge numbers": lambda rows: changed(rows, NUMBERS, lambda c: c * 1e307),
     "tiny numbers": lambda rows: changed(rows, NUMBERS, lambda c: c * 1e-307),
     "an outcome is NaN": lambda rows: changed(rows, OUTCOMES, with_first(np.nan)),
@@ -186,6 +197,7 @@ FOREIGN: dict[str, Callable[[Rows], Rows]] = {
 # The same cohort in another form: every value must stay.
 SAME: dict[str, Callable[[Rows], Rows]] = {
     "other order": lambda rows: rows.where(np.random.default_rng(5).permutation(rows.n)),
+    "every case its own cluster": lambda rows: replace(rows, clusters=Clusters.singles(rows.n)),
     "outcomes as booleans": lambda rows: changed(rows, OUTCOMES, lambda c: c == 1),
     "outcomes as numbers": lambda rows: changed(rows, OUTCOMES, lambda c: c.astype(float)),
     "outcomes as bytes": lambda rows: changed(rows, OUTCOMES, lambda c: c.astype(np.uint8)),

@@ -44,8 +44,15 @@ def interval_between(low: float, high: float, method: str, *, scale: float = 1.0
     return Interval(low, high, method)
 
 
-def within(interval: Interval, least: float, most: float = float("inf")) -> Interval:
+def within(
+    interval: Interval, least: float, most: float = float("inf"), *, scale: float = 1.0
+) -> Interval:
     """The interval cut where the measure ends, refused where the cut leaves no width.
+
+    Args:
+        interval: to be cut.
+        least, most: ends of the measure.
+        scale: as ``interval_between``.
 
     Example:
         >>> within(Interval(0.9, 1.1, "Wald"), 0.0, 1.0).high
@@ -54,7 +61,7 @@ def within(interval: Interval, least: float, most: float = float("inf")) -> Inte
     if interval.low is None or interval.high is None:
         return interval
     low, high = (min(max(end, least), most) for end in (interval.low, interval.high))
-    return interval_between(low, high, interval.method)
+    return interval_between(low, high, interval.method, scale=scale)
 
 
 def percentile_interval(

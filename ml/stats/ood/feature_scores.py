@@ -188,7 +188,7 @@ def virtual_logit(
     _, vectors = np.linalg.eigh(centred.T @ centred / len(training))
     rest = vectors[:, : d - dimension]
     residual = np.linalg.norm(centred @ rest, axis=1)
-    if not residual.sum() > 1e-12 * max(1.0, float(np.abs(training).max())):
+    if not residual.sum() > 1e-12 * float(np.abs(training).max()):
         raise ValueError("the training features have no residual outside the principal space")
     alpha = float(training_logits.max(axis=1).sum() / residual.sum())
     own = np.linalg.norm((features - start) @ rest, axis=1)

@@ -150,7 +150,8 @@ def _distance(
 
     value = float(of_counts(np.ones((1, clusters.count)))[0])
     drawn = replicates(of_counts, clusters.count, settings, width=n + m, strata=strata)
-    interval = within(percentile_interval(drawn, clusters, settings, centre=value), 0.0)
+    interval = percentile_interval(drawn, clusters, settings, centre=value, scale=value)
+    interval = within(interval, 0.0, scale=value)
     interval = _of_two_samples(interval, strata)
     method = interval.method + _BIAS if interval.method else ""
     return Estimate(

@@ -109,7 +109,7 @@ def sharpness(
     rows = np.stack([prediction.sd**2, np.ones(prediction.sd.size)], axis=1)
     return estimate_of_sums(
         "sharpness", rows, lambda sums: (sums[:, 0] / sums[:, 1]) ** 0.5, clusters, settings,
-        convention="root of the mean variance",
+        convention="root of the mean variance", scale=float(prediction.sd.max(initial=0.0)),
     )  # fmt: skip
 
 

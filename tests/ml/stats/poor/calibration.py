@@ -90,6 +90,7 @@ def _of_classes(measure):
 
 
 # Measures of single numbers, and numbers that each of them takes.
+IN_UNITS = {"temperature"}  # logits have a unit of their own
 NUMBERS = {
     "ece": (_of(calibration_error.ece, settings=FEW), {"bins": 5}),
     "ece_top_label": (_of(calibration_error.ece_top_label, settings=FEW), {"bins": 5}),

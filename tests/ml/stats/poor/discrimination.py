@@ -223,6 +223,7 @@ def _of_comparison(test):
 
 
 # Measures and plans of single numbers, and numbers that each of them takes.
+IN_UNITS: set[str] = set()
 NUMBERS = {
     "table": (rates.Calls.table, {"tp": 3, "fp": 1, "fn": 2, "tn": 4}),
     "rate": (_of_table(rates.rate, "sensitivity"), {"level": 0.9}),

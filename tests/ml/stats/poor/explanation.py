@@ -58,6 +58,7 @@ def _of(measure, *given):
 
 
 # Measures of single numbers, and numbers that each of them takes.
+IN_UNITS: set[str] = set()
 NUMBERS = {
     "completeness_gap": (
         _of(faithfulness.completeness_gap, cohort().a), {"score": 1.0, "baseline_score": 0.2}

@@ -87,6 +87,7 @@ OTHERS = {
 SIMULATED: set[str] = set()
 
 # Measures of single numbers, and numbers that each of them takes.
+IN_UNITS = {"detection.of_all"}  # the call adds 1 to the scores
 NUMBERS = {
     "alarm_threshold": (
         lambda **numbers: conformal.alarm_threshold(cohort().scores, **numbers),

@@ -66,6 +66,7 @@ FEW = None  # nothing here is simulated
 
 
 # Measures of single numbers, and numbers that each of them takes.
+IN_UNITS: set[str] = set()
 NUMBERS = {
     "match_lesions": (
         lambda **numbers: lesions.match_lesions(_pair(cohort()), **numbers), {"least_iou": 0.2}

@@ -143,6 +143,7 @@ def _table(measure):
 
 
 # Measures and plans of single numbers, and numbers that each of them takes.
+IN_UNITS: set[str] = set()
 NUMBERS = {
     "group_rates": (_grouped(calls.group_rates, "tpr"), {"level": 0.9}),
     "overall_rate": (_grouped(calls.overall_rate, "tpr"), {"level": 0.9}),

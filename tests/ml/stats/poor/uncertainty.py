@@ -115,6 +115,8 @@ def _scored(measure):
 
 
 # Measures of single numbers, and numbers that each of them takes.
+# The call leaves the predicted standard deviations as they are.
+IN_UNITS = {f"miscalibration.{form}" for form in ("mace", "rmsce", "area")} | {"ence"}
 NUMBERS = {
     "risk_at_coverage": (_scored(selective.risk_at_coverage), {"coverage": 0.7}),
     "coverage_at_risk": (_scored(selective.coverage_at_risk), {"risk": 0.3}),

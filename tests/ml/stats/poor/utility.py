@@ -59,6 +59,7 @@ def _called_of(measure):
 
 
 # Measures of single numbers, and numbers that each of them takes.
+IN_UNITS: set[str] = set()
 NUMBERS = {
     "net_benefit": (_net_of(net_benefit.net_benefit), {"threshold": 0.4, "prevalence": 0.2}),
     "decision_curve": (_net_of(net_benefit.decision_curve, THRESHOLDS), {"prevalence": 0.2}),

@@ -14,7 +14,16 @@ from ml.stats.uncertainty.conformal import (
     sets,
 )
 from ml.stats.uncertainty.decomposition import correlation
-from ml.stats.uncertainty.gaussian import Gaussian, ause, ence, interval_coverage
+from ml.stats.uncertainty.gaussian import (
+    Gaussian,
+    ause,
+    check_score,
+    crps,
+    ence,
+    interval_coverage,
+    interval_score,
+    sharpness,
+)
 from ml.stats.uncertainty.selective import deferral
 
 MANY = Settings(draws=1500)
@@ -124,3 +133,11 @@ def test_errors_of_a_reader_may_be_booleans():
     found = deferral(confidence, error, reader)
 
     assert found.error.tolist() == deferral(confidence, error, reader.astype(int)).error.tolist()
+
+
+def test_the_unit_of_the_target_decides_no_interval(rng):
+    mean, sd, truth = rng.normal(size=30), rng.random(30) + 0.5, rng.normal(size=30)
+    for measure in (crps, sharpness, check_score, interval_score):
+        one = measure(Gaussian(mean, sd, truth), settings=MANY)
+        other = measure(Gaussian(1e-15 * mean, 1e-15 * sd, 1e-15 * truth), settings=MANY)
+        assert width(other) == pytest.approx(1e-15 * width(one), rel=1e-6)

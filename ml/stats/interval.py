@@ -9,7 +9,9 @@ from ml.stats.arrays import FloatArray
 from ml.stats.bootstrap import Settings
 from ml.stats.clusters import Clusters, too_few
 
+STATISTIC = "No interval: a test statistic."
 MAX_UNDEFINED = 0.10  # share of replicates in which a measure may be undefined
+NO_DRAWS = "No interval: no bootstrap draws were asked for."
 NO_SPREAD = "No interval: the sample shows no spread, so it is no measure of the error."
 _ROUNDING = 1e-12  # ends closer together than this share of their size differ by rounding alone
 
@@ -22,8 +24,13 @@ class Interval:
     reason: str | None = None  # why there is none
 
 
-def interval_between(low: float, high: float, method: str) -> Interval:
+def interval_between(low: float, high: float, method: str, *, scale: float = 1.0) -> Interval:
     """The interval, refused where both its ends are one value.
+
+    Args:
+        low, high, method: of the interval.
+        scale: size of the numbers that the measure was made of; what is smaller than 1e-12 of it
+            is rounding. 1 for shares and coefficients.
 
     A sample without spread says that it has none to show, not that there is none: this holds of
     a paired difference too, for twenty cases on which two models agree do not make them equal.
@@ -32,9 +39,29 @@ def interval_between(low: float, high: float, method: str) -> Interval:
         >>> interval_between(1.0, 1.0, "Wald").reason
         'No interval: the sample shows no spread, so it is no measure of the error.'
     """
-    if high - low <= _ROUNDING * max(1.0, abs(low), abs(high)):
+    if high - low <= _ROUNDING * max(scale, abs(low), abs(high)):
         return Interval(None, None, "", NO_SPREAD)
     return Interval(low, high, method)
+
+
+def within(
+    interval: Interval, least: float, most: float = float("inf"), *, scale: float = 1.0
+) -> Interval:
+    """The interval cut where the measure ends, refused where the cut leaves no width.
+
+    Args:
+        interval: to be cut.
+        least, most: ends of the measure.
+        scale: as ``interval_between``.
+
+    Example:
+        >>> within(Interval(0.9, 1.1, "Wald"), 0.0, 1.0).high
+        1.0
+    """
+    if interval.low is None or interval.high is None:
+        return interval
+    low, high = (min(max(end, least), most) for end in (interval.low, interval.high))
+    return interval_between(low, high, interval.method, scale=scale)
 
 
 def percentile_interval(
@@ -43,6 +70,7 @@ def percentile_interval(
     settings: Settings,
     *,
     centre: float | None = None,
+    scale: float = 1.0,
 ) -> Interval:
     """Percentile interval of bootstrap replicates.
 
@@ -52,6 +80,7 @@ def percentile_interval(
         settings: level, and draws and seed for the method's name.
         centre: shift the replicates so that their mean is this value. Binned errors gain
             the same upward bias in every replicate once more; this takes it off again.
+        scale: as ``interval_between``, for a measure that has a unit.
 
     Returns:
         The interval, or a reason: too few units, more than a tenth of the replicates
@@ -70,7 +99,32 @@ def percentile_interval(
         method += "; recentred at the estimate"
     tail = (1 - settings.level) / 2
     low, high = np.quantile(defined, (tail, 1 - tail))
-    return interval_between(float(low), float(high), method)
+    return interval_between(float(low), float(high), method, scale=scale)
+
+
+def pointwise(replicates: FloatArray, settings: Settings) -> tuple[FloatArray, FloatArray] | None:
+    """Percentile ends at every point of a curve.
+
+    Args:
+        replicates: (draws, points), a row with NaN where the curve was undefined.
+        settings: level.
+
+    Returns:
+        Low and high, (points,) each, NaN at points where all replicates are alike; None where
+        there are no replicates, or more than a tenth of them is undefined.
+
+    Example:
+        >>> low, high = pointwise(np.array([[0.0, 1.0], [1.0, 1.0]]), Settings(level=0.5))
+        >>> low.tolist(), high.tolist()
+        ([0.25, nan], [0.75, nan])
+    """
+    defined = replicates[np.isfinite(replicates).all(axis=1)]
+    if not len(defined) or len(replicates) - len(defined) > MAX_UNDEFINED * len(replicates):
+        return None
+    tail = (1 - settings.level) / 2
+    low, high = np.quantile(defined, (tail, 1 - tail), axis=0)
+    flat = high - low <= _ROUNDING * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
+    return np.where(flat, np.nan, low), np.where(flat, np.nan, high)
 
 
 def bca_interval(
@@ -132,6 +186,8 @@ def _usable(
     refusal = too_few(clusters)
     if refusal:
         return None, Interval(None, None, "", refusal)
+    if replicates.size == 0:
+        return None, Interval(None, None, "", NO_DRAWS)
     defined = replicates[np.isfinite(replicates)]
     lost = replicates.size - defined.size
     if lost > MAX_UNDEFINED * replicates.size:

@@ -10,6 +10,7 @@ from ml.estimate import Estimate, undefined
 from ml.stats.agreement.concordance import checked_pairs, pearson_estimate
 from ml.stats.agreement.limit_intervals import limit_factors, tolerance_factor
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
@@ -18,6 +19,7 @@ Multiplier = float | Literal["t"]
 LimitInterval = Literal["exact", "approximate", "approximate-1986"]
 
 Z95 = float(stats.norm.ppf(0.975))
+MOST_SDS = 100.0  # between bias and limit; beyond, no share of cases lies outside
 _EQUAL = "all differences are equal."
 _FEW = "Not estimated: fewer than two cases have both numbers."
 
@@ -96,7 +98,7 @@ def bland_altman(
         sd = 0.0
     found = _closed(bias, sd, rows.size, own, settings, multiplier, interval, chosen)
     if sd > 0 and not own.each_alone:
-        found = _bootstrap(away, own, settings, found, chosen)
+        found = _bootstrap(away, own, settings, found, chosen, scale)
     both = _pair(bias, sd, rows.size, chosen, multiplier, settings.level)
     return BlandAltman(
         *found, proportional_bias(means, away, own, settings, scale), means, away,
@@ -175,13 +177,15 @@ def _check(multiplier: Multiplier, interval: LimitInterval) -> None:
 
 
 def check_multiplier(multiplier: Multiplier) -> None:
-    """Refuse what is neither a positive number nor "t".
+    """Refuse what is neither a positive number of 100 or less nor "t".
 
     Raises:
         ValueError: naming the multiplier.
     """
-    if multiplier != "t" and not (isinstance(multiplier, int | float) and multiplier > 0):
+    if isinstance(multiplier, str) and multiplier != "t":
         raise ValueError(f"multiplier must be a positive number or 't', got {multiplier!r}")
+    if multiplier != "t":
+        checked_number("multiplier", float(multiplier), above=0, most=MOST_SDS)
 
 
 def _multiple(multiplier: Multiplier, n: int) -> float:
@@ -229,7 +233,7 @@ def _closed(
                  convention=limits.format("+"), method=method, extra=more),
     )  # fmt: skip
     if sd > 0:
-        return found
+        return found[0], found[1], found[2], found[3]
     return tuple(  # type: ignore[return-value]
         replace(e, low=None, high=None, level=None, method="", reason=f"No interval: {_EQUAL}")
         for e in found
@@ -238,7 +242,7 @@ def _closed(
 
 def _bootstrap(
     away: FloatArray, own: Clusters, settings: Settings,
-    closed: tuple[Estimate, Estimate, Estimate, Estimate], chosen: float,
+    closed: tuple[Estimate, Estimate, Estimate, Estimate], chosen: float, scale: float,
 ) -> tuple[Estimate, Estimate, Estimate, Estimate]:  # fmt: skip
     centre = float(away.mean())
     rows = np.column_stack([np.ones(away.size), away - centre, (away - centre) ** 2])
@@ -249,7 +253,7 @@ def _bootstrap(
     drawn = (mean, sd, mean - chosen * sd, mean + chosen * sd)
     found = []
     for estimate, values in zip(closed, drawn, strict=True):
-        interval = percentile_interval(values, own, settings)
+        interval = percentile_interval(values, own, settings, scale=scale)
         found.append(replace(
             estimate, low=interval.low, high=interval.high, level=settings.level,
             method=interval.method, reason=interval.reason, extra={**own.extra},

@@ -8,11 +8,12 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import checked_ratings
-from ml.stats.agreement.bland_altman import BlandAltman, check_multiplier, proportional_bias
-from ml.stats.arrays import BoolArray, FloatArray
+from ml.stats.agreement.bland_altman import MOST_SDS, BlandAltman, proportional_bias
+from ml.stats.arrays import BoolArray, FloatArray, ratio
+from ml.stats.asked import checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import Interval, interval_between, percentile_interval
 
 Design = Literal["constant", "linked"]
 
@@ -63,7 +64,7 @@ def bland_altman_replicates(
     """
     if design not in ("constant", "linked"):
         raise ValueError(f"design must be constant or linked, got {design!r}")
-    check_multiplier(multiplier)
+    checked_number("multiplier", multiplier, above=0, most=MOST_SDS)
     a, b = checked_ratings(a), checked_ratings(b)
     if a.shape[0] != b.shape[0] or (design == "linked" and a.shape != b.shape):
         raise ValueError(f"expected replicates of the same cases, got {a.shape} and {b.shape}")
@@ -82,16 +83,18 @@ def bland_altman_replicates(
     parts = parts_of(per_case.sum(axis=0)[None, :])
     words = f"{design} true value" if design == "constant" else "linked replicates"
     bias, variance = float(parts.bias[0]) + centre, float(parts.variance[0])
+    scale = max(float(np.nanmax(np.abs(a))), float(np.nanmax(np.abs(b))))
     sd = float(np.sqrt(variance))
+    sd = 0.0 if sd <= 1e-12 * scale else sd  # what rounding leaves of equal differences
     values = (bias, sd, bias - multiplier * sd, bias + multiplier * sd)
-    ends: list[_Ends]
+    ends: list[Interval]
     if sd == 0:
-        ends = [_Ends(None, None, "", "No interval: all differences are equal.")] * 4
+        ends = [Interval(None, None, "", "No interval: all differences are equal.")] * 4
     elif own.each_alone:
-        ends = _mover(parts, values, multiplier, settings.level)
+        ends = _mover(parts, values, multiplier, settings.level, scale)
     else:
         drawn = parts_of(replicate_sums(own.sums(per_case), settings))
-        ends = _bootstrap(drawn, centre, multiplier, own, settings)
+        ends = _bootstrap(drawn, centre, multiplier, own, settings, scale)
     conventions = (
         f"a - b, {words}",
         f"differences of single measurements, {words}",
@@ -104,7 +107,6 @@ def bland_altman_replicates(
     ]  # fmt: skip
     means_a, means_b = np.nanmean(a, axis=1), np.nanmean(b, axis=1)
     means, away = (means_a + means_b) / 2, means_a - means_b
-    scale = float(np.abs(means).max()) + float(np.abs(away).max())
     proportional = proportional_bias(means, away, own, settings, scale)
     return BlandAltman(
         found[0], found[1], found[2], found[3], proportional,
@@ -156,7 +158,10 @@ def within_subject_sd(
         method = "chi-squared distribution"
     else:
         drawn = replicate_sums(own.sums(sums), settings)
-        interval = percentile_interval(np.sqrt(drawn[:, 0] / drawn[:, 1]), own, settings)
+        scale = float(np.nanmax(np.abs(replicates)))
+        interval = percentile_interval(
+            np.sqrt(ratio(drawn[:, 0], drawn[:, 1])), own, settings, scale=scale
+        )
         low, high, method = interval.low, interval.high, interval.method
         reason_none = interval.reason
     extra = {**own.extra, "df": int(df), "repeatability": 1.96 * 2**0.5 * sd}
@@ -164,14 +169,6 @@ def within_subject_sd(
         "within_subject_sd", sd, low, high, settings.level, rows.size, convention=convention,
         method=method, reason=reason_none, extra=extra,
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Ends:
-    low: float | None
-    high: float | None
-    method: str
-    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -242,8 +239,9 @@ def _linked(sums: FloatArray) -> _Parts:
 
 
 def _mover(
-    parts: _Parts, values: tuple[float, float, float, float], multiplier: float, level: float
-) -> list[_Ends]:
+    parts: _Parts, values: tuple[float, float, float, float], multiplier: float, level: float,
+    scale: float,
+) -> list[Interval]:  # fmt: skip
     bias, sd, lower, upper = values
     tail = (1 - level) / 2
     some: BoolArray = (parts.terms[0] != 0) & (parts.df[0] > 0)
@@ -257,22 +255,25 @@ def _mover(
     outer = float(np.hypot(half, multiplier * (high_sd - sd)))
     method = "MOVER (Zou 2013)"
     return [
-        _Ends(bias - half, bias + half, "t distribution over cases"),
-        _Ends(low_sd, high_sd, method),
-        _Ends(lower - outer, lower + inner, method),
-        _Ends(upper - inner, upper + outer, method),
+        interval_between(low, high, words, scale=scale)
+        for low, high, words in (
+            (bias - half, bias + half, "t distribution over cases"),
+            (low_sd, high_sd, method),
+            (lower - outer, lower + inner, method),
+            (upper - inner, upper + outer, method),
+        )
     ]
 
 
 def _bootstrap(
-    drawn: _Parts, centre: float, multiplier: float, own: Clusters, settings: Settings
-) -> list[_Ends]:
+    drawn: _Parts, centre: float, multiplier: float, own: Clusters, settings: Settings,
+    scale: float,
+) -> list[Interval]:  # fmt: skip
     bias, sd = drawn.bias + centre, np.sqrt(np.maximum(drawn.variance, 0))
-    ends = []
-    for values in (bias, sd, bias - multiplier * sd, bias + multiplier * sd):
-        interval = percentile_interval(values, own, settings)
-        ends.append(_Ends(interval.low, interval.high, interval.method, interval.reason))
-    return ends
+    return [
+        percentile_interval(values, own, settings, scale=scale)
+        for values in (bias, sd, bias - multiplier * sd, bias + multiplier * sd)
+    ]
 
 
 def _undefined(n: int) -> BlandAltman:

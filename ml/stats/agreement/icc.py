@@ -21,7 +21,7 @@ from ml.stats.agreement.anova import (
 from ml.stats.arrays import BoolArray, FloatArray, ratio
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import interval_between, percentile_interval
 
 _FLAT = "Not estimated: all scores are equal."
 _UNBOUNDED = 1e-12  # an average this close to pure noise has no lower end
@@ -272,6 +272,9 @@ def _estimate(
             reason = f"{reason[:-1]}, but for a constant of each reader."
         if of_average:
             reason = "No interval: a single score may be so unreliable that no average has a value."
+    elif low is not None and high is not None:
+        reach = interval_between(low, high, method)
+        low, high, method, reason = reach.low, reach.high, reach.method, reach.reason or reason
     convention = form.convention + ("" if form.model == "one-way random" else ", complete cases")
     return Estimate(
         "icc", value, low, high, settings.level, n, convention=convention, method=method,
@@ -345,7 +348,8 @@ def _satterthwaite(parts: TwoWay, single: float) -> float:
     n, k = float(parts.cases[0]), parts.readers
     a, b = _shares(single, n, k)
     columns, error = a * float(parts.columns[0]), b * float(parts.error[0])
-    return (columns + error) ** 2 / (columns**2 / (k - 1) + error**2 / ((n - 1) * (k - 1)))
+    room = columns**2 / (k - 1) + error**2 / ((n - 1) * (k - 1))
+    return (columns + error) ** 2 / room if room > 0 else float("nan")
 
 
 def _shares(single: float, n: float, k: float) -> tuple[float, float]:
@@ -372,6 +376,7 @@ def _test(
     found: dict[str, JsonValue] = {"f": f, "df1": n - 1, "df2": df, "p": p, "null": null}
     if agreement and parts is not None and single < 1:
         approximate = _satterthwaite(parts, single)
+    if agreement and parts is not None and single < 1 and np.isfinite(approximate):
         found["df2_satterthwaite"] = approximate
         found["p_satterthwaite"] = float(special.fdtrc(n - 1, approximate, f))
     return found

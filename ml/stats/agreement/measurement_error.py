@@ -7,6 +7,7 @@ from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import TwoWay, checked_ratings, two_way, two_way_rows
 from ml.stats.agreement.icc import Definition
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_count, checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
@@ -76,7 +77,9 @@ def sem(
         method += ", Satterthwaite degrees of freedom" if definition == "agreement" else ""
     else:
         drawn = two_way(replicate_sums(own.sums(per_case), settings), readers)
-        interval = percentile_interval(np.sqrt(_variance(drawn, definition)), own, settings)
+        scale = float(np.abs(ratings[rows]).max())
+        of_drawn = np.sqrt(_variance(drawn, definition))
+        interval = percentile_interval(of_drawn, own, settings, scale=scale)
         low, high, method = interval.low, interval.high, interval.method
         reason_none = interval.reason
     return Estimate(
@@ -114,8 +117,8 @@ def sdc(
         Beckerman et al. (2001), Quality of Life Research 10:571-578; de Vet et al. (2006); groups:
         de Vet et al. (2001), International Journal of Technology Assessment 17:479-487.
     """
-    if not multiplier > 0 or cases < 1:
-        raise ValueError(f"multiplier and cases must be positive, got {multiplier} and {cases}")
+    checked_number("multiplier", multiplier, above=0)
+    checked_count("cases", cases)
     error = sem(ratings, definition, clusters, settings)
     convention = f"{multiplier:g} * sqrt(2) * SEM; SEM: {error.convention}"
     if cases > 1:

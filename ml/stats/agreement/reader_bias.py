@@ -9,6 +9,7 @@ from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import checked_ratings
 from ml.stats.agreement.chance_corrected import standard_error
 from ml.stats.arrays import FloatArray, ratio
+from ml.stats.asked import checked_count
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import MIN_CLUSTERS, Clusters, checked_clusters, too_few
 from ml.stats.interval import Interval, percentile_interval
@@ -19,6 +20,7 @@ NOT_ONE = "Not estimated: readers are exchangeable, so no column is one reader t
 _ALONE = "Not tested: no case was answered by two readers."
 _SAME = "Not tested: the readers of every case gave it the same answer."
 MIN_ANSWERS = 24  # to cases on which readers differ, for chi-square to hold (Tate, Brown 1970)
+_LARGEST = 1e300
 _TINY = 1e-9  # of the largest eigenvalue; what lies below is rounding
 
 
@@ -101,9 +103,10 @@ def reader_bias(
         (1981), Technometrics 23:171-177; how many answers chi-square needs: Tate, Brown (1970),
         Journal of the American Statistical Association 65:155-160.
     """
-    if least < 2:
-        raise ValueError(f"least must be 2 or more, got {least}")
-    ratings = checked_ratings(ratings)
+    checked_count("least", least, 2)
+    ratings = checked_ratings(ratings, any_size=True)
+    if (np.abs(ratings) > _LARGEST).any():
+        raise ValueError(f"ratings above {_LARGEST:g} cannot be added up: choose another unit")
     values = ratings if answer is None else np.where(np.isnan(ratings), np.nan, ratings == answer)
     given = ~np.isnan(values)
     number = given.sum(axis=1)
@@ -193,7 +196,7 @@ def _one(
     p = None
     if refusal is None:
         assert error is not None
-        reach = percentile_interval(drawn, drawn_from, settings)
+        reach = percentile_interval(drawn, drawn_from, settings, scale=float(np.abs(sums[0]).max()))
         p = float(2 * stats.t.sf(abs(value) / error, own.count - 1))
     bias = Estimate(
         "reader_bias", value, reach.low, reach.high, settings.level, n,

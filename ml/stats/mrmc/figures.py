@@ -38,6 +38,11 @@ class Figures:
     threshold: float | None = None
     design: str = "crossed"
 
+    @property
+    def too_few_units(self) -> str | None:
+        """As that of the study; figures without one have cases as their units."""
+        return None if self.study is None else self.study.too_few_units
+
     def part(self, modalities: list[int], readers: list[int]) -> "Figures":
         """Some modalities and readers by index."""
         at = np.ix_(modalities, readers)

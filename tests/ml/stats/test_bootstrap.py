@@ -187,3 +187,19 @@ def test_strata_of_any_size_draw_their_own_units_alike():
         assert own.var(axis=0) == pytest.approx(np.full(size, 1 - 1 / size), abs=0.12)
     across = np.corrcoef(counts[:, strata == 2][:, 0], counts[:, strata == 9][:, 0])[0, 1]
     assert abs(across) < 0.06
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"draws": -1}, {"draws": 1.5}, {"seed": -1}, {"level": 0}, {"level": 1}]
+)
+def test_settings_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Settings(**wrong)
+
+
+def test_without_draws_there_is_no_interval():
+    drawn = replicate_sums(np.ones((12, 2)), Settings(draws=0))
+    assert drawn.shape == (0, 2)
+    found = percentile_interval(drawn[:, 0], Clusters.singles(12), Settings(draws=0))
+    assert found.low is None
+    assert "draws" in found.reason

@@ -94,7 +94,7 @@ def test_one_case_is_undefined():
 def test_refusals(ratings):
     with pytest.raises(ValueError, match="definition must be"):
         sem(ratings, "both")
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match=r"above 0|1 at least"):
         sdc(ratings, multiplier=0)
 
 

@@ -234,6 +234,11 @@ def _pattern_counts(multiplicity: IntArray, settings: Settings) -> FloatArray:
 
 
 def left_out_sums(sums: FloatArray) -> FloatArray:
-    """Sums without each unit in turn, (count, q): the jackknife of a measure made of sums."""
+    """Sums without each unit in turn, (count, q): the jackknife of a measure made of sums.
+
+    Of a single unit nothing is left, and there is no row.
+    """
+    if sums.shape[0] < 2:
+        return sums[:0]
     left: FloatArray = sums.sum(axis=0) - sums
     return left

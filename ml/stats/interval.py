@@ -1,5 +1,6 @@
 """Intervals of replicates and of standard errors, and when there is none."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,20 @@ class Interval:
     high: float | None
     method: str
     reason: str | None = None  # why there is none
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A scale on which a measure is near to normal, and the way back."""
+
+    there: Callable[[FloatArray], FloatArray]
+    back: Callable[[FloatArray], FloatArray]
+    words: str
+
+
+AS_IT_IS = Turned(lambda at: at, lambda at: at, "")
+LOGARITHM = Turned(np.log, np.exp, ", log scale")
+FISHER = Turned(np.arctanh, np.tanh, ", Fisher's z")
 
 
 def interval_between(low: float, high: float, method: str, *, scale: float = 1.0) -> Interval:
@@ -171,6 +186,54 @@ def bca_interval(
         return Interval(None, None, "", "No interval: one unit dominates the estimate.")
     low, high = np.quantile(defined, stats.norm.cdf(bias + z / room))
     return interval_between(float(low), float(high), result.method)
+
+
+def jackknife_interval(
+    value: float,
+    left_out: FloatArray,
+    clusters: Clusters,
+    level: float,
+    *,
+    turned: Turned = AS_IT_IS,
+    df: int | None = None,
+    scale: float = 1.0,
+) -> Interval:
+    """t interval around a smooth measure, its standard error from leaving out each unit in turn.
+
+    With few units it holds the truth more often than percentiles of a bootstrap, which know
+    nothing of the error of the spread itself; on a scale where the measure is near to normal
+    it also keeps to the measure's bounds.
+
+    Args:
+        value: the measure itself.
+        left_out: (count,) the measure without each unit.
+        clusters: the units.
+        level: coverage.
+        turned: the scale on which the error is taken as normal, and the way back.
+        df: of t; units - 1 when None.
+        scale: as ``interval_between``.
+
+    Returns:
+        The interval, or a reason: too few units, or a measure that is undefined or at its bound
+        without some of them.
+
+    Source:
+        Efron, Tibshirani (1993). An Introduction to the Bootstrap, chapter 11.
+    """
+    refusal = too_few(clusters)
+    if refusal:
+        return Interval(None, None, "", refusal)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        own, left = turned.there(np.array([value]))[0], turned.there(left_out)
+    if not (np.isfinite(own) and np.isfinite(left).all()):
+        reason = "No interval: the measure is undefined or at its bound without some single unit."
+        return Interval(None, None, "", reason)
+    error = float(np.sqrt((clusters.count - 1) * ((left - left.mean()) ** 2).mean()))
+    freedom = clusters.count - 1 if df is None else df
+    half = float(stats.t.ppf((1 + level) / 2, freedom)) * error
+    low, high = turned.back(np.array([own - half, own + half]))
+    method = f"jackknife over {clusters.words}, t with {freedom:,} df{turned.words}"
+    return interval_between(float(low), float(high), method, scale=scale)
 
 
 def _usable(

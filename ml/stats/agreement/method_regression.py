@@ -10,8 +10,13 @@ from ml.stats.agreement.concordance import checked_pairs
 from ml.stats.arrays import FloatArray
 from ml.stats.asked import checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, left_out_sums, replicate_sums
-from ml.stats.clusters import Clusters, checked_clusters, too_few
-from ml.stats.interval import Interval, interval_between, percentile_interval
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import (
+    Interval,
+    interval_between,
+    jackknife_interval,
+    percentile_interval,
+)
 
 MAX_CASES = 5000  # of Passing-Bablok: all pairs of cases are held at once, 100 MB at this number
 _FEW = "Not estimated: fewer than three cases have both numbers."
@@ -92,21 +97,22 @@ def deming(
     if not np.isfinite(slope[0]):
         return _undefined(_FLAT, rows.size, convention)
     values = (float(slope[0]), float(centre[1] - slope[0] * centre[0] + level[0]))
+    units = (1.0, float(np.abs(pairs[rows]).max()))
     if bootstrap:
         slopes, levels = _deming(replicate_sums(per_unit, settings), error_ratio)
         drawn = (slopes, centre[1] - slopes * centre[0] + levels)
-        units = (1.0, float(np.abs(pairs[rows]).max()))
         ends = [
             percentile_interval(one, own, settings, scale=unit)
             for one, unit in zip(drawn, units, strict=True)
         ]
-        intervals = [(e.low, e.high, e.method, e.reason) for e in ends]
     else:
         slopes, levels = _deming(left_out_sums(per_unit), error_ratio)
         left = (slopes, centre[1] - slopes * centre[0] + levels)
-        intervals = [
-            _jackknife(value, one, own, settings) for value, one in zip(values, left, strict=True)
+        ends = [
+            jackknife_interval(value, one, own, settings.level, df=own.count - 2, scale=unit)
+            for value, one, unit in zip(values, left, units, strict=True)
         ]
+    intervals = [(e.low, e.high, e.method, e.reason) for e in ends]
     slope_estimate, intercept = (
         Estimate(
             name, value, low, high, settings.level, rows.size, convention=convention,
@@ -219,23 +225,6 @@ def _deming(sums: FloatArray, ratio: float) -> tuple[FloatArray, FloatArray]:
     np.divide(away + root, 2 * sxy, out=slope, where=direct)
     np.divide(2 * ratio * sxy, root - away, out=slope, where=some & (away < 0))
     return slope, (v - slope * u) / n
-
-
-def _jackknife(
-    value: float, left: FloatArray, own: Clusters, settings: Settings
-) -> tuple[float | None, float | None, str, str | None]:
-    count = own.count
-    if refusal := too_few(own):
-        return None, None, "", refusal
-    if not np.isfinite(left).all():
-        return None, None, "", "No interval: without some single unit there is no line."
-    pseudo = count * value - (count - 1) * left
-    se = float(pseudo.std(ddof=1) / np.sqrt(count))
-    if se <= 1e-12 * max(abs(value), 1e-300):
-        return None, None, "", "No interval: all cases lie on one line."
-    half = float(stats.t.ppf((1 + settings.level) / 2, count - 2)) * se
-    method = f"jackknife over {own.words}, t distribution"
-    return value - half, value + half, method, None
 
 
 def _pairwise_slopes(u: FloatArray, v: FloatArray) -> FloatArray:

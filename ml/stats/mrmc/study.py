@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
-from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.clusters import Clusters, checked_clusters
 
 Design = Literal["crossed", "cases in readers", "cases in modalities", "incomplete"]
 Meaning = Literal["present", "absent"]
@@ -127,15 +127,6 @@ class MrmcStudy:
     def units(self) -> Clusters:
         """What is left out or drawn: the clusters, or the cases themselves."""
         return checked_clusters(self.clusters, len(self.cases))
-
-    @property
-    def too_few_units(self) -> str | None:
-        """The sentence that refuses an interval over so few clusters; None where there is none.
-
-        Cases that are their own units are judged by the methods themselves.
-        """
-        units = self.units()
-        return None if units.each_alone else too_few(units)
 
     def part(
         self, *, modalities: Sequence[int] | None = None, readers: Sequence[int] | None = None

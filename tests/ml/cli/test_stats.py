@@ -191,6 +191,16 @@ def test_a_table_that_a_measure_refuses_is_refused_in_words(tmp_path, capsys):
     assert "0..1" in refused["message"]
 
 
+@pytest.mark.parametrize(
+    "wrong", [["--level", "1"], ["--level", "nan"], ["--draws", "-1"], ["--seed", "-3"]]
+)
+def test_levels_and_draws_that_cannot_be_are_refused_in_words(wrong, tmp_path, rng, capsys):
+    table = write(tmp_path / "t.csv", {"a": rng.normal(size=5), "b": rng.normal(size=5)})
+    assert main(["stats", "bland_altman", table, *wrong]) == 2
+    refused = json.loads(capsys.readouterr().out)["refused"][0]
+    assert wrong[0].strip("-") in refused["message"]
+
+
 def test_a_gap_is_nan_only_where_gaps_are_allowed(tmp_path):
     write(tmp_path / "t.csv", {"a": [1, ""], "b": [2, 3]})
     table = Table.read(tmp_path / "t.csv", ["a", "b"], None)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from ml.stats.bootstrap import (
     Settings,
@@ -9,6 +10,8 @@ from ml.stats.bootstrap import (
     replicate_sums,
     replicates,
 )
+from ml.stats.clusters import Clusters
+from ml.stats.interval import FISHER, jackknife_interval, percentile_interval
 
 
 def test_each_replicate_draws_as_many_units_as_there_are():
@@ -203,3 +206,20 @@ def test_without_draws_there_is_no_interval():
     found = percentile_interval(drawn[:, 0], Clusters.singles(12), Settings(draws=0))
     assert found.low is None
     assert "draws" in found.reason
+
+
+def test_a_jackknife_of_means_is_students_interval():
+    sample = np.random.default_rng(3).normal(2, 1, size=15)
+    left = (sample.sum() - sample) / 14
+    found = jackknife_interval(float(sample.mean()), left, Clusters.singles(15), 0.95)
+    half = stats.t.ppf(0.975, 14) * sample.std(ddof=1) / 15**0.5
+    assert [found.low, found.high] == pytest.approx([sample.mean() - half, sample.mean() + half])
+
+
+def test_a_jackknife_at_a_bound_or_of_few_units_has_no_interval():
+    units = Clusters.singles(12)
+    left = np.linspace(0.5, 1, 12)
+    assert "bound" in jackknife_interval(0.9, left, units, 0.95, turned=FISHER).reason
+    few = jackknife_interval(0.9, left[:9], Clusters.singles(9), 0.95)
+    assert "at least 10" in few.reason
+    assert "no spread" in jackknife_interval(0.9, np.full(12, 0.9), units, 0.95).reason

@@ -68,7 +68,7 @@ def test_detectable_change(ratings, definition):
     )
 
 
-def test_a_bootstrap_of_clusters(rng):
+def test_the_interval_of_clusters_is_that_of_whole_patients(rng):
     ratings = np.repeat(rng.normal(size=(30, 2)), 4, axis=0)
     alone = sem(ratings)
     clustered = sem(ratings, "agreement", Clusters.of(np.repeat(np.arange(30), 4), "patient"))

@@ -8,6 +8,7 @@ import pytest
 from ml.stats.clusters import Clusters
 from ml.stats.mrmc.curve import average_curve, reader_curve
 from ml.stats.mrmc.dbm import dorfman_berbaum_metz
+from ml.stats.mrmc.figures import sensitivity_figures
 from ml.stats.mrmc.froc import FrocStudy
 from ml.stats.mrmc.obuchowski_rockette import obuchowski_rockette
 from ml.stats.mrmc.simulate import simulate, structure
@@ -40,6 +41,16 @@ def test_few_clusters_say_nothing_of_other_cases():
     with pytest.raises(ValueError, match="RRFC"):
         dorfman_berbaum_metz(clustered(9))
     assert obuchowski_rockette(clustered(10)).differences[0].has_interval
+
+
+def test_the_clusters_that_count_are_those_of_the_figure():
+    """Ten patients, of whom five have the finding: their sensitivity rests on five."""
+    patients = Clusters.of(np.arange(60) % 5 + 5 * STUDY.present, "patient")
+    study = replace(STUDY, clusters=patients)
+    assert obuchowski_rockette(study).differences[0].has_interval
+    found = obuchowski_rockette(sensitivity_figures(study, 1.0)).differences[0]
+    assert found.low is None
+    assert "only 5 patients" in found.reason
 
 
 def test_few_clusters_are_enough_where_cases_are_fixed():

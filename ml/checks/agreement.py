@@ -26,7 +26,9 @@ _NO_IDENTITY = (
 _MAX_PAIRS = 15  # beyond, pairs are shown in the matrix only
 
 
-@audit_check(ID, title="Agreement", question=QUESTION, needs=("readings",))
+@audit_check(
+    ID, title="Agreement", question=QUESTION, needs=("readings",), task="classification"
+)
 def agreement(evidence: Evidence, protocol: Protocol) -> CheckResult:
     assert evidence.readings is not None
     exchangeable = evidence.readings.exchangeable

@@ -73,6 +73,8 @@ def unasked(frozen: Frozen) -> list[tuple[str, str]]:
     asked = {check["id"] for check in frozen.checks}
     if frozen.of_masks:
         asked |= _OF_SCORES
+        if not frozen.cohort.get("n_readings"):
+            asked.add("agreement")  # of answers; that of masks has a check of its own
     return [words for check_id, words in QUESTIONS.items() if check_id not in asked]
 
 

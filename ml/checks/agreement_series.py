@@ -1,5 +1,6 @@
 """What the charts of the agreement check are drawn from."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -7,7 +8,8 @@ import numpy as np
 from ml.checks import words
 from ml.checks.answers import AnswerTable
 from ml.checks.judge import judge
-from ml.checks.registry import State
+from ml.checks.reader_deviation import Compared
+from ml.checks.registry import State, worst
 from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.evidence.tables import IntArray
 from ml.protocol import Protocol
@@ -81,6 +83,55 @@ def alpha_forest(
         "unit": "",
         "rows": rows,
         "limit": limit.to_json() if limit else None,
+    }
+
+
+def deviation_forest(
+    check: str, row: Sequence[Compared], found: Sequence[Compared], protocol: Protocol
+) -> JsonObject:
+    """Every reader of one question against the others; of several answers the widest of each.
+
+    Args:
+        found: who deviates, the widest first.
+        protocol: with limits by reader.
+    """
+    table, several = row[0].table, len({one.answer for one in row}) > 1
+    shown = [
+        max((one for one in row if one.reader == reader), key=lambda one: abs(one.value))
+        for reader in table.readers
+    ]
+    listed: list[JsonValue] = []
+    for one in shown:
+        own = protocol.limits_of(check, one.estimate.id)
+        state = worst(judge(one.estimate, limit) for limit in own) if own else State.INFO
+        if one.estimate.value is None:
+            state = State.NOT_ASSESSED
+        line: JsonObject = {
+            "label": f"{one.reader}, “{one.answer}”" if several else one.reader,
+            "estimate": one.estimate.to_json(),
+            "state": state.value,
+        }
+        # A limit on each side leaves no one side to be drawn as the right one.
+        listed.append(line | ({"limit": own[0].to_json()} if len(own) == 1 else {}))
+    title = f"Nobody is shown to answer {table.question.id} differently from the others"
+    if found:
+        names = {one.reader for one in found}
+        who, verb = (f"{len(names)} readers", "differ") if len(names) > 1 else (*names, "differs")
+        title = f"{who} {verb} from the others on {table.question.id}"
+    what = f"Share of “{row[0].answer}”" if row[0].answer else "Answers"
+    if several:
+        what = "Share of the answer that each deviates most on,"
+    return {
+        "kind": "forest",
+        "check": check,
+        "title": title,
+        "subtitle": (
+            f"{what} less the mean of the other readers on the same cases; "
+            f"{protocol.level * 100:g} % intervals, each for itself; 0: no deviation"
+        ),
+        "unit": "",
+        "rows": listed,
+        "limit": None,
     }
 
 

@@ -18,7 +18,10 @@ QUESTIONS = {
         "What are its answers worth at the threshold it is used at?",
     ),
     "calibration": ("calibration", "Can the score be taken at its word?"),
-    "agreement": ("readers", "Do readers agree, and does the model agree with them?"),
+    "agreement": (
+        "readers",
+        "Do readers agree, does one read differently, and does the model agree with them?",
+    ),
     "ai-vs-readers": ("the model as a reader", "Is the model one more reader, or worse than one?"),
     "mrmc": (
         "the reader study",

@@ -1,6 +1,7 @@
 """How far each reader deviates from the others on the same cases, and whether readers differ."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -29,6 +30,7 @@ class ReaderDeviation:
     column: int
     bias: Estimate  # extra: se, df, n_apart, mean, mean_others
     p: float | None  # two-sided, of no deviation; not adjusted for the number of readers
+    reader: str = ""  # its name, where names were given
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def reader_bias(
     clusters: Clusters | None = None,
     settings: Settings = DEFAULT,
     *,
+    readers: Sequence[str] | None = None,
     exchangeable: bool = False,
     least: int = MIN_CASES,
 ) -> ReaderBias:
@@ -75,6 +78,7 @@ def reader_bias(
             ratings as numbers, and the bias is in their unit.
         clusters: independent units; None means every case is its own.
         settings: level, draws, seed.
+        readers: their names, in the order of the columns.
         exchangeable: columns are no readers; nothing is estimated.
         least: cases of a reader, answered by another too, below which nothing is estimated.
 
@@ -87,7 +91,8 @@ def reader_bias(
         where cases cluster, with the empirical one of the clusters.
 
     Raises:
-        ValueError: for ratings that are no (n, readers) table or not finite, or ``least`` below 2.
+        ValueError: for ratings that are no (n, readers) table or not finite, a number of names
+            that is not theirs, or ``least`` below 2.
 
     Example:
         >>> table = np.tile([[1.0, 0, np.nan], [1, np.nan, 0], [0, 0, 0]], (20, 1))
@@ -104,6 +109,8 @@ def reader_bias(
     if least < 2:
         raise ValueError(f"least must be 2 or more, got {least}")
     ratings = checked_ratings(ratings)
+    if readers is not None and len(readers) != ratings.shape[1]:
+        raise ValueError(f"expected {ratings.shape[1]} names of readers, got {len(readers)}")
     values = ratings if answer is None else np.where(np.isnan(ratings), np.nan, ratings == answer)
     given = ~np.isnan(values)
     number = given.sum(axis=1)
@@ -120,6 +127,8 @@ def reader_bias(
         "as numbers" if answer is None else f"share of the answer {answer}"
     )
     each = _deviations(values[used], away[used], own, settings, convention, least)
+    if readers is not None:
+        each = tuple(replace(one, reader=readers[one.column]) for one in each)
     return ReaderBias(each, _heterogeneity(values[used], own), away)
 
 

@@ -163,6 +163,16 @@ def test_exchangeable_readers_are_refused_with_a_reason(incomplete):
     assert found.heterogeneity.reason.startswith("Not tested: readers are exchangeable")
 
 
+def test_readers_keep_their_names(incomplete):
+    names = [f"R{at}" for at in range(6)]
+    found = reader_bias(incomplete, 1, settings=FEW, readers=names)
+
+    assert [one.reader for one in found.readers] == names
+    assert reader_bias(incomplete, 1, settings=FEW).readers[0].reader == ""
+    with pytest.raises(ValueError, match="expected 6 names"):
+        reader_bias(incomplete, 1, readers=names[:5])
+
+
 def test_few_cases_of_a_reader(incomplete):
     incomplete[40:, 0] = np.nan
     one = reader_bias(incomplete, 1, settings=FEW).readers[0]

@@ -130,7 +130,7 @@ def _p_words(found: Deviations, one: Compared) -> str:
     if one.p is None:
         return ""
     adjusted = f" (Holm, {found.n_tests} tests)" if found.n_tests > 1 else ""
-    return f"Of no deviation: {words.p_value(one.p)}{adjusted}."
+    return f"Test of no deviation: {words.p_value(one.p)}{adjusted}."
 
 
 def _balance(one: Compared, them: Sequence[Compared]) -> str:

@@ -9,8 +9,9 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import checked_ratings
 from ml.stats.agreement.chance_corrected import standard_error
+from ml.stats.agreement.ratings import resampled_sums
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import MIN_CLUSTERS, Clusters, checked_clusters, too_few
 from ml.stats.interval import Interval, percentile_interval
 
@@ -20,6 +21,7 @@ NOT_ONE = "Not estimated: readers are exchangeable, so no column is one reader t
 _ALONE = "Not tested: no case was answered by two readers."
 _SAME = "Not tested: the readers of every case gave it the same answer."
 MIN_ANSWERS = 24  # to cases on which readers differ, for chi-square to hold (Tate, Brown 1970)
+_MOST_ANSWERS = 32  # different ones, up to which equal cases are worth looking for
 _TINY = 1e-9  # of the largest eigenvalue; what lies below is rounding
 
 
@@ -154,15 +156,17 @@ def _deviations(
     value = ratio(sums.sum(axis=0), cases.sum(axis=0))
     drawn = np.empty((0, enough.size))
     if enough.size and too_few(own) is None:
-        both = replicate_sums(np.concatenate([sums, cases], axis=1), settings)
+        per_case = np.concatenate([np.where(given, away, 0.0), given], axis=1)
+        both = resampled_sums(per_case[:, [*enough, *(enough + many.size)]], _codes(values), own,
+                              settings)  # fmt: skip
         drawn = ratio(both[:, : enough.size], both[:, enough.size :])
     found: list[ReaderDeviation] = []
     for reader in range(away.shape[1]):
         n = int(many[reader])
         if n < least:
             reason = (
-                f"Not estimated: {n} of the reader's cases were answered by another one too, and "
-                f"at least {least} are needed."
+                f"Not estimated: another reader answered {n} of this reader's cases, and at least "
+                f"{least} are needed."
             )
             nothing = undefined("reader_bias", reason, n=n, convention=convention)
             found.append(ReaderDeviation(reader, nothing, None))
@@ -177,6 +181,16 @@ def _deviations(
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _codes(values: FloatArray) -> FloatArray | None:
+    """Places of the answers among those that were given, from 1; 0 for none. None if too many."""
+    found, place = np.unique(values, return_inverse=True, equal_nan=True)
+    if found.size > _MOST_ANSWERS:
+        return None
+    codes = place.reshape(values.shape).astype(np.float64) + 1.0
+    codes[np.isnan(values)] = 0.0
+    return codes
 
 
 def _one(

@@ -294,3 +294,19 @@ def test_numbers_keep_their_unit(table, factor, shift):
     assert other.heterogeneity.df == one.heterogeneity.df
     if abs(shift) < 1e3 * factor:
         assert other.heterogeneity.statistic == pytest.approx(one.heterogeneity.statistic, rel=1e-6)
+
+
+def test_equal_cases_are_drawn_together_and_the_interval_is_the_same(rng):
+    """Many equal cases are drawn by their number; as clusters of one they are drawn one by one."""
+    table = (rng.random((600, 3)) < [0.5, 0.3, 0.3]).astype(float)
+    table[rng.random((600, 3)) < 0.2] = np.nan
+    many = Settings(draws=4000)
+    together = reader_bias(table, 1, settings=many).readers[0].bias
+    # A tiny shift of every number leaves no two cases alike, and the deviations as they are.
+    apart = reader_bias(table + rng.normal(0, 1e-9, table.shape), None, settings=many)
+    one_by_one = apart.readers[0].bias
+
+    assert together.value == pytest.approx(one_by_one.value, abs=1e-8)
+    half = (one_by_one.high - one_by_one.low) / 2
+    assert together.low == pytest.approx(one_by_one.low, abs=0.08 * half)
+    assert together.high == pytest.approx(one_by_one.high, abs=0.08 * half)

@@ -136,6 +136,15 @@ def test_patients_are_the_units(ask_readers):
     assert claim.endswith("on the same 120 cases in 60 patients.")
 
 
+def test_patients_of_a_reader_are_those_it_read(ask_readers):
+    rows = [row for row in EAGER for _ in range(2)] + [[0, None, 0]] * 20
+    cluster = np.concatenate([np.arange(120) // 2, np.arange(100, 120)])
+    result = ask_readers(said(rows), BINARY, cluster=cluster, cluster_kind="patient")
+
+    claim = findings(result)["agreement.reader_bias:R2"].claim
+    assert claim.endswith("on the same 120 cases in 60 patients.")
+
+
 def test_p_values_are_adjusted_for_all_readers_and_questions(ask_readers, rng):
     """Against Holm's own rule, written down again: the k-th smallest times the tests left."""
     first = [[rng.random() < 0.3 + 0.25 * (at == 1) for at in range(4)] for _ in range(80)]

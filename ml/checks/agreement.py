@@ -67,11 +67,10 @@ def agreement(evidence: Evidence, protocol: Protocol) -> CheckResult:
             matrices[beside.table.question.id] = matrix
     apart = deviations(evidence, usable, clusters, settings)
     by_reader = limits_by_reader(protocol, apart)
-    estimates += apart.estimates
     wordings |= reader_wordings(evidence, apart, by_reader)
-    findings = (
-        *findings_of(ID, estimates, by_reader, wordings), *other_findings(apart), *compared
-    )  # fmt: skip
+    judged = findings_of(ID, [*estimates, *apart.judged], by_reader, wordings)
+    estimates += apart.estimates
+    findings = (*judged, *other_findings(apart), *compared)
     series = [
         *matrices.values(),
         alpha_forest(ID, usable[0], alphas, protocol),

@@ -14,6 +14,7 @@ from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.evidence.tables import IntArray
 from ml.protocol import Protocol
 from ml.stats.agreement.kappa import PairwiseKappa
+from ml.stats.agreement.reader_bias import MIN_CASES
 
 _MAX_BARS = 12
 
@@ -23,10 +24,16 @@ def agreement_matrix(
 ) -> JsonObject:
     """Kappa of every pair; null on the diagonal and where a pair shares too little."""
     ordered = table.question.scale == "ordinal"
-    best, worst = np.nanmax(pairs.values, initial=-1), np.nanmin(pairs.values, initial=1)
+    known = np.isfinite(pairs.values)
+    enough = known & (pairs.n >= MIN_CASES)
+    # The kappa of a handful of cases may be anything: it is shown, and not what is said first.
+    said = pairs.values[enough if enough.any() else known]
+    which = f" that share {MIN_CASES} cases" if enough.any() and (known & ~enough).any() else ""
     title = "No pair of readers has a kappa"
-    if np.isfinite(pairs.values).any():
-        title = f"Kappa of pairs lies between {words.decimal(worst)} and {words.decimal(best)}"
+    if said.size:
+        low, high = words.decimal(said.min()), words.decimal(said.max())
+        size = f"is {low}" if low == high else f"lies between {low} and {high}"
+        title = f"Kappa of pairs{which} {size}"
     return {
         "kind": "agreement-matrix",
         "check": check,

@@ -82,6 +82,14 @@ class Deviations:
         rest = [*self.together, *(one.estimate for row in further for one in row)]
         return shown + [estimate for estimate in rest if estimate.value is not None]
 
+    @property
+    def judged(self) -> list[Estimate]:
+        """In the order of findings: of each question the reader who is furthest apart first."""
+        if not self.by_question:
+            return self.estimates
+        rows = [sorted(row, key=lambda one: -abs(one.value)) for row in self.by_question]
+        return [*(one.estimate for row in rows for one in row), *self.together]
+
     def found(self, row: Sequence[Compared]) -> list[Compared]:
         """Who deviates on a question, the widest first; of a pair the one that gives more."""
         them = [one for one in row if one.deviates(self.level)]

@@ -139,8 +139,8 @@ def _balance(one: Compared, them: Sequence[Compared]) -> str:
         return "Two readers alone cannot show which of them is the odd one."
     if any(o.value * one.value < 0 and o.reader in one.others for o in them):
         return (
-            "Within a case deviations balance: one reader who gives much makes the others seem to "
-            "give little."
+            "Within a case deviations balance: a reader on one side makes the others seem to be on "
+            "the other."
         )
     return ""
 

@@ -32,6 +32,7 @@ def test_says_who_which_way_how_far_and_on_how_many_cases(ask_readers):
     )
     assert "Compared with R1 and R3." in finding.why
     assert finding.state is State.INFO
+    assert "agreement.reader_bias" not in findings(result)  # that nobody differs
     assert 0 < found.low < found.value < found.high
 
 
@@ -183,6 +184,8 @@ def test_a_limit_holds_for_every_reader(ask_readers, quick):
 
     result = ask_readers(said(EAGER), BINARY, protocol=limited(value=0.05, direction="max"))
     found = findings(result)
+    of_readers = [name for name in found if name.startswith("agreement.reader_bias:")]
+    assert [name[-2:] for name in of_readers] == ["R2", "R3", "R1"]  # the widest first
     assert found["agreement.reader_bias:R2"].state is State.FAIL
     assert "agree on how the question" in found["agreement.reader_bias:R2"].action
     assert found["agreement.reader_bias:R3"].state is State.PASS

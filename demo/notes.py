@@ -125,8 +125,8 @@ def mark_notes(facts: MarkCohort) -> str:
         would hardly bring about. So nothing here can be said about seeing that an image is
         normal, and agreement is measured among images on which every reader marked something.
 
-        {facts.n_readers} readers read these images, but {facts.n_main_panel:,} of them were read by
-        {panel}, and by no one else. The others read the remaining
+        {facts.n_readers} readers read these images, very unevenly: {facts.n_main_panel:,} images
+        were read by {panel}, and by no one else; the other readers read the remaining
         {facts.n_cases - facts.n_main_panel:,}. A reader is compared only with those who read the
         same images: nothing compares one of {panel} with the others.
 

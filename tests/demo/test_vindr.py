@@ -83,8 +83,8 @@ def test_the_cohort_says_what_it_is_and_is_not(built):
         "scale": "nominal", "values": ["absent", "present"],
     }  # fmt: skip
     assert "Taken are the 3 of 4 images" in cohort["notes"]
-    assert "2 of them were read by R8, R9 and R10, and by no one else" in cohort["notes"]
-    assert "The others read the remaining 1." in cohort["notes"]
+    assert "2 images were read by R8, R9 and R10, and by no one else" in cohort["notes"]
+    assert "the other readers read the remaining 1." in cohort["notes"]
     assert "restrictive" in cohort["notes"]
 
 

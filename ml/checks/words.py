@@ -121,6 +121,8 @@ def amount(value: float, low: float | None, high: float | None, *, per_cent: boo
 
     >>> amount(0.08, 0.0684, 0.0921, per_cent=True), amount(0.3101, None, None, per_cent=False)
     ('8.0 points [6.8, 9.2]', '0.310')
+    >>> amount(0.0123, 0.0004, 0.0241, per_cent=True)
+    '1.23 points [0.04, 2.41]'
     """
     numbers = [x * (100 if per_cent else 1) for x in (value, low, high) if x is not None]
     places = 1 if per_cent else 3

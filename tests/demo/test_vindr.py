@@ -22,6 +22,7 @@ c,Cardiomegaly,3,R10,1.0,2.0,3.0,4.0
 c,Other lesion,9,R9,1.0,2.0,3.0,4.0
 d,Cardiomegaly,3,R12,1.0,2.0,3.0,4.0
 d,Other lesion,9,R13,1.0,2.0,3.0,4.0
+d,Atelectasis,1,R13,1.0,2.0,3.0,4.0
 d,Atelectasis,1,R14,1.0,2.0,3.0,4.0
 """
 
@@ -54,7 +55,7 @@ def test_images_without_marks_are_left_out_and_counted(built):
 
 
 def test_questions_are_frequent_findings_with_a_name(built):
-    """Counted by image and not by box; "Other lesion" is frequent and no finding of its own."""
+    """Counted by image, not by reader; "Other lesion" is frequent and no finding of its own."""
     assert built.questions == ("Cardiomegaly", "Aortic enlargement")
 
 

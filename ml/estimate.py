@@ -9,6 +9,7 @@ JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "Jso
 JsonObject = dict[str, JsonValue]
 
 _DECIMALS = 10  # beyond the precision of any input; keeps files short and comparable
+_PLAIN = frozenset({"fraction", "ratio"})  # said of numbers that are counted in nothing
 _NOTHING: Mapping[str, JsonValue] = MappingProxyType({})
 
 
@@ -27,7 +28,8 @@ class Estimate:
         convention: which of several customary definitions this is.
         method: how the interval was made, with draws and seed where it was simulated.
         reason: a sentence, required when ``value`` is None; also says why an interval is missing.
-        extra: further numbers that belong to the value (numerator, denominator, clusters).
+        extra: further numbers that belong to the value (numerator, denominator, clusters), and
+            its ``unit`` where it has one.
 
     Raises:
         ValueError: for NaN or infinity anywhere, or an undefined value without a reason.
@@ -76,6 +78,20 @@ class Estimate:
     def has_interval(self) -> bool:
         return self.low is not None or self.high is not None
 
+    @property
+    def unit(self) -> str:
+        """What value and interval are counted in, "mm"; "" of a number without a dimension."""
+        return unit_in(self.extra)
+
+    def in_unit(self, unit: str) -> "Estimate":
+        """The same numbers, saying what they are counted in.
+
+        Example:
+            >>> Estimate("hd95", 3.5).in_unit("mm").unit
+            'mm'
+        """
+        return replace(self, extra={**self.extra, "unit": unit}) if unit else self
+
     def renamed(self, new_id: str, *, convention: str | None = None) -> "Estimate":
         """The same numbers under a qualified id, e.g. for another question."""
         return replace(
@@ -106,6 +122,16 @@ def undefined(
     return Estimate(
         measure, None, n=n, n_events=n_events, convention=convention, level=None, reason=reason
     )
+
+
+def unit_in(extra: Mapping[str, JsonValue]) -> str:
+    """The unit that is written behind a number.
+
+    >>> unit_in({"unit": "mm"}), unit_in({"unit": "fraction"}), unit_in({})
+    ('mm', '', '')
+    """
+    unit = str(extra.get("unit") or "")
+    return "" if unit in _PLAIN else unit
 
 
 def rounded(number: float | None, decimals: int = _DECIMALS) -> float | None:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from ml.stats.segmentation.readers import MaskPairs
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -57,6 +59,26 @@ class ClusteredCalls:
         of_patient = rng.beta(self.share * size, (1 - self.share) * size, self.patients)
         patient = np.repeat(np.arange(self.patients), self.images)
         return rng.random(patient.size) < of_patient[patient], patient
+
+
+@dataclass(frozen=True)
+class ClusteredPairs:
+    """Overlaps of every two readers of patients' images; two to four readers of an image."""
+
+    overlap: float  # mean of all pairs, 0..1
+    patients: int
+    images: int
+    correlation: float  # of two pairs of a patient, 0..1
+
+    def draw(self, rng: np.random.Generator) -> tuple[MaskPairs, IntArray]:
+        size = 1 / self.correlation - 1
+        of_patient = rng.beta(self.overlap * size, (1 - self.overlap) * size, self.patients)
+        patient = np.repeat(np.arange(self.patients), self.images)
+        number = rng.choice([1, 3, 6], patient.size)  # pairs of two, three and four readers
+        case = np.repeat(np.arange(patient.size), number)
+        mean = of_patient[patient[case]].clip(1e-6, 1 - 1e-6)
+        value = rng.beta(20 * mean, 20 * (1 - mean))
+        return MaskPairs(case, value, np.zeros(case.size, dtype=np.bool_), patient.size), patient
 
 
 @dataclass(frozen=True)

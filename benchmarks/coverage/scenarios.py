@@ -11,6 +11,7 @@ from benchmarks.coverage.populations import (
     Calibrated,
     ClusteredBinormal,
     ClusteredCalls,
+    ClusteredPairs,
     Readers,
 )
 from benchmarks.coverage.simulating import Scenario
@@ -28,6 +29,7 @@ from ml.stats.mrmc.obuchowski_rockette import obuchowski_rockette
 from ml.stats.mrmc.simulate import simulate as simulate_study
 from ml.stats.mrmc.simulate import structure
 from ml.stats.proportion import proportion
+from ml.stats.segmentation.readers import pairwise_mean
 
 DRAWS = Settings(draws=1000)
 BOOTSTRAP_RUNS = 2000
@@ -42,9 +44,9 @@ _FEW_BINS = (
     "sum: with 250 cases it is more skewed than the normal distribution its limits come from."
 )
 _FEW_PATIENTS = (
-    "Sixty patients: few of them hold what the variance rests on, cases out of order or answered "
-    "wrongly, and percentiles and Wilson's limits take it as known. The rows with 200 patients "
-    "show how it goes away."
+    "Sixty patients or fewer: few of them hold what the variance rests on, cases out of order or "
+    "answered wrongly, and the limits take it as known. The rows with 200 patients show how it "
+    "goes away."
 )
 _FEW_MISSES = (
     "An AUROC this high with 20 cases that have the finding: most samples have one or two cases "
@@ -168,6 +170,10 @@ def _clustered() -> list[Scenario]:
         right, patient = population.draw(rng)
         return proportion("share", right, Clusters.of(patient, "patient"))
 
+    def overlap(population: ClusteredPairs, rng: np.random.Generator) -> Estimate:
+        pairs, patient = population.draw(rng)
+        return pairwise_mean(pairs, Clusters.of(patient, "patient"), DRAWS)
+
     of_areas = [
         Scenario(
             f"auroc-clustered-{truth:g}-{patients}x{images}",
@@ -177,10 +183,10 @@ def _clustered() -> list[Scenario]:
             truth,
             partial(area, ClusteredBinormal(truth, patients, images, shared)),
             BOOTSTRAP_RUNS,
-            _FEW_PATIENTS if patients == 60 else "",
+            _FEW_PATIENTS if patients < 200 else "",
         )
-        for truth in (0.8, 0.9)
-        for patients, images, shared in ((60, 5, 0.5), (200, 5, 0.5))
+        for truth in (0.8, 0.9, 0.97)
+        for patients, images, shared in ((20, 5, 0.5), (60, 5, 0.5), (200, 5, 0.5))
     ]
     of_shares = [
         Scenario(
@@ -195,7 +201,21 @@ def _clustered() -> list[Scenario]:
         for truth in (0.8, 0.95)
         for patients, images, correlation in ((60, 5, 0.3), (200, 5, 0.3))
     ]
-    return [*of_areas, *of_shares]
+    of_overlaps = [
+        Scenario(
+            f"pairwise-dice-clustered-{truth:g}-{patients}x{images}",
+            "Dice of two readers, images of patients",
+            f"true mean {truth:g}, {patients} patients with {images} images each, two to four "
+            f"readers, intraclass correlation of pairs {correlation:g}",
+            truth,
+            partial(overlap, ClusteredPairs(truth, patients, images, correlation)),
+            BOOTSTRAP_RUNS,
+            _FEW_PATIENTS if patients == 60 else "",
+        )
+        for truth in (0.8,)
+        for patients, images, correlation in ((60, 3, 0.1), (200, 3, 0.1))
+    ]
+    return [*of_areas, *of_shares, *of_overlaps]
 
 
 def _reader_studies() -> list[Scenario]:

@@ -10,12 +10,8 @@ from ml.checks.registry import CheckResult, Finding, State, audit_check, not_ass
 from ml.checks.scored import (
     OperatingPoint,
     Scored,
-    failed_finding,
-    missing_scores,
-    operating_point,
-    scored_cases,
+    at_operating_point,
     settings_of,
-    unknown_point,
 )
 from ml.estimate import Estimate, JsonObject, JsonValue, rounded
 from ml.evidence.tables import Evidence
@@ -53,15 +49,12 @@ class _Range:
     task="classification",
 )
 def clinical_utility(evidence: Evidence, protocol: Protocol) -> CheckResult:
-    scored = scored_cases(evidence)
-    failed = failed_finding(ID, evidence, scored, "are left out of the decision curve")
-    reason = missing_scores(scored)
-    if reason:
-        return not_assessed(QUESTION, reason, findings=failed)
-    assert evidence.prediction is not None
-    point = operating_point(evidence.prediction, protocol)
-    if point is None:
-        return not_assessed(QUESTION, unknown_point(protocol), findings=failed)
+    found = at_operating_point(
+        ID, QUESTION, evidence, protocol, "are left out of the decision curve"
+    )
+    if isinstance(found, CheckResult):
+        return found
+    scored, point, failed = found
     reason = _refusal(scored, point)
     if reason:
         return not_assessed(QUESTION, reason, findings=failed)

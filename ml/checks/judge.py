@@ -128,9 +128,9 @@ def _finding(finding_id: str, estimate: Estimate, limit: Limit | None, wording: 
 
 def _numbers(estimate: Estimate, limit: Limit | None) -> str:
     text = f"{words.name_of(estimate.id)} {words.measured(estimate)}{words.of_counts(estimate)}"
-    return (
-        f"{text}; the limit is {words.limit_words(limit)}." if limit else f"{text}; no limit set."
-    )
+    if limit is None:
+        return f"{text}; no limit set."
+    return f"{text}; the limit is {words.limit_words(limit, estimate.unit)}."
 
 
 def _unmeasured(limit: Limit) -> Finding:

@@ -28,16 +28,6 @@ class Group:
     cases: IntArray  # (m,) rows of the evidence
 
 
-def per_case(values: FloatArray, case_index: IntArray, n_cases: int) -> FloatArray:
-    """(n_cases,) mean over the pairs of each case, NaN where it has none that is defined."""
-    known = ~np.isnan(values)
-    total = np.bincount(case_index[known], values[known], n_cases)
-    number = np.bincount(case_index[known], minlength=n_cases)
-    result = np.full(n_cases, np.nan)
-    np.divide(total, number, out=result, where=number > 0)
-    return result
-
-
 def qualified(estimate: Estimate, structure: str, *, first: bool) -> Estimate:
     """The first structure's measures keep their names; those of further ones say theirs."""
     if first:
@@ -45,6 +35,11 @@ def qualified(estimate: Estimate, structure: str, *, first: bool) -> Estimate:
             estimate.id, convention=f"structure “{structure}”, {estimate.convention}"
         )
     return estimate.renamed(f"{estimate.id}:{structure}")
+
+
+def slug(structure: str) -> str:
+    """A structure's name as it stands in the id of a finding."""
+    return "".join(sign if sign.isalnum() else "-" for sign in structure.lower())
 
 
 def distance_unit(masks: MaskComparisons) -> str:

@@ -4,17 +4,13 @@ import numpy as np
 
 from ml.checks import words
 from ml.checks.judge import Wording, findings_of, judge, result_of
-from ml.checks.registry import CheckResult, Finding, State, audit_check, not_assessed
+from ml.checks.registry import CheckResult, Finding, State, audit_check
 from ml.checks.scored import (
     Calls,
     OperatingPoint,
     Scored,
+    at_operating_point,
     calls_at,
-    failed_finding,
-    missing_scores,
-    operating_point,
-    scored_cases,
-    unknown_point,
 )
 from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.evidence.tables import Evidence, IntArray
@@ -40,15 +36,10 @@ _CURVE = np.unique(
     task="classification",
 )
 def operating_point_check(evidence: Evidence, protocol: Protocol) -> CheckResult:
-    scored = scored_cases(evidence)
-    failed = failed_finding(ID, evidence, scored, "count as wrong answers")
-    reason = missing_scores(scored)
-    if reason:
-        return not_assessed(QUESTION, reason, findings=failed)
-    assert evidence.prediction is not None
-    point = operating_point(evidence.prediction, protocol)
-    if point is None:
-        return not_assessed(QUESTION, unknown_point(protocol), findings=failed)
+    found = at_operating_point(ID, QUESTION, evidence, protocol, "count as wrong answers")
+    if isinstance(found, CheckResult):
+        return found
+    scored, point, failed = found
     answers = calls_at(evidence, scored, point)
     estimates = _estimates(answers, point, protocol)
     wordings = _wordings(evidence, scored, answers, point)

@@ -1,11 +1,12 @@
 """The cases a check of scores against labels can use, and what becomes of the others."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from ml.checks import words
-from ml.checks.registry import Finding, State
+from ml.checks.registry import CheckResult, Finding, State, not_assessed
 from ml.evidence.tables import Evidence, FloatArray, IntArray, Prediction
 from ml.protocol import DEFAULT_THRESHOLD, Protocol
 from ml.stats.arrays import BoolArray
@@ -221,3 +222,31 @@ def unknown_point(protocol: Protocol) -> str:
         f"The protocol names the operating point {protocol.operating_point!r}, which the model "
         "does not declare."
     )
+
+
+class AtPoint(NamedTuple):
+    """What a check of calls starts from."""
+
+    scored: Scored
+    point: OperatingPoint
+    failed: list[Finding]  # the finding of cases without a score, if there are any
+
+
+def at_operating_point(
+    check: str, question: str, evidence: Evidence, protocol: Protocol, becomes: str
+) -> AtPoint | CheckResult:
+    """The scored cases and the operating point, or the check's answer that it was not assessed.
+
+    Args:
+        becomes: as for ``failed_finding``.
+    """
+    scored = scored_cases(evidence)
+    failed = failed_finding(check, evidence, scored, becomes)
+    reason = missing_scores(scored)
+    if reason:
+        return not_assessed(question, reason, findings=failed)
+    assert evidence.prediction is not None
+    point = operating_point(evidence.prediction, protocol)
+    if point is None:
+        return not_assessed(question, unknown_point(protocol), findings=failed)
+    return AtPoint(scored, point, failed)

@@ -7,12 +7,12 @@ import numpy as np
 from ml.checks import words
 from ml.checks.judge import Wording, findings_of, result_of
 from ml.checks.masked import (
-    DISTANCE_POLICY,
     Group,
     case_values,
     distance_unit,
     failed_masks,
     qualified,
+    slug,
 )
 from ml.checks.registry import CheckResult, Finding, State, audit_check
 from ml.checks.scored import clusters_at, in_clusters, settings_of
@@ -27,14 +27,19 @@ from ml.evidence.tables import (
     MaskComparisons,
 )
 from ml.protocol import Protocol
+from ml.stats.arrays import ratio
 from ml.stats.bootstrap import Settings
 from ml.stats.clusters import Clusters
-from ml.stats.means import case_mean, case_median
+from ml.stats.means import case_mean
 from ml.stats.proportion import proportion
+from ml.stats.segmentation.cases import over_cases
+from ml.stats.segmentation.masks import Emptiness
 
 ID = "segmentation"
 QUESTION = "Does the model mark what the reference marks, and how far off are its borders?"
 _WORST = 20  # cases named in the finding
+_COUNTED = "Each counts as a Dice of 0, and as the image’s diagonal in distances."
+_SIMILARITY = "1 − |model − reference| / (model + reference), of sizes, not of places"
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,15 @@ class _Pairs:
     def marked(self) -> BoolArray:
         found: BoolArray = self.column("voxels_a") > 0
         return found
+
+    @property
+    def emptiness(self) -> list[Emptiness]:
+        """Which of the masks of each row has no voxel."""
+        kinds: dict[tuple[bool, bool], Emptiness] = {
+            (True, True): "none", (False, True): "prediction",
+            (True, False): "reference", (False, False): "both",
+        }  # fmt: skip
+        return [kinds[two] for two in zip(self.marked.tolist(), self.there.tolist(), strict=True)]
 
     @property
     def there(self) -> BoolArray:
@@ -91,7 +105,7 @@ def segmentation(evidence: Evidence, protocol: Protocol) -> CheckResult:
         ]
         estimates += measured
         wordings[measured[0].id] = _wording(evidence, pairs, measured[0])
-        findings += _empty_findings(evidence, pairs)
+        findings += _empty_findings(evidence, pairs, first=at == 0)
         groups = [Group("Model against reference", pairs.column("dice"), measured[0], pairs.cases)]
         series.append(case_values(ID, evidence, name, "dice", groups))
     findings = [
@@ -106,28 +120,32 @@ def segmentation(evidence: Evidence, protocol: Protocol) -> CheckResult:
 def _measure(pairs: _Pairs, settings: Settings) -> list[Estimate]:
     """Dice first. Overlaps are means over cases, distances medians: a diagonal is no distance."""
     masks, unit = pairs.masks, distance_unit(pairs.masks)
-    empty = int((~pairs.marked & ~pairs.there).sum())
-    overlap = f"mean over cases; one mask empty: 0; both empty: left out ({words.cases(empty)})"
-    tolerance = f"{masks.tolerance_mm:g} {unit}"
-    apart = f"median over cases, {unit}, borders of voxels; {DISTANCE_POLICY}"
 
-    def averaged(measure: str, column: str, convention: str) -> Estimate:
-        values = pairs.column(column)
-        return case_mean(measure, values, pairs.clusters, settings, convention=convention)
+    def average(measure: str, values: str | FloatArray, convention: str = "") -> Estimate:
+        numbers = pairs.column(values) if isinstance(values, str) else values
+        return over_cases(
+            measure, numbers, pairs.emptiness, pairs.clusters, settings, empty_value="0",
+            convention=convention,
+        )  # fmt: skip
 
-    def middle(measure: str, column: str, convention: str) -> Estimate:
-        values = pairs.column(column)
-        return case_median(measure, values, pairs.clusters, settings, convention=convention)
+    def distance(measure: str, convention: str) -> Estimate:
+        return over_cases(
+            measure, pairs.column(measure), pairs.emptiness, pairs.clusters, settings,
+            average="median", empty_value="the image’s diagonal", unit=unit,
+            convention=f"{convention}, {unit}, borders of voxels",
+        )  # fmt: skip
 
     return [
-        averaged("dice", "dice", overlap),
-        averaged("iou", "iou", overlap),
-        averaged("surface_dice", "surface_dice", f"tolerance {tolerance}, {overlap}"),
-        middle("hd95", "hd95", f"larger of the two directed 95th percentiles, {apart}"),
-        middle("assd", "assd", f"pooled over both borders, {apart}"),
+        average("dice", "dice"),
+        average("iou", "iou"),
+        average("surface_dice", "surface_dice", f"tolerance {masks.tolerance_mm:g} {unit}"),
+        distance("hd95", "larger of the two directed 95th percentiles"),
+        distance("assd", "pooled over both borders"),
+        average("volume_similarity", _similar(pairs), _SIMILARITY),
         case_mean(
             "volume_difference", _relative(pairs), pairs.clusters, settings,
-            convention="(model − reference) / reference, mean over cases that have the structure",
+            convention="(model − reference) / reference, mean over cases that have the structure: "
+            "too much in one case makes up for too little in another",
         ),
         _share("missed", pairs, ~pairs.marked, pairs.there, "with the structure", settings),
         _share("invented", pairs, pairs.marked, ~pairs.there, "without the structure", settings),
@@ -136,9 +154,12 @@ def _measure(pairs: _Pairs, settings: Settings) -> list[Estimate]:
 
 def _relative(pairs: _Pairs) -> FloatArray:
     model, reference = pairs.column("volume_a"), pairs.column("volume_b")
-    result = np.full(model.size, np.nan)
-    np.divide(model - reference, reference, out=result, where=reference > 0)
-    return result
+    return ratio(model - reference, reference)
+
+
+def _similar(pairs: _Pairs) -> FloatArray:
+    model, reference = pairs.column("volume_a"), pairs.column("volume_b")
+    return 1 - ratio(abs(model - reference), model + reference)
 
 
 def _share(
@@ -166,34 +187,34 @@ def _wording(evidence: Evidence, pairs: _Pairs, dice: Estimate) -> Wording:
     )
 
 
-def _empty_findings(evidence: Evidence, pairs: _Pairs) -> list[Finding]:
+def _empty_findings(evidence: Evidence, pairs: _Pairs, *, first: bool) -> list[Finding]:
     """A structure that was missed whole, or marked where there is none, is said for itself."""
     missed = np.flatnonzero(~pairs.marked & pairs.there)
     invented = np.flatnonzero(pairs.marked & ~pairs.there)
-    slug = "".join(sign if sign.isalnum() else "-" for sign in pairs.name.lower())
+    of = "" if first else f":{pairs.name}"  # as the measure is named
     there, free = int(pairs.there.sum()), int((~pairs.there).sum())
     findings = []
     if missed.size:
         findings.append(
             Finding(
-                f"{ID}.missed.{slug}",
+                f"{ID}.missed.{slug(pairs.name)}",
                 State.INFO,
                 f"The model marks nothing in {words.count(missed.size)} of {words.cases(there)} "
                 f"with {pairs.name}.",
-                why="They count as a Dice of 0, and as the image’s diagonal in distances.",
-                measure="missed",
+                why=_COUNTED,
+                measure=f"missed{of}",
                 cases=tuple(evidence.case_ids[row] for row in pairs.cases[missed]),
             )
         )
     if invented.size:
         findings.append(
             Finding(
-                f"{ID}.invented.{slug}",
+                f"{ID}.invented.{slug(pairs.name)}",
                 State.INFO,
                 f"The model marks {pairs.name} in {words.count(invented.size)} of "
                 f"{words.cases(free)} without it.",
-                why="They count as a Dice of 0.",
-                measure="invented",
+                why=_COUNTED,
+                measure=f"invented{of}",
                 cases=tuple(evidence.case_ids[row] for row in pairs.cases[invented]),
             )
         )
@@ -212,8 +233,8 @@ def _unpredicted(evidence: Evidence, masks: MaskComparisons, rows: IntArray) -> 
         Finding(
             f"{ID}.not-compared",
             State.CAUTION,
-            f"{words.count(len(lacking))} of {words.cases(len(evidence.case_ids))} have no mask of "
-            "the model, or no reference.",
+            f"{words.count(len(lacking))} of {words.cases(len(evidence.case_ids))} "
+            f"{'has' if len(lacking) == 1 else 'have'} no mask of the model, or no reference.",
             why="They enter no measure; a mask that is missing is not taken as an empty one.",
             cases=tuple(lacking),
             action="Hand in a mask for every case; an empty one where the model finds nothing.",

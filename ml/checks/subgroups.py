@@ -7,13 +7,9 @@ from ml.checks.registry import CheckResult, State, audit_check, not_assessed
 from ml.checks.scored import (
     Calls,
     OperatingPoint,
+    at_operating_point,
     calls_at,
-    failed_finding,
-    missing_scores,
-    operating_point,
-    scored_cases,
     settings_of,
-    unknown_point,
 )
 from ml.checks.subgroup_findings import (
     GAPS,
@@ -43,18 +39,16 @@ QUESTION = "Does it work as well in every group of cases?"
     task="classification",
 )
 def subgroups(evidence: Evidence, protocol: Protocol) -> CheckResult:
-    scored = scored_cases(evidence)
-    failed = failed_finding(
-        ID, evidence, scored,
+    found = at_operating_point(
+        ID,
+        QUESTION,
+        evidence,
+        protocol,
         "count as wrong answers, and are left out of ranking and calibration",
     )  # fmt: skip
-    reason = missing_scores(scored)
-    if reason:
-        return not_assessed(QUESTION, reason, findings=failed)
-    assert evidence.prediction is not None
-    point = operating_point(evidence.prediction, protocol)
-    if point is None:
-        return not_assessed(QUESTION, unknown_point(protocol), findings=failed)
+    if isinstance(found, CheckResult):
+        return found
+    scored, point, failed = found
     calls = calls_at(evidence, scored, point)
     columns = columns_of(evidence, protocol, calls.rows)
     extra = [*columns.findings(ID), *failed]
@@ -119,10 +113,12 @@ def _forest(audit: SubgroupAudit, measure: str, settings: Settings, threshold: s
     title = f"{words.name_of(measure)} by group"
     if shown:
         (low_name, low), (high_name, high) = min(shown, key=_by_value), max(shown, key=_by_value)
-        title = (
-            f"{words.name_of(measure)} lies between {said(low)} ({low_name}) and {said(high)} "
-            f"({high_name})"
-        )
+        title = f"{words.name_of(measure)} is {said(low)} in every group"
+        if said(low) != said(high):
+            title = (
+                f"{words.name_of(measure)} lies between {said(low)} ({low_name}) and {said(high)} "
+                f"({high_name})"
+            )
     at = f"at score ≥ {threshold}; " if measure in ("sensitivity", "specificity") else ""
     return {
         "kind": "forest",

@@ -58,6 +58,7 @@ NAMES = {
     "surface_dice": "Surface Dice",
     "hd95": "95 % Hausdorff distance",
     "assd": "Average surface distance",
+    "volume_similarity": "Volume similarity",
     "volume_difference": "Relative volume difference",
     "missed": "Structures missed whole",
     "invented": "Structures invented",
@@ -65,6 +66,8 @@ NAMES = {
     "reader_surface_dice": "Surface Dice of two readers",
     "reader_hd95": "95 % Hausdorff distance of two readers",
     "reader_assd": "Average surface distance of two readers",
+    "model_reader_dice": "Dice of the model and a reader",
+    "model_reader_difference": "Dice of the model and a reader minus that of two readers",
     "reader_consensus_dice": "Dice of a reader and the others’ majority",
     "model_consensus_dice": "Dice of the model and that majority",
     "model_minus_readers": "Dice of the model minus that of a reader",
@@ -139,20 +142,36 @@ def threshold(number: float) -> str:
 
 
 def measured(estimate: Estimate) -> str:
-    """Value and interval: "0.821 [0.796, 0.843]", rates in per cent."""
+    """Value and interval: "0.821 [0.796, 0.843]", rates in per cent, distances in their unit.
+
+    >>> measured(Estimate("hd95", 3.5, 2.25, 4.0).in_unit("mm"))
+    '3.500 mm [2.250, 4.000]'
+    """
     if estimate.value is None:
         return estimate.reason or "not estimated"
-    inner, unit = (rate, " %") if is_rate(estimate.id) else (decimal, "")
+    inner, unit = (rate, " %") if is_rate(estimate.id) else (decimal, after(estimate.unit))
     text = inner(estimate.value) + unit
     if estimate.low is not None and estimate.high is not None:
         text += f" [{inner(estimate.low)}, {inner(estimate.high)}]"
     return text
 
 
-def limit_words(limit: Limit) -> str:
-    """ "at least 90 % (platform default)"."""
+def after(unit: str) -> str:
+    """A unit as it follows a number; nothing where there is none.
+
+    >>> f"2.000{after('mm')}", f"0.900{after('')}"
+    ('2.000 mm', '0.900')
+    """
+    return f" {unit}" if unit else ""
+
+
+def limit_words(limit: Limit, unit: str = "") -> str:
+    """ "at least 90 % (platform default)"; in the unit of the estimate that is held against it."""
     side = "at least" if limit.direction == "min" else "at most"
-    value = f"{limit.value * 100:g} %" if is_rate(limit.measure) else f"{limit.value:g}"
+    if is_rate(limit.measure):
+        value = f"{limit.value * 100:g} %"
+    else:
+        value = f"{limit.value:g}{after(unit)}"
     return f"{side} {value.replace('-', '−')} ({limit.origin.replace('platform-', 'platform ')})"
 
 

@@ -11,13 +11,9 @@ from ml.checks.registry import CheckResult, Finding, State, audit_check, not_ass
 from ml.checks.scored import (
     Calls,
     OperatingPoint,
+    at_operating_point,
     calls_at,
-    failed_finding,
-    missing_scores,
-    operating_point,
-    scored_cases,
     settings_of,
-    unknown_point,
 )
 from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.evidence.tables import Evidence
@@ -68,15 +64,10 @@ class _Audit:
     task="classification",
 )
 def worst_slice(evidence: Evidence, protocol: Protocol) -> CheckResult:
-    scored = scored_cases(evidence)
-    failed = failed_finding(ID, evidence, scored, "count as wrong answers")
-    reason = missing_scores(scored)
-    if reason:
-        return not_assessed(QUESTION, reason, findings=failed)
-    assert evidence.prediction is not None
-    point = operating_point(evidence.prediction, protocol)
-    if point is None:
-        return not_assessed(QUESTION, unknown_point(protocol), findings=failed)
+    found = at_operating_point(ID, QUESTION, evidence, protocol, "count as wrong answers")
+    if isinstance(found, CheckResult):
+        return found
+    scored, point, failed = found
     calls = calls_at(evidence, scored, point)
     # A hidden group may lie in any column, so those that the protocol does not name count too.
     columns = columns_of(evidence, protocol, calls.rows, every=True)

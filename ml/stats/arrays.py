@@ -40,7 +40,7 @@ def checked_binary(
 
 
 def checked_probabilities(
-    probabilities: FloatArray, present: IntArray
+    probabilities: FloatArray, present: IntArray | BoolArray
 ) -> tuple[FloatArray, BoolArray]:
     """As ``checked_binary``, and every probability lies in 0..1.
 

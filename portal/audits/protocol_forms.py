@@ -27,8 +27,11 @@ MEASURES = {
         "specificity_difference:model-readers",
     ),
     "ai-vs-readers": ("interchangeability", "loo_kappa:difference", "alt_winning_rate"),
-    "segmentation": ("dice", "iou", "surface_dice", "hd95", "assd", "missed", "invented"),
-    "segmentation-panel": ("reader_dice", "model_minus_readers"),
+    "segmentation": (
+        *("dice", "iou", "surface_dice", "hd95", "assd", "volume_similarity"),
+        *("missed", "invented"),
+    ),
+    "segmentation-panel": ("reader_dice", "model_reader_difference", "model_minus_readers"),
 }
 ORIGIN_WORDS = [(origin, origin.replace("platform-", "platform ")) for origin in ORIGINS]
 DIRECTIONS = [("min", "at least"), ("max", "at most")]
@@ -205,9 +208,14 @@ def initial_limits(rules: Rules) -> list[dict[str, Any]]:
 def _measures() -> list[tuple[str, list[tuple[str, str]]]]:
     titles = {check.id: check.title for check in all_checks()}
     return [
-        (titles.get(check, check), [(f"{check}.{name}", measure(name).name) for name in names])
+        (titles.get(check, check), [(f"{check}.{name}", _label(name)) for name in names])
         for check, names in MEASURES.items()
     ]
+
+
+def _label(name: str) -> str:
+    found = measure(name)
+    return f"{found.name}, {found.counted_in}" if found.counted_in else found.name
 
 
 def _number_or_name(text: str) -> float | str:

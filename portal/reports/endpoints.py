@@ -39,6 +39,35 @@ def endpoints_of(frozen: Frozen, door: Door) -> list[Endpoint]:
     return sorted(_all_endpoints(frozen, door), key=lambda row: row.state == "not assessed")
 
 
+@dataclass(frozen=True)
+class Unassessed:
+    """Limits that one and the same reason kept from being judged."""
+
+    reason: str
+    rows: tuple[Endpoint, ...]
+
+    @property
+    def origins(self) -> list[str]:
+        return sorted({row.limit["origin"] for row in self.rows})
+
+
+def together(rows: list[Endpoint]) -> tuple[list[Endpoint], list[Unassessed]]:
+    """Rows that stand alone, and those of three and more that lack a value for one reason.
+
+    A cohort of readings has a dozen limits that need labels: a dozen rows of one sentence hide
+    the row that was judged.
+    """
+    by_reason: dict[str, list[Endpoint]] = {}
+    for row in rows:
+        if row.state == "not assessed" and row.reason:
+            by_reason.setdefault(row.reason, []).append(row)
+    groups = [
+        Unassessed(reason, tuple(same)) for reason, same in by_reason.items() if len(same) >= 3
+    ]
+    grouped = {id(row) for group in groups for row in group.rows}
+    return [row for row in rows if id(row) not in grouped], groups
+
+
 def _all_endpoints(frozen: Frozen, door: Door) -> Iterator[Endpoint]:
     for check in frozen.checks:
         seen = set()

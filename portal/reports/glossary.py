@@ -59,6 +59,11 @@ _BY_MEASURE = {
                  "the same mask, 0 nothing in common."),
     "reader_dice": Term("Dice of two readers", "The overlap of the masks of every two readers of a "
                         "case: how far any mask can be expected to agree with another."),
+    "model_reader_difference": Term(
+        "Model beside readers", "The model’s Dice with a reader less that of two readers, on the "
+        "same cases. Who draws the middle of all readers may lie above 0."),
+    "volume_similarity": Term("Volume similarity", "How alike two masks are in size, wherever they "
+                              "lie: 1 is the same size."),
     "surface_dice": Term("Surface Dice", "The share of both borders that lies within the tolerance "
                          "of the other border."),
     "hd95": Term("95 % Hausdorff distance", "How far the borders are apart at most, leaving out "

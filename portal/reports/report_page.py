@@ -6,7 +6,14 @@ from typing import Any
 
 from portal.reports import gallery, glossary, ledger, limitations, tables
 from portal.reports.doors import Door
-from portal.reports.endpoints import Endpoint, basis_url, endpoints_of, estimate_of
+from portal.reports.endpoints import (
+    Endpoint,
+    Unassessed,
+    basis_url,
+    endpoints_of,
+    estimate_of,
+    together,
+)
 from portal.reports.frozen import Frozen, Json, open_report
 from portal.reports.models import Report
 from portal.ui.charts import is_drawn
@@ -115,6 +122,7 @@ class ReportPage:
     frozen: Frozen
     door: Door
     endpoints: list[Endpoint] = field(default_factory=list)
+    unassessed: list[Unassessed] = field(default_factory=list)
     top: list[Card] = field(default_factory=list)
     sections: list[CheckSection] = field(default_factory=list)
     contents: list[Entry] = field(default_factory=list)
@@ -144,7 +152,7 @@ class ReportPage:
 
 def build(frozen: Frozen, door: Door) -> ReportPage:
     page = ReportPage(frozen, door)
-    page.endpoints = endpoints_of(frozen, door)
+    page.endpoints, page.unassessed = together(endpoints_of(frozen, door))
     page.top = _top(frozen, door)
     on_top = {card.finding["id"] for card in page.top}
     page.sections = [

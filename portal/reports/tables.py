@@ -13,13 +13,14 @@ from portal.reports.frozen import Case, Frozen, Json
 from portal.reports.ledger import Row
 from portal.ui.charts import Table, table
 from portal.ui.charts.table import Cell, build
+from portal.ui.estimates import unit_of
 from portal.ui.measures import measure
 
 # What a spreadsheet would take for a formula when a cell begins with it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _ESTIMATE = ("value", "low", "high", "level", "n", "n_events")
-_HEAD = ("measure", "name", *_ESTIMATE, "convention", "method", "reason")
+_HEAD = ("measure", "name", *_ESTIMATE, "convention", "method", "reason", "unit")
 
 
 class Named(NamedTuple):
@@ -67,7 +68,7 @@ def _of_check(check: Json) -> Iterator[Named]:
 def _measure_row(row: Json) -> list[Cell]:
     numbers = [row.get(key) for key in _ESTIMATE]
     words = [row.get(key) or "" for key in ("convention", "method", "reason")]
-    return [row["id"], measure(row["id"]).name, *numbers, *words]
+    return [row["id"], measure(row["id"]).name, *numbers, *words, unit_of(row).strip()]
 
 
 def _findings(check: Json) -> Table:
@@ -101,6 +102,7 @@ def _endpoints(frozen: Frozen) -> Table:
         "origin",
         "state",
         "reason",
+        "unit",
     )
     rows = []
     for row in endpoints_of(frozen, paper_door(with_images=False)):
@@ -109,7 +111,8 @@ def _endpoints(frozen: Frozen) -> Table:
         limit = row.limit
         rule = [limit["direction"], limit["value"], limit["origin"]]
         check_id = row.check_anchor.removeprefix("#check-")
-        rows.append([check_id, limit["measure"], *numbers, *rule, row.state, row.reason])
+        unit = unit_of(row.estimate).strip()
+        rows.append([check_id, limit["measure"], *numbers, *rule, row.state, row.reason, unit])
     return build(head, rows)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
+from ml.estimate import unit_in
 from portal.ui import numbers
 from portal.ui.measures import measure
 
@@ -50,8 +51,21 @@ def write(value: float, measure_id: str, *, unit: bool = True) -> str:
     return numbers.decimal(value)
 
 
-def limit_text(limit: Any) -> str:
+def unit_of(estimate: Any) -> str:
+    """What an estimate says it is counted in, as it follows a number: " mm"; "" for most.
+
+    >>> unit_of({"id": "hd95", "value": 3.5, "extra": {"unit": "mm"}}), unit_of(None)
+    (' mm', '')
     """
+    unit = unit_in(as_json(estimate).get("extra") or {}) if estimate else ""
+    return f" {unit}" if unit else ""
+
+
+def limit_text(limit: Any, estimate: Any = None) -> str:
+    """The limit, in the unit of the estimate held against it: the protocol does not know it.
+
+    >>> limit_text({"measure": "hd95", "value": 3.0, "direction": "max"})
+    '≤ 3 mm or voxels'
     >>> limit_text({"measure": "sensitivity", "value": 0.9, "direction": "min"})
     '≥ 90 %'
     >>> limit_text({"measure": "ece_top_label", "value": 0.05, "direction": "max"})
@@ -59,7 +73,9 @@ def limit_text(limit: Any) -> str:
     """
     data = as_json(limit)
     sign = "≥" if data["direction"] == "min" else "≤"
-    return f"{sign} {limit_value(data['value'], data.get('measure') or '')}"
+    measure_id = data.get("measure") or ""
+    unit = unit_of(estimate) or f" {measure(measure_id).counted_in}".rstrip()
+    return f"{sign} {limit_value(data['value'], measure_id)}{unit}"
 
 
 def limit_value(value: float, measure_id: str) -> str:
@@ -83,7 +99,7 @@ def margin(estimate: Any, limit: Any) -> str:
         difference = -difference
     if measure(found["id"]).unit == "rate":
         return numbers.points(difference)
-    return numbers.signed(difference)
+    return numbers.signed(difference) + unit_of(found)
 
 
 def interval_text(data: Mapping[str, Any]) -> str:
@@ -92,9 +108,9 @@ def interval_text(data: Mapping[str, Any]) -> str:
     if low is not None and high is not None:
         return f"[{write(low, name, unit=False)}, {write(high, name, unit=False)}]"
     if low is not None:
-        return f"at least {write(low, name)}"
+        return f"at least {write(low, name)}{unit_of(data)}"
     if high is not None:
-        return f"at most {write(high, name)}"
+        return f"at most {write(high, name)}{unit_of(data)}"
     return ""
 
 
@@ -146,7 +162,7 @@ def show(estimate: Any, cluster_kind: str = "") -> Shown:
         )
     return Shown(
         name,
-        write(data["value"], data["id"]),
+        write(data["value"], data["id"]) + unit_of(data),
         interval_text(data),
         n_text(data, cluster_kind),
         remark=data.get("reason") or "",

@@ -15,6 +15,7 @@ class Measure:
     name: str
     unit: Unit = "number"
     axis: tuple[float, float] | None = None  # the range a reader expects; None: from zero up
+    counted_in: str = ""  # before an estimate says it: what a limit of a protocol may be held to
 
 
 _UNITS: dict[str, tuple[Unit, tuple[float, float] | None]] = {
@@ -52,6 +53,7 @@ _UNITS: dict[str, tuple[Unit, tuple[float, float] | None]] = {
     "surface_dice": ("score", (0.0, 1.0)),
     "hd95": ("number", None),
     "assd": ("number", None),
+    "volume_similarity": ("score", (0.0, 1.0)),
     "volume_difference": ("score", (-1.0, 1.0)),
     "missed": ("rate", (0.0, 1.0)),
     "invented": ("rate", (0.0, 1.0)),
@@ -59,10 +61,13 @@ _UNITS: dict[str, tuple[Unit, tuple[float, float] | None]] = {
     "reader_surface_dice": ("score", (0.0, 1.0)),
     "reader_hd95": ("number", None),
     "reader_assd": ("number", None),
+    "model_reader_dice": ("score", (0.0, 1.0)),
+    "model_reader_difference": ("score", (-1.0, 1.0)),
     "reader_consensus_dice": ("score", (0.0, 1.0)),
     "model_consensus_dice": ("score", (0.0, 1.0)),
     "model_minus_readers": ("score", (-1.0, 1.0)),
 }
+_DISTANCES = frozenset({"hd95", "assd", "reader_hd95", "reader_assd"})
 _MORE_NAMES = {"kappa_cohen": "Cohen’s kappa"}
 
 
@@ -75,4 +80,5 @@ def measure(measure_id: str) -> Measure:
     base, _, part = measure_id.partition(":")
     name = NAMES.get(base) or _MORE_NAMES.get(base) or base.replace("_", " ").capitalize()
     unit, axis = _UNITS.get(base, ("number", None))
-    return Measure(f"{name} ({part.replace('_', ' ')})" if part else name, unit, axis)
+    counted_in = "mm or voxels" if base in _DISTANCES else ""
+    return Measure(f"{name} ({part.replace('_', ' ')})" if part else name, unit, axis, counted_in)

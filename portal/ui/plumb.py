@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from portal.ui import numbers
 from portal.ui.charts.scale import Linear, nice_ceiling
 from portal.ui.charts.svg import Drawing
-from portal.ui.estimates import as_json, limit_text, limit_value, show, write
+from portal.ui.estimates import as_json, limit_text, limit_value, show, unit_of, write
 from portal.ui.measures import measure
 from portal.ui.states import look
 
@@ -50,12 +50,12 @@ def sentence(estimate: Any, limit: Any, state: str) -> str:
     data, shown = as_json(estimate), show(estimate)
     if data["value"] is None:
         return f"{shown.name}: not estimated, {shown.reason}"
-    text = f"{shown.name} {write(data['value'], data['id'])}"
+    text = f"{shown.name} {write(data['value'], data['id'])}{unit_of(data)}"
     if data.get("low") is not None and data.get("high") is not None:
         low, high = write(data["low"], data["id"]), write(data["high"], data["id"])
-        text += f" with interval {low} to {high}"
+        text += f" with interval {low} to {high}{unit_of(data)}"
     if limit:
-        text += f"; limit {limit_text(limit)}"
+        text += f"; limit {limit_text(limit, data)}"
     return f"{text}; {look(state).word.lower()}"
 
 
@@ -82,12 +82,12 @@ def plumb(
         drawing.path(f"M{left:.1f} {_LINE_Y:g}H{max(right, left + 2):.1f}", "iv", tone)
     drawing.circle(x.clamped(data["value"]), _LINE_Y, _DOT, tone)
     if shape.ends:
-        drawing.text(8, 40, _end_label(low, data["id"]))
-        drawing.text(shape.width - 8, 40, _end_label(high, data["id"]), "end")
+        drawing.text(8, 40, _end_label(low, data))
+        drawing.text(shape.width - 8, 40, _end_label(high, data), "end")
     return drawing.render(sentence(data, rule, state))
 
 
-def _end_label(value: float, measure_id: str) -> str:
-    if measure(measure_id).unit == "rate":
-        return limit_value(value, measure_id)
-    return numbers.decimal(value, 2)
+def _end_label(value: float, estimate: dict[str, Any]) -> str:
+    if measure(estimate["id"]).unit == "rate":
+        return limit_value(value, estimate["id"])
+    return numbers.decimal(value, 2) + unit_of(estimate)

@@ -46,7 +46,7 @@ def test_the_number_of_processes_changes_nothing():
     "asked",
     [r"auroc-0\.(6|98)-20\+80", r"auroc-0\.(6|98)-200\+800", r"(kappa|cohen).*-30$",
      r"alpha-.*-30$",
-     r"(kappa|cohen).*-300$", r"alpha-.*-300$", r"ece", r"cluster", r"mrmc"],
+     r"(kappa|cohen).*-300$", r"alpha-.*-300$", r"ece", r"cluster", r"mrmc", r"pairwise-dice"],
 )  # fmt: skip
 def test_what_must_be_measured_is(asked):
     assert any(re.search(asked, name) for name in STORED)

@@ -39,3 +39,13 @@ def test_survives_a_file_and_another_process():
     assert pickle.loads(pickle.dumps(estimate)) == estimate
     assert json.loads(json.dumps(estimate.to_json()))["extra"] == {"n_clusters": 2}
     assert undefined("auroc", "Not estimated.").to_json()["value"] is None
+
+
+def test_a_unit_is_that_of_a_dimension():
+    apart = Estimate("hd95", 3.5, extra={"n_clusters": 3}).in_unit("mm")
+
+    assert apart.unit == "mm"
+    assert apart.extra == {"n_clusters": 3, "unit": "mm"}
+    assert apart.renamed("hd95:liver").unit == "mm"
+    assert Estimate("dice", 0.9).in_unit("").extra == {}
+    assert Estimate("sensitivity", 0.9, extra={"unit": "fraction"}).unit == ""

@@ -1,5 +1,7 @@
 """Masks as people meet them: cohort, predictions, new audit, progress, report, share link."""
 
+import csv
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +108,24 @@ def test_pages_say_masks_where_others_say_labels_and_scores(masks: Masks, make_t
     stranger = signed_in(make_team("Elsewhere").owner)
     for name, url in urls(masks).items():
         assert stranger.get(url).status_code == 404, name
+
+
+def test_distances_are_shown_in_mm(masks: Masks) -> None:
+    owner = signed_in(masks.team.owner)
+    page = text(owner.get(masks.report.get_absolute_url()))
+    checks = open_report(masks.report).checks
+    rows = [row for check in checks for row in check["measures"] if "unit" in row["extra"]]
+    distances = {row["id"]: row for row in rows if row["extra"]["unit"] == "mm"}
+
+    assert set(distances) == {"hd95", "assd", "reader_hd95", "reader_assd"}
+    for name, row in distances.items():
+        assert f"<b>{row['value']:.3f} mm</b>" in page, name
+    assert " fraction" not in page
+    files = [reverse("reports:csv", args=[masks.team.slug, masks.report.pk, f"{check}.measures"])
+             for check in ("segmentation", "segmentation-panel")]  # fmt: skip
+    written = "".join(owner.get(url).content.decode() for url in files)
+    units = {row["measure"]: row["unit"] for row in csv.DictReader(io.StringIO(written))}
+    assert {name for name, unit in units.items() if unit == "mm"} == set(distances)
 
 
 def test_a_case_keeps_every_pair_and_the_worst_come_first(masks: Masks) -> None:

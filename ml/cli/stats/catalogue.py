@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ml.cli.stats.shapes import SHAPES, Given
+from ml.cli.stats.shape import Given
+from ml.cli.stats.shapes import SHAPES
 from ml.stats.agreement.bland_altman import bland_altman, bland_altman_log
 from ml.stats.agreement.bland_altman_regression import bland_altman_regression
 from ml.stats.agreement.bland_altman_replicates import within_subject_sd
@@ -94,6 +95,8 @@ from ml.stats.ood.shift import (
     wasserstein_1,
 )
 from ml.stats.robustness.degradation import degradation
+from ml.stats.segmentation.cases import over_cases
+from ml.stats.segmentation.readers import model_beside_readers, pairwise_mean
 from ml.stats.subgroups.auroc_gap import max_auroc_gap
 from ml.stats.subgroups.calls import group_rates
 from ml.stats.subgroups.detectable import detectable_difference
@@ -382,7 +385,14 @@ UTILITY = {
     "number_needed_to_screen": Measure(number_needed_to_screen, "calls"),
 }
 
+SEGMENTATION = {
+    "mask_mean": Measure(over_cases, "mask-cases", {"measure": "mean", "average": "mean"}),
+    "mask_median": Measure(over_cases, "mask-cases", {"measure": "median", "average": "median"}),
+    "pairwise_dice": Measure(pairwise_mean, "mask-pairs", {"measure": "pairwise_dice"}),
+    "model_beside_readers": Measure(model_beside_readers, "mask-pairs"),
+}
+
 MEASURES: dict[str, Measure] = {
     **DISCRIMINATION, **CALIBRATION, **AGREEMENT, **READER_STUDIES, **UNCERTAINTY, **FOREIGN,
-    **COMPARISON, **SUBGROUPS, **UTILITY, **GENERAL,
+    **COMPARISON, **SEGMENTATION, **SUBGROUPS, **UTILITY, **GENERAL,
 }  # fmt: skip

@@ -1,12 +1,12 @@
 """The kinds of tables measures are computed from, and how each becomes arrays."""
 
 import argparse
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from ml.cli.stats.columns import Table
+from ml.cli.stats.mask_shapes import MASK_SHAPES
+from ml.cli.stats.shape import Column, Flag, Given, Shape, of_file
 from ml.intake.refusal import refuse
 from ml.stats.agreement.ratings import table_of_ratings
 from ml.stats.arrays import FloatArray
@@ -18,59 +18,14 @@ from ml.stats.subgroups.simpson import strata_tables
 from ml.stats.uncertainty.gaussian import Gaussian
 
 
-@dataclass(frozen=True)
-class Column:
-    option: str
-    default: str
-    words: str
-
-
-@dataclass(frozen=True)
-class Flag:
-    """Something a shape must be told that is no column."""
-
-    option: str
-    default: str | None
-    words: str
-    choices: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a table holds for a measure."""
-
-    arrays: tuple[object, ...]  # in the order of the measure's first parameters
-    clusters: Clusters | None  # of the rows of the arrays
-    named: Mapping[str, object] = field(default_factory=dict)  # by parameter, if it has that
-
-
-@dataclass(frozen=True)
-class Shape:
-    words: str
-    columns: tuple[Column, ...]
-    read: Callable[[Table | None, argparse.Namespace], Given]
-    n_arrays: int
-    flags: tuple[Flag, ...] = ()
-    named: tuple[str, ...] = ()  # parameters it gives by name
-
-    @property
-    def has_table(self) -> bool:
-        return bool(self.columns)
-
-
-def _table(table: Table | None) -> Table:
-    assert table is not None  # shapes with columns are read with one
-    return table
-
-
 def _scores(table: Table | None, arguments: argparse.Namespace) -> Given:
-    own = _table(table)
+    own = of_file(table)
     arrays = own.numbers(arguments.score), own.zero_or_one(arguments.present)
     return Given(arrays, own.clusters())
 
 
 def _two_scores(table: Table | None, arguments: argparse.Namespace) -> Given:
-    own = _table(table)
+    own = of_file(table)
     arrays = (
         own.numbers(arguments.score_a), own.numbers(arguments.score_b),
         own.zero_or_one(arguments.present),
@@ -79,37 +34,37 @@ def _two_scores(table: Table | None, arguments: argparse.Namespace) -> Given:
 
 
 def _pairs(table: Table | None, arguments: argparse.Namespace) -> Given:
-    own = _table(table)
+    own = of_file(table)
     arrays = own.numbers(arguments.a, gaps=True), own.numbers(arguments.b, gaps=True)
     return Given(arrays, own.clusters())
 
 
 def _calls(table: Table | None, arguments: argparse.Namespace) -> Given:
-    own = _table(table)
+    own = of_file(table)
     called, present = own.zero_or_one(arguments.called), own.zero_or_one(arguments.present)
     return Given((called == 1, present == 1), own.clusters())
 
 
 def _paired_calls(table: Table | None, arguments: argparse.Namespace) -> Given:
-    own = _table(table)
+    own = of_file(table)
     columns = (arguments.called_a, arguments.called_b, arguments.present)
     return Given(tuple(own.zero_or_one(name) == 1 for name in columns), own.clusters())
 
 
 def _values(table: Table | None, arguments: argparse.Namespace) -> Given:
-    own = _table(table)
+    own = of_file(table)
     return Given((own.numbers(arguments.value, gaps=True),), own.clusters())
 
 
 def _numbers_of_readers(table: Table | None, arguments: argparse.Namespace) -> Given:
-    own = _table(table)
+    own = of_file(table)
     ratings, clusters = _matrix(own, arguments, own.numbers(arguments.value))
     return Given((ratings,), clusters, {"readers": own.codes(arguments.reader)[1]})
 
 
 def _answers_of_readers(table: Table | None, arguments: argparse.Namespace) -> Given:
     """Codes of the declared answers, and how many there are; numbers on scales of numbers."""
-    own = _table(table)
+    own = of_file(table)
     declared = _declared(arguments.values)
     scale = getattr(arguments, "option_scale", None)
     if scale in ("interval", "ratio", "circular"):
@@ -141,7 +96,7 @@ def _matrix(
 
 def _classes(table: Table | None, arguments: argparse.Namespace) -> Given:
     """One column per class, and the true class by name."""
-    own = _table(table)
+    own = of_file(table)
     names = _declared(arguments.classes)
     if not names:
         names = sorted(set(own.texts(arguments.label)))
@@ -156,17 +111,17 @@ def _classes(table: Table | None, arguments: argparse.Namespace) -> Given:
 
 
 def _p_values(table: Table | None, arguments: argparse.Namespace) -> Given:
-    return Given((_table(table).numbers(arguments.p, gaps=True),), None)
+    return Given((of_file(table).numbers(arguments.p, gaps=True),), None)
 
 
 def _confidence(table: Table | None, arguments: argparse.Namespace) -> Given:
-    own = _table(table)
+    own = of_file(table)
     return Given((own.numbers(arguments.confidence), own.numbers(arguments.error)), own.clusters())
 
 
 def _two_samples(table: Table | None, arguments: argparse.Namespace) -> Given:
     """Rows of the first and of the second named sample."""
-    own = _table(table)
+    own = of_file(table)
     codes, _ = own.codes(arguments.sample, [arguments.first, arguments.second])
     values = own.numbers(arguments.value)
     return Given((values[codes == 0], values[codes == 1]), None)
@@ -174,14 +129,14 @@ def _two_samples(table: Table | None, arguments: argparse.Namespace) -> Given:
 
 def _foreign(table: Table | None, arguments: argparse.Namespace) -> Given:
     """Scores of own and of foreign inputs, higher means more foreign."""
-    own = _table(table)
+    own = of_file(table)
     scores, foreign = own.numbers(arguments.score), own.zero_or_one(arguments.foreign)
     return Given((scores[foreign == 0], scores[foreign == 1]), None)
 
 
 def _two_answers(table: Table | None, arguments: argparse.Namespace) -> Given:
     """The contingency table of two readers' answers."""
-    own = _table(table)
+    own = of_file(table)
     names = _declared(arguments.values)
     names = names or sorted({*own.texts(arguments.a), *own.texts(arguments.b)})
     codes = [own.codes(column, names)[0] for column in (arguments.a, arguments.b)]
@@ -191,7 +146,7 @@ def _two_answers(table: Table | None, arguments: argparse.Namespace) -> Given:
 
 def _study(table: Table | None, arguments: argparse.Namespace) -> Given:
     """A reader study, long: one row per reading."""
-    own = _table(table)
+    own = of_file(table)
     study = MrmcStudy.of(
         own.texts(arguments.modality), own.texts(arguments.reader), own.texts(arguments.case),
         own.numbers(arguments.score), own.zero_or_one(arguments.present),
@@ -202,7 +157,7 @@ def _study(table: Table | None, arguments: argparse.Namespace) -> Given:
 
 
 def _grouped_calls(table: Table | None, arguments: argparse.Namespace) -> Given:
-    own = _table(table)
+    own = of_file(table)
     calls = GroupedCalls.of(
         own.zero_or_one(arguments.called), own.zero_or_one(arguments.present),
         Groups.of(own.texts(arguments.group)), own.clusters(),
@@ -211,7 +166,7 @@ def _grouped_calls(table: Table | None, arguments: argparse.Namespace) -> Given:
 
 
 def _grouped_scores(table: Table | None, arguments: argparse.Namespace) -> Given:
-    own = _table(table)
+    own = of_file(table)
     arrays = (
         own.numbers(arguments.score), own.zero_or_one(arguments.present),
         Groups.of(own.texts(arguments.group)),
@@ -221,7 +176,7 @@ def _grouped_scores(table: Table | None, arguments: argparse.Namespace) -> Given
 
 def _strata(table: Table | None, arguments: argparse.Namespace) -> Given:
     """The 2 x 2 tables of each stratum."""
-    own = _table(table)
+    own = of_file(table)
     first, outcome = own.zero_or_one(arguments.first), own.zero_or_one(arguments.outcome)
     strata = Groups.of(own.texts(arguments.stratum))
     return Given((strata_tables(first == 1, outcome == 1, strata),), None)
@@ -229,7 +184,7 @@ def _strata(table: Table | None, arguments: argparse.Namespace) -> Given:
 
 def _members(table: Table | None, arguments: argparse.Namespace) -> Given:
     """Probabilities (members, cases, classes) from one row per case and member."""
-    own = _table(table)
+    own = of_file(table)
     names = _declared(arguments.classes)
     if not names:
         raise refuse("csv_header", "Name the columns of the classes with --classes.")
@@ -246,14 +201,14 @@ def _members(table: Table | None, arguments: argparse.Namespace) -> Given:
 
 
 def _gaussian(table: Table | None, arguments: argparse.Namespace) -> Given:
-    own = _table(table)
+    own = of_file(table)
     columns = (arguments.mean, arguments.sd, arguments.truth)
     return Given((Gaussian(*(own.numbers(name) for name in columns)),), own.clusters())
 
 
 def _methods(table: Table | None, arguments: argparse.Namespace) -> Given:
     """(cases, methods) from one column per method."""
-    own = _table(table)
+    own = of_file(table)
     names = _declared(arguments.methods)
     if not names:
         raise refuse("csv_header", "Name the columns of the methods with --methods.")
@@ -450,5 +405,6 @@ SHAPES: dict[str, Shape] = {
         1,
         (Flag("methods", None, "columns of the methods, separated by commas"),),
     ),
+    **MASK_SHAPES,
     "none": Shape("none; everything is an option", (), _nothing, 0),
 }

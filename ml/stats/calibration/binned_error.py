@@ -15,7 +15,7 @@ NORMS = ("l1", "l2", "max", "l2 debiased squared")
 
 def binned_error(
     probabilities: FloatArray,
-    present: IntArray,
+    present: IntArray | BoolArray,
     clusters: Clusters | None = None,
     settings: Settings = DEFAULT,
     *,

@@ -5,10 +5,11 @@ from scipy import stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities
-from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings
+from ml.stats.calibration.binned_error import binned_error
 from ml.stats.calibration.reliability import BINS, bin_sums
 from ml.stats.clusters import Clusters, checked_clusters, too_few
-from ml.stats.interval import Interval, percentile_interval
+from ml.stats.interval import Interval, interval_between
 
 _NO_CASES = "Not estimated: there are no cases."
 
@@ -43,9 +44,9 @@ def ece(
     Source:
         Naeini, Cooper, Hauskrecht (2015), AAAI; Guo et al. (2017), ICML, equation 3.
     """
-    probabilities, outcomes = checked_probabilities(probabilities, present)
     convention = f"P(finding), {bins} equal-width bins, mean absolute gap"
-    return _estimate("ece", convention, probabilities, outcomes, clusters, settings, bins)
+    found = binned_error(probabilities, present, clusters, settings, bins=bins)
+    return found.renamed("ece", convention=convention)
 
 
 def ece_top_label(
@@ -71,7 +72,8 @@ def ece_top_label(
     probabilities, outcomes = checked_probabilities(probabilities, present)
     confidence, correct = top_label(probabilities, outcomes)
     convention = f"top label of present or absent, {bins} equal-width bins, mean absolute gap"
-    return _estimate("ece_top_label", convention, confidence, correct, clusters, settings, bins)
+    found = binned_error(confidence, correct, clusters, settings, bins=bins)
+    return found.renamed("ece_top_label", convention=convention)
 
 
 def top_label(probabilities: FloatArray, outcomes: BoolArray) -> tuple[FloatArray, BoolArray]:
@@ -114,7 +116,10 @@ def ece_debiased(
     per_cluster = bin_sums(probabilities, outcomes, clusters, bins)
     total = per_cluster.sum(axis=0)[None, :]
     squared = float(_debiased_square(total)[0])
-    interval = _square_interval(squared, per_cluster, clusters, settings.level)
+    square = _square_interval(squared, per_cluster, clusters, settings.level)
+    interval = square
+    if square.low is not None and square.high is not None:
+        interval = interval_between(_root(square.low), _root(square.high), square.method)
     extra: dict[str, JsonValue] = {
         "bins": bins,
         "squared": squared,
@@ -123,34 +128,9 @@ def ece_debiased(
         **clusters.extra,
     }
     return Estimate(
-        "ece_debiased", _root(squared), _root(interval.low), _root(interval.high),
-        settings.level, probabilities.size, int(outcomes.sum()),
+        "ece_debiased", _root(squared), interval.low, interval.high, settings.level,
+        probabilities.size, int(outcomes.sum()),
         convention=convention, method=interval.method, reason=interval.reason, extra=extra,
-    )  # fmt: skip
-
-
-def _estimate(
-    measure: str,
-    convention: str,
-    probabilities: FloatArray,
-    outcomes: BoolArray,
-    clusters: Clusters | None,
-    settings: Settings,
-    bins: int,
-) -> Estimate:
-    if probabilities.size == 0:
-        return undefined(measure, _NO_CASES, n_events=0, convention=convention)
-    clusters = checked_clusters(clusters, probabilities.size)
-    per_cluster = bin_sums(probabilities, outcomes, clusters, bins)
-    value = float(_mean_power(per_cluster.sum(axis=0)[None, :], 1)[0])
-    interval = percentile_interval(
-        _mean_power(replicate_sums(per_cluster, settings), 1), clusters, settings, centre=value
-    )
-    low = None if interval.low is None else max(0.0, interval.low)
-    return Estimate(
-        measure, value, low, interval.high, settings.level, probabilities.size,
-        int(outcomes.sum()), convention=convention, method=interval.method,
-        reason=interval.reason, extra={"bins": bins, **clusters.extra},
     )  # fmt: skip
 
 
@@ -193,10 +173,8 @@ def _square_interval(
     z2 = float(stats.norm.ppf((1 + level) / 2)) ** 2
     middle = squared + 2 * growth * z2
     reach = max(0.0, middle**2 - squared**2 + 2 * noise * z2) ** 0.5
-    if reach == 0:
-        return Interval(None, None, "", "No interval: no bin shows any spread between its cases.")
-    return Interval(middle - reach, middle + reach, f"score interval over {clusters.words}")
+    return interval_between(middle - reach, middle + reach, f"score interval over {clusters.words}")
 
 
-def _root(square: float | None) -> float | None:
-    return None if square is None else max(0.0, square) ** 0.5
+def _root(square: float) -> float:
+    return float(max(0.0, square) ** 0.5)

@@ -6,7 +6,7 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities, ratio
 from ml.stats.bootstrap import DEFAULT, Settings
-from ml.stats.clusters import Clusters
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import Interval
 from ml.stats.sums import NO_CASES, estimate_of_sums, mean_estimate
 
@@ -110,7 +110,7 @@ def observed_expected(
     if n == 0:
         return undefined("oe_ratio", NO_CASES, n_events=0, convention=convention)
     rows = np.stack([outcomes.astype(np.float64), probabilities], axis=1)
-    if clusters is not None and not clusters.each_alone:
+    if not checked_clusters(clusters, n).each_alone:
         return estimate_of_sums(
             "oe_ratio", rows, lambda sums: ratio(sums[:, 0], sums[:, 1]), clusters, settings,
             convention=convention, n_events=events,

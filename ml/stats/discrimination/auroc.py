@@ -30,8 +30,8 @@ def auroc(
 ) -> Estimate:
     """Area under the ROC curve with its interval.
 
-    The interval is logit-DeLong when every case is its own cluster, else a percentile bootstrap
-    of clusters, unless another is named. A perfect (or perfectly wrong) ranking has no spread to
+    The interval is logit-DeLong, with Obuchowski's variance where cases cluster, unless another
+    is named. A perfect (or perfectly wrong) ranking has no spread to
     estimate from: it gets a one-sided exact bound instead of [1, 1].
 
     Args:

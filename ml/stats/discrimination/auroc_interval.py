@@ -34,8 +34,8 @@ def auroc_interval(
             variance where cases cluster, the bootstraps draw whole clusters, and
             ``hanley_mcneil`` refuses clusters.
         settings: level; draws and seed of a bootstrap.
-        method: None takes ``logit_delong`` when every case is its own unit, ``percentile``
-            when not. A perfect ranking gets an exact one-sided bound by any method.
+        method: None takes ``logit_delong``. A perfect ranking gets an exact one-sided bound
+            by any method.
 
     Raises:
         ValueError: for an unknown method, or ``hanley_mcneil`` with clusters.
@@ -50,7 +50,7 @@ def auroc_interval(
     if value in (0.0, 1.0):
         return _one_sided(value, positive, clusters, settings.level)
     if method is None:
-        method = "logit_delong" if clusters.each_alone else "percentile"
+        method = "logit_delong"
     if method in ("percentile", "bca"):
         refusal = too_few(clusters)
         if refusal:

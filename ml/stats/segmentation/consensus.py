@@ -22,7 +22,7 @@ def soft_consensus(masks: NDArray[np.bool_]) -> FloatArray:
         >>> soft_consensus(np.array([[True, False], [True, True]])).tolist()
         [1.0, 0.5]
     """
-    share: FloatArray = _checked(masks).mean(axis=0)
+    share: FloatArray = checked_panel(masks).mean(axis=0)
     return share
 
 
@@ -38,7 +38,7 @@ def majority(masks: NDArray[np.bool_], *, tie: TieRule = "background") -> BoolAr
         >>> majority(two).tolist(), majority(two, tie="foreground").tolist()
         ([True, False], [True, True])
     """
-    marked = _checked(masks)
+    marked = checked_panel(masks)
     votes = 2 * marked.sum(axis=0)
     chosen: BoolArray = votes >= len(marked) if tie == "foreground" else votes > len(marked)
     return chosen
@@ -92,7 +92,7 @@ def staple(masks: NDArray[np.bool_], *, prior: float | None = None) -> Staple:
         >>> staple(three).mask().tolist()
         [True, True, False, False]
     """
-    marked = _checked(masks)
+    marked = checked_panel(masks)
     readers = len(marked)
     if readers < 2:
         raise ValueError(f"STAPLE needs two readers or more, got {readers}")
@@ -153,7 +153,15 @@ def _performance(
     )
 
 
-def _checked(masks: NDArray[np.generic]) -> BoolArray:
+def checked_panel(masks: NDArray[np.generic]) -> BoolArray:
+    """Several masks of one shape as booleans.
+
+    Args:
+        masks: (readers, ...) booleans, or 0 and 1.
+
+    Raises:
+        ValueError: for no mask at all, masks without an axis, or other values.
+    """
     marked = np.asarray(masks)
     if marked.ndim < 2 or len(marked) == 0:
         raise ValueError(f"expected masks (readers, ...), got shape {marked.shape}")

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.stats.arrays import BoolArray
+from ml.stats.side_by_side import side_by_side
 
+_LARGE = 4_000_000  # voxels from which reading takes longer than starting a thread
 Emptiness = Literal["none", "both", "prediction", "reference"]
 EMPTY_POLICY = (
     "both masks empty: a true negative case, overlap and distances undefined and the case counted "
@@ -74,7 +76,9 @@ class MaskPair:
 
     @cached_property
     def _boxes(self) -> tuple[tuple[slice, ...] | None, tuple[slice, ...] | None]:
-        return bounding_box(self.prediction), bounding_box(self.reference)
+        if self.prediction.size < _LARGE:
+            return bounding_box(self.prediction), bounding_box(self.reference)
+        return side_by_side(bounding_box, self.prediction, self.reference)
 
     @property
     def voxel_mm(self) -> float:

@@ -10,7 +10,7 @@ from portal.ui.charts.scale import Linear, nice_ceiling, ticks
 from portal.ui.charts.svg import Drawing
 from portal.ui.charts.table import Cell, Table, build
 
-_TOP, _BOTTOM = 28.0, 200.0
+_TOP, _BOTTOM = 38.0, 200.0  # a full bar carries its number below the name of the axis
 
 
 def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
@@ -27,7 +27,7 @@ def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
     for k, (value, n) in enumerate(zip(series["values"], counts, strict=True)):
         middle = LEFT + (k + 0.5) * wide
         drawing.rect(middle - bar / 2, y(n), bar, _BOTTOM - y(n), "sr-f")
-        share = f" ({numbers.percent_number(n / total)} %)" if total and wide > 70 else ""
+        share = f" ({_share(n / total)})" if total and wide > 70 else ""
         drawing.text(middle, y(n) - 5, f"{numbers.count(n)}{share}", "tb", "mid")
         drawing.text(middle, _BOTTOM + 16, _short(str(value), wide), "tk", "mid")
     drawing.path(f"M{LEFT:g} {_BOTTOM:g}H{RIGHT:g}", "ax")
@@ -48,6 +48,16 @@ def readings_per_case(series: dict[str, Any]) -> str:
         f"{'case' if n == 1 else 'cases'}"
         for k, n in per_case
     )
+
+
+def _share(fraction: float) -> str:
+    """
+    >>> _share(0.00017), _share(0.0), _share(0.25)
+    ('< 0.1 %', '0 %', '25.0 %')
+    """
+    if 0 < fraction < 0.0005:
+        return "< 0.1 %"
+    return f"{numbers.percent_number(fraction)} %"
 
 
 def _short(text: str, room: float) -> str:

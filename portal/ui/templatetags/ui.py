@@ -107,8 +107,9 @@ def plumb_tag(value: Any, limit: Any = None, state: str = "info", size: str = "r
 
 
 @register.simple_tag
-def limit(value: Any) -> str:
-    return limit_text(value) if value else "no limit"
+def limit(value: Any, estimate: Any = None) -> str:
+    """In the unit of the estimate held against it, where that has one."""
+    return limit_text(value, estimate) if value else "no limit"
 
 
 @register.simple_tag(name="margin")
@@ -142,6 +143,7 @@ def finding_card(
         figure = plumb(estimate, rule, data["state"], shape=CARD, palette=palette)
     return {
         "finding": data,
+        "estimate": estimate,
         "look": seen,
         "shown": shown,
         "figure": figure,

@@ -85,6 +85,15 @@ def test_alike_groups_pass(make_evidence, quick, data):
     assert estimate(result, "auroc:sex = f").n == 200
 
 
+def test_one_rate_in_all_groups_lies_between_no_two(make_evidence, quick, data):
+    _, present, sex = data(worse=False)
+    scores = np.where(present == 1, 0.9, 0.1)
+    result = subgroups(make_evidence(scores, present, covariates={"sex": sex}), quick)
+
+    titles = [str(one["title"]) for one in result.series]
+    assert "Sensitivity is 100 % in every group" in titles
+
+
 def test_noise_in_few_cases_is_no_verdict(make_evidence, quick, rng):
     present = np.arange(80) % 2
     scores = np.where(rng.random(80) < 0.75, present, 1 - present) * 0.8 + 0.1

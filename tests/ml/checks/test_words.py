@@ -2,6 +2,7 @@ import pytest
 
 from ml.checks import words
 from ml.estimate import Estimate
+from ml.limits import Limit
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,8 @@ def test_thresholds(number, text):
 def test_value_with_interval():
     assert words.measured(Estimate("auroc", 0.8211, 0.796, 0.8431)) == "0.821 [0.796, 0.843]"
     assert words.measured(Estimate("npv", 0.9993, 0.99791, 1)) == "99.93 % [99.79, 100]"
+    apart = Estimate("hd95", 3.5, 2.25, 4.0).in_unit("mm")
+    assert words.measured(apart) == "3.500 mm [2.250, 4.000]"
     assert words.measured(Estimate("auroc", None, reason="Not estimated.")) == "Not estimated."
 
 
@@ -40,3 +43,11 @@ def test_difference_of_rates():
 
 def test_cases():
     assert (words.cases(1), words.cases(1500)) == ("1 case", "1,500 cases")
+
+
+def test_a_limit_is_said_in_the_unit_of_what_is_held_against_it():
+    at_most = Limit("segmentation", "hd95", 3.0, "max", "pre-registered")
+    assert words.limit_words(at_most, "mm") == "at most 3 mm (pre-registered)"
+    assert words.limit_words(at_most) == "at most 3 (pre-registered)"
+    at_least = Limit("operating-point", "sensitivity", 0.9, "min", "regulator")
+    assert words.limit_words(at_least, "mm") == "at least 90 % (regulator)"

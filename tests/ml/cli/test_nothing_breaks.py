@@ -17,6 +17,11 @@ KEYS = {"case_id", "reader_id", "member", "modality", "sample", "group", "stratu
 ANSWERS = {"present", "foreign", "called", "called_a", "called_b", "error", "first", "outcome"}
 
 
+def is_key(name, column):
+    """Names of cases and the like, whatever the column is called."""
+    return name in KEYS or isinstance(column[0], str)
+
+
 def rows(table, keep):
     return {name: np.asarray(column)[keep] for name, column in table.items()}
 
@@ -55,35 +60,39 @@ def one_reader(table):
 
 def constant(table):
     return {
-        name: column if name in KEYS | ANSWERS else np.full(len(column), column[0])
+        name: column if is_key(name, column) or name in ANSWERS else np.full(len(column), column[0])
         for name, column in table.items()
     }
 
 
 def ties(table):
     return {
-        name: column if name in KEYS else np.round(np.asarray(column, float)).clip(0, 1)
+        name: column if is_key(name, column) else np.round(np.asarray(column, float)).clip(0, 1)
         for name, column in table.items()
     }
 
 
 def everything_the_same(table):
     return {
-        name: column if name in KEYS else np.ones(len(column), int)
+        name: column if is_key(name, column) else np.ones(len(column), int)
         for name, column in table.items()
     }
 
 
 def gaps(table):
     return {
-        name: column if name in KEYS else ["" if at % 5 == 0 else x for at, x in enumerate(column)]
+        name: column
+        if is_key(name, column)
+        else ["" if at % 5 == 0 else x for at, x in enumerate(column)]
         for name, column in table.items()
     }
 
 
 def huge(table):
     return {
-        name: column if name in KEYS | ANSWERS else np.asarray(column, float) * 1e150
+        name: column
+        if is_key(name, column) or name in ANSWERS
+        else np.asarray(column, float) * 1e150
         for name, column in table.items()
     }
 

@@ -100,6 +100,17 @@ def table_of(shape, rng):
             **dict(zip("xyz", np.round(of_class, 12).T, strict=True)),
         },
         "gaussian": {"mean": score, "sd": np.full(N, 0.2), "truth": other},
+        "mask-cases": {
+            "dice": [*score[:-1], 0.0],
+            "voxels_prediction": [*(np.arange(N - 1) + 1), 0],
+            "voxels_reference": np.arange(N) + 2,
+        },
+        "mask-pairs": {
+            "case_id": case,
+            "a": np.tile(["reader:1", "reader:1", "model"], N),
+            "b": np.tile(["reader:2", "reference", "reader:2"], N),
+            "dice": np.round(np.repeat(score, 3), 4),
+        },
         "methods": {"case_id": np.arange(N), "m": score, "k": other},
         "none": {},
     }[shape]

@@ -54,6 +54,14 @@ def filled(owner: Client, team: Any, **changes: str) -> dict[str, str]:
     return given | changes
 
 
+def test_a_limit_on_a_distance_is_asked_for_with_what_it_is_counted_in(
+    owner: Client, team: Any
+) -> None:
+    page = text(owner.get(url(team, "protocol-new")))
+    assert ">95 % Hausdorff distance, mm or voxels<" in page
+    assert ">Dice<" in page
+
+
 def test_the_list_and_the_default(owner: Client, team: Any, make_member: Make) -> None:
     page = text(owner.get(url(team, "protocols")))
     assert "No protocol of your own yet" in page

@@ -53,6 +53,32 @@ def test_a_one_sided_bound_is_said_in_words() -> None:
     assert show(samples.estimate("specificity", 1.0, low=0.9975)).interval == "at least 99.75 %"
 
 
+DISTANCE = samples.estimate(
+    "hd95", 3.214, low=2.1, high=4.5, method="bootstrap", n=120, extra={"unit": "mm"}
+)
+AT_MOST = {**samples.LIMIT, "check": "segmentation", "measure": "hd95", "value": 3.0,
+           "direction": "max"}  # fmt: skip
+
+
+def test_a_distance_is_written_in_its_unit() -> None:
+    """A limit has none of its own: a protocol does not know whether files say voxel sizes."""
+    shown = show(DISTANCE)
+    assert (shown.value, shown.interval) == ("3.214 mm", "[2.100, 4.500]")
+    assert limit_text(AT_MOST, DISTANCE) == "≤ 3 mm"
+    assert limit_text(AT_MOST) == "≤ 3 mm or voxels"
+    assert margin(DISTANCE, AT_MOST) == "−0.214 mm"
+    assert show({**DISTANCE, "extra": {"unit": "voxels"}}).value == "3.214 voxels"
+    assert show({**DISTANCE, "high": None}).interval == "at least 2.100 mm"
+    assert show({**DISTANCE, "low": None}).interval == "at most 4.500 mm"
+
+
+def test_a_number_that_is_counted_in_nothing_has_no_unit() -> None:
+    share = {**samples.SENSITIVITY, "extra": {**samples.SENSITIVITY["extra"], "unit": "fraction"}}
+    assert show(share).value == "33.7 %"
+    assert margin(share, samples.SENSITIVITY_LIMIT) == "−56.3 points"
+    assert show({**samples.AUROC, "extra": {"unit": "fraction"}}).value == "0.821"
+
+
 def test_takes_what_the_engine_returns() -> None:
     assert show(Estimate("brier", 0.3158, n=10)).value == "0.316"
 

@@ -48,3 +48,12 @@ def test_the_axis_holds_the_value(
 
 def test_beside_a_finding_the_ends_are_written() -> None:
     assert ">100 %<" in plumb(samples.SENSITIVITY, None, "info", shape=CARD)
+
+
+def test_a_distance_is_drawn_and_said_in_its_unit() -> None:
+    apart = samples.estimate("hd95", 3.214, low=2.1, high=4.5, extra={"unit": "mm"})
+    limit = samples.LIMIT | {"measure": "hd95", "value": 3.0, "direction": "max"}
+    assert sentence(apart, limit, "caution") == (
+        "95 % Hausdorff distance 3.214 mm with interval 2.100 to 4.500 mm; limit ≤ 3 mm; caution"
+    )
+    assert ">0.00 mm<" in plumb(apart, limit, "caution", shape=CARD)

@@ -89,6 +89,25 @@ def test_finding_card() -> None:
     assert "Action:" in html
 
 
+def test_a_card_says_a_distance_and_its_limit_in_the_unit_of_the_estimate() -> None:
+    apart = samples.estimate("hd95", 3.214, low=2.1, high=4.5, extra={"unit": "mm"})
+    limit = samples.LIMIT | {"measure": "hd95", "value": 3.0, "direction": "max"}
+    finding = samples.FINDING | {"measure": "hd95", "limit": limit}
+    html = render("{% finding_card finding estimate %}", finding=finding, estimate=apart)
+    assert '<div class="v">3.214 mm</div>' in html
+    assert "limit ≤ 3 mm <span" in html
+
+
+def test_the_table_of_limits_says_a_distance_in_the_unit_of_the_estimate() -> None:
+    apart = samples.estimate("hd95", 3.214, low=2.1, high=4.5, extra={"unit": "mm"})
+    limit = samples.LIMIT | {"measure": "hd95", "value": 3.0, "direction": "max"}
+    row = {"name": "HD", "estimate": apart, "limit": limit, "state": "caution", "figure": "drawn"}
+    html = render('{% include "reports/_endpoints.html" %}', page={"endpoints": [row]})
+    assert '<span class="b">≤ 3 mm</span>' in html
+    assert "<b>3.214 mm</b>" in html
+    assert ">−0.214 mm<" in html
+
+
 def test_a_finding_without_an_estimate_still_has_its_card() -> None:
     finding = samples.FINDING | {"limit": None, "state": "info", "cases": []}
     html = render("{% finding_card f %}", f=finding)

@@ -174,11 +174,28 @@ def test_replicates_of_one_class_are_left_out_and_counted():
     scores[1] = 0.2
     patients = Clusters.of(np.arange(28) // 2, "patient")
 
-    estimate = auroc(scores, present, patients, FEW)
+    estimate = auroc(scores, present, patients, FEW, method="percentile")
+    default = auroc(scores, present, patients, FEW)
 
-    assert estimate.value is not None
+    assert estimate.value == default.value
     assert not estimate.has_interval
+    assert not default.has_interval
     assert "undefined in" in estimate.reason
+    assert "a single cluster" in default.reason
+
+
+def test_clusters_take_the_logit_interval_by_default(rng):
+    """Whoever draws patients instead gets ends that lie too low: docs/adr/0010."""
+    present = np.arange(80) % 2
+    scores = rng.normal(size=80) + present
+    patients = Clusters.of(np.arange(80) // 4, "patient")
+
+    default = auroc(scores, present, patients)
+
+    assert default == auroc(scores, present, patients, method="logit_delong")
+    assert "Obuchowski 1997, 20 patients" in default.method
+    logits = [np.log(end / (1 - end)) for end in (default.low, default.value, default.high)]
+    assert logits[1] - logits[0] == pytest.approx(logits[2] - logits[1])
 
 
 def test_too_few_clusters_for_an_interval(rng):

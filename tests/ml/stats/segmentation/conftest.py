@@ -11,6 +11,20 @@ def box(shape, low, high):
     return mask
 
 
+def drawn(primitives, shape):
+    """The mask that boxes and balls of the reference data make, later ones over earlier ones."""
+    mask, index = np.zeros(shape, dtype=bool), np.indices(shape)
+    for one in primitives:
+        if one["type"] == "box":
+            ends = zip(index, one["lo"], one["hi"], strict=True)
+            inside = np.all([(at >= low) & (at < high) for at, low, high in ends], axis=0)
+        else:
+            parts = zip(index, one["center"], one["scale"], strict=True)
+            inside = sum(((at - c) * scale) ** 2 for at, c, scale in parts) <= one["r"] ** 2
+        mask[inside] = bool(one["value"])
+    return mask
+
+
 shapes = st.one_of(
     st.tuples(st.integers(1, 7), st.integers(1, 7)),
     st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5)),

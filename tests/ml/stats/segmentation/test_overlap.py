@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 
 from ml.stats.segmentation.masks import MaskPair, bounding_box
-from ml.stats.segmentation.overlap import overlap
+from ml.stats.segmentation.overlap import Overlap, overlap, overlap_matrix
 from tests.ml.stats.segmentation.conftest import box, mask_pairs
 
 
@@ -19,6 +19,85 @@ def test_by_hand():
     assert found.recall == pytest.approx(6 / 8)
     assert found.relative_volume_difference == pytest.approx(0.5)
     assert found.volume_prediction_mm == pytest.approx(12.0)
+    assert found.volume_difference_mm == pytest.approx(4.0)
+    assert found.volume_similarity == pytest.approx(1 - 4 / 20)
+
+
+def test_a_mask_that_is_too_small_differs_by_as_much_as_one_that_is_too_large():
+    small, large = box((5, 5), (0, 0), (2, 2)), box((5, 5), (0, 0), (4, 4))
+    under, over = (
+        overlap(MaskPair.of(*pair, (0.5, 0.5))) for pair in ((small, large), (large, small))
+    )
+
+    assert (under.volume_difference_mm, over.volume_difference_mm) == (-3.0, 3.0)
+    assert under.absolute_volume_difference_mm == over.absolute_volume_difference_mm == 3.0
+    assert under.relative_volume_difference == pytest.approx(-0.75)
+    assert under.absolute_relative_volume_difference == pytest.approx(0.75)
+    assert over.absolute_relative_volume_difference == pytest.approx(3.0)
+    assert under.volume_similarity == over.volume_similarity == pytest.approx(1 - 12 / 20)
+
+
+def test_volume_similarity_knows_sizes_and_no_places():
+    apart = MaskPair.of(box((4, 4), (0, 0), (2, 2)), box((4, 4), (2, 2), (4, 4)))
+
+    assert overlap(apart).dice == 0
+    assert overlap(apart).volume_similarity == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["seg-2d-disk", "seg-balls", "seg-box-shift-aniso", "seg-single-voxel"]
+)
+def test_volumes_are_those_of_the_reference_data(name, reference):
+    """Taha and Hanbury's formula on voxels counted by other software."""
+    stored = reference(name)
+    counts, volumes = stored.value("counts"), stored.value("volume_mm")
+    tp = counts["intersection"]
+    fp, fn = counts["prediction"] - tp, counts["reference"] - tp
+    voxel = volumes["reference"] / counts["reference"]
+    found = Overlap(counts["prediction"], counts["reference"], tp, voxel)
+
+    assert found.volume_similarity == pytest.approx(1 - abs(fn - fp) / (2 * tp + fp + fn))
+    assert found.volume_difference_mm == pytest.approx(volumes["prediction"] - volumes["reference"])
+    assert found.relative_volume_difference == pytest.approx(
+        stored.value("relative_volume_difference")
+    )
+
+
+@given(mask_pairs)
+def test_the_matrix_is_that_of_every_two_masks(pair):
+    masks = np.stack([*pair, pair[0] & pair[1]])
+    others = np.stack([pair[1], pair[0] | pair[1]])
+    for measure in ("dice", "iou"):
+        for first, second, found in (
+            (masks, masks, overlap_matrix(masks, measure=measure)),
+            (masks, others, overlap_matrix(masks, others, measure=measure)),
+        ):
+            by_hand = [
+                [getattr(overlap(MaskPair.of(a, b)), measure) for b in second] for a in first
+            ]
+            assert found == pytest.approx(np.array(by_hand, dtype=float), nan_ok=True)
+
+
+def test_the_matrix_counts_more_voxels_than_it_holds_at_once(monkeypatch, rng):
+    masks = rng.random((3, 40, 40)) < 0.4
+    whole = overlap_matrix(masks)
+    monkeypatch.setattr("ml.stats.segmentation.overlap._EXACT", 7)
+
+    assert (overlap_matrix(masks) == whole).all()
+
+
+@pytest.mark.parametrize(
+    ("masks", "others", "measure", "message"),
+    [
+        (np.ones((2, 3)), np.ones((2, 4)), "dice", "one grid"),
+        (np.full((2, 3), 2), None, "dice", "0 and 1"),
+        (np.ones(3), None, "dice", "readers"),
+        (np.ones((2, 3)), None, "hd95", "dice or iou"),
+    ],
+)
+def test_the_matrix_refuses(masks, others, measure, message):
+    with pytest.raises(ValueError, match=message):
+        overlap_matrix(masks, others, measure=measure)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +115,7 @@ def test_empty_masks_are_no_perfect_overlap(prediction, reference, emptiness, di
     assert pair.emptiness == emptiness
     assert overlap(pair).dice == dice
     assert overlap(pair).iou == dice
+    assert overlap(pair).volume_similarity == dice
 
 
 @given(mask_pairs)
@@ -66,6 +146,15 @@ def test_a_crop_keeps_every_voxel(pair):
             .all()
             for axis in range(pair[0].ndim)
         )
+
+
+def test_large_masks_keep_their_own_box(monkeypatch):
+    monkeypatch.setattr("ml.stats.segmentation.masks._LARGE", 0)
+    one, other = np.zeros((2, 6, 6), bool)
+    one[1, 2], other[4, 5] = True, True
+
+    assert MaskPair.of(one, other)._boxes == (bounding_box(one), bounding_box(other))
+    assert MaskPair.of(one, np.zeros_like(one)).emptiness == "reference"
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def _values(table: Table | None, arguments: argparse.Namespace) -> Given:
 def _numbers_of_readers(table: Table | None, arguments: argparse.Namespace) -> Given:
     own = of_file(table)
     ratings, clusters = _matrix(own, arguments, own.numbers(arguments.value))
-    return Given((ratings,), clusters)
+    return Given((ratings,), clusters, {"readers": own.codes(arguments.reader)[1]})
 
 
 def _answers_of_readers(table: Table | None, arguments: argparse.Namespace) -> Given:
@@ -283,7 +283,11 @@ SHAPES: dict[str, Shape] = {
         1,
     ),
     "readings-numbers": Shape(
-        "one row per reading: case, reader, number", _READINGS, _numbers_of_readers, 1
+        "one row per reading: case, reader, number",
+        _READINGS,
+        _numbers_of_readers,
+        1,
+        named=("readers",),
     ),
     "readings": Shape(
         "one row per reading: case, reader, answer",

@@ -2,8 +2,17 @@
 
 import numpy as np
 
-from ml.stats.segmentation import consensus, lesions, masks, overlap, surface
-from tests.ml.stats.poor.rows import Rows, cohort
+from ml.stats.segmentation import (
+    cases,
+    consensus,
+    energy,
+    lesions,
+    masks,
+    overlap,
+    readers,
+    surface,
+)
+from tests.ml.stats.poor.rows import FEW, Rows, cohort
 
 
 def _image(rows: Rows, column: np.ndarray) -> np.ndarray:
@@ -48,8 +57,43 @@ def _panel(rows: Rows) -> np.ndarray:
     return np.stack([_image(rows, one) for one in (rows.called, rows.called_b, rows.present)])
 
 
-CLUSTERED = {}
+def _pairs(rows: Rows) -> readers.MaskPairs:
+    """Two pairs of readers and one with the model in each case, their overlap a share."""
+    case = np.repeat(np.arange(rows.n), 3)
+    value = np.stack([rows.probabilities, rows.classes[:, 0], rows.classes[:, 1]], axis=1)
+    return readers.MaskPairs(case, value.reshape(-1), np.arange(3 * rows.n) % 3 == 2, rows.n)
+
+
+def _small_masks(rows: Rows) -> list[np.ndarray]:
+    """Three readers' masks of four voxels for each case."""
+    marks = np.stack([rows.called, rows.called_b, rows.present, rows.error], axis=1)
+    return [np.stack([one, np.roll(one, 1), one[::-1]]) for one in marks]
+
+
+def _over_cases(rows: Rows, **options):
+    empty = ["none"] * rows.n
+    return cases.over_cases("dice", rows.probabilities, empty, rows.clusters, FEW, **options)
+
+
+CLUSTERED = {
+    "over_cases": _over_cases,
+    "over_cases.median": lambda rows: _over_cases(rows, average="median"),
+    "pairwise_mean": lambda rows: readers.pairwise_mean(_pairs(rows), rows.clusters, FEW),
+    "pairwise_dice": lambda rows: readers.pairwise_dice(_small_masks(rows), rows.clusters, FEW),
+    "model_beside_readers": lambda rows: readers.model_beside_readers(
+        _pairs(rows), rows.clusters, FEW
+    ),
+    **{
+        f"mean_energy_distance.{form}": lambda rows, form=form: energy.mean_energy_distance(
+            _small_masks(rows), _small_masks(rows), rows.clusters, FEW, form=form
+        )
+        for form in ("V", "U")
+    },
+}
 OTHERS = {
+    "energy_distance": lambda rows: energy.energy_distance(_panel(rows), _panel(rows)),
+    "overlap_matrix": lambda rows: overlap.overlap_matrix(_panel(rows)),
+
     "overlap": _overlap,
     "surface_distances.voxel": _surface("voxel"),
     "surface_distances.surfel": _surface("surfel"),
@@ -62,7 +106,6 @@ OTHERS = {
     "staple": lambda rows: consensus.staple(_panel(rows)),
 }  # fmt: skip
 SIMULATED = set(OTHERS)  # a picture has the order of its voxels
-FEW = None  # nothing here is simulated
 
 
 # Measures of single numbers, and numbers that each of them takes.
@@ -78,6 +121,7 @@ NUMBERS = {
 # Public functions that are no measure of rows.
 NOT_MEASURES = {
     "bounding_box": "where a mask is",
+    "checked_panel": "refuses masks for consensus and overlap_matrix",
     "border": "which voxels lie at the border",
     "surfels": "pieces of a surface, for surface_distances",
     "areas": "sizes of these pieces",

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo import br35h, lidc, lidc_masks, vgg16
-from demo.facts import BrainCohort, MaskCohort, ReaderCohort
+from demo import br35h, lidc, lidc_masks, vgg16, vindr
+from demo.facts import BrainCohort, MarkCohort, MaskCohort, ReaderCohort
 from demo.packages import Say
 
 
@@ -13,6 +13,7 @@ class Built:
     brain: BrainCohort
     readers: ReaderCohort
     outlines: MaskCohort
+    marks: MarkCohort
     model: Path
 
 
@@ -24,10 +25,11 @@ def build(
     seed: int = br35h.SEED,
     say: Say = print,
 ) -> Built:
-    """Write `out`/brain-mr, /lidc, /lidc-outlines (cohorts) and /vgg16 (a model folder)."""
+    """Write `out`/brain-mr, /lidc, /lidc-outlines, /vindr (cohorts), /vgg16 (a model)."""
     return Built(
         brain=br35h.build(cache, out / "brain-mr", cases=cases, seed=seed, say=say),
         readers=lidc.build(cache, out / "lidc", say=say),
         outlines=lidc_masks.build(cache, out / "lidc-outlines", say=say),
+        marks=vindr.build(cache, out / "vindr", say=say),
         model=vgg16.build(cache, out / "vgg16", say=say),
     )

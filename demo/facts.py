@@ -39,3 +39,18 @@ class MaskCohort:
     n_patients: int
     n_masks: int
     seed: int
+
+
+@dataclass(frozen=True)
+class MarkCohort:
+    folder: Path
+    n_images: int  # in the package
+    n_readers_in_package: int
+    n_without_marks: int  # left out: no reader marked anything
+    n_cases: int
+    n_readers: int  # of the cases
+    n_answers: int
+    main_panel: tuple[str, ...]  # the readers who read the most cases together
+    n_main_panel: int
+    questions: tuple[str, ...]
+    fewest_images: int  # on which a finding was marked, for it to become a question

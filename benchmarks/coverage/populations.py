@@ -146,3 +146,27 @@ class Calibrated:
     def draw(self, rng: np.random.Generator) -> tuple[FloatArray, IntArray]:
         probability = rng.beta(self.a, self.b, self.cases)
         return probability, (rng.random(self.cases) < probability).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class ClusteredScores:
+    """Numbers that readers gave to cases of patients; everything normal, whole variance 1."""
+
+    patients: int
+    cases: int  # of each patient
+    readers: int
+    of_patient: float  # shares of the variance; the rest is error
+    of_case: float
+
+    @property
+    def icc(self) -> float:
+        """Intraclass correlation of a single score, and overall concordance: no reader bias."""
+        return self.of_patient + self.of_case
+
+    def draw(self, rng: np.random.Generator) -> tuple[FloatArray, IntArray]:
+        patient = np.repeat(np.arange(self.patients), self.cases)
+        size = (patient.size, self.readers)
+        scores = rng.normal(size=(self.patients, 1))[patient] * self.of_patient**0.5
+        scores = scores + rng.normal(size=(size[0], 1)) * self.of_case**0.5
+        scores = scores + rng.normal(size=size) * (1 - self.icc) ** 0.5
+        return scores, patient

@@ -12,12 +12,16 @@ from benchmarks.coverage.populations import (
     ClusteredBinormal,
     ClusteredCalls,
     ClusteredPairs,
+    ClusteredScores,
     Readers,
 )
 from benchmarks.coverage.simulating import Scenario
 from ml.estimate import Estimate
+from ml.stats.agreement.bland_altman import bland_altman
 from ml.stats.agreement.chance_corrected import chance_corrected
 from ml.stats.agreement.cohen import cohen_kappa_of_ratings
+from ml.stats.agreement.concordance import overall_ccc
+from ml.stats.agreement.icc import FORMS, icc
 from ml.stats.agreement.kappa import kappa_conger, kappa_fleiss
 from ml.stats.agreement.krippendorff import alpha
 from ml.stats.agreement.weights import agreement_weights
@@ -48,6 +52,14 @@ _FEW_PATIENTS = (
     "answered wrongly, and the limits take it as known. The rows with 200 patients show how it "
     "goes away."
 )
+_ON_THE_SAFE_SIDE = (
+    "The method adds the squared distances to the ends of both components of variance, which "
+    "with few patients is a little more than is needed."
+)
+_FEW_CLUSTERS = (
+    "Twenty units or fewer: the jackknife's standard error rests on few units and moves with the "
+    "estimate. The rows with more units show how it goes away."
+)
 _FEW_MISSES = (
     "An AUROC this high with 20 cases that have the finding: most samples have one or two cases "
     "out of order, so that the variance itself rests on these. The rows with ten times the cases "
@@ -56,7 +68,10 @@ _FEW_MISSES = (
 
 
 def all_scenarios() -> list[Scenario]:
-    return [*_auroc(), *_agreement(), *_calibration(), *_clustered(), *_reader_studies()]
+    return [
+        *_auroc(), *_agreement(), *_numeric_agreement(), *_calibration(), *_clustered(),
+        *_reader_studies(),
+    ]  # fmt: skip
 
 
 def _auroc() -> list[Scenario]:
@@ -141,6 +156,64 @@ def _agreement() -> list[Scenario]:
         for population in (Readers((0.5, 0.3, 0.2), 0.75, 2, 0),)
         for cases in (30, 100, 300)
     ]
+
+
+def _numeric_agreement() -> list[Scenario]:
+    """Of patients with several cases: limits of agreement, intraclass correlation, concordance."""
+
+    def limit(population: ClusteredScores, rng: np.random.Generator) -> Estimate:
+        # Differences of variance 1, handed in as numbers beside zeros.
+        scores, patient = population.draw(rng)
+        clusters = Clusters.of(patient, "patient")
+        # Draws are for the correlation alone, which is not looked at.
+        without = Settings(draws=0)
+        return bland_altman(scores[:, 0], np.zeros(patient.size), clusters, without).upper
+
+    def correlation(form: str, population: ClusteredScores, rng: np.random.Generator) -> Estimate:
+        scores, patient = population.draw(rng)
+        return icc(scores, form, Clusters.of(patient, "patient"))
+
+    def concordance(population: ClusteredScores, rng: np.random.Generator) -> Estimate:
+        return overall_ccc(population.draw(rng)[0])
+
+    limits = [
+        Scenario(
+            f"limit-of-agreement-{patients}x3-{shared:g}",
+            "Limit of agreement, cases of patients",
+            f"{patients} patients with 3 differences each, {shared:.0%} of their variance "
+            "shared".replace("%", " %"),
+            1.96,
+            partial(limit, ClusteredScores(patients, 3, 1, shared, 0.0)),
+            reason=_ON_THE_SAFE_SIDE if patients < 60 else "",
+        )
+        for patients in (12, 20, 60)
+        for shared in (0.2, 0.5, 0.8)
+    ]
+    correlations = [
+        Scenario(
+            f"icc-{form}-{patients}x{cases}",
+            f"{FORMS[form].shrout_fleiss}, cases of patients",
+            f"{patients} patients with {cases} cases each, {readers} readers, 40 % of the variance "
+            "between patients and 30 % between their cases",
+            0.7,
+            partial(correlation, form, ClusteredScores(patients, cases, readers, 0.4, 0.3)),
+            reason=_FEW_CLUSTERS if patients < 60 else "",
+        )
+        for form, readers in (
+            ("one-way:1", 2), ("random:agreement:1", 3), ("mixed:consistency:1", 2),
+        )
+        for patients, cases in ((12, 4), (20, 4), (60, 4))
+    ]  # fmt: skip
+    concordances = [
+        Scenario(
+            f"ccc-overall-{cases}", "Overall concordance correlation",
+            f"{cases} cases, 3 readers, 70 % of the variance between cases", 0.7,
+            partial(concordance, ClusteredScores(cases, 1, 3, 0.7, 0.0)),
+            reason=_FEW_CLUSTERS if cases == 20 else "",
+        )
+        for cases in (20, 50, 200)
+    ]  # fmt: skip
+    return [*limits, *correlations, *concordances]
 
 
 def _calibration() -> list[Scenario]:

@@ -69,7 +69,7 @@ def _hd95(a: BoolArray, b: BoolArray) -> float:
 
 def _against_monai(name: str, radius: float, *, goal: float) -> Result:
     import torch
-    from monai.metrics import compute_hausdorff_distance
+    from monai.metrics.hausdorff_distance import compute_hausdorff_distance
 
     a, b = _balls(radius)
     one, other = (torch.from_numpy(mask[None, None].astype(np.float32)) for mask in (a, b))

@@ -1,11 +1,18 @@
-"""Do the readers agree, and does the model agree with them?"""
+"""Do the readers agree, does one of them read differently, and does the model agree with them?"""
 
 import numpy as np
 
 from ml.checks import words
-from ml.checks.agreement_series import agreement_matrix, alpha_forest, rating_distribution
+from ml.checks.agreement_series import (
+    agreement_matrix,
+    alpha_forest,
+    deviation_forest,
+    rating_distribution,
+)
 from ml.checks.answers import AnswerTable, answer_tables
 from ml.checks.judge import Wording, findings_of, result_of
+from ml.checks.reader_deviation import deviations
+from ml.checks.reader_deviation_words import limits_by_reader, other_findings, reader_wordings
 from ml.checks.reader_model import ID, Beside, beside_readers, first_answered, with_model
 from ml.checks.registry import CheckResult, Finding, State, audit_check, not_assessed
 from ml.checks.scored import clusters_at, in_clusters, settings_of
@@ -18,7 +25,9 @@ from ml.stats.agreement.krippendorff import alpha
 from ml.stats.bootstrap import Settings
 from ml.stats.clusters import Clusters
 
-QUESTION = "Do the readers agree, and does the model agree with them?"
+QUESTION = (
+    "Do the readers agree, does one of them read differently, and does the model agree with them?"
+)
 _NO_IDENTITY = (
     "Not estimated: readers are only numbered within a case here, so nothing that belongs to one "
     "reader can be measured."
@@ -26,7 +35,7 @@ _NO_IDENTITY = (
 _MAX_PAIRS = 15  # beyond, pairs are shown in the matrix only
 
 
-@audit_check(ID, title="Agreement", question=QUESTION, needs=("readings",))
+@audit_check(ID, title="Agreement", question=QUESTION, needs=("readings",), task="classification")
 def agreement(evidence: Evidence, protocol: Protocol) -> CheckResult:
     assert evidence.readings is not None
     exchangeable = evidence.readings.exchangeable
@@ -56,10 +65,20 @@ def agreement(evidence: Evidence, protocol: Protocol) -> CheckResult:
             mean, matrix = with_model(beside, clusters, settings)
             estimates.append(mean)
             matrices[beside.table.question.id] = matrix
-    findings = (*findings_of(ID, estimates, protocol, wordings), *compared)
+    apart = deviations(evidence, usable, clusters, settings)
+    by_reader = limits_by_reader(protocol, apart)
+    wordings |= reader_wordings(evidence, apart, by_reader)
+    judged = findings_of(ID, [*estimates, *apart.judged], by_reader, wordings)
+    estimates += apart.estimates
+    findings = (*judged, *other_findings(apart), *compared)
     series = [
         *matrices.values(),
         alpha_forest(ID, usable[0], alphas, protocol),
+        *(
+            deviation_forest(ID, row, apart.found(row), by_reader)
+            for row in apart.by_question
+            if any(one.estimate.value is not None for one in row)
+        ),
         *(rating_distribution(ID, table) for table in usable),
     ]
     return result_of(QUESTION, estimates, findings, series)
@@ -98,19 +117,11 @@ def _measure(
             pairs, of_pairs = _pairs(table, clusters, settings)
             estimates += of_pairs
     estimates.append(_icc(table, clusters, settings, exchangeable))
-    asked = f"question “{table.question.id}”" + (f", arm “{table.arm}”" if table.arm else "")
-    set_aside = "".join(
-        f"; {words.count(number)} {what} left out"
-        for number, what in (
-            (table.undeclared, "answers outside the declared values"),
-            (table.repeated, "repeated answers of a reader to a case"),
-        )
-        if number
-    )
     return [
         estimate.renamed(
             estimate.id,
-            convention=", ".join(p for p in (asked, estimate.convention) if p) + set_aside,
+            convention=", ".join(p for p in (table.asked, estimate.convention) if p)
+            + table.set_aside,
         )
         for estimate in estimates
     ], pairs

@@ -1,5 +1,6 @@
 """What the charts of the agreement check are drawn from."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -7,11 +8,13 @@ import numpy as np
 from ml.checks import words
 from ml.checks.answers import AnswerTable
 from ml.checks.judge import judge
-from ml.checks.registry import State
+from ml.checks.reader_deviation import Compared
+from ml.checks.registry import State, worst
 from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.evidence.tables import IntArray
 from ml.protocol import Protocol
 from ml.stats.agreement.kappa import PairwiseKappa
+from ml.stats.agreement.reader_bias import MIN_CASES
 
 _MAX_BARS = 12
 
@@ -21,10 +24,16 @@ def agreement_matrix(
 ) -> JsonObject:
     """Kappa of every pair; null on the diagonal and where a pair shares too little."""
     ordered = table.question.scale == "ordinal"
-    best, worst = np.nanmax(pairs.values, initial=-1), np.nanmin(pairs.values, initial=1)
+    known = np.isfinite(pairs.values)
+    enough = known & (pairs.n >= MIN_CASES)
+    # The kappa of a handful of cases may be anything: it is shown, and not what is said first.
+    said = pairs.values[enough if enough.any() else known]
+    which = f" that share {MIN_CASES} cases" if enough.any() and (known & ~enough).any() else ""
     title = "No pair of readers has a kappa"
-    if np.isfinite(pairs.values).any():
-        title = f"Kappa of pairs lies between {words.decimal(worst)} and {words.decimal(best)}"
+    if said.size:
+        low, high = words.decimal(said.min()), words.decimal(said.max())
+        size = f"is {low}" if low == high else f"lies between {low} and {high}"
+        title = f"Kappa of pairs{which} {size}"
     return {
         "kind": "agreement-matrix",
         "check": check,
@@ -81,6 +90,55 @@ def alpha_forest(
         "unit": "",
         "rows": rows,
         "limit": limit.to_json() if limit else None,
+    }
+
+
+def deviation_forest(
+    check: str, row: Sequence[Compared], found: Sequence[Compared], protocol: Protocol
+) -> JsonObject:
+    """Every reader of one question against the others; of several answers the widest of each.
+
+    Args:
+        found: who deviates, the widest first.
+        protocol: with limits by reader.
+    """
+    table, several = row[0].table, len({one.answer for one in row}) > 1
+    shown = [
+        max((one for one in row if one.reader == reader), key=lambda one: abs(one.value))
+        for reader in table.readers
+    ]
+    listed: list[JsonValue] = []
+    for one in shown:
+        own = protocol.limits_of(check, one.estimate.id)
+        state = worst(judge(one.estimate, limit) for limit in own) if own else State.INFO
+        if one.estimate.value is None:
+            state = State.NOT_ASSESSED
+        line: JsonObject = {
+            "label": f"{one.reader}, “{one.answer}”" if several else one.reader,
+            "estimate": one.estimate.to_json(),
+            "state": state.value,
+        }
+        # A limit on each side leaves no one side to be drawn as the right one.
+        listed.append(line | ({"limit": own[0].to_json()} if len(own) == 1 else {}))
+    title = f"Nobody is shown to answer {table.question.id} differently from the others"
+    if found:
+        names = {one.reader for one in found}
+        who, verb = (f"{len(names)} readers", "differ") if len(names) > 1 else (*names, "differs")
+        title = f"{who} {verb} from the others on {table.question.id}"
+    what = f"Share of “{row[0].answer}”" if row[0].answer else "Answers"
+    if several:
+        what = "Share of the answer that each deviates most on,"
+    return {
+        "kind": "forest",
+        "check": check,
+        "title": title,
+        "subtitle": (
+            f"{what} less the mean of the other readers on the same cases; "
+            f"{protocol.level * 100:g} % intervals, each for itself; 0: no deviation"
+        ),
+        "unit": "",
+        "rows": listed,
+        "limit": None,
     }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ml.checks import words
 from ml.evidence.tables import Evidence, FloatArray, IntArray, Prediction, Question, Readings
 
 _PRESENT_ABSENT = ({"present", "absent"}, {"yes", "no"})
@@ -31,6 +32,23 @@ class AnswerTable:
         """(n,) how many readers answered."""
         counts: IntArray = (~np.isnan(self.codes)).sum(axis=1)
         return counts
+
+    @property
+    def asked(self) -> str:
+        """What opens the convention of every measure."""
+        return f"question “{self.question.id}”" + (f", arm “{self.arm}”" if self.arm else "")
+
+    @property
+    def set_aside(self) -> str:
+        """What ends it: answers that were left out."""
+        return "".join(
+            f"; {words.count(number)} {what} left out"
+            for number, what in (
+                (self.undeclared, "answers outside the declared values"),
+                (self.repeated, "repeated answers of a reader to a case"),
+            )
+            if number
+        )
 
     @property
     def numeric(self) -> bool:

@@ -7,6 +7,7 @@ RATES = frozenset({
     "sensitivity", "specificity", "ppv", "npv", "error_rate", "slice_error_rate", "share_called",
     "missed", "invented",
 })  # fmt: skip
+_MOST_PLACES = 6
 NAMES = {
     "auroc": "AUROC",
     "sensitivity": "Sensitivity",
@@ -42,6 +43,8 @@ NAMES = {
     "kappa_conger": "Conger’s kappa",
     "kappa_weighted": "Weighted kappa of pairs",
     "icc": "Intraclass correlation",
+    "reader_bias": "Deviation of a reader",
+    "reader_heterogeneity": "Test that readers are alike",
     "interchangeability": "Disagreement added by the model",
     "reader_reader": "Agreement of two readers",
     "model_reader": "Agreement of model and reader",
@@ -114,6 +117,23 @@ def per_cent(share: float) -> str:
 def points(difference: float) -> str:
     """A difference of rates: "31.0 points"."""
     return f"{difference * 100:,.1f} points".replace("-", "−")
+
+
+def amount(value: float, low: float | None, high: float | None, *, per_cent: bool) -> str:
+    """A size with its interval, to so many places that none of them vanishes.
+
+    >>> amount(0.08, 0.0684, 0.0921, per_cent=True), amount(0.3101, None, None, per_cent=False)
+    ('8.0 points [6.8, 9.2]', '0.310')
+    >>> amount(0.0123, 0.0004, 0.0241, per_cent=True)
+    '1.23 points [0.04, 2.41]'
+    """
+    numbers = [x * (100 if per_cent else 1) for x in (value, low, high) if x is not None]
+    places = 1 if per_cent else 3
+    while places < _MOST_PLACES and any(x and not round(x, places) for x in numbers):
+        places += 1
+    size, *ends = (f"{x:,.{places}f}".replace("-", "−") for x in numbers)
+    text = f"{size} points" if per_cent else size
+    return f"{text} [{', '.join(ends)}]" if low is not None and high is not None else text
 
 
 def threshold(number: float) -> str:

@@ -31,6 +31,29 @@ def squares_around_mean(count: FloatArray, total: FloatArray, squares: FloatArra
     return np.where(left > _ROUNDING * squares, left, 0.0)
 
 
+def checked_outcomes(outcomes: IntArray | BoolArray, what: str = "outcomes") -> BoolArray:
+    """Outcomes (n,) of any type as booleans, so that 0 and 1 never serve as row numbers.
+
+    Args:
+        outcomes: (n,) booleans, or numbers that are 0 or 1.
+        what: they are, for the sentence.
+
+    Raises:
+        ValueError: for another shape, NaN, or values other than 0 and 1.
+
+    Example:
+        >>> checked_outcomes(np.array([1, 0])).tolist()
+        [True, False]
+    """
+    given = np.asarray(outcomes)
+    if given.ndim != 1:
+        raise ValueError(f"{what} must be an (n,) array, got {given.shape}")
+    found: BoolArray = given == 1
+    if not (found | (given == 0)).all():
+        raise ValueError(f"{what} must be 0 or 1: leave cases without a value out and count them")
+    return found
+
+
 def checked_binary(
     scores: FloatArray, present: IntArray | BoolArray
 ) -> tuple[FloatArray, BoolArray]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.asked import checked_count, checked_share
 
 _BLOCK = 64  # replicates that share a stream of random numbers; part of the answer
 _CHUNK = 40_000  # numbers held at once per thread; small enough for the cache
@@ -24,11 +25,21 @@ _SMALL = 2_000_000  # numbers in all, below which starting threads costs more th
 
 @dataclass(frozen=True)
 class Settings:
-    """How intervals are made."""
+    """How intervals are made.
+
+    Raises:
+        ValueError: for draws or a seed that are no whole number of 0 or more, or a level that does
+            not lie between 0 and 1. Without draws there is no bootstrap interval.
+    """
 
     draws: int = 2000
     seed: int = 20261123
     level: float = 0.95
+
+    def __post_init__(self) -> None:
+        checked_count("draws", self.draws, 0)
+        checked_count("seed", self.seed, 0)
+        checked_share("level", self.level)
 
 
 DEFAULT = Settings()
@@ -73,6 +84,8 @@ def replicates(
         [3.0, 3.0, 3.0, 3.0]
     """
     members = _members(count, strata)
+    if settings.draws == 0:
+        return measure(np.zeros((0, count)))
 
     def of_block(block: int) -> list[FloatArray]:
         return [measure(counts) for counts in _block(block, count, settings, width, members)]
@@ -221,6 +234,11 @@ def _pattern_counts(multiplicity: IntArray, settings: Settings) -> FloatArray:
 
 
 def left_out_sums(sums: FloatArray) -> FloatArray:
-    """Sums without each unit in turn, (count, q): the jackknife of a measure made of sums."""
+    """Sums without each unit in turn, (count, q): the jackknife of a measure made of sums.
+
+    Of a single unit nothing is left, and there is no row.
+    """
+    if sums.shape[0] < 2:
+        return sums[:0]
     left: FloatArray = sums.sum(axis=0) - sums
     return left

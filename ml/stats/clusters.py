@@ -23,11 +23,17 @@ class Clusters:
     def of(cls, cluster: IntArray, kind: str = "case") -> "Clusters":
         """Clusters from any codes; their sorted order numbers them.
 
+        Raises:
+            ValueError: for a missing code: rows of unknown units are no unit of their own.
+
         Example:
             >>> Clusters.of(np.array([7, 7, 3])).codes.tolist()
             [1, 1, 0]
         """
-        found, codes = np.unique(np.asarray(cluster), return_inverse=True)
+        given = np.asarray(cluster)
+        if given.dtype.kind == "f" and np.isnan(given).any():
+            raise ValueError("a cluster code is missing: leave the row out, or give it its own")
+        found, codes = np.unique(given, return_inverse=True)
         return cls(codes.astype(np.int64).reshape(-1), int(found.size), kind)
 
     @classmethod

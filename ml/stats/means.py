@@ -6,6 +6,7 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, ratio
+from ml.stats.asked import LARGEST
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums, replicates
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
@@ -18,6 +19,7 @@ def case_mean(
     settings: Settings = DEFAULT,
     *,
     convention: str = "mean over cases",
+    scale: float | None = None,
 ) -> Estimate:
     """Mean of one number per case; cases without a value are left out and counted.
 
@@ -27,12 +29,14 @@ def case_mean(
         clusters: independent units; None means every case is its own.
         settings: level, draws, seed.
         convention: passed on to the estimate.
+        scale: size of what the numbers were made of, beside which rounding is told from spread;
+            that of the numbers themselves when None.
 
     Returns:
         The mean; ``extra`` holds ``n_undefined``. Undefined when no case has a value.
 
     Raises:
-        ValueError: for an infinite number or another shape than (n,).
+        ValueError: for a number that is infinite or above 1e70, or another shape than (n,).
 
     Example:
         >>> case_mean("gap", [0.25, None, 0.75]).value
@@ -47,7 +51,8 @@ def case_mean(
         return undefined(measure, reason, convention=convention)
     sums = kept.sums(np.stack([chosen, np.ones_like(chosen)], axis=1))
     drawn = replicate_sums(sums, settings)
-    interval = percentile_interval(ratio(drawn[:, 0], drawn[:, 1]), kept, settings)
+    size = float(np.abs(chosen).max()) if scale is None else scale
+    interval = percentile_interval(ratio(drawn[:, 0], drawn[:, 1]), kept, settings, scale=size)
     return Estimate(
         measure, float(chosen.mean()), interval.low, interval.high, settings.level, chosen.size,
         convention=convention, method=interval.method, reason=interval.reason,
@@ -85,7 +90,8 @@ def case_median(
         return middle
 
     drawn = replicates(of_counts, kept.count, settings, width=rising.size)
-    interval = percentile_interval(drawn, kept, settings)
+    size = float(np.abs(chosen).max())
+    interval = percentile_interval(drawn, kept, settings, scale=size)
     return Estimate(
         measure, float(np.median(rising)), interval.low, interval.high, settings.level,
         rising.size, convention=convention, method=interval.method, reason=interval.reason,
@@ -97,12 +103,20 @@ def _known(
     measure: str, values: FloatArray | Sequence[float | None], clusters: Clusters | None
 ) -> tuple[FloatArray, Clusters, int]:
     """The defined numbers, their clusters, and how many are not."""
-    numbers = np.array(values, dtype=np.float64)
-    if numbers.ndim != 1 or np.isinf(numbers).any():
-        raise ValueError(f"{measure}: expected (n,) finite numbers or None, got {numbers.shape}")
+    numbers = _summable(measure, values)
     known = np.isfinite(numbers)
     kept = checked_clusters(clusters, numbers.size).where(np.flatnonzero(known))
     return numbers[known], kept, int((~known).sum())
+
+
+def _summable(measure: str, values: FloatArray | Sequence[float | None]) -> FloatArray:
+    """Numbers that may be added up, NaN where there is none; or a ValueError."""
+    numbers = np.array(values, dtype=np.float64)
+    if numbers.ndim != 1 or np.isinf(numbers).any():
+        raise ValueError(f"{measure}: expected (n,) finite numbers or None, got {numbers.shape}")
+    if (np.abs(numbers) > LARGEST).any():
+        raise ValueError(f"{measure}: numbers above {LARGEST:g} need another unit")
+    return numbers
 
 
 def mean_difference(
@@ -121,7 +135,7 @@ def mean_difference(
         first, second: (n,) numbers of the same cases; a pair with an undefined member is left out.
 
     Raises:
-        ValueError: for unequal shapes.
+        ValueError: for unequal shapes, or numbers as ``case_mean`` refuses them.
 
     Example:
         >>> mean_difference("change", [1.0, 2.0], [0.5, 1.0]).value
@@ -130,7 +144,11 @@ def mean_difference(
     Source:
         Efron, Tibshirani (1993), An Introduction to the Bootstrap, section 8.3 (paired data).
     """
-    one, two = np.array(first, dtype=np.float64), np.array(second, dtype=np.float64)
+    one, two = _summable(measure, first), _summable(measure, second)
     if one.shape != two.shape:
         raise ValueError(f"{measure}: expected paired arrays, got {one.shape} and {two.shape}")
-    return case_mean(measure, one - two, clusters, settings, convention=convention)
+    both = np.isfinite(one) & np.isfinite(two)
+    scale = float(np.abs([one[both], two[both]]).max(initial=0.0))
+    return case_mean(
+        measure, one - two, clusters, settings, convention=convention, scale=scale
+    )  # fmt: skip

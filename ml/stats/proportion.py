@@ -8,9 +8,11 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import BoolArray
+from ml.stats.arrays import BoolArray, checked_outcomes
+from ml.stats.asked import checked_number, checked_share
 from ml.stats.clusters import Clusters, checked_clusters, too_few
 
+_LEAST = 1e-9  # of a size whose square is still a number
 IntervalName = Literal["wilson", "clopper_pearson", "jeffreys", "agresti_coull"]
 
 
@@ -29,7 +31,10 @@ def wilson(share: float, n: float, level: float) -> tuple[float, float]:
     Args:
         share: 0..1.
         n: sample size above 0; need not be whole (effective size).
-        level: coverage, 0..1.
+        level: coverage, between 0 and 1.
+
+    Raises:
+        ValueError: for numbers outside (all intervals here).
 
     Example:
         >>> [round(end, 4) for end in wilson(0.5, 10, 0.95)]
@@ -38,6 +43,7 @@ def wilson(share: float, n: float, level: float) -> tuple[float, float]:
     Source:
         Wilson (1927), JASA 22:209-212; Brown, Cai, DasGupta (2001), Statistical Science 16.
     """
+    share, n, level = _checked(share, n, level)
     z2 = float(stats.norm.ppf((1 + level) / 2)) ** 2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = (z2 * (share * (1 - share) / n + z2 / (4 * n * n))) ** 0.5 / (1 + z2 / n)
@@ -46,6 +52,12 @@ def wilson(share: float, n: float, level: float) -> tuple[float, float]:
         0.0 if share == 0 else max(0.0, centre - half),
         1.0 if share == 1 else min(1.0, centre + half),
     )
+
+
+def _checked(share: float, n: float, level: float) -> tuple[float, float, float]:
+    if not 0 <= share <= 1:
+        raise ValueError(f"a share lies in 0..1, got {share}")
+    return share, checked_number("n", n, above=_LEAST), checked_share("level", level)
 
 
 def clopper_pearson(share: float, n: float, level: float) -> tuple[float, float]:
@@ -62,6 +74,7 @@ def clopper_pearson(share: float, n: float, level: float) -> tuple[float, float]
         Clopper, Pearson (1934), Biometrika 26:404-413. For a size that is not whole, the same
         quantiles of the beta distribution: Korn, Graubard (1998), Survey Methodology 24:193-201.
     """
+    share, n, level = _checked(share, n, level)
     hits, tail = share * n, (1 - level) / 2
     low = 0.0 if share == 0 else float(stats.beta.ppf(tail, hits, n - hits + 1))
     high = 1.0 if share == 1 else float(stats.beta.ppf(1 - tail, hits + 1, n - hits))
@@ -81,6 +94,7 @@ def jeffreys(share: float, n: float, level: float) -> tuple[float, float]:
     Source:
         Brown, Cai, DasGupta (2001), Statistical Science 16:101-133, section 4.3.
     """
+    share, n, level = _checked(share, n, level)
     hits, tail = share * n, (1 - level) / 2
     low, high = stats.beta.ppf((tail, 1 - tail), hits + 0.5, n - hits + 0.5)
     return 0.0 if share == 0 else float(low), 1.0 if share == 1 else float(high)
@@ -100,6 +114,7 @@ def agresti_coull(share: float, n: float, level: float, *, cut: bool = True) -> 
     Source:
         Agresti, Coull (1998), The American Statistician 52:119-126.
     """
+    share, n, level = _checked(share, n, level)
     z = float(stats.norm.ppf((1 + level) / 2))
     size = n + z * z
     centre = (share * n + z * z / 2) / size
@@ -168,7 +183,7 @@ def proportion(
 
     Args:
         measure: id of the estimate.
-        success: (n,) booleans.
+        success: (n,) booleans, or 0 and 1.
         clusters: independent units; None means every case is its own.
         level: of the interval.
         convention, n_events: passed on to the estimate.
@@ -176,7 +191,8 @@ def proportion(
         interval: wilson, clopper_pearson, jeffreys or agresti_coull.
 
     Raises:
-        ValueError: for another interval.
+        ValueError: for another interval or level, values other than 0 and 1, or clusters of
+            other rows.
 
     Example:
         >>> proportion("sensitivity", np.array([True, False])).value
@@ -184,11 +200,12 @@ def proportion(
     """
     if interval not in INTERVALS:
         raise ValueError(f"interval must be one of {', '.join(INTERVALS)}, got {interval!r}")
+    level, success = checked_share("level", level), checked_outcomes(success)
     n = int(success.size)
+    clusters = checked_clusters(clusters, n)
     if n == 0:
         reason = f"Not estimated: there are no {of_what}."
         return undefined(measure, reason, n_events=n_events, convention=convention)
-    clusters = checked_clusters(clusters, n)
     hits = int(success.sum())
     low = high = None
     reason_without = None if clusters.each_alone else too_few(clusters)

@@ -8,7 +8,7 @@ from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import FloatArray
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import percentile_interval, within
 
 NO_CASES = "Not estimated: there are no cases."
 
@@ -25,6 +25,7 @@ def estimate_of_sums(
     recentred: bool = False,
     least: float | None = None,
     undefined_reason: str = "Not estimated: its denominator is zero.",
+    scale: float = 1.0,
     extra: Mapping[str, JsonValue] | None = None,
 ) -> Estimate:
     """An estimate from what each case adds to the sums.
@@ -39,6 +40,7 @@ def estimate_of_sums(
         recentred: shift the replicates to the estimate (measures biased upward by noise).
         least: lower end below which the interval is cut.
         undefined_reason: why there is no value where the function has none.
+        scale: of the numbers, as ``interval_between``; 1 for shares.
 
     Example:
         >>> rows = np.array([[1.0, 1.0], [3.0, 1.0]])
@@ -46,21 +48,20 @@ def estimate_of_sums(
         2.0
     """
     n = rows.shape[0]
+    clusters = checked_clusters(clusters, n)
     if n == 0:
         return undefined(measure, NO_CASES, n_events=n_events, convention=convention)
-    clusters = checked_clusters(clusters, n)
     value = float(function(rows.sum(axis=0)[None, :])[0])
     if not np.isfinite(value):
         return undefined(measure, undefined_reason, n=n, n_events=n_events, convention=convention)
     interval = percentile_interval(
         function(replicate_sums(clusters.sums(rows), settings)),
-        clusters, settings, centre=value if recentred else None,
+        clusters, settings, centre=value if recentred else None, scale=scale,
     )  # fmt: skip
-    low = interval.low
-    if low is not None and least is not None:
-        low = max(low, least)
+    if least is not None:
+        interval = within(interval, least, scale=scale)
     return Estimate(
-        measure, value, low, interval.high, settings.level, n, n_events,
+        measure, value, interval.low, interval.high, settings.level, n, n_events,
         convention=convention, method=interval.method, reason=interval.reason,
         extra={**(extra or {}), **clusters.extra},
     )  # fmt: skip
@@ -86,4 +87,5 @@ def mean_estimate(
     return estimate_of_sums(
         measure, rows, lambda sums: sums[:, 0] / sums[:, 1], clusters, settings,
         convention=convention, n_events=n_events, extra=extra,
+        scale=float(np.abs(values).max(initial=0.0)),
     )  # fmt: skip

@@ -20,7 +20,7 @@ MEASURES = {
     "subgroups": ("auroc_gap", "sensitivity_gap", "specificity_gap"),
     "worst-slice": ("slice_effect",),
     "clinical-utility": ("net_benefit_gain", "net_benefit"),
-    "agreement": ("alpha", "kappa_fleiss", "kappa_conger", "kappa_weighted", "icc"),
+    "agreement": ("alpha", "kappa_fleiss", "kappa_conger", "kappa_weighted", "icc", "reader_bias"),
     "mrmc": (
         "auroc_difference:model-readers",
         "sensitivity_difference:model-readers",

@@ -53,6 +53,8 @@ _BY_MEASURE = {
                          "cases."),
     "kappa_weighted": Term("Weighted kappa", "Agreement of two readers beyond chance, where near "
                            "misses count less."),
+    "reader_bias": Term("Deviation of a reader", "Its answers less the mean of the other "
+                        "readers’ on the same cases. It says who differs, not who is right."),
     "dice": Term("Dice", "Overlap of two masks: twice what both mark, over what each marks. 1 is "
                  "the same mask, 0 nothing in common."),
     "reader_dice": Term("Dice of two readers", "The overlap of the masks of every two readers of a "

@@ -18,7 +18,10 @@ QUESTIONS = {
         "What are its answers worth at the threshold it is used at?",
     ),
     "calibration": ("calibration", "Can the score be taken at its word?"),
-    "agreement": ("readers", "Do readers agree, and does the model agree with them?"),
+    "agreement": (
+        "readers",
+        "Do readers agree, does one read differently, and does the model agree with them?",
+    ),
     "ai-vs-readers": ("the model as a reader", "Is the model one more reader, or worse than one?"),
     "mrmc": (
         "the reader study",
@@ -73,6 +76,8 @@ def unasked(frozen: Frozen) -> list[tuple[str, str]]:
     asked = {check["id"] for check in frozen.checks}
     if frozen.of_masks:
         asked |= _OF_SCORES
+        if not frozen.cohort.get("n_readings"):
+            asked.add("agreement")  # of answers; that of masks has a check of its own
     return [words for check_id, words in QUESTIONS.items() if check_id not in asked]
 
 

@@ -36,6 +36,7 @@ def check(results: Iterable[Result | Skipped]) -> None:
         assert line["ratio"] == pytest.approx(line["peer"] / line["ours"])
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning:monai")  # theirs
 @pytest.mark.parametrize("area", AREAS)
 def test_statistics_agree_with_their_peers(area):
     check(AREAS[area]())

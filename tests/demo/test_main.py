@@ -5,7 +5,7 @@ import pytest
 
 from demo import __main__ as command
 from demo.content import Built
-from demo.facts import BrainCohort, MaskCohort, ReaderCohort
+from demo.facts import BrainCohort, MarkCohort, MaskCohort, ReaderCohort
 from demo.packages import PackageError
 
 
@@ -20,6 +20,9 @@ def asked(monkeypatch):
             brain=BrainCohort(out / "brain-mr", 300, 150, 262, 3000, 1271, 2477, 19, seed),
             readers=ReaderCohort(out / "lidc", 3, 9, 0, 2, {4: 2}, 2, 1, 8),
             outlines=MaskCohort(out / "lidc-outlines", 5, 1, 4, 3, 16, seed),
+            marks=MarkCohort(
+                out / "vindr", 9, 5, 4, 5, 4, 30, ("R1", "R2", "R3"), 4, ("x", "y"), 2
+            ),
             model=out / "vgg16",
         )
 

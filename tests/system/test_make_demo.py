@@ -35,7 +35,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def test_ends_with_four_sealed_audits(clone, free_port):
+def test_ends_with_five_sealed_audits(clone, free_port):
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -56,8 +56,8 @@ def test_ends_with_four_sealed_audits(clone, free_port):
     assert run.returncode == 0, f"{run.stdout[-2000:]}\n{run.stderr[-2000:]}"
     result = json.loads(run.stdout.splitlines()[-1])
     assert result["schema"] == 1
-    assert [audit["state"] for audit in result["audits"]] == ["sealed"] * 4
-    by_model, readers, outlines, by_table = result["audits"]
+    assert [audit["state"] for audit in result["audits"]] == ["sealed"] * 5
+    by_model, readers, outlines, marks, by_table = result["audits"]
     assert by_model["n_cases"] == by_table["n_cases"] == 300
     for name, value in EXPECTED.items():
         assert by_model["measures"][name] == pytest.approx(value, abs=1e-3)
@@ -71,6 +71,11 @@ def test_ends_with_four_sealed_audits(clone, free_port):
     document = json.loads(Path(outlines["audit_json"]).read_text())
     assert document["cohort"]["n_patients"] == 112
     assert document["verdict"] == "not assessed"  # readers alone are held to no limit
+    assert marks["n_cases"] == 4394
+    assert marks["measures"]["agreement.alpha"] == pytest.approx(0.596, abs=1e-3)
+    assert marks["measures"]["agreement.reader_bias:R8"] == pytest.approx(-0.092, abs=1e-3)
+    assert marks["measures"]["agreement.reader_bias:R14"] == pytest.approx(0.307, abs=1e-3)
+    assert marks["measures"]["agreement.reader_bias:R2"] is None  # one image
     # Nothing of the run is left: no broker, worker or web process of this clone.
     left = subprocess.run(["pgrep", "-f", str(clone)], capture_output=True, text=True).stdout
     assert left == ""

@@ -20,7 +20,7 @@ from portal.reports.frozen import open_report
 from portal.reports.models import Report
 from tests.services import world
 
-CHECKS = ["agreement", "segmentation", "segmentation-panel"]
+CHECKS = ["segmentation", "segmentation-panel"]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_the_portal_says_what_the_command_line_says(audit, folders, tmp_path):
     document = document_of(audit)
     assert [check["id"] for check in document["checks"]] == CHECKS
     assert said(document) == said(alone)
-    measures = {m["id"]: m for m in document["checks"][1]["measures"]}
+    measures = {m["id"]: m for m in document["checks"][0]["measures"]}
     assert 0.5 < measures["dice"]["value"] < 0.9
     assert not CaseResult.objects.filter(audit=audit).exists()  # a comparison is no case's score
 
@@ -80,8 +80,26 @@ def test_readers_alone_are_compared(team, folders):
     world.run_here(audit)
 
     states = {check["id"]: check["state"] for check in document_of(audit)["checks"]}
+    assert list(states) == CHECKS  # readers' answers are another question than their masks
     assert states["segmentation"] == "not assessed"
     assert states["segmentation-panel"] != "not assessed"
+    unasked = [about for about, _ in limitations.unasked(open_report(Report.objects.get()))]
+    assert "readers" not in unasked
+
+
+def test_answers_beside_masks_are_named_as_a_question_not_asked(team, folders):
+    cohort = folders[0] / "cohort.yaml"
+    cohort.write_text(cohort.read_text() + "questions: {sure: {scale: nominal, values: [y, n]}}\n")
+    case_id = (folders[0] / "cases.csv").read_text().splitlines()[1].partition(",")[0]
+    rows = f"reader_id,case_id,question,label\nA,{case_id},sure,y\n"
+    (folders[0] / "readings.csv").write_text(rows)
+    version = world.read_in(team, UploadKind.COHORT, folders[0]).cohort_version
+    audit = start_audit(actor=team.owner, team=team, cohort_version=version)
+
+    world.run_here(audit)
+
+    unasked = [about for about, _ in limitations.unasked(open_report(Report.objects.get()))]
+    assert "readers" in unasked
 
 
 def test_a_second_audit_reuses_the_comparisons(audit, team):
@@ -123,7 +141,7 @@ def test_a_mask_that_is_gone_fails_its_case_alone_and_is_no_evidence_for_others(
     assert audit.state == "sealed"
     (said_so,) = [
         finding
-        for finding in document_of(audit)["checks"][1]["findings"]
+        for finding in document_of(audit)["checks"][0]["findings"]
         if finding["id"] == "segmentation.image-missing"
     ]
     assert said_so["cases"] == [case["case_id"]]
@@ -143,7 +161,7 @@ def test_a_mask_that_is_gone_fails_its_case_alone_and_is_no_evidence_for_others(
     world.run_here(whole)
     states = Shard.objects.filter(work__audit=whole).values_list("state", flat=True)
     assert set(states) == {"done"}  # nothing of the broken run is reused
-    assert not any("missing" in f["id"] for f in document_of(whole)["checks"][1]["findings"])
+    assert not any("missing" in f["id"] for f in document_of(whole)["checks"][0]["findings"])
 
 
 def test_what_does_not_fit_together_is_not_started(

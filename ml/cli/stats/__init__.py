@@ -49,7 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Compute the measure and print what it gives."""
     measure: Measure = MEASURES[arguments.measure]
     shape = SHAPES[measure.shape]
-    settings = Settings(arguments.draws, arguments.seed, arguments.level)
+    try:
+        settings = Settings(arguments.draws, arguments.seed, arguments.level)
+    except ValueError as error:
+        raise refuse("label_value", f"{error}") from None
     file = ""
     table = None
     if shape.has_table:

@@ -25,6 +25,7 @@ from ml.stats.agreement.limits_sample_size import limits_size
 from ml.stats.agreement.measurement_error import sdc, sem
 from ml.stats.agreement.method_regression import deming, passing_bablok
 from ml.stats.agreement.percent import percent_agreement, specific_agreement
+from ml.stats.agreement.reader_bias import reader_bias
 from ml.stats.agreement.sample_size import kappa_sample_size_gof
 from ml.stats.agreement.scale import benchmark
 from ml.stats.agreement.symmetry import bhapkar, bowker, mcnemar, stuart_maxwell
@@ -292,6 +293,7 @@ AGREEMENT = {
     "kendall_w": Measure(kendall_w, "readings-numbers"),
     "overall_ccc": Measure(overall_ccc, "readings-numbers"),
     "within_subject_sd": Measure(within_subject_sd, "readings-numbers"),
+    "reader_bias": Measure(reader_bias, "readings-numbers"),
     "lin_ccc": _pair(lin_ccc),
     "bland_altman": _pair(bland_altman),
     "bland_altman_log": _pair(bland_altman_log),

@@ -82,7 +82,7 @@ def _hosmer_lemeshow(case: Case, params: Params) -> dict[str, Any]:
 
 
 def _corp(case: Case, _: Params) -> dict[str, Any]:
-    parts = corp(*_binary(case), settings=Settings(draws=0))
+    parts = corp(*_binary(case), settings=_QUICK)
     return {
         "mcb": parts.miscalibration.value,
         "dsc": parts.discrimination.value,

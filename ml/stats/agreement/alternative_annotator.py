@@ -10,7 +10,7 @@ from ml.estimate import Estimate, undefined
 from ml.stats.agreement.pair_scores import PairScores
 from ml.stats.arrays import FloatArray, ratio
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
-from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.clusters import MIN_CLUSTERS, Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
 
 Procedure = Literal["BY", "BH", "none"]
@@ -71,7 +71,8 @@ def alt_test(
         settings: level, draws, seed, for the interval of the advantage.
         exchangeable: columns are not readers. The test of single readers has no meaning then; the
             advantage is that over all answers.
-        min_cases: readers with fewer cases are not tested.
+        min_cases: readers with fewer cases are not tested; nor are those whose cases come in
+            fewer than ten clusters.
 
     Returns:
         The winning rate (a share of these readers, without an interval), the advantage, and every
@@ -122,11 +123,16 @@ def alt_test(
         )
         rate = undefined("alt_winning_rate", reason, n=rows.size, convention=convention)
         return AltTest(rate, advantage, (), None)
-    readers = _tested(per_unit, given.shape[1], epsilon, min_cases)
+    least_units = 1 if own.each_alone else MIN_CLUSTERS
+    readers = _tested(per_unit, given.shape[1], epsilon, min_cases, least_units)
     readers = _adjusted(readers, q, procedure)
     tested = [reader for reader in readers if reader.p is not None]
     if not tested:
         reason = f"Not estimated: no reader has {min_cases} cases to be tested on."
+        if any(reader.n >= min_cases for reader in readers):
+            reason = (
+                f"Not estimated: no reader has cases in {least_units} clusters to be tested on."
+            )
         rate = undefined("alt_winning_rate", reason, n=rows.size, convention=convention)
         return AltTest(rate, advantage, readers, None)
     won = sum(reader.won for reader in tested)
@@ -164,7 +170,7 @@ def _advantage(
 
 
 def _tested(
-    per_unit: FloatArray, k: int, epsilon: float, min_cases: int
+    per_unit: FloatArray, k: int, epsilon: float, min_cases: int, least_units: int
 ) -> tuple[ReplacedReader, ...]:
     found = []
     for column in range(k):
@@ -177,7 +183,9 @@ def _tested(
         shares = float(model.sum() / n), float(reader.sum() / n)
         used = cases > 0
         p, reason = None, f"fewer than {min_cases} cases"
-        if n >= min_cases:
+        if n >= min_cases and used.sum() < least_units:
+            reason = f"cases in fewer than {least_units} clusters"
+        elif n >= min_cases:
             p, reason = _p((reader - model)[used], cases[used], epsilon), ""
         found.append(ReplacedReader(column, n, *shares, p, None, False, reason or None))
     return tuple(found)

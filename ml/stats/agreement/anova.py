@@ -6,6 +6,7 @@ import numpy as np
 
 from ml.estimate import JsonObject
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_size
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,22 @@ class TwoWay:
     readers: int
 
 
-def checked_ratings(ratings: FloatArray) -> FloatArray:
+def checked_ratings(ratings: FloatArray, *, any_size: bool = False) -> FloatArray:
     """Scores as float64.
 
+    Args:
+        ratings: (n, readers), NaN where missing.
+        any_size: for a measure that squares nothing before it has scaled the scores.
+
     Raises:
-        ValueError: unless (n, readers), finite or NaN.
+        ValueError: unless (n, readers), finite or NaN, and of a size that can be squared.
     """
     ratings = np.asarray(ratings, dtype=np.float64)
     if ratings.ndim != 2:
         raise ValueError(f"expected scores (n, readers), got shape {ratings.shape}")
     if np.isinf(ratings).any():
         raise ValueError("scores must be finite, or NaN where a reader gave none")
-    return ratings
+    return ratings if any_size else checked_size("scores", ratings)
 
 
 def one_way_rows(ratings: FloatArray) -> FloatArray:

@@ -9,15 +9,18 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.concordance import checked_pairs, pearson_estimate
 from ml.stats.agreement.limit_intervals import limit_factors, tolerance_factor
+from ml.stats.agreement.variance_parts import linked, linked_rows, mover
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
-from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import percentile_interval
+from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.interval import Interval, percentile_interval
 
 Multiplier = float | Literal["t"]
 LimitInterval = Literal["exact", "approximate", "approximate-1986"]
 
 Z95 = float(stats.norm.ppf(0.975))
+MOST_SDS = 100.0  # between bias and limit; beyond, no share of cases lies outside
 _EQUAL = "all differences are equal."
 _FEW = "Not estimated: fewer than two cases have both numbers."
 
@@ -53,8 +56,10 @@ def bland_altman(
 
     Args:
         a, b: (n,) numbers of the same cases; NaN where missing. Differences are a - b.
-        clusters: independent units; None means every case is its own. With clusters every
-            interval is a bootstrap, and the limits speak of single cases, not of mean cases.
+        clusters: independent units; None means every case is its own. With clusters the
+            intervals are those of components of variance, between and within clusters (MOVER, Zou
+            2013), that of the correlation a bootstrap, and the limits speak of single cases, not
+            of mean cases.
         settings: level, draws, seed.
         multiplier: SDs between the bias and a limit: 1.96, 2 (as in 1986), or ``t`` for the 97.5 %
             quantile of t with n - 1 degrees of freedom (wider in small samples; its interval is
@@ -79,7 +84,8 @@ def bland_altman(
 
     Source:
         Bland, Altman (1986), Lancet 327:307-310; Bland, Altman (1999), Statistical Methods in
-        Medical Research 8:135-160; Carkeet (2015), Optometry and Vision Science 92:e71-e80.
+        Medical Research 8:135-160; Carkeet (2015), Optometry and Vision Science 92:e71-e80;
+        clusters: Zou (2013), Statistical Methods in Medical Research 22:630-642.
     """
     _check(multiplier, interval)
     pairs = checked_pairs(a, b)
@@ -96,7 +102,7 @@ def bland_altman(
         sd = 0.0
     found = _closed(bias, sd, rows.size, own, settings, multiplier, interval, chosen)
     if sd > 0 and not own.each_alone:
-        found = _bootstrap(away, own, settings, found, chosen)
+        found = _of_clusters(away, own, settings, found, chosen, scale)
     both = _pair(bias, sd, rows.size, chosen, multiplier, settings.level)
     return BlandAltman(
         *found, proportional_bias(means, away, own, settings, scale), means, away,
@@ -175,13 +181,15 @@ def _check(multiplier: Multiplier, interval: LimitInterval) -> None:
 
 
 def check_multiplier(multiplier: Multiplier) -> None:
-    """Refuse what is neither a positive number nor "t".
+    """Refuse what is neither a positive number of 100 or less nor "t".
 
     Raises:
         ValueError: naming the multiplier.
     """
-    if multiplier != "t" and not (isinstance(multiplier, int | float) and multiplier > 0):
+    if isinstance(multiplier, str) and multiplier != "t":
         raise ValueError(f"multiplier must be a positive number or 't', got {multiplier!r}")
+    if multiplier != "t":
+        checked_number("multiplier", float(multiplier), above=0, most=MOST_SDS)
 
 
 def _multiple(multiplier: Multiplier, n: int) -> float:
@@ -229,31 +237,37 @@ def _closed(
                  convention=limits.format("+"), method=method, extra=more),
     )  # fmt: skip
     if sd > 0:
-        return found
+        return found[0], found[1], found[2], found[3]
     return tuple(  # type: ignore[return-value]
         replace(e, low=None, high=None, level=None, method="", reason=f"No interval: {_EQUAL}")
         for e in found
     )
 
 
-def _bootstrap(
+def _of_clusters(
     away: FloatArray, own: Clusters, settings: Settings,
-    closed: tuple[Estimate, Estimate, Estimate, Estimate], chosen: float,
+    closed: tuple[Estimate, Estimate, Estimate, Estimate], chosen: float, scale: float,
 ) -> tuple[Estimate, Estimate, Estimate, Estimate]:  # fmt: skip
-    centre = float(away.mean())
-    rows = np.column_stack([np.ones(away.size), away - centre, (away - centre) ** 2])
-    n, total, squares = replicate_sums(own.sums(rows), settings).T
-    mean = total / n
-    sd = np.sqrt(np.maximum(squares - n * mean**2, 0) / np.maximum(n - 1, 1))
-    mean = mean + centre
-    drawn = (mean, sd, mean - chosen * sd, mean + chosen * sd)
-    found = []
-    for estimate, values in zip(closed, drawn, strict=True):
-        interval = percentile_interval(values, own, settings)
-        found.append(replace(
-            estimate, low=interval.low, high=interval.high, level=settings.level,
-            method=interval.method, reason=interval.reason, extra={**own.extra},
-        ))  # fmt: skip
+    """The differences of a cluster are replicates of it: components of variance, and MOVER."""
+    refusal = too_few(own)
+    ends = [Interval(None, None, "", refusal)] * 4
+    if refusal is None:
+        centre = float(away.mean())
+        many, total, squares = own.sums(
+            np.column_stack([np.ones(away.size), away - centre, (away - centre) ** 2])
+        ).T
+        within = np.maximum(squares - total**2 / many, 0)
+        parts = linked(linked_rows(many, total, within).sum(axis=0)[None, :])
+        sd = float(np.sqrt(max(parts.variance[0], 0.0)))
+        values = (centre, sd, centre - chosen * sd, centre + chosen * sd)
+        ends = mover(parts, values, chosen, settings.level, scale)
+    found = [
+        replace(
+            estimate, low=end.low, high=end.high, level=settings.level, reason=end.reason,
+            method=end.method and f"{end.method} over {own.words}", extra={**own.extra},
+        )
+        for estimate, end in zip(closed, ends, strict=True)
+    ]  # fmt: skip
     return found[0], found[1], found[2], found[3]
 
 

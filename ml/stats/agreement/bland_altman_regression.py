@@ -7,6 +7,7 @@ import numpy as np
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.concordance import checked_pairs
 from ml.stats.arrays import FloatArray, ratio
+from ml.stats.asked import checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, replicates
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
@@ -67,8 +68,7 @@ def bland_altman_regression(
     Source:
         Bland, Altman (1999), Statistical Methods in Medical Research 8:135-160, section 3.2.
     """
-    if not multiplier > 0:
-        raise ValueError(f"multiplier must be positive, got {multiplier}")
+    checked_number("multiplier", multiplier, above=0)
     pairs = checked_pairs(a, b)
     rows = np.flatnonzero(~np.isnan(pairs).any(axis=1))
     own = checked_clusters(clusters, pairs.shape[0]).where(rows)
@@ -95,7 +95,16 @@ def bland_altman_regression(
         one = value[i] - shift * value[i + 1] if shift else value[i]
         of_drawn = drawn[:, i] - shift * drawn[:, i + 1] if shift else drawn[:, i]
         found.append(
-            _estimate(name, float(one), of_drawn, rows.size, own, settings, conventions[i])
+            _estimate(
+                name,
+                float(one),
+                of_drawn,
+                rows.size,
+                own,
+                settings,
+                conventions[i],
+                1.0 if i % 2 else scale,
+            )
         )
     if not changing_spread:
         found[3] = undefined("ba_spread_slope", "Not estimated: the spread is taken as constant.",
@@ -141,9 +150,9 @@ def _band(drawn: FloatArray, at: FloatArray, multiplier: float, settings: Settin
 
 def _estimate(
     name: str, value: float, drawn: FloatArray, n: int, own: Clusters, settings: Settings,
-    convention: str,
+    convention: str, scale: float,
 ) -> Estimate:  # fmt: skip
-    interval = percentile_interval(drawn, own, settings)
+    interval = percentile_interval(drawn, own, settings, scale=scale)
     return Estimate(
         name, value, interval.low, interval.high, settings.level, n, convention=convention,
         method=interval.method, reason=interval.reason, extra={**own.extra},

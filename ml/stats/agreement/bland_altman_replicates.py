@@ -1,6 +1,5 @@
 """Limits of agreement where cases were measured more than once by each method."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -8,11 +7,13 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import checked_ratings
-from ml.stats.agreement.bland_altman import BlandAltman, check_multiplier, proportional_bias
-from ml.stats.arrays import BoolArray, FloatArray
-from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.agreement.bland_altman import MOST_SDS, BlandAltman, proportional_bias
+from ml.stats.agreement.variance_parts import Parts, linked, linked_rows, mover
+from ml.stats.arrays import FloatArray, ratio
+from ml.stats.asked import checked_number
+from ml.stats.bootstrap import DEFAULT, Settings, left_out_sums
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import AS_IT_IS, LOGARITHM, Interval, jackknife_interval
 
 Design = Literal["constant", "linked"]
 
@@ -44,7 +45,7 @@ def bland_altman_replicates(
     Returns:
         Estimates; ``sd`` is the SD of differences of single measurements, ``within_a`` and
         ``within_b`` those of replicates of one method. Intervals: MOVER (Zou 2013) where every
-        case is its own cluster, else bootstrap. Undefined with fewer than two cases.
+        case is its own cluster, else a jackknife of clusters. Undefined with fewer than two cases.
 
     Raises:
         ValueError: for another design, unequal numbers of cases, or for linked designs unequal
@@ -63,7 +64,7 @@ def bland_altman_replicates(
     """
     if design not in ("constant", "linked"):
         raise ValueError(f"design must be constant or linked, got {design!r}")
-    check_multiplier(multiplier)
+    checked_number("multiplier", multiplier, above=0, most=MOST_SDS)
     a, b = checked_ratings(a), checked_ratings(b)
     if a.shape[0] != b.shape[0] or (design == "linked" and a.shape != b.shape):
         raise ValueError(f"expected replicates of the same cases, got {a.shape} and {b.shape}")
@@ -78,20 +79,22 @@ def bland_altman_replicates(
     a, b = a[rows], b[rows]
     centre = float(np.nanmean(a) - np.nanmean(b))
     per_case = (_constant_rows if design == "constant" else _linked_rows)(a, b, centre)
-    parts_of = _constant if design == "constant" else _linked
+    parts_of = _constant if design == "constant" else linked
     parts = parts_of(per_case.sum(axis=0)[None, :])
     words = f"{design} true value" if design == "constant" else "linked replicates"
     bias, variance = float(parts.bias[0]) + centre, float(parts.variance[0])
+    scale = max(float(np.nanmax(np.abs(a))), float(np.nanmax(np.abs(b))))
     sd = float(np.sqrt(variance))
+    sd = 0.0 if sd <= 1e-12 * scale else sd  # what rounding leaves of equal differences
     values = (bias, sd, bias - multiplier * sd, bias + multiplier * sd)
-    ends: list[_Ends]
+    ends: list[Interval]
     if sd == 0:
-        ends = [_Ends(None, None, "", "No interval: all differences are equal.")] * 4
+        ends = [Interval(None, None, "", "No interval: all differences are equal.")] * 4
     elif own.each_alone:
-        ends = _mover(parts, values, multiplier, settings.level)
+        ends = mover(parts, values, multiplier, settings.level, scale)
     else:
-        drawn = parts_of(replicate_sums(own.sums(per_case), settings))
-        ends = _bootstrap(drawn, centre, multiplier, own, settings)
+        left = parts_of(left_out_sums(own.sums(per_case)))
+        ends = _of_clusters(left, values, centre, multiplier, own, settings.level, scale)
     conventions = (
         f"a - b, {words}",
         f"differences of single measurements, {words}",
@@ -104,7 +107,6 @@ def bland_altman_replicates(
     ]  # fmt: skip
     means_a, means_b = np.nanmean(a, axis=1), np.nanmean(b, axis=1)
     means, away = (means_a + means_b) / 2, means_a - means_b
-    scale = float(np.abs(means).max()) + float(np.abs(away).max())
     proportional = proportional_bias(means, away, own, settings, scale)
     return BlandAltman(
         found[0], found[1], found[2], found[3], proportional,
@@ -124,7 +126,7 @@ def within_subject_sd(
         settings: level, draws, seed.
 
     Returns:
-        The estimate with a chi-squared interval, or a bootstrap where cases are clustered;
+        The estimate with a chi-squared interval, or a jackknife where cases are clustered;
         undefined when no case has two. ``extra["repeatability"]`` is 1.96 * sqrt(2) * SD.
 
     Raises:
@@ -155,8 +157,16 @@ def within_subject_sd(
         low, high = sd * np.sqrt(df / stats.chi2.ppf([1 - tail, tail], df))
         method = "chi-squared distribution"
     else:
-        drawn = replicate_sums(own.sums(sums), settings)
-        interval = percentile_interval(np.sqrt(drawn[:, 0] / drawn[:, 1]), own, settings)
+        left = left_out_sums(own.sums(sums))
+        scale = float(np.nanmax(np.abs(replicates)))
+        interval = jackknife_interval(
+            sd,
+            np.sqrt(ratio(left[:, 0], left[:, 1])),
+            own,
+            settings.level,
+            turned=LOGARITHM,
+            scale=scale,
+        )
         low, high, method = interval.low, interval.high, interval.method
         reason_none = interval.reason
     extra = {**own.extra, "df": int(df), "repeatability": 1.96 * 2**0.5 * sd}
@@ -164,29 +174,6 @@ def within_subject_sd(
         "within_subject_sd", sd, low, high, settings.level, rows.size, convention=convention,
         method=method, reason=reason_none, extra=extra,
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Ends:
-    low: float | None
-    high: float | None
-    method: str
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """One entry per replicate; terms add up to the variance of single differences."""
-
-    bias: FloatArray  # (r,)
-    bias_variance: FloatArray
-    terms: FloatArray  # (r, t)
-    df: FloatArray  # (r, t)
-
-    @property
-    def variance(self) -> FloatArray:
-        total: FloatArray = self.terms.sum(axis=1)
-        return total
 
 
 def _within(values: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -207,7 +194,7 @@ def _constant_rows(a: FloatArray, b: FloatArray, centre: float) -> FloatArray:
     return np.column_stack(columns)
 
 
-def _constant(sums: FloatArray) -> _Parts:
+def _constant(sums: FloatArray) -> Parts:
     n, total, squares = sums[:, 0], sums[:, 1], sums[:, 2]
     bias = total / n
     between = np.maximum(squares - n * bias**2, 0) / np.maximum(n - 1, 1)
@@ -215,64 +202,28 @@ def _constant(sums: FloatArray) -> _Parts:
     for ss, freedom, inverse in (sums[:, 3:6].T, sums[:, 6:9].T):
         terms.append((1 - inverse / n) * ss / np.maximum(freedom, 1))
         df.append(freedom)
-    return _Parts(bias, between / n, np.stack(terms, axis=1), np.stack(df, axis=1))
+    return Parts(bias, between / n, np.stack(terms, axis=1), np.stack(df, axis=1))
 
 
 def _linked_rows(a: FloatArray, b: FloatArray, centre: float) -> FloatArray:
     away = a - b - centre
-    m = (~np.isnan(away)).sum(axis=1).astype(np.float64)
-    total = np.nansum(away, axis=1)
-    squares, _ = _within(away)
-    return np.column_stack([np.ones(m.size), m, m**2, total, total**2 / m, squares,
-                            total**2, m * total])  # fmt: skip
+    squares, df = _within(away)
+    return linked_rows(df + 1, np.nansum(away, axis=1), squares)
 
 
-def _linked(sums: FloatArray) -> _Parts:
-    n, m, m2, total, between, within, total2, cross = sums.T
-    bias = total / m
-    ms_between = np.maximum(between - total**2 / m, 0) / np.maximum(n - 1, 1)
-    ms_within = within / np.maximum(m - n, 1)
-    m0 = (m - m2 / m) / np.maximum(n - 1, 1)
-    # sum over cases of (total - m * bias)^2: the variance of a ratio, as of clusters
-    of_cases = total2 - 2 * bias * cross + bias**2 * m2
-    bias_variance = np.maximum(of_cases, 0) * n / np.maximum(n - 1, 1) / m**2
-    m0 = np.maximum(m0, 1e-12)
-    terms = np.stack([ms_between / m0, (1 - 1 / m0) * ms_within], axis=1)
-    return _Parts(bias, bias_variance, terms, np.stack([n - 1, m - n], axis=1))
-
-
-def _mover(
-    parts: _Parts, values: tuple[float, float, float, float], multiplier: float, level: float
-) -> list[_Ends]:
-    bias, sd, lower, upper = values
-    tail = (1 - level) / 2
-    some: BoolArray = (parts.terms[0] != 0) & (parts.df[0] > 0)
-    terms, df = parts.terms[0][some], parts.df[0][some]
-    shorter = terms * (1 - df / stats.chi2.ppf(1 - tail, df))
-    longer = terms * (df / stats.chi2.ppf(tail, df) - 1)
-    low_sd = float(np.sqrt(max(sd**2 - np.sqrt((shorter**2).sum()), 0.0)))
-    high_sd = float(np.sqrt(sd**2 + np.sqrt((longer**2).sum())))
-    half = float(stats.t.ppf(1 - tail, parts.df[0, 0]) * np.sqrt(parts.bias_variance[0]))
-    inner = float(np.hypot(half, multiplier * (sd - low_sd)))
-    outer = float(np.hypot(half, multiplier * (high_sd - sd)))
-    method = "MOVER (Zou 2013)"
+def _of_clusters(
+    left: Parts, values: tuple[float, ...], centre: float, multiplier: float, own: Clusters,
+    level: float, scale: float,
+) -> list[Interval]:  # fmt: skip
+    """Jackknife of clusters that hold several cases."""
+    bias, sd = left.bias + centre, np.sqrt(np.maximum(left.variance, 0))
+    every = (bias, sd, bias - multiplier * sd, bias + multiplier * sd)
     return [
-        _Ends(bias - half, bias + half, "t distribution over cases"),
-        _Ends(low_sd, high_sd, method),
-        _Ends(lower - outer, lower + inner, method),
-        _Ends(upper - inner, upper + outer, method),
+        jackknife_interval(
+            value, one, own, level, scale=scale, turned=LOGARITHM if at == 1 else AS_IT_IS
+        )
+        for at, (value, one) in enumerate(zip(values, every, strict=True))
     ]
-
-
-def _bootstrap(
-    drawn: _Parts, centre: float, multiplier: float, own: Clusters, settings: Settings
-) -> list[_Ends]:
-    bias, sd = drawn.bias + centre, np.sqrt(np.maximum(drawn.variance, 0))
-    ends = []
-    for values in (bias, sd, bias - multiplier * sd, bias + multiplier * sd):
-        interval = percentile_interval(values, own, settings)
-        ends.append(_Ends(interval.low, interval.high, interval.method, interval.reason))
-    return ends
 
 
 def _undefined(n: int) -> BlandAltman:

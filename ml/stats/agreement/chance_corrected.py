@@ -193,7 +193,7 @@ def chance_corrected(
     if isinstance(found, str):
         return undefined(measure, found, convention=convention)
     own = checked_clusters(clusters, found.n_all).where(found.rows)
-    if population is not None and population < own.count:
+    if population is not None and not population >= own.count:
         raise ValueError(f"a population of {population} cannot hold {own.count} sampled units")
     value, observed, chance = (
         float(part[0]) for part in found.parts(found.per_case.sum(axis=0)[None, :])

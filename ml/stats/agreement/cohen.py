@@ -16,8 +16,9 @@ from ml.stats.agreement.chance_corrected import (
 from ml.stats.agreement.ratings import checked_table, ratings_of_table, table_of_ratings
 from ml.stats.agreement.weights import Weights, resolved
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_share
 from ml.stats.bootstrap import DEFAULT, Settings
-from ml.stats.clusters import Clusters
+from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import NO_SPREAD
 from ml.stats.proportion import wilson
 
@@ -64,6 +65,7 @@ def cohen_kappa(
         Psychological Bulletin 72:323-327.
     """
     table = checked_table(table)
+    checked_share("level", level)
     chosen = resolved(weights, table.shape[0])
     convention = f"Cohen, {chosen.words}"
     n = int(table.sum())
@@ -169,6 +171,7 @@ def two_reader_indices(table: FloatArray, *, level: float = 0.95) -> TwoReaderIn
         Cohen (1960); Feinstein, Cicchetti (1990), Journal of Clinical Epidemiology 43:543-549.
     """
     table = checked_table(table)
+    checked_share("level", level)
     n, size = int(table.sum()), table.shape[0]
     ac1 = chance_corrected(
         ratings_of_table(table), "gwet_ac", size, settings=Settings(level=level), divisor="n"
@@ -226,6 +229,9 @@ def cohen_kappa_clustered(
         interval: yang_zhou (delta method over the clusters' sums, normal, clusters / (clusters
             - 1)), or bootstrap (of clusters, percentile).
 
+    Raises:
+        ValueError: for clusters of other rows, other codes, or another interval.
+
     Example:
         >>> answers = np.tile([[0.0, 0], [1, 1], [0, 1], [1, 1]], (10, 1))
         >>> found = cohen_kappa_clustered(answers, 2, Clusters.of(np.repeat(np.arange(20), 2)))
@@ -241,7 +247,7 @@ def cohen_kappa_clustered(
     ratings = np.asarray(ratings, dtype=np.float64)
     table_of_ratings(ratings, categories)  # refuses what is not two readers' answers
     both = np.flatnonzero(~np.isnan(ratings).any(axis=1))
-    own = clusters.where(both)
+    own = checked_clusters(clusters, ratings.shape[0]).where(both)
     way = "bootstrap" if interval == "bootstrap" else "linearised"
     found = chance_corrected(
         ratings[both], "conger", categories, weights, own, settings,

@@ -8,9 +8,9 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import checked_ratings
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, left_out_sums, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import FISHER, Interval, jackknife_interval, percentile_interval
 
 _FLAT = "Not estimated: all scores are equal."
 _ONE_FLAT = "Not estimated: one of the two gave the same number to every case."
@@ -37,7 +37,7 @@ def lin_ccc(
     """Lin's concordance correlation of two methods, with its parts.
 
     Population variances (divided by n), as Lin (1989) and epiR. The interval is that of Fisher's
-    z with Lin's variance (as corrected in 2000), or a bootstrap where cases are clustered. The
+    z with Lin's variance (as corrected in 2000), or a jackknife where cases are clustered. The
     bias correction C_b is the ratio of the coefficient to Pearson's r, its interval a bootstrap.
 
     Args:
@@ -73,12 +73,14 @@ def lin_ccc(
         return Concordance(none[0], none[1], none[2], None, None)
     per_case = _moment_rows(pairs[rows])
     moments = _moments(per_case.sum(axis=0)[None, :])
-    drawn = _moments(replicate_sums(own.sums(per_case), settings))
+    sums = own.sums(per_case)
+    drawn = _moments(replicate_sums(sums, settings))
+    left = _moments(left_out_sums(sums))
     value, r = float(_ccc(moments)[0]), float(_pearson(moments)[0])
     shift = _shifts(moments)
     return Concordance(
-        _ccc_estimate(value, r, shift[1], drawn, rows.size, own, settings, convention),
-        _pearson_estimate(r, drawn, rows.size, own, settings),
+        _ccc_estimate(value, r, shift[1], left, rows.size, own, settings, convention),
+        _pearson_estimate(r, left, rows.size, own, settings),
         _factor_estimate(value, r, drawn, rows.size, own, settings, convention),
         *shift,
     )
@@ -90,7 +92,7 @@ def overall_ccc(
     """Overall concordance correlation of any number of readers; Lin's with two.
 
     The mean of the coefficients of all pairs, weighted by their room for disagreement.
-    Population variances; interval by bootstrap.
+    Population variances; interval by a jackknife on the scale of Fisher's z.
 
     Args:
         ratings: (n, readers) numbers; NaN where missing, complete cases enter.
@@ -122,8 +124,8 @@ def overall_ccc(
     value = float(_ccc(_moments(per_case.sum(axis=0)[None, :]))[0])
     if not np.isfinite(value):
         return undefined("ccc_overall", _FLAT, n=rows.size, convention=convention)
-    drawn = _ccc(_moments(replicate_sums(own.sums(per_case), settings)))
-    return _bootstrapped("ccc_overall", value, drawn, rows.size, own, settings, convention)
+    left = _ccc(_moments(left_out_sums(own.sums(per_case))))
+    return _jackknifed("ccc_overall", value, left, rows.size, own, settings, convention)
 
 
 def checked_pairs(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -186,13 +188,13 @@ def _shifts(moments: _Moments) -> tuple[float | None, float | None]:
 
 
 def _ccc_estimate(
-    value: float, r: float, location: float | None, drawn: _Moments, n: int, own: Clusters,
+    value: float, r: float, location: float | None, left: _Moments, n: int, own: Clusters,
     settings: Settings, convention: str,
 ) -> Estimate:  # fmt: skip
     if not np.isfinite(value):
         return undefined("ccc", _FLAT, n=n, convention=convention)
     if not own.each_alone:
-        return _bootstrapped("ccc", value, _ccc(drawn), n, own, settings, convention)
+        return _jackknifed("ccc", value, _ccc(left), n, own, settings, convention)
     if location is None or r == 0:
         why = "No interval: the variance of the coefficient needs a correlation other than 0."
         return Estimate("ccc", value, n=n, convention=convention, reason=why, extra={**own.extra})
@@ -219,12 +221,12 @@ def _ccc_se(ccc: float, r: float, location: float, n: int) -> float:
 
 
 def _pearson_estimate(
-    r: float, drawn: _Moments, n: int, own: Clusters, settings: Settings
+    r: float, left: _Moments, n: int, own: Clusters, settings: Settings
 ) -> Estimate:
     if not np.isfinite(r):
         return undefined("pearson_r", _ONE_FLAT, n=n)
     if not own.each_alone:
-        return _bootstrapped("pearson_r", r, _pearson(drawn), n, own, settings, "")
+        return _jackknifed("pearson_r", r, _pearson(left), n, own, settings, "")
     return pearson_estimate(r, n, settings.level, own)
 
 
@@ -253,7 +255,8 @@ def _factor_estimate(
         reason = _ONE_FLAT if not np.isfinite(r) else "Not estimated: the correlation is 0."
         return undefined(name, reason, n=n, convention=convention)
     of_drawn = 1 / _inverse_factor(drawn)
-    return _bootstrapped(name, ccc / r, of_drawn, n, own, settings, convention)
+    interval = percentile_interval(of_drawn, own, settings)
+    return _with(name, ccc / r, interval, n, own, settings, convention)
 
 
 def _inverse_factor(moments: _Moments) -> FloatArray:
@@ -264,11 +267,18 @@ def _inverse_factor(moments: _Moments) -> FloatArray:
     return ratio(covariance[:, 0, 0] + covariance[:, 1, 1] + away**2, 2 * product)
 
 
-def _bootstrapped(
-    name: str, value: float, drawn: FloatArray, n: int, own: Clusters, settings: Settings,
+def _jackknifed(
+    name: str, value: float, left: FloatArray, n: int, own: Clusters, settings: Settings,
     convention: str,
 ) -> Estimate:  # fmt: skip
-    interval = percentile_interval(drawn, own, settings)
+    interval = jackknife_interval(value, left, own, settings.level, turned=FISHER)
+    return _with(name, value, interval, n, own, settings, convention)
+
+
+def _with(
+    name: str, value: float, interval: Interval, n: int, own: Clusters, settings: Settings,
+    convention: str,
+) -> Estimate:  # fmt: skip
     return Estimate(
         name, value, interval.low, interval.high, settings.level, n, convention=convention,
         method=interval.method, reason=interval.reason, extra={**own.extra},

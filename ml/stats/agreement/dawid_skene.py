@@ -6,6 +6,7 @@ import numpy as np
 
 from ml.stats.agreement.ratings import category_counts
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
+from ml.stats.asked import checked_count, checked_number
 
 _TINY = 1e-300  # the logarithm of a share that is 0
 
@@ -72,8 +73,8 @@ def dawid_skene(
         Dawid, Skene (1979), Maximum likelihood estimation of observer error-rates using the EM
         algorithm. Journal of the Royal Statistical Society C 28:20-28.
     """
-    if most < 1 or tolerance <= 0:
-        raise ValueError(f"expected at least one step and tolerance above 0, got {most}")
+    checked_count("most", most)
+    checked_number("tolerance", tolerance, above=0)
     ratings = np.asarray(ratings, dtype=np.float64)
     counts = category_counts(ratings, categories)
     answered = counts.sum(axis=1) > 0

@@ -8,6 +8,7 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.concordance import checked_pairs
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_number, checked_share
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums, replicates
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import NO_SPREAD, percentile_interval
@@ -54,8 +55,7 @@ def total_deviation_index(
         Lin (2000), Statistics in Medicine 19:255-270; Lin, Hedayat, Sinha, Yang (2002), JASA
         97:257-270.
     """
-    if not 0 < coverage < 1:
-        raise ValueError(f"coverage must lie between 0 and 1, got {coverage}")
+    checked_share("coverage", coverage)
     if assumption not in ("normal", "approximate", "none"):
         raise ValueError(f"assumption must be normal, approximate or none, got {assumption!r}")
     away, own = _differences(a, b, clusters)
@@ -77,7 +77,9 @@ def total_deviation_index(
         every = np.vstack([rows.sum(axis=0), replicate_sums(own.sums(rows), settings)])
         found = _distances(every, coverage, assumption) * scale
         value, drawn = float(found[0]), found[1:]
-    return _with_bounds("tdi", value, drawn, n, own, settings, convention)
+    return _with_bounds(
+        "tdi", value, drawn, n, own, settings, convention, float(np.abs(away).max())
+    )
 
 
 def coverage_probability(
@@ -112,8 +114,7 @@ def coverage_probability(
     Source:
         Lin, Hedayat, Sinha, Yang (2002), JASA 97:257-270.
     """
-    if not distance > 0:
-        raise ValueError(f"distance must be positive, got {distance}")
+    checked_number("distance", distance, above=0)
     away, own = _differences(a, b, clusters)
     n = away.size
     convention = f"within {distance:g}; normal differences, SD with n-1"
@@ -238,9 +239,9 @@ def _share_se(mean: float, sd: float, distance: float, n: int) -> float:
 
 def _with_bounds(
     name: str, value: float, drawn: FloatArray, n: int, own: Clusters, settings: Settings,
-    convention: str,
+    convention: str, scale: float,
 ) -> Estimate:  # fmt: skip
-    interval = percentile_interval(drawn, own, settings)
+    interval = percentile_interval(drawn, own, settings, scale=scale)
     extra = {**own.extra}
     if interval.low is not None:
         extra["upper_one_sided"] = float(np.quantile(drawn, settings.level))

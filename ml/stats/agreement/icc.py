@@ -19,9 +19,9 @@ from ml.stats.agreement.anova import (
     two_way_rows,
 )
 from ml.stats.arrays import BoolArray, FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings, left_out_sums
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import Turned, interval_between, jackknife_interval
 
 _FLAT = "Not estimated: all scores are equal."
 _UNBOUNDED = 1e-12  # an average this close to pure noise has no lower end
@@ -98,8 +98,8 @@ def icc(
     """Intraclass correlation in any of the ten forms of McGraw and Wong, with its F test.
 
     The interval comes from the F distribution when every case is its own cluster, else from a
-    bootstrap of clusters. Negative values are reported as they are. The interval of an
-    average of agreement is the Spearman-Brown transform of the interval of the single score.
+    jackknife of clusters on Fisher's scale. Negative values are reported as they are. The interval
+    of an average is the Spearman-Brown transform of the interval of the single score.
 
     Args:
         ratings: (n, readers) numbers, NaN where missing. The one-way forms take cases with two
@@ -131,7 +131,8 @@ def icc(
     Source:
         McGraw, Wong (1996), Psychological Methods 1:30-46 and erratum 1:390; Shrout, Fleiss
         (1979), Psychological Bulletin 86:420-428; unequal numbers of scores: Donner, Koval
-        (1980), Biometrics 36:19-25.
+        (1980), Biometrics 36:19-25; the scale: Fisher (1925), Statistical Methods for Research
+        Workers, section 39.
     """
     if form not in FORMS:
         raise ValueError(f"form must be one of {', '.join(FORMS)}, got {form!r}")
@@ -203,14 +204,8 @@ def _of_one_way(
         test = _test(parts.between, parts.within, float(parts.k[0]), form, null,
                      float(parts.scores[0] - parts.cases[0]), n)  # fmt: skip
         return _estimate(value, low, high, n, own, form, method, settings, None, test)
-    drawn = one_way(replicate_sums(own.sums(rows), settings))
-    of_drawn = _one_way_icc(drawn)
-    of_drawn = _averaged(of_drawn, drawn.k) if form.average else of_drawn
-    interval = percentile_interval(of_drawn, own, settings)
-    return _estimate(
-        value, interval.low, interval.high, n, own, form, interval.method, settings,
-        interval.reason, {},
-    )  # fmt: skip
+    left = _one_way_icc(one_way(left_out_sums(own.sums(rows))))
+    return _of_clusters(value, float(single[0]), left, float(parts.k[0]), n, own, form, settings)
 
 
 def _of_two_way(
@@ -236,16 +231,25 @@ def _of_two_way(
         test = _test(parts.rows, parts.error, readers, form, null,
                      float((n - 1) * (readers - 1)), n, parts, float(single[0]))  # fmt: skip
         return _estimate(value, low, high, n, own, form, "F distribution", settings, None, test)
-    drawn = _two_way_icc(
-        two_way(replicate_sums(own.sums(rows), settings), readers), form.definition
+    left = _two_way_icc(two_way(left_out_sums(own.sums(rows)), readers), form.definition)
+    return _of_clusters(value, float(single[0]), left, readers, n, own, form, settings)
+
+
+def _of_clusters(
+    value: float, single: float, left: FloatArray, k: float, n: int, own: Clusters, form: Form,
+    settings: Settings,
+) -> Estimate:  # fmt: skip
+    """Jackknife on Fisher's scale of an ICC, half the logarithm of (1 + (k-1) ICC) / (1 - ICC)."""
+    scale = Turned(
+        lambda at: np.log((1 + (k - 1) * at) / (1 - at)) / 2,
+        lambda at: np.expm1(2 * at) / (np.expm1(2 * at) + k),
+        ", Fisher's z of an ICC",
     )
-    interval = percentile_interval(
-        _averaged(drawn, readers) if form.average else drawn, own, settings
-    )
-    return _estimate(
-        value, interval.low, interval.high, n, own, form, interval.method, settings,
-        interval.reason, {},
-    )  # fmt: skip
+    reach = jackknife_interval(single, left, own, settings.level, turned=scale)
+    low, high = reach.low, reach.high
+    if form.average and low is not None and high is not None:
+        low, high = _average(low, k), _average(high, k)
+    return _estimate(value, low, high, n, own, form, reach.method, settings, reach.reason, {})
 
 
 def _own(clusters: Clusters | None, used: BoolArray) -> Clusters:
@@ -272,6 +276,9 @@ def _estimate(
             reason = f"{reason[:-1]}, but for a constant of each reader."
         if of_average:
             reason = "No interval: a single score may be so unreliable that no average has a value."
+    elif low is not None and high is not None:
+        reach = interval_between(low, high, method)
+        low, high, method, reason = reach.low, reach.high, reach.method, reach.reason or reason
     convention = form.convention + ("" if form.model == "one-way random" else ", complete cases")
     return Estimate(
         "icc", value, low, high, settings.level, n, convention=convention, method=method,
@@ -345,7 +352,8 @@ def _satterthwaite(parts: TwoWay, single: float) -> float:
     n, k = float(parts.cases[0]), parts.readers
     a, b = _shares(single, n, k)
     columns, error = a * float(parts.columns[0]), b * float(parts.error[0])
-    return (columns + error) ** 2 / (columns**2 / (k - 1) + error**2 / ((n - 1) * (k - 1)))
+    room = columns**2 / (k - 1) + error**2 / ((n - 1) * (k - 1))
+    return (columns + error) ** 2 / room if room > 0 else float("nan")
 
 
 def _shares(single: float, n: float, k: float) -> tuple[float, float]:
@@ -372,6 +380,7 @@ def _test(
     found: dict[str, JsonValue] = {"f": f, "df1": n - 1, "df2": df, "p": p, "null": null}
     if agreement and parts is not None and single < 1:
         approximate = _satterthwaite(parts, single)
+    if agreement and parts is not None and single < 1 and np.isfinite(approximate):
         found["df2_satterthwaite"] = approximate
         found["p_satterthwaite"] = float(special.fdtrc(n - 1, approximate, f))
     return found

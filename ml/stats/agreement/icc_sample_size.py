@@ -4,6 +4,8 @@ import math
 
 from scipy import stats
 
+from ml.stats.asked import checked_count, checked_number, checked_share
+
 
 def icc_test_size(
     expected: float, least: float, readers: int, alpha: float = 0.05, power: float = 0.8
@@ -27,12 +29,13 @@ def icc_test_size(
     Source:
         Walter, Eliasziw, Donner (1998), Statistics in Medicine 17:101-110, equation 13.
     """
-    if not -1 / max(readers - 1, 1) < least < expected < 1:
+    checked_count("readers", readers, 2)
+    if not -1 / (readers - 1) < least < expected < 1:
         raise ValueError(f"expected {least=} below {expected=}, both below 1")
-    if readers < 2 or not 0 < alpha < 1 or not 0 < power < 1:
-        raise ValueError("expected two readers or more, and alpha and power in 0..1")
+    checked_share("alpha", alpha)
+    checked_share("power", power)
     ratio = (1 + readers * least / (1 - least)) / (1 + readers * expected / (1 - expected))
-    z = float(stats.norm.ppf(1 - alpha) + stats.norm.ppf(power))
+    z = float(stats.norm.isf(alpha) + stats.norm.ppf(power))
     return math.ceil(1 + 2 * z**2 * readers / (math.log(ratio) ** 2 * (readers - 1)) - 1e-9)
 
 
@@ -41,7 +44,7 @@ def icc_width_size(expected: float, width: float, readers: int, level: float = 0
 
     Args:
         expected: the ICC that is thought to hold.
-        width: of the whole interval, above 0.
+        width: of the whole interval, above a millionth and 2 at most.
         readers: scores per case, two or more. With two readers and an ICC of 0.7 or more
             Bonett's correction, five times the ICC, is added.
         level: coverage of the interval.
@@ -56,8 +59,9 @@ def icc_width_size(expected: float, width: float, readers: int, level: float = 0
     Source:
         Bonett (2002), Statistics in Medicine 21:1331-1335.
     """
-    if readers < 2 or not width > 0 or not 0 < level < 1:
-        raise ValueError("expected two readers or more, a positive width and a level in 0..1")
+    checked_count("readers", readers, 2)
+    checked_number("width", width, above=1e-6, most=2)
+    checked_share("level", level)
     if not -1 / (readers - 1) < expected < 1:
         raise ValueError(f"the ICC must lie between -1/(readers - 1) and 1, got {expected}")
     z = float(stats.norm.ppf((1 + level) / 2))

@@ -7,6 +7,7 @@ import numpy as np
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.agreement.pair_scores import PairScores
 from ml.stats.arrays import FloatArray, IntArray, ratio
+from ml.stats.asked import checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
@@ -77,8 +78,8 @@ def interchangeability(
         Journal of Biopharmaceutical Statistics 17:697-719; index of agreement with a group:
         Williams (1976), Biometrics 32:619-627.
     """
-    if margin is not None and not margin > 0:
-        raise ValueError(f"the margin must be positive, got {margin}")
+    if margin is not None:
+        checked_number("margin", margin, above=0)
     means = scores.means()
     rows = np.flatnonzero(means.both)
     own = checked_clusters(clusters, scores.values.shape[0]).where(rows)
@@ -95,6 +96,7 @@ def interchangeability(
     sums = np.column_stack([np.ones(rows.size), human, model])
     drawn = replicate_sums(own.sums(sums), settings)
     value = sums.sum(axis=0)
+    scale = float(np.abs(sums[:, 1:]).max())
     extra: dict[str, JsonValue] = {
         **own.extra, "n_pairs_readers": int(means.pairs[rows].sum()),
         "n_pairs_model": int(means.answers[rows].sum()),
@@ -104,7 +106,7 @@ def interchangeability(
         name: str, one: float, of_drawn: FloatArray, convention: str, changes: FloatArray
     ) -> Estimate:
         constant = np.ptp(changes) <= 1e-12 * max(float(np.abs(changes).max()), 1e-300)
-        interval = percentile_interval(of_drawn, own, settings)
+        interval = percentile_interval(of_drawn, own, settings, scale=scale)
         low, high, method = interval.low, interval.high, interval.method
         reason = interval.reason
         if low is not None and constant:
@@ -156,6 +158,8 @@ def _ratios(
     )
     n = int(value[0])
     every = np.vstack([value, drawn])
+    if not scores.unit_range:  # ratios in any unit; what is dust is told beside the scores
+        every[:, 1:] /= float(np.abs(every[0, 1:]).max()) / value[0] or 1.0
     human, model = losses(every)
     dust = 1e-12
     zero = "Not estimated: the score has no zero of disagreement."

@@ -7,6 +7,7 @@ import numpy as np
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.agreement.chance_corrected import ALONE, EQUAL, NO_ROOM, chance_corrected
+from ml.stats.agreement.ratings import checked_codes
 from ml.stats.agreement.weights import agreement_weights
 from ml.stats.arrays import BoolArray, FloatArray, ratio
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
@@ -103,11 +104,18 @@ def pairwise_kappa(
     Returns:
         The mean with its interval, the matrix, and one estimate per pair.
 
+    Raises:
+        ValueError: for codes outside the declared answers, other weights, or pairs that are not two
+            of the columns.
+
     Source:
         Cohen (1968), Psychological Bulletin 70:213-220; mean over pairs: Light (1971),
         Psychological Bulletin 76:365-377.
     """
-    ratings = np.asarray(ratings, dtype=np.float64)
+    ratings = checked_codes(ratings, categories)
+    width = range(ratings.shape[1])
+    if any(a not in width or b not in width or a == b for a, b in chosen or ()):
+        raise ValueError(f"pairs must be two of the {len(width)} columns, got {chosen}")
     rows = np.flatnonzero((~np.isnan(ratings)).sum(axis=1) >= 2)
     clusters = checked_clusters(clusters, ratings.shape[0]).where(rows)
     ratings = ratings[rows]

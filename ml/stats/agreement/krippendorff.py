@@ -7,16 +7,20 @@ from typing import Literal
 import numpy as np
 
 from ml.estimate import Estimate, undefined
+from ml.stats.agreement.anova import checked_ratings
 from ml.stats.agreement.chance_corrected import standard_error, t_interval
 from ml.stats.agreement.ratings import category_counts, resampled_sums
 from ml.stats.agreement.weights import checked_distances, circular_distance, ratio_distance
 from ml.stats.arrays import FloatArray, ratio
+from ml.stats.asked import checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
 
 Scale = Literal["nominal", "ordinal", "interval", "ratio", "circular", "custom"]
 SCALES: tuple[Scale, ...] = ("nominal", "ordinal", "interval", "ratio", "circular", "custom")
+_MOST_VALUES = 5_000  # of a ratio or circular scale: 200 MB of distances
+_MOST_CELLS = 250_000_000  # of the coincidence matrices of all cases: 2 GB
 
 
 def alpha(
@@ -137,12 +141,21 @@ def _parts(
 ) -> _Parts:
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
+    if scale in ("interval", "ratio", "circular"):
+        ratings = checked_ratings(ratings)
     if scale == "interval":
         return _Parts(_interval_parts(ratings), _interval_alpha, None)
     if scale in ("ratio", "circular"):
         values, codes = _coded(ratings)
-        if scale == "circular" and not circumference:
-            raise ValueError("a circular scale needs its circumference, in steps")
+        if values.size > _MOST_VALUES:
+            raise ValueError(
+                f"a {scale} scale of {values.size:,} different numbers is more than the "
+                f"{_MOST_VALUES:,} whose distances are held: round them, or take interval"
+            )
+        if scale == "circular":
+            if circumference is None:
+                raise ValueError("a circular scale needs its circumference, in steps")
+            checked_number("circumference", circumference, above=1e-70)
         apart = (
             ratio_distance(values)
             if scale == "ratio"
@@ -150,7 +163,7 @@ def _parts(
         )
         counts = category_counts(codes, values.size)
         return _fixed_parts(counts, apart)
-    size = categories or int(np.nanmax(ratings, initial=0)) + 1
+    size = categories or int(np.nanmax(ratings, initial=0, where=np.isfinite(ratings))) + 1
     counts = category_counts(ratings, size)
     if scale == "nominal":
         return _fixed_parts(counts, 1.0 - np.eye(size))
@@ -158,6 +171,10 @@ def _parts(
         if distance is None or np.shape(distance) != (size, size):
             raise ValueError(f"a custom scale needs distances ({size}, {size})")
         return _fixed_parts(counts, checked_distances(distance))
+    if counts.size * size > _MOST_CELLS:
+        raise ValueError(
+            f"{size:,} ordinal answers to {len(counts):,} cases are too many: join some"
+        )
     per_case = coincidences(counts).reshape(-1, size * size)
     return _Parts(per_case, lambda sums: _ordinal_alpha(sums.reshape(-1, size, size)), counts)
 
@@ -174,8 +191,10 @@ def _coded(ratings: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _deviations(parts: _Parts) -> FloatArray:
     """Delta method: each case's numbers times alpha's slope in their sums, (n,)."""
     sums = parts.per_case.sum(axis=0)
-    step = 1e-5 * max(float(np.abs(sums).max()), 1.0)
-    moves = step * np.eye(sums.size)
+    # Each sum has a unit of its own; one to which no case adds moves nothing.
+    size = np.sqrt((parts.per_case**2).sum(axis=0))
+    step = 1e-5 * np.where(size > 0, size, size.max())
+    moves = np.diag(step)
     slope = (parts.of_sums(sums + moves) - parts.of_sums(sums - moves)) / (2 * step)
     moved: FloatArray = (parts.per_case - parts.per_case.mean(axis=0)) @ slope
     return moved

@@ -290,7 +290,7 @@ def _three(
     replicates = (drawn[:, 0], drawn[:, 1], drawn[:, 1] - drawn[:, 0])
     found = []
     for name, one, of_drawn in zip(ids, values, replicates, strict=True):
-        interval = percentile_interval(of_drawn, own, settings)
+        interval = percentile_interval(of_drawn, own, settings, scale=float(np.abs(value).max()))
         text = (
             convention if name != "loo_difference" else f"model less reader, paired; {convention}"
         )

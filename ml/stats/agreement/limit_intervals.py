@@ -5,6 +5,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import optimize, special, stats
 
+from ml.stats.asked import checked_count, checked_number, checked_share
+
 _NODES = 96  # of Gauss-Legendre; twice as many change no factor in its tenth digit
 
 
@@ -30,8 +32,9 @@ def limit_factors(n: int, multiplier: float, level: float = 0.95) -> tuple[float
         Carkeet (2015), Optometry and Vision Science 92:e71-e80; Carkeet, Goh (2018),
         Statistical Methods in Medical Research 27:1559-1574.
     """
-    if n < 2:
-        raise ValueError(f"an exact interval needs two differences or more, got {n}")
+    checked_count("n", n, 2)
+    checked_number("multiplier", multiplier, most=100)
+    checked_share("level", level)
     tails = [(1 - level) / 2, (1 + level) / 2]
     inner, outer = stats.nct.ppf(tails, n - 1, multiplier * np.sqrt(n)) / np.sqrt(n)
     return float(inner), float(outer)
@@ -59,8 +62,9 @@ def tolerance_factor(n: int, coverage: float = 0.95, confidence: float = 0.95) -
     Source:
         Odeh (1978), Communications in Statistics B 7:183-201; ISO 16269-6:2014, annex E.
     """
-    if n < 2 or not 0 < coverage < 1 or not 0 < confidence < 1:
-        raise ValueError(f"expected n >= 2 and shares in (0, 1), got {n}, {coverage}, {confidence}")
+    checked_count("n", n, 2)
+    checked_share("coverage", coverage)
+    checked_share("confidence", confidence)
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     nodes, weights = 4.25 * (nodes + 1), 4.25 * weights  # the mean, 0 to 8.5 standard errors away
     density = 2 * weights * stats.norm.pdf(nodes)

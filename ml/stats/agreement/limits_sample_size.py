@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import stats
 
+from ml.stats.asked import SMALLEST, checked_count, checked_number, checked_share
+
 _MOST = 10_000_000
 
 
@@ -24,7 +26,7 @@ def limits_power(
         level: of the intervals of the limits (Bland and Altman's approximate ones).
 
     Raises:
-        ValueError: for n below 2, or an SD or accepted difference that is not positive.
+        ValueError: for n below 2 or not whole, or an SD or accepted difference not above 0.
 
     Example:
         >>> round(limits_power(145, 0, 3.3, 8), 3)
@@ -34,10 +36,12 @@ def limits_power(
         Lu, Zhong, Liu, Li, Chen, et al. (2016), International Journal of Biostatistics
         12(2):20150039.
     """
-    if n < 2 or not sd > 0 or not accepted > 0 or not multiplier > 0 or not 0 < level < 1:
-        raise ValueError(
-            "expected n >= 2, a level in 0..1, and a positive SD, multiplier and limit"
-        )
+    checked_count("n", n, 2, 10 * _MOST)
+    checked_number("mean", mean)
+    for name, one in (("sd", sd), ("accepted", accepted)):
+        checked_number(name, one, above=SMALLEST)
+    checked_number("multiplier", multiplier, above=0, most=100)
+    checked_share("level", level)
     error = sd * np.sqrt(1 / n + multiplier**2 / (2 * (n - 1)))
     t = float(stats.t.ppf((1 + level) / 2, n - 1))
     away = np.array([accepted - mean - multiplier * sd, accepted + mean - multiplier * sd])
@@ -73,8 +77,7 @@ def limits_size(
     Source:
         As ``limits_power``.
     """
-    if not 0 < power < 1:
-        raise ValueError(f"power must lie between 0 and 1, got {power}")
+    checked_share("power", power)
 
     def lacks(n: int) -> float:
         return limits_power(n, mean, sd, accepted, multiplier, level) - power

@@ -7,9 +7,10 @@ from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import TwoWay, checked_ratings, two_way, two_way_rows
 from ml.stats.agreement.icc import Definition
 from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.asked import checked_count, checked_number
+from ml.stats.bootstrap import DEFAULT, Settings, left_out_sums
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import LOGARITHM, jackknife_interval
 
 _NO_SPREAD = "No interval: no error was seen between the scores."
 
@@ -27,7 +28,8 @@ def sem(
     agreement is always the root of the mean square within cases.
 
     The interval is that of a mean square (chi-squared); for agreement with Satterthwaite's degrees
-    of freedom, since readers and error are two mean squares. Clustered cases: bootstrap.
+    of freedom, since readers and error are two mean squares. Clustered cases: jackknife
+    of clusters.
 
     Args:
         ratings: (n, readers) numbers, NaN where missing; complete cases enter.
@@ -75,8 +77,11 @@ def sem(
         method = "chi-squared distribution"
         method += ", Satterthwaite degrees of freedom" if definition == "agreement" else ""
     else:
-        drawn = two_way(replicate_sums(own.sums(per_case), settings), readers)
-        interval = percentile_interval(np.sqrt(_variance(drawn, definition)), own, settings)
+        left = two_way(left_out_sums(own.sums(per_case)), readers)
+        interval = jackknife_interval(
+            float(np.sqrt(variance)), np.sqrt(_variance(left, definition)), own, settings.level,
+            turned=LOGARITHM, scale=float(np.abs(ratings[rows]).max()),
+        )  # fmt: skip
         low, high, method = interval.low, interval.high, interval.method
         reason_none = interval.reason
     return Estimate(
@@ -114,8 +119,8 @@ def sdc(
         Beckerman et al. (2001), Quality of Life Research 10:571-578; de Vet et al. (2006); groups:
         de Vet et al. (2001), International Journal of Technology Assessment 17:479-487.
     """
-    if not multiplier > 0 or cases < 1:
-        raise ValueError(f"multiplier and cases must be positive, got {multiplier} and {cases}")
+    checked_number("multiplier", multiplier, above=0)
+    checked_count("cases", cases)
     error = sem(ratings, definition, clusters, settings)
     convention = f"{multiplier:g} * sqrt(2) * SEM; SEM: {error.convention}"
     if cases > 1:

@@ -8,12 +8,23 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.concordance import checked_pairs
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, left_out_sums, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import (
+    Interval,
+    interval_between,
+    jackknife_interval,
+    percentile_interval,
+)
 
 MAX_CASES = 5000  # of Passing-Bablok: all pairs of cases are held at once, 100 MB at this number
 _FEW = "Not estimated: fewer than three cases have both numbers."
+MOST_BEYOND = 0.1  # share of cases on the other side of x = 0
+_BOTH_SIGNS = (
+    "No interval: x has both signs; the published ends come from those of the slope, which tell "
+    "nothing of the line where x is 0 in its midst."
+)
 _FLAT = "Not estimated: no line; the numbers do not vary together."
 
 
@@ -23,7 +34,7 @@ class MethodLine:
 
     slope: Estimate
     intercept: Estimate
-    linearity: "Linearity | None" = None  # of Passing-Bablok
+    linearity: "Linearity | None" = None  # of Passing-Bablok, independent cases
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,8 @@ def deming(
 
     Returns:
         Slope and intercept; the jackknife leaves one cluster out in turn and takes t with clusters
-        less 2 degrees of freedom. Undefined with fewer than three cases or without covariance.
+        less 2 degrees of freedom; no interval below ten clusters. Undefined with fewer than three
+        cases or without covariance.
 
     Raises:
         ValueError: for a ratio that is not positive, unequal shapes or infinite numbers.
@@ -70,8 +82,7 @@ def deming(
         Deming (1943), Statistical Adjustment of Data; Linnet (1990), Statistics in Medicine
         9:1463-1473; jackknife: Linnet (1993), Clinical Chemistry 39:424-432.
     """
-    if not (np.isfinite(error_ratio) and error_ratio > 0):
-        raise ValueError(f"the ratio of error variances must be positive, got {error_ratio}")
+    checked_number("the ratio of error variances", error_ratio, above=1e-12, most=1e12)
     pairs = checked_pairs(x, y)
     rows = np.flatnonzero(~np.isnan(pairs).any(axis=1))
     convention = f"Deming, ratio of error variances y to x {error_ratio:g}"
@@ -86,17 +97,22 @@ def deming(
     if not np.isfinite(slope[0]):
         return _undefined(_FLAT, rows.size, convention)
     values = (float(slope[0]), float(centre[1] - slope[0] * centre[0] + level[0]))
+    units = (1.0, float(np.abs(pairs[rows]).max()))
     if bootstrap:
         slopes, levels = _deming(replicate_sums(per_unit, settings), error_ratio)
         drawn = (slopes, centre[1] - slopes * centre[0] + levels)
-        ends = [percentile_interval(one, own, settings) for one in drawn]
-        intervals = [(e.low, e.high, e.method, e.reason) for e in ends]
+        ends = [
+            percentile_interval(one, own, settings, scale=unit)
+            for one, unit in zip(drawn, units, strict=True)
+        ]
     else:
         slopes, levels = _deming(left_out_sums(per_unit), error_ratio)
         left = (slopes, centre[1] - slopes * centre[0] + levels)
-        intervals = [
-            _jackknife(value, one, own, settings) for value, one in zip(values, left, strict=True)
+        ends = [
+            jackknife_interval(value, one, own, settings.level, df=own.count - 2, scale=unit)
+            for value, one, unit in zip(values, left, units, strict=True)
         ]
+    intervals = [(e.low, e.high, e.method, e.reason) for e in ends]
     slope_estimate, intercept = (
         Estimate(
             name, value, low, high, settings.level, rows.size, convention=convention,
@@ -126,9 +142,10 @@ def passing_bablok(
 
     Returns:
         Slope and intercept with the exact interval of Kendall's normal approximation, and
-        the cusum test of linearity. No interval where cases are clustered: the ranks of pairs
-        within a cluster are not independent. Undefined with fewer than three cases or more
-        than 5,000, or where no line is found.
+        the cusum test of linearity. No interval and no test where cases are clustered: the ranks of
+        pairs within a cluster are not independent. No interval of the intercept where more
+        than a tenth of x lie beyond 0, or the published ends do not enclose it. Undefined with
+        fewer than three cases or more than 5,000, or where no line is found.
 
     Raises:
         ValueError: for unequal shapes or infinite numbers.
@@ -170,14 +187,23 @@ def passing_bablok(
     extra = {**own.extra, "slopes": int(slopes.size), "below_minus_one": shift}
     found = []
     for name, value in (("slope", middle), ("intercept", intercept)):
-        bounds: tuple[float | None, float | None] = (low, high)
-        if name == "intercept" and low is not None and high is not None:
-            bounds = float(np.median(v - high * u)), float(np.median(v - low * u))
+        reach = Interval(None, None, "", why)
+        if low is not None and high is not None:
+            if name == "slope":
+                reach = interval_between(low, high, method)
+            else:
+                ends_of = sorted(float(np.median(v - slope * u)) for slope in (low, high))
+                scale = float(np.abs(pairs[rows]).max())
+                reach = interval_between(ends_of[0], ends_of[1], method, scale=scale)
+                beyond = float(min((u < 0).mean(), (u > 0).mean()))
+                if beyond > MOST_BEYOND or not ends_of[0] <= value <= ends_of[1]:
+                    reach = Interval(None, None, "", _BOTH_SIGNS)
         found.append(Estimate(
-            name, value, bounds[0], bounds[1], settings.level, n, convention=convention,
-            method=method if why is None else "", reason=why, extra=extra,
+            name, value, reach.low, reach.high, settings.level, n, convention=convention,
+            method=reach.method, reason=reach.reason, extra=extra,
         ))  # fmt: skip
-    return MethodLine(found[0], found[1], _linearity(u, v, middle, intercept))
+    straight = _linearity(u, v, middle, intercept) if own.each_alone else None
+    return MethodLine(found[0], found[1], straight)
 
 
 def _undefined(reason: str, n: int, convention: str) -> MethodLine:
@@ -199,22 +225,6 @@ def _deming(sums: FloatArray, ratio: float) -> tuple[FloatArray, FloatArray]:
     np.divide(away + root, 2 * sxy, out=slope, where=direct)
     np.divide(2 * ratio * sxy, root - away, out=slope, where=some & (away < 0))
     return slope, (v - slope * u) / n
-
-
-def _jackknife(
-    value: float, left: FloatArray, own: Clusters, settings: Settings
-) -> tuple[float | None, float | None, str, str | None]:
-    count = own.count
-    if count < 3 or not np.isfinite(left).all():
-        why = "No interval: without some single case there is no line."
-        return None, None, "", why if count >= 3 else "No interval: fewer than three clusters."
-    pseudo = count * value - (count - 1) * left
-    se = float(pseudo.std(ddof=1) / np.sqrt(count))
-    if se <= 1e-12 * max(abs(value), 1e-300):
-        return None, None, "", "No interval: all cases lie on one line."
-    half = float(stats.t.ppf((1 + settings.level) / 2, count - 2)) * se
-    method = f"jackknife over {own.words}, t distribution"
-    return value - half, value + half, method, None
 
 
 def _pairwise_slopes(u: FloatArray, v: FloatArray) -> FloatArray:

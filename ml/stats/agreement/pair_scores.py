@@ -10,6 +10,8 @@ from ml.stats.agreement.ratings import category_counts
 from ml.stats.agreement.weights import agreement_weights
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
 
+_LARGEST = 1e150  # the square of a number that can be squared
+
 
 @dataclass(frozen=True)
 class PairScores:
@@ -36,8 +38,10 @@ class PairScores:
         values = self.values
         if values.ndim != 3 or values.shape[1] != values.shape[2] or values.shape[1] < 2:
             raise ValueError(f"expected scores (n, k+1, k+1), got shape {values.shape}")
-        if np.isinf(values).any():
-            raise ValueError("scores must be finite, or NaN where a pair has none")
+        if (np.abs(values) > _LARGEST).any():
+            raise ValueError(
+                f"scores must be finite, {_LARGEST:g} at most, or NaN where a pair has none"
+            )
         if not np.array_equal(values, values.transpose(0, 2, 1), equal_nan=True):
             raise ValueError("scores must be symmetric: the same for both of a pair")
 

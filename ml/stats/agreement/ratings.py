@@ -5,9 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.asked import checked_count
 from ml.stats.bootstrap import Settings, pattern_replicate_sums, replicate_sums
 from ml.stats.clusters import Clusters
 
+MOST_CATEGORIES = 10_000  # beyond, codes are numbers that were taken for answers
+_MOST_CASES = 100_000_000  # of a table, which some measures unfold into rows
 _MOST_PATTERNS = 4096  # keeps the table of all replicates in memory
 
 
@@ -18,19 +21,21 @@ def category_counts(ratings: FloatArray, categories: int) -> FloatArray:
         ratings: (n, readers) codes 0..categories-1, NaN where a reader did not answer.
 
     Raises:
-        ValueError: for codes that are not whole or lie outside the declared categories.
+        ValueError: for codes that are not whole or lie outside the declared categories, or a
+            number of categories that is no whole number from 1 to 10,000.
 
     Example:
         >>> category_counts(np.array([[0, 0, np.nan], [1, 0, 1]]), 2).tolist()
         [[2.0, 0.0], [1.0, 2.0]]
     """
-    checked_codes(ratings, categories)
+    ratings = checked_codes(ratings, categories)
     counts = [(ratings == code).sum(axis=1, dtype=np.float64) for code in range(categories)]
     return np.stack(counts, axis=1)
 
 
 def checked_codes(ratings: FloatArray, categories: int) -> FloatArray:
     """Ratings as float64 (n, readers) of declared codes, or a ValueError."""
+    checked_count("categories", categories, 1, MOST_CATEGORIES)
     ratings = np.asarray(ratings, dtype=np.float64)
     if ratings.ndim != 2:
         raise ValueError(f"expected ratings (n, readers), got shape {ratings.shape}")
@@ -49,6 +54,8 @@ def checked_table(table: FloatArray) -> FloatArray:
         raise ValueError(f"expected a (k, k) table of two answers or more, got {table.shape}")
     if not np.isfinite(table).all() or (table < 0).any() or (table % 1).any():
         raise ValueError("the cells of a table must be counts of cases")
+    if table.sum() > _MOST_CASES:
+        raise ValueError(f"a table counts at most {_MOST_CASES:,} cases, got {table.sum():.4g}")
     return table
 
 

@@ -1,6 +1,7 @@
 """How far each reader deviates from the others on the same cases, and whether readers differ."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -8,8 +9,10 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.agreement.anova import checked_ratings
 from ml.stats.agreement.chance_corrected import standard_error
+from ml.stats.agreement.ratings import resampled_sums
 from ml.stats.arrays import FloatArray, ratio
-from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.asked import checked_count
+from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import MIN_CLUSTERS, Clusters, checked_clusters, too_few
 from ml.stats.interval import Interval, percentile_interval
 
@@ -19,6 +22,8 @@ NOT_ONE = "Not estimated: readers are exchangeable, so no column is one reader t
 _ALONE = "Not tested: no case was answered by two readers."
 _SAME = "Not tested: the readers of every case gave it the same answer."
 MIN_ANSWERS = 24  # to cases on which readers differ, for chi-square to hold (Tate, Brown 1970)
+_LARGEST = 1e300
+_MOST_ANSWERS = 32  # different ones, up to which equal cases are worth looking for
 _TINY = 1e-9  # of the largest eigenvalue; what lies below is rounding
 
 
@@ -29,6 +34,7 @@ class ReaderDeviation:
     column: int
     bias: Estimate  # extra: se, df, n_apart, mean, mean_others
     p: float | None  # two-sided, of no deviation; not adjusted for the number of readers
+    reader: str = ""  # its name, where names were given
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ def reader_bias(
     clusters: Clusters | None = None,
     settings: Settings = DEFAULT,
     *,
+    readers: Sequence[str] | None = None,
     exchangeable: bool = False,
     least: int = MIN_CASES,
 ) -> ReaderBias:
@@ -75,6 +82,7 @@ def reader_bias(
             ratings as numbers, and the bias is in their unit.
         clusters: independent units; None means every case is its own.
         settings: level, draws, seed.
+        readers: their names, in the order of the columns.
         exchangeable: columns are no readers; nothing is estimated.
         least: cases of a reader, answered by another too, below which nothing is estimated.
 
@@ -87,7 +95,8 @@ def reader_bias(
         where cases cluster, with the empirical one of the clusters.
 
     Raises:
-        ValueError: for ratings that are no (n, readers) table or not finite, or ``least`` below 2.
+        ValueError: for ratings that are no (n, readers) table or not finite, a number of names
+            that is not theirs, or ``least`` below 2.
 
     Example:
         >>> table = np.tile([[1.0, 0, np.nan], [1, np.nan, 0], [0, 0, 0]], (20, 1))
@@ -101,9 +110,12 @@ def reader_bias(
         (1981), Technometrics 23:171-177; how many answers chi-square needs: Tate, Brown (1970),
         Journal of the American Statistical Association 65:155-160.
     """
-    if least < 2:
-        raise ValueError(f"least must be 2 or more, got {least}")
-    ratings = checked_ratings(ratings)
+    checked_count("least", least, 2)
+    ratings = checked_ratings(ratings, any_size=True)
+    if (np.abs(ratings) > _LARGEST).any():
+        raise ValueError(f"ratings above {_LARGEST:g} cannot be added up: choose another unit")
+    if readers is not None and len(readers) != ratings.shape[1]:
+        raise ValueError(f"expected {ratings.shape[1]} names of readers, got {len(readers)}")
     values = ratings if answer is None else np.where(np.isnan(ratings), np.nan, ratings == answer)
     given = ~np.isnan(values)
     number = given.sum(axis=1)
@@ -120,6 +132,8 @@ def reader_bias(
         "as numbers" if answer is None else f"share of the answer {answer}"
     )
     each = _deviations(values[used], away[used], own, settings, convention, least)
+    if readers is not None:
+        each = tuple(replace(one, reader=readers[one.column]) for one in each)
     return ReaderBias(each, _heterogeneity(values[used], own), away)
 
 
@@ -145,15 +159,17 @@ def _deviations(
     value = ratio(sums.sum(axis=0), cases.sum(axis=0))
     drawn = np.empty((0, enough.size))
     if enough.size and too_few(own) is None:
-        both = replicate_sums(np.concatenate([sums, cases], axis=1), settings)
+        per_case = np.concatenate([np.where(given, away, 0.0), given], axis=1)
+        both = resampled_sums(per_case[:, [*enough, *(enough + many.size)]], _codes(values), own,
+                              settings)  # fmt: skip
         drawn = ratio(both[:, : enough.size], both[:, enough.size :])
     found: list[ReaderDeviation] = []
     for reader in range(away.shape[1]):
         n = int(many[reader])
         if n < least:
             reason = (
-                f"Not estimated: {n} of the reader's cases were answered by another one too, and "
-                f"at least {least} are needed."
+                f"Not estimated: another reader answered {n} of this reader's cases, and at least "
+                f"{least} are needed."
             )
             nothing = undefined("reader_bias", reason, n=n, convention=convention)
             found.append(ReaderDeviation(reader, nothing, None))
@@ -168,6 +184,16 @@ def _deviations(
             )
         )  # fmt: skip
     return tuple(found)
+
+
+def _codes(values: FloatArray) -> FloatArray | None:
+    """Places of the answers among those that were given, from 1; 0 for none. None if too many."""
+    found, place = np.unique(values, return_inverse=True, equal_nan=True)
+    if found.size > _MOST_ANSWERS:
+        return None
+    codes = place.reshape(values.shape).astype(np.float64) + 1.0
+    codes[np.isnan(values)] = 0.0
+    return codes
 
 
 def _one(
@@ -193,7 +219,7 @@ def _one(
     p = None
     if refusal is None:
         assert error is not None
-        reach = percentile_interval(drawn, drawn_from, settings)
+        reach = percentile_interval(drawn, drawn_from, settings, scale=float(np.abs(sums[0]).max()))
         p = float(2 * stats.t.sf(abs(value) / error, own.count - 1))
     bias = Estimate(
         "reader_bias", value, reach.low, reach.high, settings.level, n,

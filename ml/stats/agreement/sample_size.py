@@ -7,6 +7,9 @@ import numpy as np
 from scipy import stats
 
 from ml.stats.agreement.cohen import kappa_spread
+from ml.stats.asked import checked_number, checked_share
+
+_MOST = 1e15  # cases that a plan may name
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def kappa_sample_size_gof(
         two_sided: test.
 
     Raises:
-        ValueError: for arguments outside these ranges.
+        ValueError: for arguments outside these ranges, or so many cases that none can be named.
 
     Example:
         >>> kappa_sample_size_gof(0.4, 0.7, 0.3).n
@@ -48,8 +51,9 @@ def kappa_sample_size_gof(
         Medicine 11:1511-1519.
     """
     _check(kappa_null, kappa, power, significance)
-    if not 0 < prevalence < 1 or kappa_null < 0 or kappa_null == 1:
-        raise ValueError("expected prevalence between 0 and 1 and kappa_null in 0..1, below 1")
+    checked_share("prevalence", prevalence)
+    if not 0 <= kappa_null < 1:
+        raise ValueError(f"kappa_null must lie in 0..1, below 1, got {kappa_null}")
     room = prevalence * (1 - prevalence)
     moved = (room * (kappa - kappa_null)) ** 2
     per_case = (
@@ -58,7 +62,7 @@ def kappa_sample_size_gof(
         + moved / ((1 - prevalence) ** 2 + room * kappa_null)
     )
     z = _z(significance, two_sided) + float(stats.norm.ppf(power))
-    exact = z**2 / per_case
+    exact = checked_number("the number of cases", z**2 / max(per_case, 1e-300), most=_MOST)
     return SampleSize(ceil(exact - 1e-9), exact, _words("goodness of fit", two_sided))
 
 
@@ -90,12 +94,13 @@ def kappa_sample_size(
         1:150-153; variance: Fleiss, Cohen, Everitt (1969).
     """
     _check(kappa_null, kappa, power, significance)
-    if not all(0 < share < 1 for share in prevalences):
-        raise ValueError(f"expected prevalences between 0 and 1, got {prevalences}")
+    for share in prevalences:
+        checked_share("prevalence", share)
     spreads = [_spread(one, *prevalences) for one in (kappa_null, kappa)]
     reach = _z(significance, two_sided) * sqrt(spreads[0])
     reach += float(stats.norm.ppf(power)) * sqrt(spreads[1])
     exact = (reach / (kappa - kappa_null)) ** 2
+    checked_number("the number of cases", exact, most=_MOST)
     return SampleSize(ceil(exact - 1e-9), exact, _words("Cohen's kappa", two_sided))
 
 
@@ -121,5 +126,5 @@ def _words(what: str, two_sided: bool) -> str:
 def _check(kappa_null: float, kappa: float, power: float, significance: float) -> None:
     if not -1 <= kappa_null <= 1 or not -1 <= kappa <= 1 or kappa_null == kappa:
         raise ValueError(f"expected two different kappas in -1..1, got {kappa_null} and {kappa}")
-    if not 0 < power < 1 or not 0 < significance < 1:
-        raise ValueError(f"expected shares between 0 and 1, got {power} and {significance}")
+    checked_share("power", power)
+    checked_share("significance", significance)

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from scipy import stats
+
+from ml.stats.asked import checked_share
 
 # Lower end of each band and its name, best first; everything below the last is its band too.
 SCALES: dict[str, tuple[tuple[float, str], ...]] = {
@@ -16,6 +17,8 @@ SCALES: dict[str, tuple[tuple[float, str], ...]] = {
         (0.8, "very good"), (0.6, "good"), (0.4, "moderate"), (0.2, "fair"), (-1.0, "poor"),
     ),
 }  # fmt: skip
+
+_MOST_SE = 1000.0  # beyond, the share of a band is rounding
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def benchmark(
         certainty: 0..1, customarily 0.95.
 
     Raises:
-        ValueError: for another scale, a value outside -1..1, or se not above 0.
+        ValueError: for another scale, a value outside -1..1, or se not above 0 or above 1,000.
 
     Example:
         >>> benchmark(0.65, 0.08).grade
@@ -68,10 +71,9 @@ def benchmark(
     """
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {', '.join(SCALES)}, got {scale!r}")
-    if not -1 <= value <= 1 or not np.isfinite(se) or se <= 0:
-        raise ValueError(f"expected a value in -1..1 and se above 0, got {value} and {se}")
-    if not 0 < certainty < 1:
-        raise ValueError(f"certainty must lie between 0 and 1, got {certainty}")
+    if not -1 <= value <= 1 or not 0 < se <= _MOST_SE:
+        raise ValueError(f"expected a value in -1..1 and se in 0..1,000, got {value} and {se}")
+    checked_share("certainty", certainty)
     bands, high, sum_so_far = [], 1.0, 0.0
     whole = _between(-1.0, 1.0, value, se)
     for low, name in SCALES[scale]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_count, checked_size
 
 FAMILIES = (
     "identity", "linear", "quadratic", "ordinal", "radical", "ratio", "circular", "bipolar",
@@ -47,9 +48,11 @@ def agreement_weights(categories: int, name: str, values: FloatArray | None = No
     name = "identity" if name == "unweighted" else name
     if name not in FAMILIES:
         raise ValueError(f"weights must be one of {', '.join(FAMILIES)}, got {name!r}")
+    checked_count("categories", categories)
     at = np.arange(1.0, categories + 1) if values is None else np.asarray(values, dtype=np.float64)
     if at.shape != (categories,) or not np.isfinite(at).all() or (np.diff(at) <= 0).any():
         raise ValueError(f"expected {categories} ascending values, got {at.tolist()}")
+    checked_size("values", at)
     if name == "identity" or categories < 2:
         return Weights(np.eye(categories), name)
     distance = _distance(name, at)
@@ -80,6 +83,7 @@ def custom_weights(
     table = np.asarray(agreement, dtype=np.float64)
     if table.ndim != 2 or table.shape[0] != table.shape[1] or not np.allclose(table, table.T):
         raise ValueError(f"expected a symmetric (k, k) matrix, got shape {table.shape}")
+    checked_size("agreement weights", table)
     if not (np.diagonal(table) == 1).all() or table.max(initial=0.0) > 1:
         raise ValueError("agreement weights must be 1 on the diagonal and at most 1 elsewhere")
     return Weights(table, "custom")
@@ -90,6 +94,7 @@ def checked_distances(distance: FloatArray) -> FloatArray:
     apart = np.asarray(distance, dtype=np.float64)
     if apart.ndim != 2 or apart.shape[0] != apart.shape[1] or not np.allclose(apart, apart.T):
         raise ValueError(f"expected a symmetric (k, k) matrix, got shape {apart.shape}")
+    checked_size("distances", apart)
     if np.diagonal(apart).any() or apart.min(initial=0.0) < 0:
         raise ValueError("distances must be 0 on the diagonal and not negative elsewhere")
     return apart

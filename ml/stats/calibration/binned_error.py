@@ -4,8 +4,9 @@ import numpy as np
 
 from ml.estimate import Estimate
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities
+from ml.stats.asked import checked_count
 from ml.stats.bootstrap import DEFAULT, Settings
-from ml.stats.calibration.reliability import BINS, bin_of
+from ml.stats.calibration.reliability import BINS, MOST_BINS, bin_of
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.sums import estimate_of_sums
 
@@ -49,34 +50,65 @@ def binned_error(
         Naeini et al. (2015), AAAI; Nguyen, O'Connor (2015), EMNLP (equal mass); Kumar, Liang,
         Ma (2019), NeurIPS; Bröcker (2012), Climate Dynamics 39:655-667 (debiased).
     """
-    if scheme not in SCHEMES or norm not in NORMS or bins < 1:
+    if scheme not in SCHEMES or norm not in NORMS:
         raise ValueError(
-            f"scheme must be one of {SCHEMES}, norm one of {NORMS}, bins at least 1; "
-            f"got {scheme!r}, {norm!r}, {bins}"
+            f"scheme must be one of {SCHEMES}, norm one of {NORMS}; got {scheme!r}, {norm!r}"
         )
+    bins = checked_count("bins", bins, 1, MOST_BINS)
     probabilities, outcomes = checked_probabilities(probabilities, present)
-    at = bin_of(probabilities, bins) if scheme == "equal width" else mass_bins(probabilities, bins)
-    rows = gap_rows(probabilities, outcomes, at, bins)
+    if scheme == "equal width":
+        rows = gap_rows(probabilities, outcomes, bin_of(probabilities, bins), bins)
+    else:
+        share = mass_shares(probabilities, bins)
+        rows = np.hstack([share, share * probabilities[:, None], share * outcomes[:, None]])
+    filled = int((rows[:, :bins].sum(axis=0) > 0).sum())
     name = {"l1": "ece", "l2": "ece_l2", "max": "mce"}.get(norm, "ece_l2_debiased_sq")
     return estimate_of_sums(
         name, rows, lambda sums: norm_of(sums, bins, norm), clusters, settings,
         convention=f"{bins} {scheme.replace(' ', '-')} bins, norm {norm}",
         n_events=int(outcomes.sum()), recentred=True,
         least=None if norm == "l2 debiased squared" else 0.0,
-        extra={"bins": bins, "filled_bins": int(np.unique(at).size)},
+        extra={"bins": bins, "filled_bins": filled},
     )  # fmt: skip
 
 
 def mass_bins(probabilities: FloatArray, bins: int) -> IntArray:
-    """Equal-mass bins 0..bins-1, ceil(rank·B/n) - 1; ties keep the order given."""
+    """Equal-mass bins 0..bins-1, ceil(rank·B/n) - 1; ties keep the order given.
+
+    Example:
+        >>> mass_bins(np.array([0.9, 0.1, 0.5, 0.2]), 2).tolist()
+        [1, 0, 1, 0]
+    """
     n = probabilities.size
     at = np.empty(n, dtype=np.int64)
     at[np.argsort(probabilities, kind="stable")] = (np.arange(1, n + 1) * bins - 1) // max(n, 1)
     return at
 
 
+def mass_shares(probabilities: FloatArray, bins: int) -> FloatArray:
+    """Part of each case in each equal-mass bin, (n, bins), whatever the order of the cases.
+
+    Equal probabilities that fall into several bins are in each of them in part.
+
+    Example:
+        >>> mass_shares(np.array([0.1, 0.5, 0.5, 0.5]), 2).round(2).tolist()
+        [[1.0, 0.0], [0.33, 0.67], [0.33, 0.67], [0.33, 0.67]]
+    """
+    _, tied, sizes = np.unique(probabilities, return_inverse=True, return_counts=True)
+    share = np.zeros((sizes.size, bins))
+    at = mass_bins(np.arange(probabilities.size) / max(probabilities.size, 1), bins)
+    np.add.at(share, (np.repeat(np.arange(sizes.size), sizes), at), 1)
+    of_case: FloatArray = (share / sizes[:, None])[tied]
+    return of_case
+
+
 def gap_rows(probabilities: FloatArray, outcomes: BoolArray, at: IntArray, bins: int) -> FloatArray:
-    """What each case adds to the count, sum of probabilities and events of its bin: (n, 3B)."""
+    """What each case adds to the count, sum of probabilities and events of its bin: (n, 3B).
+
+    Example:
+        >>> gap_rows(np.array([0.25]), np.array([True]), np.array([1]), 2).tolist()
+        [[0.0, 1.0, 0.0, 0.25, 0.0, 1.0]]
+    """
     rows = np.zeros((at.size, 3 * bins))
     here = np.arange(at.size)
     rows[here, at] = 1
@@ -86,7 +118,12 @@ def gap_rows(probabilities: FloatArray, outcomes: BoolArray, at: IntArray, bins:
 
 
 def norm_of(sums: FloatArray, bins: int, norm: str) -> FloatArray:
-    """A norm of the gaps, (r,), from sums (r, 3B)."""
+    """A norm of the gaps, (r,), from sums (r, 3B).
+
+    Example:
+        >>> norm_of(np.array([[4.0, 1.0, 0.0]]), 1, "l1").tolist()
+        [0.25]
+    """
     count, total, events = (sums[:, k * bins : (k + 1) * bins] for k in range(3))
     safe = np.maximum(count, 1)
     gap = np.abs(events - total) / safe
@@ -127,12 +164,14 @@ def sweep_error(
     probabilities, outcomes = checked_probabilities(probabilities, present)
     n = probabilities.size
     bins = 1
-    ordered = outcomes[np.argsort(probabilities, kind="stable")]
+    # Cases of one probability have one place: each counts as their mean, whatever the order.
+    _, tied, sizes = np.unique(probabilities, return_inverse=True, return_counts=True)
+    ordered = np.repeat(np.bincount(tied, outcomes, sizes.size) / sizes, sizes)
     total = np.concatenate([[0], np.cumsum(ordered)])
     while bins < n:
         edges = np.arange(bins + 2) * n // (bins + 1)
         frequency = np.diff(total[edges]) / np.diff(edges)
-        if (np.diff(frequency) < 0).any():
+        if (np.diff(frequency) < -1e-12).any():
             break
         bins += 1
     result = binned_error(
@@ -181,6 +220,8 @@ def null_distribution(
     )
     if observed.value is None:
         return observed.renamed("ece_null_p")
+    if not settings.draws:
+        raise ValueError("a null distribution is simulated: ask for draws")
     probabilities, outcomes = checked_probabilities(probabilities, present)
     clusters = checked_clusters(clusters, probabilities.size)
     at = bin_of(probabilities, bins) if scheme == "equal width" else mass_bins(probabilities, bins)

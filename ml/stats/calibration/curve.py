@@ -10,7 +10,7 @@ from ml.estimate import Estimate
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters, too_few
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import percentile_interval, within
 
 SMOOTHERS = ("loess direct", "loess interpolate", "lowess", "kernel")
 _CONVENTION = {
@@ -103,11 +103,11 @@ def calibration_curve(
         )  # fmt: skip
         if drawn is not None:
             interval = percentile_interval(drawn[:, k], clusters, settings, centre=values[k])
+            interval = within(interval, 0.0)
             estimate = Estimate(
-                name, float(values[k]),
-                None if interval.low is None else max(0.0, interval.low), interval.high,
-                settings.level, y.size, int(y.sum()), convention=_CONVENTION[smoother],
-                method=interval.method, reason=interval.reason, extra={**clusters.extra},
+                name, float(values[k]), interval.low, interval.high, settings.level, y.size,
+                int(y.sum()), convention=_CONVENTION[smoother], method=interval.method,
+                reason=interval.reason, extra={**clusters.extra},
             )  # fmt: skip
         estimates.append(estimate)
     return Curve(probabilities, observed, *estimates)
@@ -187,10 +187,26 @@ def _direct(x: FloatArray, y: FloatArray) -> FloatArray:
 def lowess(x: FloatArray, y: FloatArray, *, span: float = 2 / 3) -> FloatArray:
     """Local lines without robustness steps, linear between points 1 % of the range apart: (n,).
 
+    Args:
+        x, y: (n,) finite, at least one.
+        span: above 0, share of the cases that each line is fitted to.
+
+    Raises:
+        ValueError: for a span that is not above 0 and at most 1, or unequal shapes.
+
+    Example:
+        >>> lowess(np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0]), span=1.0).round(6).tolist()
+        [1.0, 3.0, 5.0]
+
     Source:
         Cleveland (1979), JASA 74:829-836; the skipping of points: Cleveland (1981), The
         American Statistician 35:54.
     """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if x.ndim != 1 or x.shape != y.shape or not x.size:
+        raise ValueError(f"expected two (n,) arrays of a case or more, got {x.shape}, {y.shape}")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()) or not 0 < span <= 1:
+        raise ValueError(f"numbers must be finite and the span above 0 and at most 1, got {span}")
     ordered = np.unique(x)
     delta = 0.01 * np.ptp(x)
     points = [ordered[0]]

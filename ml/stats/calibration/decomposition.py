@@ -10,7 +10,7 @@ from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabiliti
 from ml.stats.bootstrap import DEFAULT, Settings, replicates
 from ml.stats.calibration.reliability import bin_sums
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import percentile_interval, within
 from ml.stats.sums import NO_CASES
 
 
@@ -63,14 +63,14 @@ def corp(
         probabilities: (n,) P(finding), 0..1.
         present: (n,) 1 or 0.
         clusters: independent units of the bootstrap; None means every case is its own.
-        settings: level, draws, seed; draws=0 leaves the intervals out.
+        settings: level, draws, seed.
         score: "brier" or "log" (nats).
 
     Raises:
         ValueError: for malformed input, no cases, or an unknown score.
 
     Example:
-        >>> result = corp(np.array([0.2, 0.8]), np.array([0, 1]), settings=Settings(draws=0))
+        >>> result = corp(np.array([0.2, 0.8]), np.array([0, 1]), settings=Settings(draws=1))
         >>> round(result.miscalibration.value, 3), result.uncertainty.value
         (0.04, 0.25)
 
@@ -86,14 +86,12 @@ def corp(
     y = outcomes.astype(np.float64)
     recalibrated = pav(probabilities, y)
     parts = _parts(probabilities, y, np.ones(y.size), score)
-    drawn = np.zeros((0, 3))
-    if settings.draws:
-        drawn = replicates(
-            lambda counts: np.array(
-                [_parts(probabilities, y, row, score) for row in counts[:, clusters.codes]]
-            ).reshape(-1, 3),
-            clusters.count, settings, width=y.size,
-        )  # fmt: skip
+    drawn = replicates(
+        lambda counts: np.array(
+            [_parts(probabilities, y, row, score) for row in counts[:, clusters.codes]]
+        ).reshape(-1, 3),
+        clusters.count, settings, width=y.size,
+    )  # fmt: skip
     names = ("miscalibration", "discrimination", "uncertainty")
     estimates = [
         _part(name, parts[k], drawn[:, k], outcomes, clusters, settings, score)
@@ -134,16 +132,10 @@ def _part(
     if not np.isfinite(value):
         reason = "Not estimated: infinite, a certain probability was wrong."
         return undefined(name, reason, n=n, n_events=events, convention=convention)
-    if not drawn.size:
-        return Estimate(
-            name, value, n=n, n_events=events, convention=convention,
-            reason="No interval: none was asked for.",
-        )  # fmt: skip
     centre = value if name != "uncertainty" else None
-    interval = percentile_interval(drawn, clusters, settings, centre=centre)
-    low = None if interval.low is None else max(0.0, interval.low)
+    interval = within(percentile_interval(drawn, clusters, settings, centre=centre), 0.0)
     return Estimate(
-        name, value, low, interval.high, settings.level, n, events, convention=convention,
+        name, value, interval.low, interval.high, settings.level, n, events, convention=convention,
         method=interval.method, reason=interval.reason, extra={**clusters.extra},
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from scipy import special, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities
+from ml.stats.asked import checked_share
 from ml.stats.calibration.recalibration import CLIP, fit_line, fit_offset, separated
 
 _LINE = "logit(y) = a + b·logit(p), maximum likelihood, independent cases"
@@ -32,9 +33,11 @@ def joint_fit(
     interval: str = "wald",
     information: str = "maximum",
 ) -> JointFit:
-    """Calibration intercept, slope and joint test from one model, for independent cases.
+    """Calibration intercept, slope and joint test from one model.
 
-    For clustered cases use ``recalibration.intercept`` and ``slope``, which draw clusters.
+    Cases must be independent: there are no clusters to give, and with several cases of a patient
+    intervals are too narrow and p too small. For clustered cases use ``recalibration.intercept``
+    and ``slope``, which draw clusters.
 
     Args:
         probabilities: (n,) P(finding), 0..1; clipped to 1e-6 from either end.
@@ -60,6 +63,7 @@ def joint_fit(
         Cox (1958), Biometrika 45:562-565; Miller, Hui, Tierney (1991), Statistics in Medicine
         10:1213-1226 (tests, U); Nagelkerke (1991), Biometrika 78:691-692.
     """
+    level = checked_share("level", level)
     if interval not in ("wald", "profile"):
         raise ValueError(f'interval must be "wald" or "profile", got {interval!r}')
     if information not in ("maximum", "last step"):

@@ -4,9 +4,10 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.asked import checked_count
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.calibration.binned_error import binned_error, gap_rows, norm_of
-from ml.stats.calibration.reliability import BINS, bin_of
+from ml.stats.calibration.reliability import BINS, MOST_BINS, bin_of
 from ml.stats.clusters import Clusters
 from ml.stats.sums import estimate_of_sums, mean_estimate
 
@@ -16,6 +17,11 @@ def checked_classes(probabilities: FloatArray, label: IntArray) -> tuple[FloatAr
 
     Raises:
         ValueError: naming what came.
+
+    Example:
+        >>> probabilities, label = checked_classes(np.array([[0.75, 0.25]]), np.array([1.0]))
+        >>> label.tolist()
+        [1]
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     label = np.asarray(label)
@@ -139,6 +145,7 @@ def classwise_error(
     """
     if norm not in ("l1", "l2", "max"):
         raise ValueError(f'norm must be "l1", "l2" or "max", got {norm!r}')
+    bins = checked_count("bins", bins, 1, MOST_BINS)
     probabilities, label = checked_classes(probabilities, label)
     classes = probabilities.shape[1]
     rows = np.concatenate([

@@ -37,6 +37,11 @@ def intercept(
     Raises:
         ValueError: for NaN, values outside 0..1 or unequal shapes.
 
+    Example:
+        >>> p, y = np.full(4, 0.5), np.array([0, 1, 1, 1])
+        >>> round(intercept(p, y).value, 4)  # the logit of 3/4
+        1.0986
+
     Source:
         Cox (1958), Biometrika 45:562-565; Van Calster et al. (2019), BMC Medicine 17:230.
         Slope fixed to 1 as an offset, not taken from the joint fit.
@@ -61,6 +66,10 @@ def slope(
 
     1 is right; below 1, probabilities are too extreme. Undefined where all probabilities are
     equal, or where one threshold separates the finding perfectly. Arguments as ``intercept``.
+
+    Example:
+        >>> round(slope(np.array([0.2, 0.4, 0.6, 0.8]), np.array([0, 1, 0, 1])).value, 3)
+        1.102
 
     Source:
         Cox (1958); Van Calster et al. (2019).
@@ -108,6 +117,12 @@ def _one_class(measure: str, outcomes: BoolArray, convention: str) -> Estimate:
 
 
 def separated(x: FloatArray, outcomes: BoolArray) -> bool:
+    """Whether one threshold of x tells both classes apart, so that no finite line fits.
+
+    Example:
+        >>> separated(np.array([0.1, 0.2, 0.3]), np.array([False, False, True]))
+        True
+    """
     with_finding, without = x[outcomes], x[~outcomes]
     return bool(with_finding.min() >= without.max() or with_finding.max() <= without.min())
 
@@ -171,6 +186,10 @@ def fit_offset(
 
     Returns:
         (r,) intercepts; NaN where a replicate holds one class only.
+
+    Example:
+        >>> fit_offset(np.zeros(4), np.array([0, 1, 1, 1]) == 1, np.ones((1, 4))).round(4).tolist()
+        [1.0986]
     """
     events = weights @ outcomes
     two_classes = (events > 0) & (events < weights.sum(axis=1))
@@ -208,6 +227,11 @@ def fit_line(
 
     Returns:
         (r, 2); NaN where Newton did not settle (one class, separation).
+
+    Example:
+        >>> x, y = np.array([-1.0, 0.0, 0.0, 1.0]), np.array([False, True, False, True])
+        >>> fit_line(x, y, np.array([[1.0, 2, 2, 1]]), np.zeros(2)).round(3)[0, 0].item() + 0.0
+        0.0
     """
     found = np.tile(start, (weights.shape[0], 1))
     result = np.full(found.shape, np.nan)

@@ -7,10 +7,13 @@ import numpy as np
 from scipy import optimize, special
 
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities
+from ml.stats.asked import checked_count, checked_size
 from ml.stats.calibration.decomposition import pav
+from ml.stats.calibration.multiclass import checked_classes
 from ml.stats.calibration.recalibration import CLIP, fit_line, separated
 from ml.stats.clusters import Clusters, checked_clusters
 
+_MOST_PENALTY = 1e6
 Map = Callable[[FloatArray], FloatArray]
 
 
@@ -72,13 +75,21 @@ def vector_scaling(logits: FloatArray, label: IntArray, *, penalty: float = 1e-3
         Parameters w (k) then b (k).
 
     Raises:
-        ValueError: for malformed input or when the fit does not settle.
+        ValueError: for malformed input, a penalty below 0, or when the fit does not settle.
+
+    Example:
+        >>> logits = np.array([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
+        >>> map = vector_scaling(logits, np.array([0, 1, 1, 0]), penalty=0.0)
+        >>> map.apply(logits).round(2).tolist()[0]
+        [0.5, 0.5]
 
     Source:
         Guo et al. (2017), section 4.2.
     """
     logits, label = _checked_logits(logits, label)
     n, k = logits.shape
+    if not 0 <= penalty <= _MOST_PENALTY or n == 0:
+        raise ValueError(f"expected a case and a penalty in 0..{_MOST_PENALTY:g}, got {penalty}")
     truth = np.eye(k)[label]
     start = np.concatenate([np.ones(k), np.zeros(k)])
 
@@ -145,6 +156,11 @@ def beta(probabilities: FloatArray, present: IntArray) -> Recalibrator:
 
     Raises:
         ValueError: for malformed input or one class.
+
+    Example:
+        >>> map = beta(np.array([0.1, 0.1, 0.9, 0.9]), np.array([0, 1, 0, 1]))
+        >>> map.apply(np.array([0.1, 0.9])).round(2).tolist()
+        [0.5, 0.5]
 
     Source:
         Kull, Silva Filho, Flach (2017), AISTATS. A negative coefficient is set to 0, as there.
@@ -221,8 +237,12 @@ def cross_fitted(
         (40,)
     """
     clusters = checked_clusters(clusters, len(scores))
-    if not 2 <= folds <= clusters.count:
-        raise ValueError(f"expected 2..{clusters.count} folds, got {folds}")
+    scores, label = np.asarray(scores, dtype=np.float64), np.asarray(label)
+    if label.shape != scores.shape[:1]:
+        raise ValueError(f"expected scores and labels of the same cases, got {scores.shape}")
+    if clusters.count < 2:
+        raise ValueError("two folds need two clusters or more")
+    folds, seed = checked_count("folds", folds, 2, clusters.count), checked_count("seed", seed, 0)
     of_cluster = np.random.default_rng(seed).permutation(clusters.count) % folds
     fold = of_cluster[clusters.codes]
     result = np.empty(np.shape(scores))
@@ -248,16 +268,20 @@ def shifted_prevalence(
     Source:
         Saerens, Latinne, Decaestecker (2002). Neural Computation 14:21-41, equation 2.4.
     """
-    before, after = np.asarray(prevalence_before), np.asarray(prevalence_after)
-    if (
-        probabilities.ndim != 2
-        or before.shape != probabilities.shape[1:]
-        or after.shape != before.shape
-    ):
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    probabilities, _ = checked_classes(probabilities, np.zeros(len(probabilities), np.int64))
+    before, after = (
+        np.asarray(one, dtype=np.float64) for one in (prevalence_before, prevalence_after)
+    )
+    if before.shape != probabilities.shape[1:] or after.shape != before.shape:
         raise ValueError("expected (n, k) probabilities and two (k,) prevalences")
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        raise ValueError("prevalences must be finite")
     if (before <= 0).any() or (after < 0).any():
         raise ValueError("prevalences must be above 0 (before) and not below 0 (after)")
     weighted = probabilities * (after / before)
+    if not (weighted.sum(axis=1) > 0).all():
+        raise ValueError("a case has no class left that may occur after the change")
     result: FloatArray = weighted / weighted.sum(axis=1, keepdims=True)
     return result
 
@@ -278,7 +302,9 @@ def estimated_prevalence(
         Saerens, Latinne, Decaestecker (2002), equation 2.9.
     """
     prevalence = np.asarray(prevalence_before, dtype=np.float64)
-    for _ in range(steps):
+    if len(probabilities) == 0:
+        raise ValueError("a prevalence needs at least one case to be estimated from")
+    for _ in range(checked_count("steps", steps)):
         new = shifted_prevalence(probabilities, np.asarray(prevalence_before), prevalence).mean(
             axis=0
         )
@@ -294,4 +320,5 @@ def _checked_logits(logits: FloatArray, label: IntArray) -> tuple[FloatArray, In
         raise ValueError(f"expected (n, k) and (n,), got {logits.shape} and {label.shape}")
     if not np.isfinite(logits).all() or not np.isin(label, np.arange(logits.shape[1])).all():
         raise ValueError("logits must be finite and labels 0..k-1")
+    checked_size("logits", logits)
     return logits, label.astype(np.int64)

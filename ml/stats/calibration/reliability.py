@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities
+from ml.stats.asked import checked_count
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.proportion import effective_size, wilson
 
 BINS = 15
+MOST_BINS = 10_000
 _CHUNK = 1_000_000
 
 
@@ -32,6 +34,9 @@ class Reliability:
 def bin_of(probabilities: FloatArray, bins: int = BINS) -> IntArray:
     """Equal-width bins closed on the right, ((k-1)/B, k/B]; 0 joins the first.
 
+    Raises:
+        ValueError: for a number of bins that is not whole, or outside 1..10,000.
+
     Example:
         >>> bin_of(np.array([0.0, 0.5, 0.51, 1.0]), 2).tolist()
         [0, 0, 1, 1]
@@ -39,6 +44,7 @@ def bin_of(probabilities: FloatArray, bins: int = BINS) -> IntArray:
     Source:
         Guo, Pleiss, Sun, Weinberger (2017). On Calibration of Modern Neural Networks. ICML.
     """
+    bins = checked_count("bins", bins, 1, MOST_BINS)
     edges = np.arange(1, bins) / bins
     return np.digitize(probabilities, edges, right=True).astype(np.int64)
 
@@ -46,7 +52,14 @@ def bin_of(probabilities: FloatArray, bins: int = BINS) -> IntArray:
 def bin_sums(
     probabilities: FloatArray, outcomes: BoolArray, clusters: Clusters, bins: int = BINS
 ) -> FloatArray:
-    """Count, sum of probabilities and events per cluster and bin: (clusters, 3·bins)."""
+    """Count, sum of probabilities and events per cluster and bin: (clusters, 3·bins).
+
+    Example:
+        >>> p, y = np.array([0.25, 0.75]), np.array([False, True])
+        >>> bin_sums(p, y, Clusters.of(np.zeros(2, int)), 2).tolist()
+        [[1.0, 1.0, 0.25, 0.75, 0.0, 1.0]]
+    """
+    bins = checked_count("bins", bins, 1, MOST_BINS)
     at = clusters.codes * bins + bin_of(probabilities, bins)
     size = clusters.count * bins
     parts = [
@@ -78,7 +91,12 @@ def reliability(
         bins: number of bins over 0..1.
 
     Raises:
-        ValueError: for no cases, NaN, values outside 0..1 or unequal shapes.
+        ValueError: for no cases or no draws, NaN, values outside 0..1 or unequal shapes.
+
+    Example:
+        >>> found = reliability(np.array([0.2, 0.3, 0.9]), np.array([0, 1, 1]), bins=2)
+        >>> found.count.tolist(), found.observed.tolist()
+        ([2, 1], [0.5, 1.0])
 
     Source:
         Bröcker, Smith (2007). Increasing the Reliability of Reliability Diagrams. Weather and
@@ -87,6 +105,9 @@ def reliability(
     probabilities, outcomes = checked_probabilities(probabilities, present)
     if probabilities.size == 0:
         raise ValueError("a reliability diagram of no cases is undefined")
+    if not settings.draws:
+        raise ValueError("the band of a reliability diagram is simulated: ask for draws")
+    bins = checked_count("bins", bins, 1, MOST_BINS)
     clusters = checked_clusters(clusters, probabilities.size)
     at = bin_of(probabilities, bins)
     filled, count = np.unique(at, return_counts=True)

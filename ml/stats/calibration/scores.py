@@ -5,9 +5,10 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities, ratio
+from ml.stats.asked import checked_count
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import Interval
+from ml.stats.interval import STATISTIC, Interval
 from ml.stats.sums import NO_CASES, estimate_of_sums, mean_estimate
 
 
@@ -136,7 +137,8 @@ def observed_expected(
 def spiegelhalter(probabilities: FloatArray, present: IntArray) -> Estimate:
     """Spiegelhalter's z of the Brier score; its two-sided p is in ``extra``.
 
-    Cases are taken as independent. Arguments as ``log_loss``.
+    Cases must be independent: there are no clusters to give, and with several cases of a patient
+    p is too small. Other arguments as ``log_loss``.
 
     Example:
         >>> spiegelhalter(np.array([0.2, 0.8]), np.array([1, 0])).value > 1.9
@@ -158,7 +160,7 @@ def spiegelhalter(probabilities: FloatArray, present: IntArray) -> Estimate:
     z = float(((outcomes - probabilities) * slope).sum()) / variance**0.5
     return Estimate(
         "spiegelhalter_z", z, n=outcomes.size, n_events=int(outcomes.sum()),
-        convention=convention, reason="No interval: a test statistic.",
+        convention=convention, reason=STATISTIC,
         extra={"p": float(2 * stats.norm.sf(abs(z)))},
     )  # fmt: skip
 
@@ -167,7 +169,9 @@ def hosmer_lemeshow(probabilities: FloatArray, present: IntArray, *, groups: int
     """Hosmer-Lemeshow chi-square: a legacy test; the answer depends on the grouping.
 
     Groups are cut at type-7 quantiles, closed on the right, the lowest included; equal cuts
-    are merged. Degrees of freedom and p are in ``extra``. Arguments as ``log_loss``.
+    are merged. Degrees of freedom and p are in ``extra``. Cases must be independent: there are no
+    clusters to give, and with several cases of a patient p is too small. Other arguments as
+    ``log_loss``.
 
     Example:
         >>> p = np.linspace(0.05, 0.95, 40)
@@ -177,8 +181,7 @@ def hosmer_lemeshow(probabilities: FloatArray, present: IntArray, *, groups: int
     Source:
         Hosmer, Lemeshow (1980). Communications in Statistics A 9:1043-1069.
     """
-    if groups < 3:
-        raise ValueError(f"expected at least 3 groups, got {groups}")
+    groups = checked_count("groups", groups, 3, 10_000)
     probabilities, outcomes = checked_probabilities(probabilities, present)
     n, events = outcomes.size, int(outcomes.sum())
     convention = f"legacy, {groups} groups at type-7 quantiles, right-closed"
@@ -197,6 +200,6 @@ def hosmer_lemeshow(probabilities: FloatArray, present: IntArray, *, groups: int
     df = int(size.size - 2)
     return Estimate(
         "hosmer_lemeshow", chi2, n=n, n_events=events, convention=convention,
-        reason="No interval: a test statistic.",
+        reason=STATISTIC,
         extra={"df": df, "p": float(stats.chi2.sf(chi2, df))},
     )  # fmt: skip

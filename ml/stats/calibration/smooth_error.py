@@ -7,7 +7,7 @@ from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities
 from ml.stats.bootstrap import DEFAULT, Settings, replicates
 from ml.stats.clusters import Clusters, checked_clusters
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import percentile_interval, within
 from ml.stats.sums import NO_CASES
 
 _GRID = 1025  # points of 0..1 on which the kernel is applied
@@ -66,11 +66,11 @@ def smooth_error(
         lambda counts: of_weights(counts[:, clusters.codes]),
         clusters.count, settings, width=max(n, _GRID),
     )  # fmt: skip
-    interval = percentile_interval(drawn, clusters, settings, centre=value)
-    low = None if interval.low is None else max(0.0, interval.low)
+    interval = within(percentile_interval(drawn, clusters, settings, centre=value), 0.0)
     return Estimate(
-        "smece", value, low, interval.high, settings.level, n, events, convention=convention,
-        method=interval.method, reason=interval.reason, extra={**clusters.extra},
+        "smece", value, interval.low, interval.high, settings.level, n, events,
+        convention=convention, method=interval.method, reason=interval.reason,
+        extra={**clusters.extra},
     )  # fmt: skip
 
 

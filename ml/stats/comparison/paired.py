@@ -7,6 +7,7 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, squares_around_mean
+from ml.stats.asked import checked_number, checked_share, checked_size
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
@@ -32,7 +33,8 @@ def differences(a: FloatArray, b: FloatArray) -> FloatArray:
     """a - b, case by case.
 
     Raises:
-        ValueError: for unequal shapes, or numbers that are not finite.
+        ValueError: for unequal shapes, or numbers that are not finite or of a size that cannot be
+            squared.
 
     Example:
         >>> differences(np.array([3.0]), np.array([1.0])).tolist()
@@ -43,6 +45,7 @@ def differences(a: FloatArray, b: FloatArray) -> FloatArray:
         raise ValueError(f"expected two (n,) arrays, got {a.shape} and {b.shape}")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ValueError("paired values must be finite: leave incomplete pairs out")
+    checked_size("paired values", np.concatenate([a, b]))
     return a - b
 
 
@@ -54,7 +57,7 @@ def _alike(a: FloatArray, b: FloatArray) -> bool:
         >>> _alike(shifted, np.array([1.0, 3.0, 100.0]))
         True
     """
-    size = max(1.0, float(np.abs(a).max()), float(np.abs(b).max()))
+    size = max(float(np.abs(a).max()), float(np.abs(b).max()))
     return float(np.ptp(differences(a, b))) <= _ROUNDING * size
 
 
@@ -75,6 +78,7 @@ def paired_t(a: FloatArray, b: FloatArray, level: float = 0.95) -> PairedTest:
     Source:
         Student (1908), Biometrika 6:1-25.
     """
+    checked_share("level", level)
     d = differences(a, b)
     n = int(d.size)
     convention = "a - b; two-sided"
@@ -158,11 +162,17 @@ def permutation_test(
     """
     d = differences(a, b)
     clusters = checked_clusters(clusters, d.size)
-    estimate = case_mean("mean_difference", d, clusters, settings, convention="a - b; two-sided")
+    scale = float(np.abs([a, b]).max(initial=0.0))
+    estimate = case_mean(
+        "mean_difference", d, clusters, settings, convention="a - b; two-sided", scale=scale
+    )
     if estimate.value is None:
         return PairedTest(estimate, None, None, None, "sign flip", estimate.reason)
     totals = clusters.sums(d)[:, 0]
     patterns, complete = signs(clusters.count, settings.draws, settings.seed)
+    if not len(patterns):
+        reason = "Not tested: no random sign patterns were asked for."
+        return PairedTest(estimate, estimate.value, None, None, "sign flip", reason)
     p = p_value(abs(float(totals.sum())), np.abs(patterns @ totals), complete=complete)
     how = (
         f"all {len(patterns):,}" if complete else f"{len(patterns):,} random, seed {settings.seed}"
@@ -195,7 +205,7 @@ def tost(a: FloatArray, b: FloatArray, margin: float, alpha: float = 0.05) -> No
         None in place of every decision when the differences have no spread.
 
     Raises:
-        ValueError: for a margin not above 0.
+        ValueError: for a margin not above 0, or alpha not between 0 and one half.
 
     Example:
         >>> tost(np.array([1.0, 2, 4, 3]), np.array([0.9, 2.1, 4.2, 2.9]), 0.5).equivalent
@@ -204,8 +214,9 @@ def tost(a: FloatArray, b: FloatArray, margin: float, alpha: float = 0.05) -> No
     Source:
         Schuirmann (1987), J Pharmacokinet Biopharm 15:657-680.
     """
-    if not margin > 0:
-        raise ValueError(f"the margin must be above 0, got {margin}")
+    checked_number("margin", margin, above=0)
+    if not 0 < alpha < 0.5:
+        raise ValueError(f"alpha must lie between 0 and one half, got {alpha}")
     test = paired_t(a, b, level=1 - 2 * alpha)
     mean, t, df = test.estimate.value, test.statistic, test.df
     if mean is None or t is None or df is None:

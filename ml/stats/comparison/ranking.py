@@ -7,6 +7,7 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_count, checked_size
 from ml.stats.bootstrap import DEFAULT, Settings, replicates
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
@@ -85,6 +86,9 @@ def rank_stability(
         undefined when the full sample ties all methods. Its range holds the middle ``level`` of
         the replicates. In ``rank_shares`` tied ranks are counted at their floor.
 
+    Raises:
+        ValueError: for scores that are not finite, fewer than two methods, or no draw.
+
     Example:
         >>> two = np.array([[1.0, 0.0]] * 20)
         >>> rank_stability(two, settings=Settings(draws=50)).winner_share.value
@@ -95,6 +99,8 @@ def rank_stability(
         (2018), Nature Communications 9:5217.
     """
     scores = _checked(scores) * (1 if higher_is_better else -1)
+    scores = scores / (float(np.abs(scores).max()) or 1.0)  # so that ties are told in any unit
+    checked_count("draws", settings.draws)
     n, k = scores.shape
     clusters = checked_clusters(clusters, n)
     sums = clusters.sums(np.column_stack([scores, np.ones(n)]))
@@ -146,4 +152,4 @@ def _checked(matrix: FloatArray) -> FloatArray:
         raise ValueError(f"expected (cases, 2 methods or more), got {matrix.shape}")
     if not np.isfinite(matrix).all():
         raise ValueError("scores must be finite: leave incomplete cases out")
-    return matrix
+    return checked_size("scores", matrix)

@@ -4,11 +4,14 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import FloatArray
+from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.asked import checked_share
 from ml.stats.comparison.paired import PairedTest, differences
 from ml.stats.interval import interval_between
 
 _EXACT = 50  # pairs below which the exact distribution is used, as in R
+_HELD = 2_000  # pairs up to which all their averages are held
+_EXACT_AT_MOST = 2_000  # pairs whose sign patterns are counted; their time grows with the cube
 _ZEROS = ("dropped", "pratt")
 
 
@@ -34,6 +37,9 @@ def wilcoxon_signed_rank(
     Returns:
         The statistic V, the sum of ranks of positive differences; no p-value when all are zero.
 
+    Raises:
+        ValueError: for another option, or the exact distribution of more than 2,000 pairs.
+
     Example:
         >>> wilcoxon_signed_rank(np.array([1.0, 2, 3]), np.array([0.0, 0, 0])).p
         0.25
@@ -56,6 +62,11 @@ def wilcoxon_signed_rank(
     plain = used.size == d.size and np.unique(ranks).size == ranks.size
     exact = method == "exact" or (method == "auto" and plain and used.size < _EXACT)
     words = f"signed rank, zeros {zeros}, "
+    if exact and used.size > _EXACT_AT_MOST:
+        raise ValueError(
+            f"the exact distribution of {used.size:,} pairs is too long to count, "
+            f"{_EXACT_AT_MOST:,} at most: take method normal"
+        )
     if exact:
         return PairedTest(centre, v, _exact_p(v, ranks), None, words + "exact")
     spread = float((ranks**2).sum() / 4) ** 0.5
@@ -85,7 +96,8 @@ def hodges_lehmann(
     """Median of the Walsh averages of a - b, with the interval that inverts the signed rank test.
 
     Args:
-        a, b: (n,) measurements of the same cases; all n (n + 1) / 2 averages are held at once.
+        a, b: (n,) measurements of the same cases. Up to 2,000 pairs all n (n + 1) / 2 averages are
+            held at once; of more, those that are asked for are found by bisection.
         level: wanted coverage; the exact distribution attains at least this without ties.
         zeros: "kept" (the estimator as published), or "dropped" as the signed rank test does
             and R's wilcox.test with it.
@@ -102,6 +114,7 @@ def hodges_lehmann(
     """
     if zeros not in ("kept", "dropped"):
         raise ValueError(f"zeros must be 'kept' or 'dropped', got {zeros!r}")
+    checked_share("level", level)
     d = differences(a, b)
     d = d[d != 0] if zeros == "dropped" else d
     n = int(d.size)
@@ -109,19 +122,52 @@ def hodges_lehmann(
     if n == 0:
         reason = "Not estimated: no pairs."
         return undefined("hodges_lehmann", reason, convention=convention)
-    rows, columns = np.triu_indices(n)
-    walsh = np.sort((d[rows] + d[columns]) / 2)
-    value = float(np.median(walsh))
     cut, method = _rank_cut(n, level)
+    count = n * (n + 1) // 2
+    places = [(count - 1) // 2, count // 2, max(cut - 1, 0), min(count - cut, count - 1)]
+    left, right, low, high = _walsh(d, places)
+    value = (left + right) / 2
     if cut < 1:
         reason = f"No interval: {n} pairs cannot reach a coverage of {level:g}."
         return Estimate("hodges_lehmann", value, n=n, convention=convention, reason=reason)
-    low, high = float(walsh[cut - 1]), float(walsh[walsh.size - cut])
-    reach = interval_between(low, high, method)
+    scale = float(np.abs([a, b]).max())
+    reach = interval_between(low, high, method, scale=scale)
     return Estimate(
         "hodges_lehmann", value, reach.low, reach.high, level, n, convention=convention,
         method=reach.method, reason=reach.reason,
     )  # fmt: skip
+
+
+def _walsh(d: FloatArray, places: list[int]) -> list[float]:
+    """The Walsh averages of d at some places of their order, counted from 0."""
+    if d.size <= _HELD:
+        rows, columns = np.triu_indices(d.size)
+        every = np.sort((d[rows] + d[columns]) / 2)
+        return [float(every[place]) for place in places]
+    ordered = np.sort(d)
+    known = {place: _walsh_at(ordered, place) for place in set(places)}
+    return [known[place] for place in places]
+
+
+def _walsh_at(ordered: FloatArray, place: int) -> float:
+    """One Walsh average: bisection by how many lie at or below, without holding them."""
+
+    def rivals(middle: float) -> IntArray:
+        """For each number, how many have an average with it of at most the middle."""
+        return np.searchsorted(ordered, 2 * middle - ordered, "right").astype(np.int64)
+
+    low, high = float(ordered[0]), float(ordered[-1])
+    fine = 1e-15 * max(abs(low), abs(high))
+    while high - low > fine:
+        middle = low + (high - low) / 2
+        if not low < middle < high:
+            break
+        pairs = int(rivals(middle).sum()) + int(np.searchsorted(ordered, middle, "right"))
+        low, high = (low, middle) if pairs // 2 > place else (middle, high)
+    # The average that lies there, to its last digit.
+    last = rivals(high)
+    found = (ordered[last > 0] + ordered[last[last > 0] - 1]) / 2
+    return float(found[np.argmin(np.abs(found - high))])
 
 
 def _rank_cut(n: int, level: float) -> tuple[int, str]:
@@ -155,6 +201,7 @@ def sign_test(a: FloatArray, b: FloatArray, level: float = 0.95) -> PairedTest:
     Source:
         Dixon, Mood (1946), JASA 41:557-566; Conover (1999), section 3.4.
     """
+    checked_share("level", level)
     d = differences(a, b)
     n, above = int((d != 0).sum()), int((d > 0).sum())
     if n == 0:

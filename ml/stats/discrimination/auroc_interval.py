@@ -6,6 +6,7 @@ import numpy as np
 from scipy import special, stats
 
 from ml.stats.arrays import BoolArray, FloatArray
+from ml.stats.asked import checked_count, checked_share
 from ml.stats.bootstrap import Settings
 from ml.stats.clusters import Clusters, too_few
 from ml.stats.discrimination.auroc_bootstrap import bootstrap_auroc, left_out_auroc
@@ -45,7 +46,7 @@ def auroc_interval(
     if method == "hanley_mcneil" and not clusters.each_alone:
         raise ValueError("hanley_mcneil knows no clusters: take logit_delong or percentile")
     value = placed.value
-    if np.ptp(scores) == 0:
+    if (scores == scores[0]).all():
         return Interval(None, None, "", "No interval: all scores are equal, nothing is ranked.")
     if value in (0.0, 1.0):
         return _one_sided(value, positive, clusters, settings.level)
@@ -74,6 +75,9 @@ def hanley_mcneil_variance(value: float, n_present: int, n_absent: int) -> float
         value: the AUROC, 0..1.
         n_present, n_absent: cases of each class.
 
+    Raises:
+        ValueError: for a value outside 0..1, or a class without a case.
+
     Example:
         >>> round(hanley_mcneil_variance(0.893, 51, 58) ** 0.5, 3)
         0.033
@@ -82,6 +86,10 @@ def hanley_mcneil_variance(value: float, n_present: int, n_absent: int) -> float
         Hanley, McNeil (1982). The meaning and use of the area under a ROC curve. Radiology
         143:29-36, with Q1 = A/(2-A) and Q2 = 2A²/(1+A).
     """
+    _check(value, 0.0)
+    n_present, n_absent = (
+        checked_count(name, n) for name, n in (("n_present", n_present), ("n_absent", n_absent))
+    )
     q1, q2 = value / (2 - value), 2 * value**2 / (1 + value)
     return (
         value * (1 - value) + (n_present - 1) * (q1 - value**2) + (n_absent - 1) * (q2 - value**2)
@@ -89,16 +97,37 @@ def hanley_mcneil_variance(value: float, n_present: int, n_absent: int) -> float
 
 
 def wald(value: float, variance: float, level: float) -> tuple[float, float]:
-    """Value ± z standard errors, cut at 0 and 1."""
+    """Value ± z standard errors, cut at 0 and 1.
+
+    Raises:
+        ValueError: for a value outside 0..1, a variance below 0, or another level.
+    """
+    _check(value, variance)
+    level = checked_share("level", level)
     margin = float(stats.norm.ppf((1 + level) / 2)) * variance**0.5
     return max(0.0, value - margin), min(1.0, value + margin)
 
 
 def logit_delong(value: float, variance: float, level: float) -> tuple[float, float]:
-    """Wald interval on the logit scale, which stays inside 0..1 and covers near its ends."""
+    """Wald interval on the logit scale, which stays inside 0..1 and covers near its ends.
+
+    Raises:
+        ValueError: for a value that is not between 0 and 1, or as ``wald``.
+    """
+    _check(value, variance)
+    if value in (0, 1):
+        raise ValueError(f"the logit of {value:g} is infinite: a perfect ranking has a bound")
+    level = checked_share("level", level)
     margin = float(stats.norm.ppf((1 + level) / 2)) * variance**0.5 / (value * (1 - value))
     centre = float(special.logit(value))
     return float(special.expit(centre - margin)), float(special.expit(centre + margin))
+
+
+def _check(value: float, variance: float) -> None:
+    if not 0 <= value <= 1 or not 0 <= variance < np.inf:
+        raise ValueError(
+            f"an AUROC lies in 0..1 and its variance is not below 0, got {value} and {variance}"
+        )
 
 
 def auroc_variance(placed: Placements, positive: BoolArray, clusters: Clusters) -> float | str:

@@ -8,6 +8,7 @@ from scipy import special, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_binary, ratio
+from ml.stats.asked import checked_count, checked_share
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.discrimination.weighted_curve import (
@@ -165,6 +166,9 @@ def boyd_logit(value: float, n_events: int, level: float) -> tuple[float, float]
         n_events: cases with the finding.
         level: of the interval.
 
+    Raises:
+        ValueError: for other values.
+
     Example:
         >>> [round(end, 4) for end in boyd_logit(0.5, 100, 0.95)]
         [0.4032, 0.5968]
@@ -172,6 +176,9 @@ def boyd_logit(value: float, n_events: int, level: float) -> tuple[float, float]
     Source:
         Boyd, Eng, Page (2013), section 3.2.
     """
+    if not 0 < value < 1:
+        raise ValueError(f"the logit interval is of a value between 0 and 1, got {value}")
+    n_events, level = checked_count("n_events", n_events), checked_share("level", level)
     margin = float(stats.norm.ppf((1 + level) / 2)) / (n_events * value * (1 - value)) ** 0.5
     centre = float(special.logit(value))
     return float(special.expit(centre - margin)), float(special.expit(centre + margin))

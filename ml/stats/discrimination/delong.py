@@ -8,6 +8,7 @@ from scipy import stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary
+from ml.stats.asked import checked_share
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.discrimination.auroc_bootstrap import bootstrap_auroc, left_out_auroc
@@ -81,6 +82,7 @@ def compare_paired(
         DeLong, DeLong, Clarke-Pearson (1988), Biometrics 44:837-845. Obuchowski (1997),
         Biometrics 53:567-578.
     """
+    level = checked_share("level", level)
     (scores_a, positive), (scores_b, _) = (
         checked_binary(scores_a, present),
         checked_binary(scores_b, present),
@@ -133,6 +135,7 @@ def compare_unpaired(
         DeLong et al. (1988); degrees of freedom as in pROC: Robin et al. (2011), BMC
         Bioinformatics 12:77.
     """
+    level = checked_share("level", level)
     sets = [checked_binary(scores_a, present_a), checked_binary(scores_b, present_b)]
     units = [
         checked_clusters(given, part[1].size)
@@ -261,15 +264,16 @@ def compare_bootstrap(
         return _comparison(placed, positive, units, method, settings.level, reason=refusal)
     drawn = [bootstrap_auroc(one, positive, units, settings) for one in (scores_a, scores_b)]
     differences = drawn[0] - drawn[1]
-    variance = float(np.nanvar(differences, ddof=1)) if np.isfinite(differences).any() else 0.0
+    defined = differences[np.isfinite(differences)]
     if interval == "percentile":
         ends = percentile_interval(differences, units, settings)
     else:
         left = [left_out_auroc(one, positive, units) for one in (scores_a, scores_b)]
         value = placed[0].value - placed[1].value
         ends = bca_interval(value, differences, left[0] - left[1], units, settings)
-    if ends.low is None and ends.reason != NO_SPREAD:
+    if ends.low is None and (ends.reason != NO_SPREAD or defined.size < 2):
         return _comparison(placed, positive, units, method, settings.level, reason=ends.reason)
+    variance = float(defined.var(ddof=1))
     return _comparison(
         placed, positive, units, method, settings.level, variance=variance, ends=ends
     )

@@ -6,6 +6,8 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
+from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_share
 from ml.stats.clusters import Clusters, too_few
 from ml.stats.discrimination.rates import Calls
 
@@ -31,6 +33,7 @@ def likelihood_ratio(
         level: of the interval.
         zero_cell: where a rate is 0, "no_interval" leaves the interval out (the logarithm has
             none), "half" makes value and interval after adding 0.5 to all four cells, and says so.
+            With clusters "half" has no interval: half a case weighs more in few units.
 
     Returns:
         Undefined where the ratio divides by 0 (and "half" is not chosen), or for one class only.
@@ -88,7 +91,7 @@ def diagnostic_odds_ratio(
 def _ratio(
     name: str,
     calls: Calls,
-    cells: np.ndarray[tuple[int], np.dtype[np.float64]],
+    cells: FloatArray,
     zero_cell: ZeroCell,
     level: float,
     *,
@@ -98,6 +101,7 @@ def _ratio(
 
     ``cells`` are the call among present and absent, and the other call among them.
     """
+    level = checked_share("level", level)
     if zero_cell not in ("no_interval", "half"):
         raise ValueError(f"zero_cell must be no_interval or half, got {zero_cell!r}")
     n, n_events = calls.positive.size, int(calls.positive.sum())
@@ -119,16 +123,14 @@ def _ratio(
     low = high = None
     method = ""
     reason_without = None if calls.clusters.each_alone else too_few(calls.clusters)
-    if reason_without is None and min(a, b) > 0 and (not odds or min(c, d) > 0):
-        if odds:
-            variance = float((1 / cells).sum())
-        else:
-            variance = float(1 / a - 1 / (a + c) + 1 / b - 1 / (b + d))
+    if zero and zero_cell == "half" and not calls.clusters.each_alone:
+        reason_without = "No interval: half a case added to a cell knows no clusters."
+    elif reason_without is None and min(a, b) > 0 and (not odds or min(c, d) > 0):
+        variance = _variance(cells, odds)
         method = "Woolf, log scale" if odds else "Simel, log scale"
         if not calls.clusters.each_alone:
             method += f", clusters respected ({calls.clusters.words})"
-            if not (zero and zero_cell == "half"):
-                variance = max(variance, _linearised(name, calls, odds))
+            variance = max(variance, _linearised(name, calls, odds))
         margin = float(stats.norm.ppf((1 + level) / 2)) * variance**0.5
         low, high = value * float(np.exp(-margin)), value * float(np.exp(margin))
         if margin == 0:
@@ -141,6 +143,12 @@ def _ratio(
         method=method, reason=reason_without,
         extra={**calls.clusters.extra, "zero_cell": zero, "unit": "ratio"},
     )  # fmt: skip
+
+
+def _variance(cells: FloatArray, odds: bool) -> float:
+    """Variance of the logarithm with cases as units."""
+    a, b, c, d = cells
+    return float((1 / cells).sum() if odds else 1 / a - 1 / (a + c) + 1 / b - 1 / (b + d))
 
 
 def _linearised(name: str, calls: Calls, odds: bool) -> float:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from ml.stats.asked import checked_share
 from ml.stats.discrimination.delong import AurocComparison
 
 
@@ -100,7 +101,7 @@ def equivalence(comparison: AurocComparison, margin: float, *, alpha: float = 0.
 def _check(margin: float, alpha: float) -> None:
     if not 0 < margin < 1:
         raise ValueError(f"margin must be between 0 and 1, got {margin}")
-    if not 0 < alpha < 0.5:
+    if not checked_share("alpha", alpha) < 0.5:
         raise ValueError(f"alpha must be between 0 and 0.5, got {alpha}")
 
 

@@ -16,7 +16,7 @@ from ml.stats.discrimination.weighted_curve import (
     WeightedCases,
     curve_estimate,
 )
-from ml.stats.interval import Interval
+from ml.stats.interval import MAX_UNDEFINED, NO_DRAWS, NO_SPREAD, Interval, within
 
 Between = Literal["linear", "attainable"]
 
@@ -227,7 +227,7 @@ def _at(
         return undefined(name, reason, n=n, n_events=n_events, convention=convention)
     cases = WeightedCases(scores, positive, units.codes)
     value = float(measure(cases.curves(np.ones((1, units.count))))[0])
-    ends = _adjusted(cases, measure, units, settings, side)
+    ends = _adjusted(value, cases, measure, units, settings, side)
     return Estimate(
         name, value, ends.low, ends.high, settings.level, n, n_events, convention=convention,
         method=ends.method, reason=ends.reason, extra={**units.extra, "unit": "fraction", **extra},
@@ -235,6 +235,7 @@ def _at(
 
 
 def _adjusted(
+    value: float,
     cases: WeightedCases,
     measure: Callable[[Curves], FloatArray],
     units: Clusters,
@@ -242,7 +243,7 @@ def _adjusted(
     side: int,
 ) -> Interval:
     """Mean ± z standard deviations of replicates with z²/2 added to either outcome."""
-    refusal = too_few(units)
+    refusal = too_few(units) or (None if settings.draws else NO_DRAWS)
     if refusal:
         return Interval(None, None, "", refusal)
     z = float(stats.norm.ppf((1 + settings.level) / 2))
@@ -250,19 +251,22 @@ def _adjusted(
     def of(counts: FloatArray) -> FloatArray:
         curves = cases.curves(counts)
         size = (curves.hits if side else curves.alarms)[:, -1]
-        adjusted: FloatArray = (measure(curves) * size + z * z / 2) / (size + z * z)
-        return adjusted
+        plain = measure(curves)
+        return np.column_stack([plain, (plain * size + z * z / 2) / (size + z * z)])
 
     drawn = replicates(of, units.count, settings, width=units.codes.size)
-    drawn = drawn[np.isfinite(drawn)]
-    if drawn.size < 0.9 * settings.draws:
+    drawn = drawn[np.isfinite(drawn).all(axis=1)]
+    if drawn.shape[0] < (1 - MAX_UNDEFINED) * settings.draws:
         reason = "No interval: too many replicates drew one class only."
         return Interval(None, None, "", reason)
-    centre, reach = float(drawn.mean()), z * float(drawn.std(ddof=1))
-    if reach == 0:
-        return Interval(None, None, "", "No interval: it is the same in every replicate.")
+    # What is added moves with the size of the class: that is no spread of the rate itself.
+    if np.ptp(drawn[:, 0]) == 0:
+        return Interval(None, None, "", NO_SPREAD)
+    centre, reach = float(drawn[:, 1].mean()), z * float(drawn[:, 1].std(ddof=1))
     method = (
         f"Agresti-Coull bootstrap (BTII) over {units.words}, {settings.draws:,} draws, "
         f"seed {settings.seed}"
     )
-    return Interval(max(0.0, centre - reach), min(1.0, centre + reach), method)
+    # The adjusted centre is drawn towards a half; the estimate itself stays inside.
+    low, high = min(centre - reach, value), max(centre + reach, value)
+    return within(Interval(low, high, method), 0.0, 1.0)

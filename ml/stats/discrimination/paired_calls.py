@@ -9,6 +9,7 @@ from scipy import optimize, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray
+from ml.stats.asked import checked_count, checked_share
 from ml.stats.clusters import Clusters, too_few
 from ml.stats.discrimination.rates import Calls
 from ml.stats.interval import Interval
@@ -106,6 +107,7 @@ def compare_rates(
         raise ValueError(f"rate must be sensitivity or specificity, got {rate!r}")
     if interval not in ("tango", "newcombe"):
         raise ValueError(f"interval must be tango or newcombe, got {interval!r}")
+    level = checked_share("level", level)
     chosen = calls.positive if rate == "sensitivity" else ~calls.positive
     rows = np.flatnonzero(chosen)
     right_a, right_b = (part[rows] == calls.positive[rows] for part in (calls.a, calls.b))
@@ -121,8 +123,9 @@ def compare_rates(
     value = (only_a - only_b) / n
     if not clusters.each_alone:
         return _clustered(
-            name, convention, right_a.astype(np.float64) - right_b, clusters, level, only_a, only_b
-        )
+            name, convention, right_a.astype(np.float64) - right_b, clusters, level,
+            only_a, only_b, int(calls.positive[rows].sum()),
+        )  # fmt: skip
     apart = only_a + only_b
     chi2 = (only_a - only_b) ** 2 / apart if apart else None
     p = float(stats.chi2.sf(chi2, 1)) if chi2 is not None else 1.0
@@ -148,6 +151,9 @@ def tango(only_a: int, only_b: int, n: int, level: float) -> tuple[float, float]
         n: all cases, above 0.
         level: of the interval.
 
+    Raises:
+        ValueError: for counts that are negative, not whole or more than n, or another level.
+
     Example:
         >>> low, high = tango(0, 0, 50, 0.95)  # z² / (n + z²) either way
         >>> round(low, 4), round(high, 4)
@@ -156,7 +162,12 @@ def tango(only_a: int, only_b: int, n: int, level: float) -> tuple[float, float]
     Source:
         Tango (1998), Statistics in Medicine 17:891-908, equations 4 and 26.
     """
-    z = float(stats.norm.ppf((1 + level) / 2))
+    n = checked_count("n", n)
+    only_a, only_b = (
+        checked_count(name, cell, 0, n) for name, cell in (("only_a", only_a), ("only_b", only_b))
+    )
+    checked_count("only_a + only_b", only_a + only_b, 0, n)
+    z = float(stats.norm.ppf((1 + checked_share("level", level)) / 2))
     value = (only_a - only_b) / n
 
     def distance(delta: float, side: float) -> float:
@@ -185,11 +196,20 @@ def newcombe_paired(
         both, only_a, only_b, neither: the four cells; at least one case.
         level: of the interval.
 
+    Raises:
+        ValueError: for counts that are negative or not whole, no case, or another level.
+
+    Example:
+        >>> [round(end, 3) for end in newcombe_paired(36, 12, 2, 0, 0.95)]
+        [0.057, 0.34]
+
     Source:
         Newcombe (1998). Improved confidence intervals for the difference between binomial
         proportions based on paired data. Statistics in Medicine 17:2635-2650.
     """
-    n = both + only_a + only_b + neither
+    for cell in (both, only_a, only_b, neither):
+        checked_count("a cell of the table", cell, 0)
+    n = checked_count("cases", both + only_a + only_b + neither)
     share_a, share_b = (both + only_a) / n, (both + only_b) / n
     low_a, high_a = wilson(share_a, n, level)
     low_b, high_b = wilson(share_b, n, level)
@@ -230,6 +250,7 @@ def _clustered(
     level: float,
     only_a: int,
     only_b: int,
+    n_events: int,
 ) -> RateComparison:
     """The mean of per-case differences, with its variance over whole clusters."""
     n = apart.size
@@ -254,7 +275,7 @@ def _clustered(
             reason = "No interval: the tests differ alike in every case, so there is no spread."
             interval = Interval(None, None, "", reason)
     difference = Estimate(
-        name, value, interval.low, interval.high, level, n, convention=convention,
+        name, value, interval.low, interval.high, level, n, n_events, convention=convention,
         method=interval.method, reason=interval.reason, extra=_extra(clusters, only_a, only_b),
     )  # fmt: skip
     return RateComparison(

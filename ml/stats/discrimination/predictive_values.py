@@ -1,14 +1,16 @@
 """What an answer is worth where the finding is as common as stated."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from scipy import special, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray
-from ml.stats.clusters import Clusters, checked_clusters, too_few
+from ml.stats.asked import checked_share
+from ml.stats.clusters import Clusters, too_few
+from ml.stats.discrimination.rates import Calls
 from ml.stats.proportion import effective_size
 
 Answer = Literal["ppv", "npv"]
@@ -46,8 +48,8 @@ def predictive_value(
 
     Args:
         answer: "ppv" or "npv".
-        called: (n,) the model called the finding present.
-        positive: (n,) it is present.
+        called: (n,) the model called the finding present; booleans, or 0 and 1.
+        positive: (n,) it is present; likewise.
         prevalence: 0..1, of the population the value is stated for.
         clusters: independent units; None means every case is its own.
 
@@ -60,12 +62,22 @@ def predictive_value(
         to case-control studies. Statistics in Medicine 26:2170-2183.
 
     Raises:
-        ValueError: if the prevalence is not between 0 and 1.
+        ValueError: for another answer, a prevalence that is not between 0 and 1, unequal shapes,
+            or calls and outcomes other than 0 and 1.
+
+    Example:
+        >>> called, positive = np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])
+        >>> round(predictive_value("ppv", called, positive, 0.25).value, 9)
+        0.25
     """
+    if answer not in get_args(Answer):
+        raise ValueError(f"answer must be ppv or npv, got {answer!r}")
+    level = checked_share("level", level)
     if not 0 < prevalence < 1:
         raise ValueError(f"prevalence must be between 0 and 1, got {prevalence}")
+    calls = Calls.of(called, positive, clusters)
+    called, positive, clusters = calls.called, calls.positive, calls.clusters
     n, n_events = int(positive.size), int(positive.sum())
-    clusters = checked_clusters(clusters, n)
 
     says = called if answer == "ppv" else ~called
     n_says, says_events = int(says.sum()), int(positive[says].sum())

@@ -7,11 +7,13 @@ import numpy as np
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, ratio
+from ml.stats.asked import checked_count, checked_number
 from ml.stats.bootstrap import DEFAULT, Settings, pattern_replicate_sums, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.interval import percentile_interval
 from ml.stats.proportion import IntervalName, proportion
 
+_MOST = 10**9  # cases in a cell of a table that is made into cases
 SHARES = ("sensitivity", "specificity", "ppv", "npv", "accuracy", "prevalence")
 
 
@@ -45,15 +47,13 @@ class Calls:
         """From the four counts, every case its own cluster.
 
         Raises:
-            ValueError: for a negative count.
+            ValueError: for counts that are negative, not whole, or above a thousand million.
 
         Example:
             >>> Calls.table(tp=3, fp=1, fn=2, tn=4).counts
             (3, 1, 2, 4)
         """
-        if min(tp, fp, fn, tn) < 0:
-            raise ValueError(f"counts must not be negative, got {(tp, fp, fn, tn)}")
-        counts = (tp, fp, fn, tn)
+        counts = [checked_count("a cell of the table", n, 0, _MOST) for n in (tp, fp, fn, tn)]
         return cls.of(
             np.repeat([True, True, False, False], counts),
             np.repeat([True, False, True, False], counts),
@@ -181,7 +181,7 @@ def f_beta(calls: Calls, beta: float = 1.0, settings: Settings = DEFAULT) -> Est
         Undefined when there is neither a finding nor a call.
 
     Raises:
-        ValueError: for a beta that is not above 0.
+        ValueError: for a beta that is not above 0, or above 1e70.
 
     Example:
         >>> round(f_beta(Calls.table(tp=231, fp=32, fn=27, tn=54)).value, 6)
@@ -190,9 +190,7 @@ def f_beta(calls: Calls, beta: float = 1.0, settings: Settings = DEFAULT) -> Est
     Source:
         van Rijsbergen (1979), Information Retrieval, chapter 7.
     """
-    if not 0 < beta < np.inf:
-        raise ValueError(f"beta must be above 0, got {beta}")
-    weight = beta**2
+    weight = checked_number("beta", beta, above=0) ** 2
 
     def measure(s: FloatArray) -> FloatArray:
         return ratio((1 + weight) * s[:, 0], (1 + weight) * s[:, 0] + weight * s[:, 2] + s[:, 1])
@@ -214,14 +212,14 @@ def expected_cost(
 
     Args:
         calls: the cases.
-        cost_miss, cost_false_alarm: not negative, in one unit.
+        cost_miss, cost_false_alarm: finite and not negative, in one unit.
         prevalence: between 0 and 1, of the population meant; that of the cases when None.
         settings: level, draws, seed of the bootstrap of whole clusters.
         normalised: divide by the cost of the better of calling all present or all absent: above
             1 the calls are worth less than none.
 
     Raises:
-        ValueError: for negative costs or a prevalence outside.
+        ValueError: for costs that are negative or not finite, or a prevalence outside.
 
     Example:
         >>> calls = Calls.table(tp=8, fp=10, fn=2, tn=80)
@@ -229,10 +227,13 @@ def expected_cost(
         0.2
 
     Source:
-        Ferrer (2022). Analysis and comparison of classification metrics, arXiv 2209.05355.
+        Metz (1978), Seminars in Nuclear Medicine 8:283-298; Ferrer (2022). Analysis and comparison
+        of classification metrics, arXiv 2209.05355.
     """
-    if min(cost_miss, cost_false_alarm) < 0:
-        raise ValueError("costs must not be negative")
+    if not all(0 <= cost < np.inf for cost in (cost_miss, cost_false_alarm)):
+        raise ValueError(
+            f"costs must be finite and not negative, got {cost_miss} and {cost_false_alarm}"
+        )
     if prevalence is not None and not 0 < prevalence < 1:
         raise ValueError(f"prevalence must be between 0 and 1, got {prevalence}")
 
@@ -253,7 +254,8 @@ def expected_cost(
         f"{'of the cases' if prevalence is None else format(prevalence, 'g')}"
         f"{', over the cost of the better constant call' if normalised else ''}"
     )
-    return _of_cells("expected_cost", calls, measure, convention, settings)
+    name = "normalised_expected_cost" if normalised else "expected_cost"
+    return _of_cells(name, calls, measure, convention, settings)
 
 
 def _of_cells(

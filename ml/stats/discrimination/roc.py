@@ -8,6 +8,7 @@ from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary
 from ml.stats.bootstrap import DEFAULT, Settings, replicates
 from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.discrimination.weighted_curve import WeightedCases
+from ml.stats.interval import MAX_UNDEFINED
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,27 @@ def roc_band(
         grid: (g,) false positive rates, 0..1 rising; 101 equal steps when None.
 
     Returns:
-        Grid, low and high, each (g,); None when there are too few clusters for a band.
+        Grid, low and high, each (g,). None without draws or with too few clusters for a band,
+        when more than a tenth of the replicates drew one class only, and when all replicates are
+        one curve (a perfect ranking): no spread is no measure of the error.
 
     Raises:
-        ValueError: as ``roc_curve``.
+        ValueError: as ``roc_curve``, or for a grid that does not rise inside 0..1.
+
+    Example:
+        >>> scores, present = np.arange(20.0) % 7, np.arange(20) % 2
+        >>> grid, low, high = roc_band(scores, present, grid=np.array([0.5]))
+        >>> bool(low[0] < high[0])
+        True
     """
     scores, positive = checked_binary(scores, present)
     _refuse_one_class(positive)
     clusters = checked_clusters(clusters, scores.size)
-    if too_few(clusters):
+    if too_few(clusters) or not settings.draws:
         return None
-    grid = np.linspace(0, 1, 101) if grid is None else grid
+    grid = np.linspace(0, 1, 101) if grid is None else np.asarray(grid, dtype=np.float64)
+    if grid.ndim != 1 or not ((grid >= 0) & (grid <= 1)).all() or (np.diff(grid) <= 0).any():
+        raise ValueError("the grid must be (g,) false positive rates that rise inside 0..1")
     cases = WeightedCases(scores, positive, clusters.codes)
 
     def heights(counts: FloatArray) -> FloatArray:
@@ -87,12 +98,12 @@ def roc_band(
         return found
 
     curves = replicates(heights, clusters.count, settings, width=scores.size)
-    curves = curves[np.isfinite(curves).all(axis=1)]
-    if curves.shape[0] == 0:
+    defined = curves[np.isfinite(curves).all(axis=1)]
+    if len(curves) - len(defined) > MAX_UNDEFINED * len(curves):
         return None
     tail = (1 - settings.level) / 2
-    low, high = np.quantile(curves, (tail, 1 - tail), axis=0)
-    return grid, low, high
+    low, high = np.quantile(defined, (tail, 1 - tail), axis=0)
+    return None if (low == high).all() else (grid, low, high)
 
 
 def _falling(scores: FloatArray) -> tuple[IntArray, IntArray]:

@@ -6,8 +6,10 @@ from typing import Literal
 
 from scipy import special, stats
 
+from ml.stats.asked import checked_number, checked_share
 from ml.stats.proportion import wilson
 
+_RARE = 1e-9  # of a class beside the other; beyond, no study is planned
 Variance = Literal["obuchowski", "binormal"]
 
 
@@ -53,8 +55,9 @@ def variance_per_present(
         raise ValueError(f"kind must be obuchowski or binormal, got {kind!r}")
     if not 0.5 <= auroc < 1:
         raise ValueError(f"the expected AUROC must be from 0.5 to below 1, got {auroc}")
-    if not 0 < absent_per_present < math.inf:
-        raise ValueError(f"absent_per_present must be above 0, got {absent_per_present}")
+    absent_per_present = checked_number(
+        "absent_per_present", absent_per_present, above=_RARE, most=1 / _RARE
+    )
     if kind == "binormal":
         both = auroc - 2 * float(special.owens_t(stats.norm.ppf(auroc), 3**-0.5))
         return (both - auroc**2) * (1 + 1 / absent_per_present)
@@ -89,7 +92,7 @@ def for_auroc_width(
         Obuchowski (1994).
     """
     _between("half_width", half_width, 0.5)
-    n = (_z((1 + level) / 2) / half_width) ** 2 * variance_per_present(
+    n = (_z((1 + checked_share("level", level)) / 2) / half_width) ** 2 * variance_per_present(
         auroc, absent_per_present, variance
     )
     return _size(n, absent_per_present, f"AUROC, Wald interval, {variance} variance")
@@ -178,6 +181,7 @@ def for_sensitivity_width(
     if not 0 <= sensitivity <= 1:
         raise ValueError(f"sensitivity must lie in 0..1, got {sensitivity}")
     _between("width", width, 1)
+    level = checked_share("level", level)
     _between("prevalence", prevalence, 1)
 
     def enough(n: int) -> bool:
@@ -202,7 +206,7 @@ def _z(share: float) -> float:
 
 
 def _between(name: str, value: float, top: float) -> None:
-    if not 0 < value < top:
+    if not checked_share(name, value) < top:
         raise ValueError(f"{name} must be between 0 and {top:g}, got {value}")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special, stats
 
 from ml.estimate import Estimate, JsonValue, undefined
-from ml.stats.arrays import BoolArray, FloatArray, ratio
+from ml.stats.arrays import BoolArray, FloatArray, checked_outcomes, ratio
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import Interval, percentile_interval
@@ -50,7 +50,8 @@ def begg_greenes(
         Undefined when a call has no verified case, or no case has (lacks) the finding.
 
     Raises:
-        ValueError: for unequal shapes.
+        ValueError: for unequal shapes, or values other than 0 and 1 (of ``positive`` among
+            verified cases: elsewhere nothing is looked at).
 
     Example:
         >>> counts = (80, 20, 10, 40, 50, 150)
@@ -64,11 +65,13 @@ def begg_greenes(
         Begg, Greenes (1983). Assessment of diagnostic tests when disease verification is subject
         to selection bias. Biometrics 39:207-215.
     """
-    called, positive, verified = (np.asarray(one) == 1 for one in (called, positive, verified))
-    if called.ndim != 1 or not called.shape == positive.shape == verified.shape:
+    called, verified = checked_outcomes(called, "calls"), checked_outcomes(verified, "verified")
+    truth = np.asarray(positive)
+    if not called.shape == truth.shape == verified.shape:
         raise ValueError(
-            f"expected three (n,) arrays, got {called.shape}, {positive.shape}, {verified.shape}"
+            f"expected three (n,) arrays, got {called.shape}, {truth.shape}, {verified.shape}"
         )
+    positive = checked_outcomes(np.where(verified, truth, False), "outcomes of verified cases")
     units = checked_clusters(clusters, called.size)
     cells = np.column_stack(
         [

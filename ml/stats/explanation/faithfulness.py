@@ -7,6 +7,7 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.asked import LARGEST, checked_number, checked_size
 
 _ONE_CASE = "No interval: one case; use case_mean over cases."
 
@@ -173,7 +174,7 @@ def infidelity(perturbations: FloatArray, attribution: FloatArray, drop: FloatAr
     Source:
         Yeh et al. (2019), NeurIPS, definition 2.1.
     """
-    moved, a, d = np.asarray(perturbations, np.float64), _vector(attribution), _vector(drop)
+    moved, a, d = _matrix(perturbations, "perturbations"), _vector(attribution), _vector(drop)
     if moved.shape != (d.size, a.size):
         raise ValueError(f"expected ({d.size}, {a.size}) perturbations, got {moved.shape}")
     convention = "E[(I.a - (f(x) - f(x-I)))^2], not rescaled"
@@ -226,8 +227,8 @@ def max_sensitivity(attribution: FloatArray, disturbed: FloatArray) -> Estimate:
     Source:
         Yeh et al. (2019), NeurIPS, definition 3.1; relative to |a| as in Quantus and Captum.
     """
-    a, others = _vector(attribution), np.asarray(disturbed, np.float64)
-    if others.ndim != 2 or others.shape[1] != a.size or not len(others):
+    a, others = _vector(attribution), _matrix(disturbed, "disturbed maps")
+    if others.shape[1] != a.size or not len(others):
         raise ValueError(f"expected (k, {a.size}) disturbed maps, got {others.shape}")
     size = float(np.linalg.norm(a))
     convention = "max |a' - a| / |a|, Euclidean"
@@ -252,13 +253,20 @@ def _mean_drop(measure: str, score: float, scores: FloatArray, convention: str) 
 
 
 def _number(score: float) -> float:
-    if not np.isfinite(score):
-        raise ValueError(f"expected a finite score, got {score}")
-    return float(score)
+    return checked_number("score", score)
 
 
 def _vector(numbers: FloatArray) -> FloatArray:
     numbers = np.asarray(numbers, dtype=np.float64)
     if numbers.ndim != 1 or not np.isfinite(numbers).all():
         raise ValueError(f"expected (d,) finite numbers, got {numbers.shape}")
+    if numbers.size and np.abs(numbers).max() > LARGEST:
+        raise ValueError(f"numbers above {LARGEST:g} cannot be squared: give another unit")
     return numbers
+
+
+def _matrix(numbers: FloatArray, what: str) -> FloatArray:
+    numbers = np.asarray(numbers, dtype=np.float64)
+    if numbers.ndim != 2 or not np.isfinite(numbers).all():
+        raise ValueError(f"expected (k, d) finite {what}, got {numbers.shape}")
+    return checked_size(what, numbers)

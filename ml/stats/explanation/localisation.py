@@ -5,6 +5,7 @@ from scipy import ndimage, special, stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray
+from ml.stats.asked import SMALLEST, checked_count, checked_number, checked_size
 from ml.stats.discrimination.auroc import placements
 
 _ONE_CASE = "No interval: one case; use case_mean over cases."
@@ -30,6 +31,8 @@ def pointing_game(saliency: FloatArray, mask: BoolArray, tolerance: float = 0.0)
     Source:
         Zhang et al. (2018), IJCV 126:1084-1102.
     """
+    if not 0 <= tolerance < np.inf:
+        raise ValueError(f"the tolerance must be finite and not below 0, got {tolerance}")
     s, m, reason = _checked(saliency, mask)
     convention = f"largest signed value within {tolerance:g} pixels of the mask"
     if reason:
@@ -105,6 +108,8 @@ def iou_at_share_of_max(saliency: FloatArray, mask: BoolArray, share: float = 0.
     Source:
         Zhou et al. (2016), CVPR (CAM; there 0.2 of the maximum).
     """
+    if not 0 < share <= 1:
+        raise ValueError(f"the share must be above 0 and at most 1, got {share}")
     s, m, reason = _checked(saliency, mask)
     convention = f"map >= {share:g} of its maximum"
     if reason:
@@ -178,7 +183,7 @@ def gini_sparseness(saliency: FloatArray) -> Estimate:
     Source:
         Hurley, Rickard (2009), IEEE Trans Inf Theory 55:4723; Chalasani et al. (2020), ICML.
     """
-    size = np.sort(np.abs(np.asarray(saliency, np.float64)).ravel())
+    size = np.sort(np.abs(_map(saliency)).ravel())
     convention = "absolute values, Hurley-Rickard"
     if not size.sum() > 0:
         reason = "Not estimated: the map is zero everywhere."
@@ -199,7 +204,7 @@ def entropy_complexity(saliency: FloatArray) -> Estimate:
     Source:
         Bhatt, Weller, Moura (2020), IJCAI.
     """
-    size = np.abs(np.asarray(saliency, np.float64)).ravel()
+    size = np.abs(_map(saliency)).ravel()
     if not size.sum() > 0:
         reason = "Not estimated: the map is zero everywhere."
         return undefined("entropy_complexity", reason, n=size.size, convention="nats")
@@ -217,9 +222,9 @@ def rank_similarity(one: FloatArray, two: FloatArray) -> Estimate:
     Source:
         Adebayo et al. (2018), NeurIPS (Sanity Checks for Saliency Maps).
     """
-    a, b = np.asarray(one, np.float64).ravel(), np.asarray(two, np.float64).ravel()
-    if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise ValueError(f"expected two finite maps of one shape, got {a.shape}, {b.shape}")
+    if np.shape(one) != np.shape(two):
+        raise ValueError(f"expected two maps of one shape, got {np.shape(one)}, {np.shape(two)}")
+    a, b = _map(one).ravel(), _map(two).ravel()
     if a.size < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
         reason = "Not estimated: a map has the same value everywhere."
         return undefined("rank_similarity", reason, n=a.size, convention="spearman, signed")
@@ -246,13 +251,13 @@ def ssim(one: FloatArray, two: FloatArray, data_range: float, window: int = 7) -
         Wang et al. (2004), IEEE Trans Image Process 13:600-612; K1 .01, K2 .03, sample
         covariances (n - 1).
     """
-    a, b = np.asarray(one, np.float64), np.asarray(two, np.float64)
+    a, b = _map(one), _map(two)
+    window = checked_count("window", window, 3)
+    data_range = checked_number("data_range", data_range, above=SMALLEST)
     if a.ndim != 2 or a.shape != b.shape or window % 2 == 0 or window > min(a.shape):
         raise ValueError(
             f"expected two (h, w) of at least the odd window, got {a.shape}, {b.shape}"
         )
-    if not data_range > 0 or not (np.isfinite(a).all() and np.isfinite(b).all()) or window < 3:
-        raise ValueError("expected finite maps, a data range above 0 and a window of 3 or more")
     edge = window // 2
     inner = tuple(slice(edge, side - edge) for side in a.shape)
     ma, mb, aa, bb, ab = (
@@ -264,6 +269,13 @@ def ssim(one: FloatArray, two: FloatArray, data_range: float, window: int = 7) -
     local = (2 * ma * mb + c1) * (2 * cov + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
     convention = f"uniform {window}x{window} window, range {data_range:g}, covariance n - 1"
     return Estimate("ssim", float(local.mean()), n=a.size, convention=convention, reason=_ONE_CASE)
+
+
+def _map(numbers: FloatArray) -> FloatArray:
+    given = np.asarray(numbers, dtype=np.float64)
+    if not np.isfinite(given).all():
+        raise ValueError(f"expected a finite map, got NaN or infinity in one of {given.shape}")
+    return checked_size("maps", given)
 
 
 def _called(s: FloatArray, m: BoolArray) -> tuple[FloatArray, FloatArray]:
@@ -285,6 +297,7 @@ def _checked(saliency: FloatArray, mask: BoolArray) -> tuple[FloatArray, BoolArr
     s, m = np.asarray(saliency, np.float64), np.asarray(mask)
     if s.shape != m.shape or not np.isfinite(s).all() or not np.isin(m, (0, 1)).all():
         raise ValueError(f"expected a finite map and a 0/1 mask alike, got {s.shape}, {m.shape}")
+    checked_size("maps", s)
     m = m == 1
     if not m.any() or m.all():
         return s, m, _MASK

@@ -63,6 +63,8 @@ def covariance_of(
 def _jackknife(figures: Figures) -> FloatArray:
     left = figures.left_out.reshape(figures.values.size, -1)
     units = left.shape[1]
+    if units == 0:
+        return np.full((left.shape[0], left.shape[0]), np.nan)
     away = left - left.mean(axis=1, keepdims=True)
     result: FloatArray = (away @ away.T) * ((units - 1) / max(units, 1))
     return result
@@ -105,17 +107,11 @@ def _bootstrap(figures: Figures, study: MrmcStudy, settings: Settings) -> FloatA
     flat = study.scores.reshape(-1, len(study.cases))
     if figures.name == "auc":
         rows = [np.flatnonzero(~np.isnan(scores)) for scores in flat]
-        drawn = np.stack(
-            [
-                bootstrap_auroc(
-                    scores[at],
-                    study.present[at],
-                    Clusters(units.codes[at], units.count, units.kind),
-                    settings,
-                )
-                for scores, at in zip(flat, rows, strict=True)
-            ]
-        )
+        drawn = np.full((len(rows), settings.draws), np.nan)
+        for own, scores, at in zip(drawn, flat, rows, strict=True):
+            if at.size:
+                kept = Clusters(units.codes[at], units.count, units.kind)
+                own[:] = bootstrap_auroc(scores[at], study.present[at], kept, settings)
     else:
         drawn = _bootstrap_shares(figures, study, units, settings)
     usable = np.isfinite(drawn).all(axis=0)

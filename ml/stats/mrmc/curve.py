@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_count
 from ml.stats.mrmc.study import MrmcStudy
 
 Average = Literal["vertical", "horizontal", "diagonal", "pooled"]
@@ -16,13 +17,17 @@ def reader_curve(study: MrmcStudy, modality: int, reader: int) -> FloatArray:
     Returns:
         Empty (0, 2) when the reader scored no case of one kind.
 
+    Raises:
+        ValueError: for an index that the study does not have.
+
     Example:
         >>> study = MrmcStudy.of(["a"] * 2, [1] * 2, [1, 2], [1, 2], [0, 1],
         ...                      higher_means="present")
         >>> reader_curve(study, 0, 0).tolist()
         [[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]]
     """
-    scores = study.scores[modality, reader]
+    modality = checked_count("modality", modality, 0, len(study.modalities) - 1)
+    scores = study.scores[modality, checked_count("reader", reader, 0, len(study.readers) - 1)]
     read = ~np.isnan(scores)
     return _curve(scores[read & ~study.present], scores[read & study.present])
 
@@ -46,7 +51,7 @@ def average_curve(
         (points, 2); empty when no reader has a curve.
 
     Raises:
-        ValueError: for another average or fewer than two points.
+        ValueError: for another average, modality, or fewer than two points.
 
     Example:
         >>> study = MrmcStudy.of(["a"] * 2, [1] * 2, [1, 2], [1, 2], [0, 1],
@@ -57,8 +62,10 @@ def average_curve(
     Source:
         Chen, Samuelson (2014), British Journal of Radiology 87:20140016.
     """
-    if how not in ("vertical", "horizontal", "diagonal", "pooled") or points < 2:
-        raise ValueError(f"not an average of two or more points: {how!r}, {points}")
+    if how not in ("vertical", "horizontal", "diagonal", "pooled"):
+        raise ValueError(f"not an average of curves: {how!r}")
+    points = checked_count("points", points, 2, 1_000_000)
+    modality = checked_count("modality", modality, 0, len(study.modalities) - 1)
     if how == "pooled":
         scores = study.scores[modality]
         absent, present = scores[:, ~study.present], scores[:, study.present]

@@ -38,7 +38,8 @@ def dorfman_berbaum_metz(
         settings: level.
 
     Raises:
-        ValueError: for figures that are undefined, or fewer than two of each axis.
+        ValueError: for figures that are undefined, fewer than two of each axis, or, where cases
+            are random, fewer than ten clusters.
 
     Example:
         >>> rng = np.random.default_rng(1)
@@ -58,6 +59,8 @@ def dorfman_berbaum_metz(
     values, left = figures.values, figures.left_out
     if min(left.shape) < 2 or not (np.isfinite(values).all() and np.isfinite(left).all()):
         raise ValueError("expected two or more modalities, readers and units with figures")
+    if inference != "RRFC" and figures.too_few_units is not None:
+        raise ValueError(f"{figures.too_few_units} Readers alone are compared by RRFC.")
     many, readers, units = left.shape
     pseudo = units * values[:, :, None] - (units - 1) * left
     pseudo += (values - pseudo.mean(axis=2))[:, :, None]  # centred: their mean is the figure

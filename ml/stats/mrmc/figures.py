@@ -1,11 +1,11 @@
 """Figures of merit of each modality and reader, and what each becomes without one unit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ml.stats.arrays import BoolArray, FloatArray, ratio
-from ml.stats.clusters import Clusters
+from ml.stats.clusters import Clusters, too_few
 from ml.stats.mrmc.study import MrmcStudy
 
 _BUT_SIGN = np.int64(2**63 - 1)
@@ -37,6 +37,17 @@ class Figures:
     study: MrmcStudy | None = None
     threshold: float | None = None
     design: str = "crossed"
+
+    @property
+    def too_few_units(self) -> str | None:
+        """The sentence that refuses an interval over so few clusters; None where there is none.
+
+        Cases that are their own units are judged by the methods themselves.
+        """
+        units = None if self.study is None else self.study.clusters
+        if units is None or units.each_alone:
+            return None
+        return too_few(replace(units, count=self.left_out.shape[2]))
 
     def part(self, modalities: list[int], readers: list[int]) -> "Figures":
         """Some modalities and readers by index."""

@@ -47,9 +47,19 @@ class FrocStudy:
             raise ValueError("expected a finite rating and three codes for every mark")
         if self.lesion_weight.shape != self.lesion_case.shape or (self.lesion_weight < 0).any():
             raise ValueError("expected a weight of 0 or more for every lesion")
+        self._check_codes()
         sums = np.bincount(self.lesion_case, self.lesion_weight, self.n_cases)
         if not np.allclose(sums[self.abnormal], 1.0):
             raise ValueError("lesion weights must sum to 1 in each case")
+
+    def _check_codes(self) -> None:
+        if self.lesions.shape[:2] != (len(self.modalities), len(self.readers)):
+            raise ValueError(f"labels do not fit lesions of shape {self.lesions.shape}")
+        bounds = np.array([len(self.modalities), len(self.readers), self.n_cases])[:, None]
+        if (self.beside_at < 0).any() or (self.beside_at >= bounds).any():
+            raise ValueError(f"codes of marks lie outside {tuple(bounds[:, 0].tolist())}")
+        if ((self.lesion_case < 0) | (self.lesion_case >= self.n_cases)).any():
+            raise ValueError(f"lesions lie in cases outside 0..{self.n_cases - 1}")
 
     @classmethod
     def of(
@@ -85,11 +95,17 @@ class FrocStudy:
             >>> study.lesions.tolist()
             [[[3.0]]]
         """
-        many = np.asarray(lesions_per_case, dtype=np.int64)
-        at = np.array([modality, reader, case], dtype=np.int64).reshape(3, -1)
-        number, ratings = np.asarray(lesion, dtype=np.int64), np.asarray(rating, dtype=np.float64)
+        many = _whole("lesions_per_case", lesions_per_case)
+        if (many < 0).any():
+            raise ValueError("lesions_per_case must be 0 or more")
+        codes = [_whole(name, one) for name, one in
+                 (("modality", modality), ("reader", reader), ("case", case))]  # fmt: skip
+        number, ratings = _whole("lesion", lesion), np.asarray(rating, dtype=np.float64)
+        if any(one.shape != ratings.shape for one in codes):
+            raise ValueError("modality, reader, case, lesion and rating must be equally long")
+        at = np.array(codes).reshape(3, -1)
         shape = (len(modalities), len(readers), many.size)
-        if number.shape != ratings.shape or at.shape[1:] != number.shape:
+        if number.shape != ratings.shape:
             raise ValueError("modality, reader, case, lesion and rating must be equally long")
         if (at < 0).any() or (at >= np.array(shape)[:, None]).any():
             raise ValueError(f"codes of marks lie outside {shape}")
@@ -123,6 +139,14 @@ class FrocStudy:
         found = np.full((len(self.modalities), len(self.readers), self.n_cases), UNMARKED)
         np.maximum.at(found, tuple(self.beside_at), self.beside)
         return found
+
+
+def _whole(name: str, numbers: ArrayLike) -> IntArray:
+    """Whole numbers as int64, or a ValueError that names them."""
+    given = np.asarray(numbers, dtype=np.float64)
+    if not np.isfinite(given).all() or (given % 1).any():
+        raise ValueError(f"{name} must hold whole numbers")
+    return given.astype(np.int64)
 
 
 def froc_figures(study: FrocStudy, figure: FrocFigure) -> Figures:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_count
 from ml.stats.mrmc.froc import FrocStudy
 
 
@@ -34,7 +35,7 @@ def froc_curve(
         normal_only: count marks beside lesions in normal cases alone, per normal case.
 
     Raises:
-        ValueError: without a lesion, or without a case to count over.
+        ValueError: without a lesion, without a case to count over, or for another index.
 
     Example:
         >>> study = FrocStudy.of([0, 0], [0, 0], [0, 1], [0, 1], [2.0, 3.0],
@@ -46,6 +47,8 @@ def froc_curve(
     Source:
         Bunch et al. (1978), Journal of Applied Photographic Engineering 4:166-171.
     """
+    modality = checked_count("modality", modality, 0, len(study.modalities) - 1)
+    reader = checked_count("reader", reader, 0, len(study.readers) - 1)
     mine = (study.beside_at[0] == modality) & (study.beside_at[1] == reader)
     cases = study.n_cases
     if normal_only:

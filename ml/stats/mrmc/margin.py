@@ -49,7 +49,7 @@ def margin_test(
     """
     if claim not in ("non-inferiority", "superiority", "equivalence"):
         raise ValueError(f"claim must be non-inferiority, superiority or equivalence: {claim!r}")
-    if not margin >= 0 or not 0 < alpha < 0.5:
+    if not 0 <= margin < float("inf") or not 1e-12 < alpha < 0.5:
         raise ValueError("expected a margin of 0 or more and a one-sided alpha below one half")
     se, df = difference.extra.get("se"), difference.extra.get("df")
     if difference.value is None or not isinstance(se, float) or se <= 0:

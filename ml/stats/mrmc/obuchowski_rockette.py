@@ -74,7 +74,8 @@ def obuchowski_rockette(
 
     Returns:
         Estimates that are undefined with a reason where a reader has no figure, or where a
-        random reader effect is asked of a single reader.
+        random reader effect is asked of a single reader. No interval and no test, with a reason,
+        where cases are random and come in fewer than ten clusters.
 
     Raises:
         ValueError: for another inference or covariance, or a covariance not defined for the
@@ -101,6 +102,8 @@ def obuchowski_rockette(
     refusal = _refusal(figures, matrix, inference)
     if refusal is not None:
         return _undefined(figures, matrix, inference, refusal)
+    if inference != "RRFC" and figures.too_few_units is not None:
+        return _bare(figures, matrix, inference, figures.too_few_units)
     found = components(figures.values, matrix, figures.design)
     by_modality = _by_modality(figures, matrix)
     say = f"{figures.name}, Obuchowski-Rockette, {covariance} covariance, {POPULATION[inference]}"
@@ -165,6 +168,27 @@ def _undefined(
         figures.values, matrix, None, (), None,
         tuple(none(f"{figures.name}:{name}") for name in figures.modalities),
         tuple(none(f"difference:{a}-{b}") for a, b in combinations(figures.modalities, 2)),
+        (reason,),
+    )  # fmt: skip
+
+
+def _bare(figures: Figures, matrix: FloatArray, inference: Inference, reason: str) -> OrAnalysis:
+    """The figures alone, without what needs their covariance."""
+
+    def value(measure: str, one: float) -> Estimate:
+        return Estimate(
+            measure, one, level=None, n=figures.n, n_events=figures.n_events, reason=reason
+        )
+
+    means = dict(zip(figures.modalities, figures.values.mean(axis=1).tolist(), strict=True))
+    return OrAnalysis(
+        figures.name, inference, figures.design, figures.modalities, figures.readers,
+        figures.values, matrix, None, (), None,
+        tuple(value(f"{figures.name}:{name}", one) for name, one in means.items()),
+        tuple(
+            value(f"difference:{a}-{b}", means[a] - means[b])
+            for a, b in combinations(figures.modalities, 2)
+        ),
         (reason,),
     )  # fmt: skip
 

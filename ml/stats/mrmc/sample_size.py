@@ -8,8 +8,11 @@ import numpy as np
 from scipy import stats
 
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_count, checked_number, checked_share
 from ml.stats.mrmc.components import Components
 from ml.stats.mrmc.obuchowski_rockette import POPULATION, Inference
+
+_MOST = 10_000_000  # readers or cases of a plan
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ def power(
         inference: the population the answer shall hold for.
 
     Raises:
-        ValueError: for fewer than two random readers, numbers not above 0, or a pilot without
-            modality x reader variance.
+        ValueError: for fewer than two random readers, numbers of readers or cases that are not
+            whole and above 0, or a pilot without modality x reader variance.
 
     Example:
         >>> pilot = Components(0.0015, 0.0002, 0.0008, 0.00035, 0.00034, 0.00024, 0.005, 0.003,
@@ -62,10 +65,11 @@ def power(
         raise ValueError(f"inference must be RRRC, FRRC or RRFC, got {inference!r}")
     if pilot.modality_reader is None:
         raise ValueError("the pilot needs two or more modalities and readers")
-    if readers < (1 if inference == "FRRC" else 2) or min(cases, pilot_cases) < 1:
-        raise ValueError(f"expected two or more readers and a case, got {readers} and {cases}")
-    if not 0 < alpha < 1 or not math.isfinite(effect):
-        raise ValueError("expected alpha in 0..1 and a finite effect")
+    checked_count("readers", readers, 1 if inference == "FRRC" else 2, _MOST)
+    checked_count("cases", cases, 1, _MOST)
+    checked_count("pilot_cases", pilot_cases, 1, _MOST)
+    checked_share("alpha", alpha)
+    checked_number("effect", effect)
     shrink = pilot_cases / cases
     spread = max(pilot.modality_reader, 0.0)
     shared = max(pilot.cov2 - pilot.cov3, 0.0)
@@ -116,6 +120,8 @@ def cases_needed(
     Source:
         As ``power``.
     """
+
+    checked_share("target", target)
 
     def at(cases: int) -> Power:
         return power(pilot, pilot_cases, effect, readers, cases, alpha=alpha, inference=inference)

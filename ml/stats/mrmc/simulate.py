@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_count, checked_number
 from ml.stats.mrmc.study import MrmcStudy
 
 
@@ -68,7 +69,7 @@ def structure(
         spread: see ``RoeMetz``; 1 in Roe and Metz (1997).
 
     Raises:
-        ValueError: for another name or AUC.
+        ValueError: for another name or AUC, no modality, or a spread not above 0.
 
     Example:
         >>> structure("HL").separation
@@ -80,7 +81,10 @@ def structure(
     """
     if len(name) != 2 or set(name) - {"H", "L"} or auc not in _SEPARATION:
         raise ValueError(f"expected HH, HL, LH or LL and an AUC of {[*_SEPARATION]}, got {name!r}")
-    separation = [_SEPARATION[auc]] * modalities
+    checked_count("modalities", modalities, 1, 1000)
+    checked_number("effect", effect)
+    checked_number("spread", spread, above=0)
+    separation = [_SEPARATION[auc]] * int(modalities)
     separation[-1] += effect
     reader = _READERS[name[1], auc]
     return RoeMetz(tuple(separation), reader, reader, *_CASES[name[0]], spread=spread)
@@ -94,6 +98,9 @@ def simulate(model: RoeMetz, readers: int, with_finding: int, without: int, seed
         readers, with_finding, without: sizes.
         seed: of the random numbers; the same seed gives the same study.
 
+    Raises:
+        ValueError: for sizes that are not whole and above 0, or a negative seed.
+
     Example:
         >>> simulate(structure("HL"), 3, 10, 12, seed=1).scores.shape
         (2, 3, 22)
@@ -101,8 +108,12 @@ def simulate(model: RoeMetz, readers: int, with_finding: int, without: int, seed
     Source:
         Roe, Metz (1997), Academic Radiology 4:298-303.
     """
-    if min(readers, with_finding, without) < 1:
-        raise ValueError("expected a reader and a case of each kind at least")
+    readers = checked_count("readers", readers)
+    with_finding, without = (
+        checked_count(name, one)
+        for name, one in (("with_finding", with_finding), ("without", without))
+    )
+    seed = checked_count("seed", seed, 0)
     rng = np.random.default_rng(seed)
     many, parts = len(model.separation), []
     for present, n in ((1, with_finding), (0, without)):

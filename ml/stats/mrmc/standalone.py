@@ -7,6 +7,7 @@ import numpy as np
 
 from ml.estimate import Estimate
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_count
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.mrmc.components import Components, components
 from ml.stats.mrmc.covariance import Covariance, covariance_of
@@ -69,6 +70,10 @@ def model_against_readers(
         method: 1T-RRRC, 1T-RRFC, or 2T-RRRC (same p as 1T-RRRC).
         covariance, settings: as for ``obuchowski_rockette``.
 
+    Returns:
+        No interval and no p, with a reason, where cases are random and the covariance cannot be
+        estimated, or is that of fewer than ten clusters.
+
     Raises:
         ValueError: for more than one modality, fewer than two readers beside the model,
             undefined figures, or another method.
@@ -91,29 +96,41 @@ def model_against_readers(
         raise ValueError(f"method must be 1T-RRRC, 1T-RRFC or 2T-RRRC, got {method!r}")
     figures = auc_figures(study) if isinstance(study, MrmcStudy) else study
     many, size = figures.values.shape
-    if many != 1 or size < 3 or not 0 <= model < size:
+    if many != 1 or size < 3:
         raise ValueError("expected one modality with the model and two or more readers")
+    model = checked_count("model", model, 0, size - 1)
     if not np.isfinite(figures.values).all():
         raise ValueError("expected a figure of merit of the model and of every reader")
     others = [at for at in range(size) if at != model]
     own, theirs = float(figures.values[0, model]), figures.values[0, others]
     apart, j = theirs - own, size - 1
+    random_cases = method != "1T-RRFC"
+    say = f"{figures.name}, {method}: {SAYS[method]}; difference is readers minus model"
     spread = float(apart.var(ddof=1))
     matrix = covariance_of(figures, covariance, settings)
+    refusal = _refusal(figures, matrix) if random_cases else None
+    if refusal is not None:
+        level = settings.level
+        bare = [
+            Estimate(name, value, level=level, n=figures.n, n_events=figures.n_events,
+                     convention=say, reason=refusal)
+            for name, value in ((f"{figures.name}:readers", float(theirs.mean())),
+                                ("difference:readers-model", float(apart.mean())))
+        ]  # fmt: skip
+        return Standalone(method, own, theirs, bare[0], bare[1], spread, None, None, None, None,
+                          (refusal,))  # fmt: skip
     contrast = np.zeros((j, size))
     contrast[np.arange(j), others] = 1.0
     contrast[:, model] = -1.0
     between = contrast @ matrix @ contrast.T
     error = float(np.diag(between).mean())
     cov2 = float((between.sum() - np.diag(between).sum()) / (j * (j - 1)))
-    random_cases = method != "1T-RRFC"
     whole = spread + (j * max(cov2, 0.0) if random_cases else 0.0)
     df = (j - 1) * (whole / spread) ** 2 if spread > 0 else float("inf")
     found: Components | None = None
     test: Test | None = None
     if method == "2T-RRRC":
         found, test, whole, df = _two_modalities(theirs, own, matrix, others, model)
-    say = f"{figures.name}, {method}: {SAYS[method]}; difference is readers minus model"
     notes = []
     if random_cases and cov2 < 0:
         notes.append(f"Cov2 of the differences is negative ({cov2:.4g}) and counts as 0.")
@@ -131,6 +148,15 @@ def model_against_readers(
         spread, error if random_cases else None, cov2 if random_cases else None,
         found, test, tuple(notes),
     )  # fmt: skip
+
+
+def _refusal(figures: Figures, matrix: FloatArray) -> str | None:
+    """Why other cases cannot be spoken of, or None."""
+    if figures.too_few_units is not None:
+        return figures.too_few_units
+    if not np.isfinite(matrix).all():
+        return "No interval: too few cases of one kind to estimate the covariance."
+    return None
 
 
 def _two_modalities(

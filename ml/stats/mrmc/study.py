@@ -43,8 +43,7 @@ class MrmcStudy:
         names = (self.modalities, self.readers, self.cases)
         if tuple(len(axis) for axis in names) != scores.shape:
             raise ValueError(f"labels do not fit scores of shape {scores.shape}")
-        if self.clusters is not None and self.clusters.codes.shape != present.shape:
-            raise ValueError("expected a cluster for every case")
+        checked_clusters(self.clusters, present.size)
         object.__setattr__(self, "scores", scores)
         object.__setattr__(self, "present", present == 1)
 
@@ -103,9 +102,9 @@ class MrmcStudy:
             row_units = Clusters.of(np.asarray(cluster)).codes
             per_case = _per_case(codes, row_units, shape[2], "cluster")
             units = Clusters.of(per_case, cluster_kind)
-        known = _per_case(codes, truth, shape[2], "truth") == 1
         if not np.isin(truth, (0, 1)).all():
             raise ValueError("present must be 0 or 1: leave cases without a truth out")
+        known = _per_case(codes, truth, shape[2], "truth") == 1
         return cls(scores, known, labels[0], labels[1], labels[2], units)
 
     @property

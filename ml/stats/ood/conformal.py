@@ -7,6 +7,7 @@ import numpy as np
 from scipy import stats
 
 from ml.stats.arrays import BoolArray, FloatArray
+from ml.stats.asked import checked_share
 from ml.stats.comparison.p_adjust import p_adjust
 
 
@@ -37,6 +38,9 @@ def conformal_p_values(scores: FloatArray, calibration: FloatArray) -> FloatArra
 def flagged(scores: FloatArray, calibration: FloatArray, fdr: float = 0.1) -> BoolArray:
     """Cases called foreign with the false discovery rate held by Benjamini-Hochberg.
 
+    Raises:
+        ValueError: for a rate that is not between 0 and 1, or scores that are not finite.
+
     Example:
         >>> flagged(np.array([9.0, 0.0]), np.arange(40.0) / 10).tolist()
         [True, False]
@@ -44,6 +48,7 @@ def flagged(scores: FloatArray, calibration: FloatArray, fdr: float = 0.1) -> Bo
     Source:
         Bates et al. (2023), theorem 1 (conformal p-values are PRDS, so that BH is valid).
     """
+    fdr = checked_share("fdr", fdr)
     found: BoolArray = p_adjust(conformal_p_values(scores, calibration), "BH") <= fdr + 1e-12
     return found
 
@@ -82,8 +87,7 @@ def alarm_threshold(
     Source:
         Vovk (2012), ACML, proposition 2a; Bates et al. (2023), section 3.
     """
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must lie between 0 and 1, got {alpha}")
+    alpha, level = checked_share("alpha", alpha), checked_share("level", level)
     ordered = np.sort(_checked(calibration))
     n = int(ordered.size)
     k = math.ceil((1 - alpha) * (n + 1) - 1e-9)

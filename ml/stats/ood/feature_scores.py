@@ -7,6 +7,7 @@ from scipy import special
 from scipy.spatial import cKDTree
 
 from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.asked import checked_count, checked_size
 
 _RELATIVE = 1e-10  # directions with less variance than this share of the largest hold none
 
@@ -123,8 +124,7 @@ def knn_distance(
     """
     training = _features(training)
     features = _features(features, training.shape[1])
-    if not 1 <= k <= len(training) - exclude_self:
-        raise ValueError(f"k must be 1..{len(training) - exclude_self}, got {k}")
+    k = checked_count("k", k, 1, len(training) - exclude_self)
     if exclude_self and features.shape != training.shape:
         raise ValueError("exclude_self needs the training features themselves")
     points, unit = _unit(features), _unit(training)
@@ -177,18 +177,22 @@ def virtual_logit(
     training = _features(training)
     d = training.shape[1]
     features = _features(features, d)
-    if not 1 <= dimension < d:
-        raise ValueError(f"dimension must be 1..{d - 1}, got {dimension}")
+    logits, training_logits = _features(logits), _features(training_logits)
+    if len(logits) != len(features) or len(training_logits) != len(training) or not len(training):
+        raise ValueError("expected logits of the same rows as the features, and a training row")
+    dimension = checked_count("dimension", dimension, 1, d - 1)
     start = np.zeros(d) if origin is None else np.asarray(origin, dtype=np.float64)
+    if start.shape != (d,) or not np.isfinite(start).all():
+        raise ValueError(f"expected a finite ({d},) origin, got {start.shape}")
     centred = training - start
     _, vectors = np.linalg.eigh(centred.T @ centred / len(training))
     rest = vectors[:, : d - dimension]
     residual = np.linalg.norm(centred @ rest, axis=1)
-    if not residual.sum() > 1e-12 * max(1.0, float(np.abs(training).max())):
+    if not residual.sum() > 1e-12 * float(np.abs(training).max()):
         raise ValueError("the training features have no residual outside the principal space")
-    alpha = float(np.asarray(training_logits).max(axis=1).sum() / residual.sum())
+    alpha = float(training_logits.max(axis=1).sum() / residual.sum())
     own = np.linalg.norm((features - start) @ rest, axis=1)
-    score: FloatArray = alpha * own - special.logsumexp(np.asarray(logits, float), axis=1)
+    score: FloatArray = alpha * own - special.logsumexp(logits, axis=1)
     return score
 
 
@@ -198,7 +202,7 @@ def _features(features: FloatArray, d: int | None = None) -> FloatArray:
         raise ValueError(f"expected (n, {'d' if d is None else d}) features, got {features.shape}")
     if not np.isfinite(features).all():
         raise ValueError("features must be finite: leave failed cases out and count them")
-    return features
+    return checked_size("features", features)
 
 
 def _unit(features: FloatArray) -> FloatArray:

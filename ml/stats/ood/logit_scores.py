@@ -4,6 +4,7 @@ import numpy as np
 from scipy import special
 
 from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.asked import SMALLEST, checked_count, checked_number, checked_size
 
 
 def max_softmax(logits: FloatArray) -> FloatArray:
@@ -69,8 +70,7 @@ def energy(logits: FloatArray, temperature: float = 1.0) -> FloatArray:
         Liu et al. (2020), NeurIPS (Energy-based Out-of-distribution Detection).
     """
     logits = _checked(logits)
-    if not temperature > 0:
-        raise ValueError(f"the temperature must be above 0, got {temperature}")
+    temperature = checked_number("temperature", temperature, above=SMALLEST)
     if len(logits) and (np.abs(special.logsumexp(logits, axis=1)) < 1e-9).all():
         raise ValueError("expected logits, got log-probabilities: their energy is always 0")
     score: FloatArray = -temperature * special.logsumexp(logits / temperature, axis=1)
@@ -111,9 +111,7 @@ def generalized_entropy(
     if not 0 < gamma <= 1:
         raise ValueError(f"gamma must be above 0 and at most 1, got {gamma}")
     p = np.sort(special.softmax(_checked(logits), axis=1), axis=1)
-    if top is not None and not 1 <= top <= p.shape[1]:
-        raise ValueError(f"top must be 1..{p.shape[1]}, got {top}")
-    p = p if top is None else p[:, -top:]
+    p = p if top is None else p[:, -checked_count("top", top, 1, p.shape[1]) :]
     score: FloatArray = (p**gamma * (1 - p).clip(0) ** gamma).sum(axis=1)
     return score
 
@@ -143,6 +141,9 @@ def kl_matching(
     if logits.shape[1] != reference.shape[1] or not len(reference):
         raise ValueError(f"expected the same classes, got {logits.shape} and {reference.shape}")
     classes = reference.argmax(axis=1) if reference_classes is None else reference_classes
+    classes = np.asarray(classes)
+    if classes.shape != reference.shape[:1]:
+        raise ValueError(f"expected a class for each of {len(reference)}, got {classes.shape}")
     p, typical = special.softmax(logits, axis=1), special.softmax(reference, axis=1)
     means = np.stack([typical[classes == c].mean(axis=0) for c in np.unique(classes)])
     smallest = np.finfo(np.float64).tiny
@@ -157,4 +158,4 @@ def _checked(logits: FloatArray) -> FloatArray:
         raise ValueError(f"expected (n, 2 classes or more) logits, got {logits.shape}")
     if not np.isfinite(logits).all():
         raise ValueError("logits must be finite: leave failed cases out and count them")
-    return logits
+    return checked_size("logits", logits)

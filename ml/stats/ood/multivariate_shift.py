@@ -7,10 +7,13 @@ from scipy.spatial.distance import pdist, squareform
 
 from ml.estimate import Estimate
 from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.asked import SMALLEST, checked_count, checked_number
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.ood.shift import checked_pair
 from ml.stats.permutation import p_value, permuted_members
+
+_MOST_CLASSES = 10_000  # the confusion matrix is held at once
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,9 @@ def mmd(
     """
     one, two = checked_pair(reference, target)
     bandwidth = median_bandwidth(one, two) if bandwidth is None else bandwidth
-    if bandwidth is None or not bandwidth > 0:
-        raise ValueError(
-            f"the bandwidth must be above 0 (median heuristic: rows differ): {bandwidth}"
-        )
+    if bandwidth is None:
+        raise ValueError("rows that are all equal have no median distance: give a bandwidth")
+    bandwidth = checked_number("bandwidth", bandwidth, above=SMALLEST)
     n, m = len(one), len(two)
     kernel = np.exp(-squareform(pdist(np.vstack([one, two]), "sqeuclidean")) / (2 * bandwidth**2))
     here = (np.arange(n + m) < n).astype(np.float64)[:, None]
@@ -186,13 +188,13 @@ def label_shift(
     Source:
         Lipton, Wang, Smola (2018), ICML (Detecting and Correcting for Label Shift).
     """
-    true, predicted, target = (
-        np.asarray(x, dtype=np.int64) for x in (source_true, source_predicted, target_predicted)
-    )
+    classes = checked_count("classes", classes, 1, _MOST_CLASSES)
+    given = [np.asarray(x) for x in (source_true, source_predicted, target_predicted)]
+    if not all(np.isin(x, np.arange(classes)).all() for x in given):
+        raise ValueError(f"classes must be whole numbers 0..{classes - 1}")
+    true, predicted, target = (x.astype(np.int64) for x in given)
     if true.ndim != 1 or true.shape != predicted.shape or target.ndim != 1:
         raise ValueError(f"expected (n,), (n,), (m,), got {true.shape}, {predicted.shape}")
-    if any(((x < 0) | (x >= classes)).any() for x in (true, predicted, target)):
-        raise ValueError(f"classes must be 0..{classes - 1}")
     if not true.size or not target.size:
         return LabelShift(None, None, None, "Not estimated: one of the samples is empty.")
     joint = np.bincount(predicted * classes + true, minlength=classes**2) / true.size

@@ -8,12 +8,14 @@ from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, squares_around_mean
+from ml.stats.asked import checked_count, checked_size
 from ml.stats.bootstrap import DEFAULT, Settings, replicates
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.comparison.p_adjust import p_adjust
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import Interval, percentile_interval, within
 from ml.stats.permutation import p_value, permuted_members
 
+_MOST_BINS = 10_000
 _BIAS = (
     "; a distance is never below 0 and grows by chance, so the interval does not test for 0: "
     "the permutation p does"
@@ -36,7 +38,8 @@ def kolmogorov_smirnov(reference: FloatArray, target: FloatArray) -> KolmogorovS
         reference, target: (n, d) and (m, d), or (n,) and (m,) for one feature.
 
     Raises:
-        ValueError: for an empty sample, numbers that are not finite, unequal features.
+        ValueError: for an empty sample, one row against one, numbers that are not finite, unequal
+            features.
 
     Example:
         >>> kolmogorov_smirnov(np.array([0.0, 1.0]), np.array([2.0, 3.0])).statistic.tolist()
@@ -47,6 +50,8 @@ def kolmogorov_smirnov(reference: FloatArray, target: FloatArray) -> KolmogorovS
         NeurIPS (one test per feature).
     """
     one, two = checked_pair(reference, target)
+    if len(one) == len(two) == 1:
+        raise ValueError("two samples of one row each have no test: take more rows")
     found = [stats.ks_2samp(x, y, method="asymp") for x, y in zip(one.T, two.T, strict=True)]
     p = np.array([float(test.pvalue) for test in found])
     statistic = np.array([float(test.statistic) for test in found])
@@ -65,7 +70,8 @@ def wasserstein_1(
     Args:
         reference, target: (n,) and (m,) finite.
         reference_clusters, target_clusters: independent units of each sample.
-        settings: for the bootstrap interval, drawn within each sample, and the permutations.
+        settings: for the bootstrap interval, drawn within each sample and recentred at the value
+            (a distance is biased upward, in replicates once more), and the permutations.
 
     Returns:
         ``extra["p"]`` is the permutation p-value (whole clusters relabelled) of no difference,
@@ -144,7 +150,9 @@ def _distance(
 
     value = float(of_counts(np.ones((1, clusters.count)))[0])
     drawn = replicates(of_counts, clusters.count, settings, width=n + m, strata=strata)
-    interval = percentile_interval(drawn, clusters, settings)
+    interval = percentile_interval(drawn, clusters, settings, centre=value, scale=value)
+    interval = within(interval, 0.0, scale=value)
+    interval = _of_two_samples(interval, strata)
     method = interval.method + _BIAS if interval.method else ""
     return Estimate(
         measure, value, interval.low, interval.high, settings.level, n + m,
@@ -223,7 +231,7 @@ def standardized_mean_difference(
 
     value = moved / float((one.var(ddof=1) + two.var(ddof=1)) / 2) ** 0.5
     drawn = replicates(of_counts, clusters.count, settings, strata=strata)
-    interval = percentile_interval(drawn, clusters, settings)
+    interval = _of_two_samples(percentile_interval(drawn, clusters, settings), strata)
     return Estimate(
         "smd", value, interval.low, interval.high, settings.level, n + m,
         convention=convention, method=interval.method, reason=interval.reason,
@@ -257,13 +265,16 @@ def population_stability_index(
         Yurdakul, Naranjo (2020), Journal of Risk Model Validation 14:89-100.
     """
     one, two = _vector(reference), _vector(target)
-    if not floor > 0:
-        raise ValueError(f"the floor must be above 0, got {floor}")
-    if isinstance(edges, int):
+    if not 0 < floor < 1:
+        raise ValueError(f"the floor must be above 0 and below 1, got {floor}")
+    if isinstance(edges, int | float):
+        edges = checked_count("the number of bins", edges, 1, _MOST_BINS)
         inner = np.quantile(one, np.linspace(0, 1, edges + 1)[1:-1])
         how = f"{edges} quantile bins of the reference"
     else:
         inner = np.asarray(edges, dtype=np.float64)
+        if inner.ndim != 1 or not np.isfinite(inner).all() or (np.diff(inner) <= 0).any():
+            raise ValueError("inner edges must be (m,) finite numbers that rise")
         how = f"{inner.size + 1} given bins"
     shares = [
         np.bincount(np.searchsorted(inner, x, side="left"), minlength=inner.size + 1) / x.size
@@ -288,11 +299,19 @@ def _both(
     return both, (np.arange(both.count) >= first.count).astype(np.int64)
 
 
+def _of_two_samples(interval: Interval, strata: IntArray) -> Interval:
+    """Refused where one of the samples is a single unit, which is drawn again and again."""
+    if interval.low is None or np.bincount(strata, minlength=2).min() > 1:
+        return interval
+    reason = "No interval: one of the samples is a single cluster, so no spread."
+    return Interval(None, None, "", reason)
+
+
 def _vector(sample: FloatArray) -> FloatArray:
     sample = np.asarray(sample, dtype=np.float64)
     if sample.ndim != 1 or sample.size == 0 or not np.isfinite(sample).all():
         raise ValueError(f"expected (n,) finite numbers, at least one, got {sample.shape}")
-    return sample
+    return checked_size("features", sample)
 
 
 def checked_pair(reference: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -303,4 +322,4 @@ def checked_pair(reference: FloatArray, target: FloatArray) -> tuple[FloatArray,
         raise ValueError(f"expected (n, d) and (m, d), got {one.shape} and {two.shape}")
     if not (np.isfinite(one).all() and np.isfinite(two).all()):
         raise ValueError("features must be finite: leave failed cases out and count them")
-    return one, two
+    return checked_size("features", one), checked_size("features", two)

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.agreement.anova import checked_ratings
+from ml.stats.arrays import BoolArray, FloatArray, IntArray, ratio
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters
 from ml.stats.means import case_mean, mean_difference
@@ -77,7 +80,7 @@ def first_breakdown(
         2
     """
     corrupt = np.asarray(corrupt, dtype=np.float64)
-    if corrupt.ndim != 2 or not margin >= 0:
+    if corrupt.ndim != 2 or not 0 <= margin < np.inf:
         raise ValueError(f"expected (severities, n) and a margin of 0 or more, got {corrupt.shape}")
     losses = tuple(degradation(clean, row, clusters, settings) for row in corrupt)
     for at, loss in enumerate(losses, start=1):
@@ -99,7 +102,8 @@ def flip_rate(
 
     Args:
         before, after: (n,) decisions on the clean and the corrupt image; or (n, frames) each,
-            then the mean over frames of a case enters.
+            then the mean over frames of a case enters. NaN where there is no decision: such frames
+            are left out, and cases without any are counted as undefined.
 
     Example:
         >>> flip_rate(np.array([0, 1]), np.array([0, 0])).value
@@ -111,11 +115,22 @@ def flip_rate(
     one, two = np.asarray(before), np.asarray(after)
     if one.shape != two.shape or one.ndim not in (1, 2):
         raise ValueError(f"expected two equal (n,) or (n, frames), got {one.shape}, {two.shape}")
-    changed = (one != two).astype(np.float64).reshape(len(one), -1 if one.size else 1)
+    known = ~(_missing(one) | _missing(two))
+    wide = (len(one), -1 if one.size else 1)
+    flips = ((one != two) & known).astype(np.float64).reshape(wide).sum(axis=1)
+    frames = known.astype(np.float64).reshape(wide).sum(axis=1)
     return case_mean(
-        "flip_rate", changed.mean(axis=1), clusters, settings,
+        "flip_rate", ratio(flips, frames), clusters, settings,
         convention="share of decisions that change",
     )  # fmt: skip
+
+
+def _missing(decisions: NDArray[Any]) -> BoolArray:
+    """Where there is no decision: a NaN is unequal to itself, and no change."""
+    gone = np.zeros(decisions.shape, dtype=np.bool_)
+    if decisions.dtype.kind == "f":
+        gone |= np.isnan(decisions)
+    return gone
 
 
 def mean_degradation(
@@ -144,8 +159,13 @@ def mean_degradation(
     for name, rows in corrupt.items():
         if np.ndim(rows) != 2 or np.shape(rows)[1:] != clean.shape or not np.shape(rows)[0]:
             raise ValueError(f"{name}: expected (severities, {clean.size}), got {np.shape(rows)}")
-    losses = np.stack([clean - np.asarray(rows).mean(axis=0) for rows in corrupt.values()])
-    return case_mean("mdg", losses.mean(axis=0), clusters, settings, convention=convention)
+    tables = [checked_ratings(rows) for rows in corrupt.values()]
+    checked_ratings(clean[None])
+    losses = np.stack([clean - rows.mean(axis=0) for rows in tables])
+    scale = max(float(np.nanmax(np.abs(one), initial=0.0)) for one in (clean, *tables))
+    return case_mean(
+        "mdg", losses.mean(axis=0), clusters, settings, convention=convention, scale=scale
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

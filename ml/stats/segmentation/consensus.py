@@ -78,10 +78,10 @@ def staple(masks: NDArray[np.bool_], *, prior: float | None = None) -> Staple:
 
     Args:
         masks: (readers, ...) booleans, at least two readers.
-        prior: share of foreground; None takes the mean over readers and voxels.
+        prior: share of foreground, 0..1; None takes the mean over readers and voxels.
 
     Raises:
-        ValueError: for fewer than two readers.
+        ValueError: for fewer than two readers, no voxel, or a prior outside.
 
     Source:
         Warfield, Zou, Wells (2004), IEEE TMI 23:903-921. Start: 0.99999 for every reader's
@@ -96,6 +96,10 @@ def staple(masks: NDArray[np.bool_], *, prior: float | None = None) -> Staple:
     readers = len(marked)
     if readers < 2:
         raise ValueError(f"STAPLE needs two readers or more, got {readers}")
+    if not marked.size:
+        raise ValueError(f"STAPLE needs a voxel to weigh readers by, got {marked.shape}")
+    if prior is not None and not 0 <= prior <= 1:
+        raise ValueError(f"the prior share of foreground must lie in 0..1, got {prior}")
     flat = marked.reshape(readers, -1)
     patterns, inverse, times = np.unique(
         np.packbits(flat, axis=0), axis=1, return_inverse=True, return_counts=True

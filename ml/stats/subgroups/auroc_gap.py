@@ -7,7 +7,7 @@ from ml.stats.arrays import FloatArray, IntArray, checked_binary
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.discrimination.auroc import bootstrap_auroc, delong_variance, placements
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import percentile_interval, within
 from ml.stats.subgroups.groups import Groups
 from ml.stats.subgroups.heterogeneity import cochran_q
 
@@ -83,14 +83,12 @@ def max_auroc_gap(
         ]
     )  # fmt: skip
     replicates = np.ptp(drawn, axis=0)
-    interval = percentile_interval(replicates, used, settings, centre=value)
-    low, high = (None if end is None else min(max(end, 0.0), 1.0)
-                 for end in (interval.low, interval.high))  # fmt: skip
+    interval = within(percentile_interval(replicates, used, settings, centre=value), 0.0, 1.0)
     defined = replicates[np.isfinite(replicates)]
     q, p = _q(values, placed, drawn, used)
     return Estimate(
-        "auroc_gap", value, low, high, settings.level, n, n_events, convention=convention,
-        method=interval.method, reason=interval.reason,
+        "auroc_gap", value, interval.low, interval.high, settings.level, n, n_events,
+        convention=convention, method=interval.method, reason=interval.reason,
         extra={**used.extra, "groups": groups.count, "q": q, "p": p,
                "lowest": groups.names[int(values.argmin())],
                "highest": groups.names[int(values.argmax())],

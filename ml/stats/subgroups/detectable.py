@@ -3,6 +3,9 @@
 from scipy import optimize, stats
 
 from ml.estimate import Estimate, undefined
+from ml.stats.asked import checked_number, checked_share
+
+_MOST = 1e12  # cases; more than there are people
 
 
 def power_of_difference(
@@ -15,6 +18,9 @@ def power_of_difference(
         n_a, n_b: cases, or effective sizes, above 0.
         level: 1 - size of the test.
 
+    Raises:
+        ValueError: for numbers outside.
+
     Example:
         >>> round(power_of_difference(0.9, 100, 0.75, 100), 2)
         0.8
@@ -22,6 +28,10 @@ def power_of_difference(
     Source:
         Fleiss, Levin, Paik (2003), Statistical Methods for Rates and Proportions, section 4.2.
     """
+    if not (0 <= share_a <= 1 and 0 <= share_b <= 1):
+        raise ValueError(f"shares must lie in 0..1, got {share_a} and {share_b}")
+    n_a, n_b = _checked_sizes(n_a, n_b)
+    level = checked_share("level", level)
     pooled = (share_a * n_a + share_b * n_b) / (n_a + n_b)
     under_null = (pooled * (1 - pooled) * (1 / n_a + 1 / n_b)) ** 0.5
     in_truth = (share_a * (1 - share_a) / n_a + share_b * (1 - share_b) / n_b) ** 0.5
@@ -30,6 +40,13 @@ def power_of_difference(
     if in_truth == 0:
         return float(gap > reach)
     return float(stats.norm.cdf((gap - reach) / in_truth))
+
+
+def _checked_sizes(n_a: float, n_b: float) -> tuple[float, float]:
+    return (
+        checked_number("n_a", n_a, above=0, most=_MOST),
+        checked_number("n_b", n_b, above=0, most=_MOST),
+    )
 
 
 def detectable_difference(
@@ -57,10 +74,10 @@ def detectable_difference(
     Source:
         As ``power_of_difference``, solved for the second share.
     """
-    if n_a <= 0 or n_b <= 0:
-        raise ValueError(f"sizes must be above 0, got {n_a} and {n_b}")
-    if not (0 <= base <= 1 and 0 < power < 1 and 0 < level < 1):
-        raise ValueError(f"base, power and level must lie in 0..1, got {base}, {power}, {level}")
+    n_a, n_b = _checked_sizes(n_a, n_b)
+    power, level = checked_share("power", power), checked_share("level", level)
+    if not 0 <= base <= 1:
+        raise ValueError(f"base must lie in 0..1, got {base}")
     if power <= (1 - level) / 2:
         raise ValueError(f"power must be above {(1 - level) / 2:g}, got {power}")
     convention = f"drop below {base:g}, power {power:g}, two-sided level {level:g}"
@@ -79,5 +96,6 @@ def detectable_difference(
     value = float(optimize.brentq(short, 1e-9 * base, base, xtol=1e-10))
     return Estimate(
         "detectable_difference", value, n=n, convention=convention, method="normal approximation",
+        reason="No interval: a size of study, not an estimate of one.",
         extra={"n_a": float(n_a), "n_b": float(n_b), "base": base, "power": power},
     )  # fmt: skip

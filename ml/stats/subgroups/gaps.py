@@ -8,7 +8,7 @@ import numpy as np
 from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import FloatArray, ratio
 from ml.stats.bootstrap import DEFAULT, Settings
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import percentile_interval, within
 from ml.stats.subgroups.calls import GroupedCalls, Rate, rate_of, undefined_groups
 
 Kind = Literal["difference", "ratio"]
@@ -156,9 +156,8 @@ def _gap(
     drawn = calls.replicates(settings)
     replicates = value_of([rate_of(rate, drawn) for rate in rates])
     interval = percentile_interval(replicates, calls.clusters, settings, centre=value)
+    interval = within(interval, 0.0, 1.0)
     defined = replicates[np.isfinite(replicates)]
-    low, high = (None if end is None else min(max(end, 0.0), 1.0)
-                 for end in (interval.low, interval.high))  # fmt: skip
     extra: dict[str, JsonValue] = {
         **calls.clusters.extra,
         "lowest": calls.groups.names[int(observed[0].argmin())],
@@ -171,8 +170,8 @@ def _gap(
         extra["remark"] = _BIAS.replace("largest minus the smallest", "smallest over the largest"
             ).replace("above 0", "below 1")  # fmt: skip
     return Estimate(
-        measure, value, low, high, settings.level, n, n_events, convention=convention,
-        method=interval.method, reason=interval.reason, extra=extra,
+        measure, value, interval.low, interval.high, settings.level, n, n_events,
+        convention=convention, method=interval.method, reason=interval.reason, extra=extra,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import BoolArray, FloatArray, IntArray
+from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_outcomes
 
 SMALLEST = 10  # cases; fewer are withheld
 FEWEST = 5  # cases of a class that a measure rests on; fewer are withheld
@@ -90,6 +90,8 @@ def binned(values: FloatArray, cuts: Sequence[float] | None = None) -> Groups:
             raise ValueError(f"cuts must be finite and rise, got {list(cuts)}")
     codes = np.where(np.isfinite(values), np.searchsorted(edges, values, side="right"), NO_GROUP)
     words = [f"{edge:.6g}" for edge in edges]
+    if len(set(words)) < len(words):  # cuts that six digits do not tell apart
+        words = [f"{edge:.17g}" for edge in edges]
     if not words:
         return Groups(codes.astype(np.int64), ("all",))
     between = [f"{low} to < {high}" for low, high in pairwise(words)]
@@ -139,12 +141,15 @@ def by_group(
         measure: from the indices of a group's rows to an estimate; it takes clusters into account
             by choosing them with the same indices.
         groups: (n,) rows.
-        present: (n,) 1 or 0; counted for the rule of small groups.
+        present: (n,) 1 or 0; counted for the rule of small groups, None where it has no meaning.
         needs: which class the measure rests on, for the same rule.
         suppress: withhold the value of groups that are too small.
 
     Returns:
         By group name; ids are qualified by it ("auroc:f").
+
+    Raises:
+        ValueError: for outcomes of other rows, or other than 0 and 1.
 
     Example:
         >>> groups = Groups.of(["a"] * 12 + ["b"] * 3)
@@ -152,10 +157,13 @@ def by_group(
         >>> [found.value for found in by_group(size, groups).values()]
         [12.0, None]
     """
+    positive = None if present is None else checked_outcomes(present)
+    if positive is not None and positive.shape != groups.codes.shape:
+        raise ValueError(f"expected an outcome for each of {groups.codes.size} rows")
     found: dict[str, Estimate] = {}
     for at, name in enumerate(groups.names):
         rows = groups.rows(at)
-        n_events = None if present is None else int(np.asarray(present)[rows].sum())
+        n_events = None if positive is None else int(positive[rows].sum())
         reason = withheld(rows.size, n_events, needs) if suppress else None
         if reason is None and rows.size:
             estimate = measure(rows)

@@ -8,6 +8,7 @@ from scipy import stats
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
 from ml.stats.clusters import too_few
+from ml.stats.interval import STATISTIC
 from ml.stats.proportion import effective_size
 from ml.stats.subgroups.calls import GroupedCalls, Rate
 
@@ -64,7 +65,7 @@ def rate_heterogeneity(calls: GroupedCalls, rate: Rate) -> Estimate:
         method="chi-squared" if calls.clusters.each_alone else
         f"chi-squared on effective counts, {calls.clusters.words}",
         reason="Read with care: an expected count is below 5; prefer the permutation test."
-        if few else None,
+        if few else STATISTIC,
         extra={"df": totals.size - 1, "p": float(stats.chi2.sf(value, totals.size - 1)),
                "smallest_expected": expected,
                "groups_left_out": calls.groups.count - int(totals.size)},
@@ -84,7 +85,7 @@ def cochran_q(values: FloatArray, variances: FloatArray, *, measure: str = "q") 
         0..1) and the ``pooled`` value. Undefined with fewer than two groups.
 
     Raises:
-        ValueError: for unequal shapes, NaN, or variances not above 0.
+        ValueError: for unequal shapes, NaN, variances not above 0, or numbers too large to square.
 
     Example:
         >>> q = cochran_q(np.array([0.8, 0.6]), np.array([0.01, 0.01]))
@@ -103,12 +104,16 @@ def cochran_q(values: FloatArray, variances: FloatArray, *, measure: str = "q") 
     if values.size < 2:
         reason = "Not estimated: it needs estimates of two groups."
         return undefined(f"heterogeneity:{measure}", reason, n=values.size, convention=convention)
-    weights = 1 / variances
-    pooled = float((weights * values).sum() / weights.sum())
-    q, df = float((weights * (values - pooled) ** 2).sum()), values.size - 1
+    df = values.size - 1
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        weights = 1 / variances
+        pooled = float((weights * values).sum() / weights.sum())
+        q = float((weights * (values - pooled) ** 2).sum())
+    if not np.isfinite(q):
+        raise ValueError("values or variances are too large or small to square: rescale them")
     return Estimate(
         f"heterogeneity:{measure}", q, n=values.size, convention=convention, method="chi-squared",
-        extra={"df": df, "p": float(stats.chi2.sf(q, df)), "rows": "groups",
+        reason=STATISTIC, extra={"df": df, "p": float(stats.chi2.sf(q, df)), "rows": "groups",
                "i2": max(0.0, 1 - df / q) if q > 0 else 0.0, "pooled": pooled},
     )  # fmt: skip
 
@@ -117,11 +122,21 @@ def estimates_heterogeneity(estimates: Mapping[str, Estimate], measure: str) -> 
     """Cochran's Q of estimates by group, standard errors taken from their intervals.
 
     A two-sided interval of level 95 % spans 2 · 1.96 standard errors. Groups without a two-sided
-    interval are left out and counted.
+    interval are left out and counted; so are those whose interval ends at the value itself: a
+    rate of 0 or 1, or a ranking without an error, has a bound and not a standard error.
+
+    Example:
+        >>> found = [Estimate("auroc", v, v - 0.1, v + 0.1, n=50) for v in (0.6, 0.8)]
+        >>> bound = Estimate("auroc", 1.0, 0.9, 1.0, n=50)
+        >>> q = estimates_heterogeneity(dict(zip("abc", [*found, bound])), "auroc")
+        >>> round(q.value, 3), q.extra["groups_left_out"]
+        (7.683, 1)
     """
     values, variances = [], []
     for estimate in estimates.values():
         if estimate.value is None or estimate.low is None or estimate.high is None:
+            continue
+        if estimate.value in (estimate.low, estimate.high):
             continue
         z = float(stats.norm.ppf((1 + (estimate.level or 0.95)) / 2))
         error = (estimate.high - estimate.low) / (2 * z)
@@ -133,6 +148,6 @@ def estimates_heterogeneity(estimates: Mapping[str, Estimate], measure: str) -> 
         return found
     return Estimate(
         found.id, found.value, n=found.n, convention=found.convention,
-        method=f"{found.method}; standard errors from the intervals",
+        method=f"{found.method}; standard errors from the intervals", reason=STATISTIC,
         extra={**found.extra, "groups_left_out": len(estimates) - len(values)},
     )  # fmt: skip

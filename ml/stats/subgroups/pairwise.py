@@ -4,7 +4,14 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, JsonValue, undefined
-from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary
+from ml.stats.arrays import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    checked_binary,
+    checked_outcomes,
+)
+from ml.stats.asked import checked_share
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.discrimination.auroc import bootstrap_auroc, delong_variance, placements
@@ -57,12 +64,15 @@ def share_difference(
 
     Args:
         measure: id of the estimate.
-        success_a, success_b: (n_a,), (n_b,) booleans.
+        success_a, success_b: (n_a,), (n_b,) booleans, or 0 and 1.
         clusters_a, clusters_b: of the same rows; None means every case is its own.
         level: of the interval.
 
     Returns:
         ``extra`` holds ``z_pooled`` and its two-sided ``p`` (None where both shares are 0 or 1).
+
+    Raises:
+        ValueError: for values other than 0 and 1, or clusters of other rows.
 
     Example:
         >>> a, b = np.arange(70) < 56, np.arange(80) < 48
@@ -73,12 +83,14 @@ def share_difference(
         Newcombe (1998); pooled two-sample z: Fleiss (1981), Statistical Methods for Rates and
         Proportions. Effective sizes: Rao, Scott (1992).
     """
+    level = checked_share("level", level)
+    success_a, success_b = checked_outcomes(success_a), checked_outcomes(success_b)
     n_a, n_b = int(success_a.size), int(success_b.size)
+    clusters_a = checked_clusters(clusters_a, n_a)
+    clusters_b = checked_clusters(clusters_b, n_b)
     if not n_a or not n_b:
         reason = "Not estimated: one of the two groups has no case that the rate is a share of."
         return undefined(measure, reason, n=n_a + n_b, convention=convention)
-    clusters_a = checked_clusters(clusters_a, n_a)
-    clusters_b = checked_clusters(clusters_b, n_b)
     share_a, share_b = float(success_a.mean()), float(success_b.mean())
     refusal = next(
         (too_few(c) for c in (clusters_a, clusters_b) if not c.each_alone and too_few(c)), None
@@ -107,12 +119,15 @@ def rate_difference(
     """Rate of group a minus rate of group b; interval and test as ``share_difference``.
 
     Raises:
-        ValueError: for a group that does not exist.
+        ValueError: for a group that does not exist, or against itself.
+
+    Example:
+        >>> calls = GroupedCalls.of([1, 0, 1, 1], [1, 1, 1, 1], Groups.of(list("aabb")))
+        >>> rate_difference(calls, "tpr", "a", "b").value
+        -0.5
     """
     hit, counted = calls.parts(rate)
-    rows_a, rows_b = (
-        rows[counted[rows]] for rows in (rows_of(calls.groups, a), rows_of(calls.groups, b))
-    )
+    rows_a, rows_b = (rows[counted[rows]] for rows in _rows_of_both(calls.groups, a, b))
     return share_difference(
         f"{rate}_difference:{a}:{b}", hit[rows_a], hit[rows_b], calls.clusters.where(rows_a),
         calls.clusters.where(rows_b), level=level, convention=f"{rate} of {a} minus {rate} of {b}",
@@ -146,7 +161,7 @@ def auroc_difference(
         ``extra`` holds ``z`` and ``p``. Undefined where a group has one class only.
 
     Raises:
-        ValueError: as ``auroc``, and for a group that does not exist.
+        ValueError: as ``auroc``, for a group that does not exist, or against itself.
 
     Example:
         >>> scores, present = np.array([1.0, 2, 1, 2]), np.array([0, 1, 1, 0])
@@ -158,7 +173,7 @@ def auroc_difference(
     """
     scores, positive = checked_binary(scores, present)
     clusters = checked_clusters(clusters, scores.size)
-    rows = [rows_of(groups, a), rows_of(groups, b)]
+    rows = _rows_of_both(groups, a, b)
     both = np.concatenate(rows)
     measure, convention = f"auroc_difference:{a}:{b}", f"AUROC within {a} minus AUROC within {b}"
     n, n_events = both.size, int(positive[both].sum())
@@ -187,8 +202,14 @@ def rows_of(groups: Groups, name: str) -> IntArray:
         ValueError: naming the groups there are.
     """
     if name not in groups.names:
-        raise ValueError(f"no group {name!r}; there are {', '.join(groups.names)}")
+        raise ValueError(f"no group {name!r}; there are {', '.join(groups.names) or 'none'}")
     return groups.rows(groups.names.index(name))
+
+
+def _rows_of_both(groups: Groups, a: str, b: str) -> list[IntArray]:
+    if a == b:
+        raise ValueError(f"{a!r} against itself has no difference: name two groups")
+    return [rows_of(groups, a), rows_of(groups, b)]
 
 
 def _pooled_z(

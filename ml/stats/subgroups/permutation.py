@@ -104,8 +104,9 @@ def permutation_gap(calls: GroupedCalls, rate: Rate, settings: Settings = DEFAUL
         measure, float(observed), n=rows.size, convention=convention,
         method=f"groups dealt anew to {clusters.words}, {settings.draws:,} permutations, "
         f"seed {settings.seed}",
+        reason="No interval: a test of no gap; see max_gap for its size.",
         extra={"p": p_value(float(observed), defined, complete=False), "groups": count,
-               "expected_by_chance": float(defined.mean()),
+               "expected_by_chance": float(defined.mean()) if defined.size else None,
                "groups_left_out": calls.groups.count - count, **clusters.extra},
     )  # fmt: skip
 

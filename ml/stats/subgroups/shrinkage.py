@@ -1,11 +1,16 @@
 """Rates of many small groups, drawn towards what all groups have in common."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.subgroups.calls import GroupedCalls, Rate, weights_of
+from ml.stats.asked import checked_share
+from ml.stats.clusters import too_few
+from ml.stats.proportion import effective_size
+from ml.stats.subgroups.calls import GroupedCalls, Rate
 
 
 def beta_prior(hits: IntArray | FloatArray, sizes: IntArray | FloatArray) -> tuple[float, float]:
@@ -49,7 +54,8 @@ def shrunken_rates(calls: GroupedCalls, rate: Rate, *, level: float = 0.95) -> d
     """Empirical-Bayes rates of the groups: each borrows from all in the measure that it is small.
 
     (hits + weight · mean) / (n + weight), with the prior of ``beta_prior``. Made for many
-    intersectional groups, where raw extremes are mostly noise.
+    intersectional groups, where raw extremes are mostly noise. Where cases cluster, hits and n are
+    those of the effective size: copies of a case are no reason to borrow less.
 
     Returns:
         By group name; ``extra`` holds the ``raw`` rate and ``own_weight``, 0..1. The interval is
@@ -65,33 +71,53 @@ def shrunken_rates(calls: GroupedCalls, rate: Rate, *, level: float = 0.95) -> d
     Source:
         Morris (1983), JASA 78:47-55. Louis (1984), JASA 79:393-398.
     """
-    top, bottom = weights_of(rate)
-    hits, sizes = calls.cells @ top, calls.cells @ bottom
+    level = checked_share("level", level)
+    counts, hits, sizes = _effective(calls, rate)
+    refusal = None if calls.clusters.each_alone else too_few(calls.clusters)
     convention = f"empirical Bayes, beta prior of all groups, {rate}"
     found: dict[str, Estimate] = {}
     several = int((sizes > 0).sum()) >= 2
     mean, weight = beta_prior(hits, sizes) if several else (0.0, 0.0)
-    for name, hit, n in zip(calls.groups.names, hits, sizes, strict=True):
+    for at, name in enumerate(calls.groups.names):
+        n, hit, size = int(counts[at]), float(hits[at]), float(sizes[at])
         measure = f"shrunken_{rate}:{name}"
         if not several or n == 0:
             reason = (
                 "Not estimated: there are no cases in this group." if several
                 else "Not estimated: there are not two groups to borrow from each other."
             )  # fmt: skip
-            found[name] = undefined(measure, reason, n=int(n), convention=convention)
+            found[name] = undefined(measure, reason, n=n, convention=convention)
         elif not np.isfinite(weight):
             found[name] = Estimate(
-                measure, mean, n=int(n), convention=convention,
+                measure, mean, n=n, convention=convention,
                 reason="No interval: groups vary no more than chance, all take the common rate.",
-                extra={"raw": float(hit / n), "own_weight": 0.0, "unit": "fraction"},
+                extra={"raw": hit / size, "own_weight": 0.0, "unit": "fraction"},
             )  # fmt: skip
         else:
-            found[name] = _posterior(measure, float(hit), float(n), mean, weight, level, convention)
+            estimate = _posterior(measure, hit, size, mean, weight, level)
+            found[name] = replace(estimate, n=n, convention=convention)
+            if refusal and estimate.has_interval:
+                found[name] = replace(found[name], low=None, high=None, method="", reason=refusal)
     return found
 
 
+def _effective(calls: GroupedCalls, rate: Rate) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Of each group the cases, and hits and cases of the effective size; (groups,) each."""
+    hit, counted = calls.parts(rate)
+    counts = np.zeros(calls.groups.count, dtype=np.int64)
+    hits, sizes = np.zeros(counts.size), np.zeros(counts.size)
+    for at in range(counts.size):
+        rows = calls.groups.rows(at)
+        rows = rows[counted[rows]]
+        if rows.size:
+            counts[at] = rows.size
+            sizes[at] = effective_size(hit[rows], calls.clusters.where(rows)).n
+            hits[at] = hit[rows].mean() * sizes[at]
+    return counts, hits, sizes
+
+
 def _posterior(
-    measure: str, hit: float, n: float, mean: float, weight: float, level: float, convention: str
+    measure: str, hit: float, n: float, mean: float, weight: float, level: float
 ) -> Estimate:
     a, b = hit + weight * mean, n - hit + weight * (1 - mean)
     low = high = None
@@ -101,8 +127,8 @@ def _posterior(
     else:
         reason = "No interval: the groups leave no spread to borrow."
     return Estimate(
-        measure, a / (a + b), low, high, level, int(n), convention=convention,
-        method="beta posterior, prior taken as known", reason=reason,
+        measure, a / (a + b), low, high, level, reason=reason,
+        method="beta posterior, prior taken as known" if reason is None else "",
         extra={"raw": hit / n, "own_weight": n / (n + weight), "prior_mean": mean,
                "prior_weight": weight, "unit": "fraction"},
     )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.estimate import Estimate
-from ml.stats.arrays import BoolArray, FloatArray, IntArray
+from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_outcomes
 from ml.stats.subgroups.groups import Groups
 from ml.stats.subgroups.stratified import Tables, mantel_haenszel
 
@@ -61,10 +61,23 @@ def strata_tables(first: BoolArray, outcome: BoolArray, strata: Groups) -> IntAr
     """(strata, 2, 2) counts: rows first group and others, columns outcome and not.
 
     Args:
-        first: (n,) row of the table, e.g. case of the group in question.
-        outcome: (n,) column, e.g. answered rightly.
+        first: (n,) row of the table, e.g. case of the group in question; booleans, or 0 and 1.
+        outcome: (n,) column, e.g. answered rightly; likewise.
         strata: (n,) rows without a stratum are left out.
+
+    Raises:
+        ValueError: for unequal shapes, or values other than 0 and 1.
+
+    Example:
+        >>> strata_tables(np.array([1, 0, 0]), np.array([1, 1, 0]), Groups.of(["x"] * 3)).tolist()
+        [[[1, 0], [1, 1]]]
     """
+    first, outcome = checked_outcomes(first, "rows"), checked_outcomes(outcome)
+    if not first.shape == outcome.shape == strata.codes.shape:
+        raise ValueError(
+            f"expected three (n,) arrays of one length, got {first.shape}, {outcome.shape} and "
+            f"{strata.codes.shape}"
+        )
     known = strata.known
     code = 4 * strata.codes[known] + 2 * (~first[known]) + (~outcome[known])
     return np.bincount(code, minlength=4 * strata.count).reshape(-1, 2, 2).astype(np.int64)

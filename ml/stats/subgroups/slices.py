@@ -7,7 +7,8 @@ from itertools import combinations
 import numpy as np
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import BoolArray, FloatArray, IntArray
+from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_outcomes
+from ml.stats.asked import checked_count, checked_size
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters, too_few
 from ml.stats.interval import percentile_interval
@@ -115,6 +116,7 @@ def worst_slices(
     """
     loss = np.asarray(loss, dtype=np.float64)
     clusters = checked_clusters(clusters, loss.size)
+    smallest, keep = checked_count("smallest", smallest), checked_count("keep", keep, 0)
     _check(loss, columns, clusters, deepest)
     convention = (
         f"conjunctions of levels of {len(columns)} columns, at least {smallest} cases inside and "
@@ -163,6 +165,7 @@ def _check(
 ) -> None:
     if loss.ndim != 1 or not np.isfinite(loss).all():
         raise ValueError("losses must be (n,) finite numbers: leave failed cases out or count them")
+    checked_size("losses", loss)
     wrong = {name: g.codes.size for name, g in columns.items() if g.codes.size != loss.size}
     if wrong or clusters.codes.size != loss.size:
         raise ValueError(f"expected {loss.size} rows in every column, got {wrong or 'clusters'}")
@@ -272,12 +275,32 @@ def _slice(
 
 
 def slice_effect(
-    loss: FloatArray, inside: BoolArray, clusters: Clusters, settings: Settings
+    loss: FloatArray,
+    inside: BoolArray,
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
 ) -> Estimate:
     """Mean loss inside minus outside a slice that was fixed beforehand.
 
     Newcombe for errors (0 or 1), percentile bootstrap of clusters for other losses.
+
+    Args:
+        loss: (n,) error (0 or 1) or loss of each case, finite.
+        inside: (n,) the case lies in the slice; booleans, or 0 and 1.
+        clusters, settings: as for ``worst_slices``.
+
+    Raises:
+        ValueError: for unequal shapes, or losses that are not finite.
+
+    Example:
+        >>> slice_effect(np.array([1.0, 0.0, 0.0, 0.0]), np.array([1, 1, 0, 0])).value
+        0.5
     """
+    loss, inside = np.asarray(loss, dtype=np.float64), checked_outcomes(inside, "members")
+    if loss.shape != inside.shape or not np.isfinite(loss).all():
+        raise ValueError(f"expected two (n,) arrays, finite, got {loss.shape}, {inside.shape}")
+    checked_size("losses", loss)
+    clusters = checked_clusters(clusters, loss.size)
     convention = "mean loss inside minus outside"
     if np.isin(loss, (0.0, 1.0)).all():
         return share_difference(

@@ -5,6 +5,8 @@ from scipy import optimize, stats
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray, IntArray
+from ml.stats.asked import checked_share
+from ml.stats.interval import STATISTIC
 
 Tables = IntArray | FloatArray
 
@@ -21,7 +23,7 @@ def mantel_haenszel(tables: Tables, *, level: float = 0.95) -> Estimate:
         large and for many small strata. Undefined when the ratio is 0/0 or infinite.
 
     Raises:
-        ValueError: for another shape, or counts that are negative or not finite.
+        ValueError: for another shape or level, or counts that are negative or not finite.
 
     Example:
         >>> round(mantel_haenszel(np.array([[[10, 5], [4, 12]], [[8, 6], [3, 9]]])).value, 3)
@@ -30,6 +32,7 @@ def mantel_haenszel(tables: Tables, *, level: float = 0.95) -> Estimate:
     Source:
         Mantel, Haenszel (1959). Robins, Breslow, Greenland (1986), Biometrics 42:311-323.
     """
+    level = checked_share("level", level)
     used = _used(tables)
     a, b, c, d, total = _cells(used)
     r, s = a * d / total, b * c / total
@@ -125,7 +128,7 @@ def breslow_day(tables: Tables, *, tarone: bool = False) -> Estimate:
         value -= float((a - fitted).sum() ** 2 / variance.sum())
     df = used.shape[0] - 1
     return Estimate(
-        name, value, n=n, convention=convention, method="chi-squared",
+        name, value, n=n, convention=convention, method="chi-squared", reason=STATISTIC,
         extra={"df": df, "p": float(stats.chi2.sf(value, df)), "strata": used.shape[0],
                "strata_left_out": _given(tables) - used.shape[0]},
     )  # fmt: skip
@@ -152,7 +155,7 @@ def _test(
         return undefined(name, reason, n=n, convention=convention)
     value = max(0.0, distance) ** 2 / spread
     return Estimate(
-        name, value, n=n, convention=convention, method="chi-squared",
+        name, value, n=n, convention=convention, method="chi-squared", reason=STATISTIC,
         extra={"df": 1, "p": float(stats.chi2.sf(value, 1))},
     )  # fmt: skip
 

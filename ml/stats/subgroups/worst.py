@@ -5,7 +5,7 @@ import numpy as np
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
 from ml.stats.bootstrap import DEFAULT, Settings
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import percentile_interval, within
 from ml.stats.subgroups.calls import GroupedCalls, Rate, rate_of, undefined_groups, weights_of
 
 _WORSE_HIGH: frozenset[Rate] = frozenset({"fpr", "fnr", "fdr", "for", "error_rate"})
@@ -117,11 +117,11 @@ def _recentred(
     extra: dict[str, str],
 ) -> Estimate:
     interval = percentile_interval(replicates, calls.clusters, settings, centre=value)
+    interval = within(interval, 0.0, 1.0)
     defined = replicates[np.isfinite(replicates)]
-    low, high = (None if end is None else min(max(end, 0.0), 1.0)
-                 for end in (interval.low, interval.high))  # fmt: skip
     return Estimate(
-        measure, value, low, high, settings.level, calls.called.size, int(calls.present.sum()),
+        measure, value, interval.low, interval.high, settings.level, calls.called.size,
+        int(calls.present.sum()),
         convention=convention, method=interval.method, reason=interval.reason,
         extra={**extra, "bootstrap_bias": float(defined.mean() - value) if defined.size else None,
                "unit": "fraction", **calls.clusters.extra},

@@ -7,6 +7,10 @@ from scipy import special
 
 from ml.estimate import Estimate, undefined
 from ml.stats.arrays import FloatArray
+from ml.stats.asked import checked_count, checked_size
+from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import Interval, percentile_interval
 
 _UNITS = {"nats": 1.0, "bits": float(np.log(2))}
 
@@ -39,6 +43,10 @@ def checked_members(probabilities: FloatArray) -> FloatArray:
 
     Raises:
         ValueError: naming what came.
+
+    Example:
+        >>> checked_members(np.array([[[0.75, 0.25]], [[0.5, 0.5]]])).shape
+        (2, 1, 2)
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     if probabilities.ndim != 3 or probabilities.shape[0] < 1 or probabilities.shape[2] < 2:
@@ -132,6 +140,7 @@ def gaussian_parts(mean: FloatArray, variance: FloatArray) -> VarianceParts:
         raise ValueError(f"expected two (members, n) arrays, got {mean.shape}, {variance.shape}")
     if not (np.isfinite(mean).all() and np.isfinite(variance).all()) or (variance < 0).any():
         raise ValueError("means must be finite, variances finite and not below 0")
+    mean, variance = checked_size("means", mean), checked_size("variances", variance)
     aleatoric, epistemic = variance.mean(axis=0), mean.var(axis=0)
     return VarianceParts(mean.mean(axis=0), aleatoric + epistemic, aleatoric, epistemic)
 
@@ -154,7 +163,12 @@ def variation_ratio(probabilities: FloatArray) -> FloatArray:
 
 
 def max_probability_uncertainty(probabilities: FloatArray) -> FloatArray:
-    """1 - highest mean probability: (n,), 0..1 - 1/k. Argument as ``entropy_parts``."""
+    """1 - highest mean probability: (n,), 0..1 - 1/k. Argument as ``entropy_parts``.
+
+    Example:
+        >>> max_probability_uncertainty(np.array([[[1.0, 0.0]], [[0.5, 0.5]]])).tolist()
+        [0.25]
+    """
     doubt: FloatArray = 1 - checked_members(probabilities).mean(axis=0).max(axis=1)
     return doubt
 
@@ -183,7 +197,8 @@ def split_half_error(
     members = probabilities.shape[0]
     if members < 4:
         raise ValueError(f"halves need at least 4 members, got {members}")
-    generator = np.random.default_rng(seed)
+    splits = checked_count("splits", splits)
+    generator = np.random.default_rng(checked_count("seed", seed, 0))
     half = members // 2
     square = np.zeros(probabilities.shape[1])
     for _ in range(splits):
@@ -210,14 +225,33 @@ def convergence(probabilities: FloatArray) -> FloatArray:
     mean = probabilities.cumsum(axis=0) / members[..., None]
     total = special.entr(mean.clip(0, 1)).sum(axis=2)
     aleatoric = special.entr(probabilities).sum(axis=2).cumsum(axis=0) / members
+    if not probabilities.shape[1]:
+        raise ValueError("a mean over cases needs at least one")
     curve: FloatArray = np.maximum(total - aleatoric, 0).mean(axis=1)
     return curve
 
 
-def correlation(aleatoric: FloatArray, epistemic: FloatArray) -> Estimate:
-    """Pearson correlation of aleatoric and epistemic over cases, both (n,).
+def correlation(
+    aleatoric: FloatArray,
+    epistemic: FloatArray,
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+) -> Estimate:
+    """Pearson correlation of aleatoric and epistemic over cases.
 
-    Near 1, the two do not tell different stories. Interval by Fisher's z.
+    Near 1, the two do not tell different stories.
+
+    Args:
+        aleatoric, epistemic: (n,) finite.
+        clusters: independent units; None means every case is its own.
+        settings: level of the interval; draws and seed of its bootstrap where cases cluster.
+
+    Returns:
+        Interval by Fisher's z, with clusters a percentile bootstrap of whole ones. Undefined
+        where a part does not vary.
+
+    Raises:
+        ValueError: for unequal shapes, NaN, or clusters of other rows.
 
     Example:
         >>> a = np.arange(5.0)
@@ -227,22 +261,45 @@ def correlation(aleatoric: FloatArray, epistemic: FloatArray) -> Estimate:
     Source:
         Mucsányi, Kirchhof, Oh (2024), NeurIPS; Fisher (1921), Metron 1:3-32.
     """
-    n = int(np.size(aleatoric))
-    convention = "Pearson over cases"
-    if np.shape(aleatoric) != np.shape(epistemic) or np.ndim(aleatoric) != 1:
-        raise ValueError("expected two (n,) arrays")
-    if n < 2 or np.ptp(aleatoric) == 0 or np.ptp(epistemic) == 0:
+    parts = [np.asarray(part, dtype=np.float64) for part in (aleatoric, epistemic)]
+    if parts[0].ndim != 1 or parts[0].shape != parts[1].shape:
+        raise ValueError(f"expected two (n,) arrays, got {parts[0].shape} and {parts[1].shape}")
+    if not all(np.isfinite(part).all() for part in parts):
+        raise ValueError("parts of the uncertainty must be finite: leave other cases out")
+    n, measure, convention = parts[0].size, "uncertainty_correlation", "Pearson over cases"
+    clusters = checked_clusters(clusters, n)
+    if n < 2 or any((part == part[0]).all() for part in parts):
         reason = "Not estimated: a part of the uncertainty does not vary over cases."
-        return undefined("uncertainty_correlation", reason, n=n, convention=convention)
-    value = float(np.corrcoef(aleatoric, epistemic)[0, 1].clip(-1, 1))
+        return undefined(measure, reason, n=n, convention=convention)
+    # Scaled first, so that tiny or huge values neither vanish nor overflow when squared.
+    a, b = (part / np.abs(part).max() for part in parts)
+    a, b = a - a.mean(), b - b.mean()
+    rows = np.stack([np.ones(n), a, b, a * a, b * b, a * b], axis=1)
+    value = float(_pearson(rows.sum(axis=0)[None, :])[0])
+    if not np.isfinite(value):
+        reason = "Not estimated: a part of the uncertainty varies by rounding alone."
+        return undefined(measure, reason, n=n, convention=convention)
     if n < 4 or abs(value) > 1 - 1e-12:
-        return Estimate(
-            "uncertainty_correlation", value, n=n, convention=convention,
-            reason="No interval: fewer than four cases, or a perfect correlation.",
-        )  # fmt: skip
-    margin = float(special.ndtri(0.975)) / (n - 3) ** 0.5
-    low, high = np.tanh(np.arctanh(value) + np.array([-margin, margin]))
+        reason = "No interval: fewer than four cases, or a perfect correlation."
+        interval = Interval(None, None, "", reason)
+    elif clusters.each_alone:
+        margin = float(special.ndtri((1 + settings.level) / 2)) / (n - 3) ** 0.5
+        low, high = np.tanh(np.arctanh(value) + np.array([-margin, margin]))
+        interval = Interval(float(low), float(high), "Fisher z")
+    else:
+        drawn = _pearson(replicate_sums(clusters.sums(rows), settings))
+        interval = percentile_interval(drawn, clusters, settings)
     return Estimate(
-        "uncertainty_correlation", value, float(low), float(high), 0.95, n,
-        convention=convention, method="Fisher z",
+        measure, value, interval.low, interval.high, settings.level, n, convention=convention,
+        method=interval.method, reason=interval.reason, extra=clusters.extra,
     )  # fmt: skip
+
+
+def _pearson(sums: FloatArray) -> FloatArray:
+    """Correlation of sums (r, 6) of 1, a, b, a², b², ab; NaN where one does not vary."""
+    n, a, b, aa, bb, ab = sums.T
+    spread = np.stack([aa - a * a / n, bb - b * b / n]).clip(0)
+    least = 1e-15 * np.stack([aa, bb])
+    spread = np.where(spread > least, spread, np.nan)
+    found: FloatArray = ((ab - a * b / n) / np.sqrt(spread[0] * spread[1])).clip(-1, 1)
+    return found

@@ -6,12 +6,15 @@ import numpy as np
 from scipy import special
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import FloatArray
-from ml.stats.bootstrap import DEFAULT, Settings
-from ml.stats.clusters import Clusters
+from ml.stats.arrays import FloatArray, ratio
+from ml.stats.asked import checked_count
+from ml.stats.bootstrap import DEFAULT, Settings, replicates
+from ml.stats.clusters import Clusters, checked_clusters
+from ml.stats.interval import percentile_interval
 from ml.stats.sums import estimate_of_sums, mean_estimate
 
 PROPORTIONS = np.linspace(0, 1, 100)  # expected proportions, as uncertainty-toolbox
+_DIGITS = 150  # powers of ten whose square a float still holds
 _QUANTILES = np.linspace(0.01, 0.99, 99)
 
 
@@ -33,6 +36,10 @@ class Gaussian:
                 raise ValueError(f"{name} must be finite")
         if (self.sd <= 0).any():
             raise ValueError("standard deviations must be above 0")
+        size = np.maximum(np.abs(self.mean), np.abs(self.truth))
+        far = np.log10(np.maximum(size, self.sd)) - np.minimum(np.log10(self.sd), 0)
+        if (far > _DIGITS).any() or (self.sd < 10.0**-_DIGITS).any():
+            raise ValueError("numbers this far apart cannot be squared: give another unit")
 
     @property
     def z(self) -> FloatArray:
@@ -102,7 +109,7 @@ def sharpness(
     rows = np.stack([prediction.sd**2, np.ones(prediction.sd.size)], axis=1)
     return estimate_of_sums(
         "sharpness", rows, lambda sums: (sums[:, 0] / sums[:, 1]) ** 0.5, clusters, settings,
-        convention="root of the mean variance",
+        convention="root of the mean variance", scale=float(prediction.sd.max(initial=0.0)),
     )  # fmt: skip
 
 
@@ -114,10 +121,15 @@ def interval_coverage(
 ) -> Estimate:
     """Share of cases inside their central interval of probability ``share`` (PICP).
 
+    Raises:
+        ValueError: for a share that is not between 0 and 1.
+
     Example:
         >>> interval_coverage(Gaussian(np.zeros(2), np.ones(2), np.array([0.0, 3.0])), 0.9).value
         0.5
     """
+    if not 0 < share < 1:
+        raise ValueError(f"share must lie between 0 and 1, got {share}")
     inside = np.abs(prediction.z) <= special.ndtri((1 + share) / 2)
     return mean_estimate(
         "interval_coverage", inside.astype(np.float64), clusters, settings,
@@ -237,8 +249,9 @@ def ence(
 ) -> Estimate:
     """Expected normalised calibration error: mean over bins of |RMSE - RMV| / RMV.
 
-    Bins hold equal numbers of cases by predicted standard deviation. Undefined for fewer cases
-    than bins.
+    Bins hold equal numbers of cases by predicted standard deviation; cases of one standard
+    deviation that fall into several bins are in each in part, whatever their order. Undefined for
+    fewer cases than bins.
 
     Example:
         >>> ence(Gaussian(np.zeros(2), np.ones(2), np.array([2.0, -2.0])), bins=1).value
@@ -247,16 +260,18 @@ def ence(
     Source:
         Levi, Gispan, Giladi, Fetaya (2022). Sensors 22:5540, equation 8.
     """
-    n = prediction.sd.size
+    n, bins = prediction.sd.size, checked_count("bins", bins)
     convention = f"{bins} bins of equal number by predicted sd"
-    if bins < 1 or n < bins:
+    if n < bins:
         reason = f"Not estimated: {n:,} cases do not fill {bins} bins."
         return undefined("ence", reason, n=n, convention=convention)
-    at = np.empty(n, dtype=np.int64)
-    at[np.argsort(prediction.sd, kind="stable")] = np.arange(n) * bins // n
-    rows = np.zeros((n, 2 * bins))
-    rows[np.arange(n), at] = (prediction.truth - prediction.mean) ** 2
-    rows[np.arange(n), bins + at] = prediction.sd**2
+    _, tied, sizes = np.unique(prediction.sd, return_inverse=True, return_counts=True)
+    share = np.zeros((sizes.size, bins))  # of the cases of one standard deviation in each bin
+    np.add.at(share, (np.repeat(np.arange(sizes.size), sizes), np.arange(n) * bins // n), 1)
+    share = (share / sizes[:, None])[tied]
+    rows = np.hstack(
+        [share * part[:, None] ** 2 for part in (prediction.truth - prediction.mean, prediction.sd)]
+    )
 
     def of_sums(sums: FloatArray) -> FloatArray:
         error, variance = sums[:, :bins], sums[:, bins:]
@@ -271,7 +286,12 @@ def ence(
     )  # fmt: skip
 
 
-def ause(errors: FloatArray, uncertainty: FloatArray) -> Estimate:
+def ause(
+    errors: FloatArray,
+    uncertainty: FloatArray,
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+) -> Estimate:
     """Area under the sparsification error curve: mean error left, by uncertainty minus oracle.
 
     Curves are divided by the mean error of all cases and averaged over fractions removed
@@ -280,9 +300,11 @@ def ause(errors: FloatArray, uncertainty: FloatArray) -> Estimate:
     Args:
         errors: (n,) not below 0, e.g. absolute errors.
         uncertainty: (n,) higher means less certain.
+        clusters: independent units; None means every case is its own.
+        settings: level, draws, seed of the percentile bootstrap.
 
     Raises:
-        ValueError: for malformed input.
+        ValueError: for malformed input, or clusters of other rows.
 
     Example:
         >>> ause(np.array([1.0, 2.0]), np.array([0.1, 0.2])).value
@@ -298,18 +320,36 @@ def ause(errors: FloatArray, uncertainty: FloatArray) -> Estimate:
     if not (np.isfinite(errors).all() and np.isfinite(uncertainty).all()) or (errors < 0).any():
         raise ValueError("errors must be finite and not below 0, uncertainty finite")
     convention = "normalised by the mean error, mean over fractions removed"
-    if not errors.size or errors.sum() == 0:
+    clusters = checked_clusters(clusters, errors.size)
+    largest = errors.max(initial=0.0)
+    if largest == 0:
         reason = "Not estimated: there is no error to rank."
         return undefined("ause", reason, n=errors.size, convention=convention)
-    _, group = np.unique(uncertainty, return_inverse=True)
-    expected = (np.bincount(group, errors) / np.bincount(group))[group]
-    kept = np.arange(1, errors.size + 1)
-    curves = [
-        np.cumsum(values[np.argsort(by, kind="stable")]) / kept
-        for values, by in ((expected, uncertainty), (errors, errors))
-    ]
-    value = float((curves[0] - curves[1]).mean() / errors.mean())
+    errors = errors / largest  # the area is a ratio; large errors would overflow in their sum
+    by_error = np.argsort(errors, kind="stable")
+    by_doubt = np.argsort(uncertainty, kind="stable")
+    ordered = uncertainty[by_doubt]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+
+    def of_weights(weights: FloatArray) -> float:
+        least_first = np.repeat(errors[by_error], weights[by_error].astype(np.int64))
+        total = least_first.sum()
+        if total == 0:
+            return float("nan")
+        chosen = weights[by_doubt]
+        size = np.add.reduceat(chosen, starts)
+        mean = ratio(np.add.reduceat(chosen * errors[by_doubt], starts), size)
+        surest_first = np.repeat(mean, size.astype(np.int64))
+        apart = np.cumsum(surest_first) - np.cumsum(least_first)
+        return max(0.0, float((apart / np.arange(1, apart.size + 1)).sum() / total))
+
+    drawn = replicates(
+        lambda counts: np.array([of_weights(row) for row in counts[:, clusters.codes]]),
+        clusters.count, settings, width=errors.size,
+    )  # fmt: skip
+    interval = percentile_interval(drawn, clusters, settings)
     return Estimate(
-        "ause", max(0.0, value), n=errors.size, convention=convention,
-        reason="No interval: none is offered.",
+        "ause", of_weights(np.ones(errors.size)), interval.low, interval.high, settings.level,
+        errors.size, convention=convention, method=interval.method, reason=interval.reason,
+        extra=clusters.extra,
     )  # fmt: skip

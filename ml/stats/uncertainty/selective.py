@@ -7,7 +7,7 @@ import numpy as np
 from scipy import special, stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import FloatArray, IntArray, checked_binary
+from ml.stats.arrays import FloatArray, IntArray, checked_binary, checked_outcomes
 from ml.stats.bootstrap import DEFAULT, Settings, replicates
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.discrimination.auroc import auroc
@@ -134,7 +134,7 @@ def risk_at_coverage(
 
     def measure(groups: _Groups) -> FloatArray:
         # 0.7·10 is 7.000000000000001 to the machine.
-        k = np.ceil(coverage * groups.total - 1e-9)
+        k = np.maximum(np.ceil(coverage * groups.total - 1e-9), 1)
         before, errors = groups.before
         at = (groups.size.cumsum(axis=1) < k[:, None]).sum(axis=1)[:, None]
         size, wrong, start, found = (
@@ -245,9 +245,10 @@ def guaranteed_coverage(
     convention = f"SGR: risk below {risk:g} with probability {1 - delta:g}"
     if not (0 < risk < 1 and 0 < delta < 1):
         raise ValueError(f"risk and delta must lie in (0, 1), got {risk} and {delta}")
+    clusters = checked_clusters(clusters, n)
     if n == 0:
         return undefined("guaranteed_coverage", NO_CASES, convention=convention)
-    if clusters is not None and not clusters.each_alone:
+    if not clusters.each_alone:
         reason = "Not estimated: the bound holds for independent cases only."
         return undefined("guaranteed_coverage", reason, n=n, convention=convention)
     ordered = np.sort(confidence)
@@ -305,11 +306,15 @@ def deferral(
         Madras, Pitassi, Zemel (2018), NeurIPS.
     """
     confidence, wrong = checked_binary(confidence, error)
-    reader = np.zeros(wrong.size) if reader_error is None else np.asarray(reader_error)
-    if reader.shape != wrong.shape or not np.isin(reader, (0, 1)).all() or not wrong.size:
-        raise ValueError("expected errors 0 or 1 of model and reader, of at least one case")
+    reader = np.zeros(wrong.size, bool)
+    if reader_error is not None:
+        reader = checked_outcomes(reader_error, "errors of the reader")
+    if reader.shape != wrong.shape or not wrong.size:
+        raise ValueError(f"expected errors of the same cases, got {wrong.shape}, {reader.shape}")
     _, group = np.unique(confidence, return_inverse=True)
-    change = (np.bincount(group, reader - wrong) / np.bincount(group))[np.sort(group)]
+    change = (np.bincount(group, reader.astype(np.float64) - wrong) / np.bincount(group))[
+        np.sort(group)
+    ]
     errors = wrong.sum() + np.concatenate([[0], np.cumsum(change)])
     return Deferral(np.arange(wrong.size + 1) / wrong.size, errors / wrong.size)
 

@@ -9,7 +9,7 @@ from ml.estimate import Estimate, JsonValue, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_probabilities, ratio
 from ml.stats.bootstrap import DEFAULT, Settings, pattern_replicate_sums, replicate_sums
 from ml.stats.clusters import Clusters, checked_clusters, too_few
-from ml.stats.interval import percentile_interval
+from ml.stats.interval import percentile_interval, pointwise
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def decision_curve(
             taken as known. None takes the cohort's own, which then varies with the replicates.
 
     Returns:
-        Pointwise percentile intervals; not a band for the whole curve.
+        Pointwise percentile intervals; not a band for the whole curve. NaN at a threshold where
+        all replicates are alike, e.g. where no case is treated.
 
     Raises:
         ValueError: for probabilities outside 0..1, thresholds not inside 0..1 or not rising, a
@@ -82,8 +83,7 @@ def decision_curve(
     n, n_events = positive.size, int(positive.sum())
     if n == 0:
         raise ValueError("a decision curve needs at least one case")
-    if prevalence is not None and not 0 < prevalence < 1:
-        raise ValueError(f"prevalence must be between 0 and 1, got {prevalence}")
+    _check_prevalence(prevalence)
     if prevalence is not None and n_events in (0, n):
         raise ValueError("a prevalence from outside needs cases with and without the finding")
     clusters = checked_clusters(clusters, n)
@@ -91,14 +91,19 @@ def decision_curve(
     share = n_events / n if prevalence is None else prevalence
     parts = _parts(sums.sum(axis=0)[None, :], levels, prevalence)
     refusal = too_few(clusters)
-    shape = np.full(levels.size, np.nan)
-    ends = (shape, shape, shape, shape)
-    method, reason = "", refusal
+    none = np.full(levels.size, np.nan)
+    ends, method, reason = (none, none, none, none), "", refusal
     if refusal is None:
         drawn = _parts(_replicates(probabilities, sums, levels, clusters, settings, positive),
                        levels, prevalence)  # fmt: skip
-        ends = (*_ends(drawn.net_benefit, settings), *_ends(drawn.advantage, settings))
-        method = percentile_interval(drawn.net_benefit[:, 0], clusters, settings).method
+        # The sum over thresholds stands for the curve: it has no spread where none of them has.
+        whole = percentile_interval(drawn.net_benefit.sum(axis=1), clusters, settings)
+        method, reason = whole.method, whole.reason
+        low_high, above = (
+            pointwise(part, settings) for part in (drawn.net_benefit, drawn.advantage)
+        )
+        if reason is None and low_high is not None and above is not None:
+            ends = (*low_high, *above)
     odds = levels / (1 - levels)
     observed = _Parts(*(part[0] for part in (parts.tp, parts.fp, parts.net_benefit, parts.all)))
     best = np.maximum(observed.all, 0.0)
@@ -132,6 +137,9 @@ def net_benefit(
         threshold: between 0 and 1.
         against: "none" (treat none, net benefit 0), "all" (treat all) or "better" of the two.
 
+    Raises:
+        ValueError: as ``decision_curve``, or for another strategy.
+
     Example:
         >>> p, y = np.linspace(0.05, 0.95, 20), np.arange(20) >= 12
         >>> round(net_benefit(p, y.astype(int), 0.5).value, 4)
@@ -145,6 +153,7 @@ def net_benefit(
     probabilities, positive = checked_probabilities(probabilities, present)
     levels = _thresholds([threshold])
     clusters = checked_clusters(clusters, positive.size)
+    _check_prevalence(prevalence)
     measure = "net_benefit" if against == "none" else f"net_benefit_over_{against}"
     n, n_events = positive.size, int(positive.sum())
     convention = f"treated when P ≥ {threshold:g}" + (
@@ -188,6 +197,9 @@ def weighted_net_benefit(
             to sum 1.
         probabilities, present, clusters, settings, prevalence: as ``decision_curve``.
 
+    Raises:
+        ValueError: as ``decision_curve``, or for weights below 0 or all 0.
+
     Example:
         >>> p, y = np.linspace(0.05, 0.95, 20), (np.arange(20) >= 12).astype(int)
         >>> round(weighted_net_benefit(p, y, [0.4, 0.5], [1, 1]).value, 4)
@@ -198,6 +210,7 @@ def weighted_net_benefit(
     """
     probabilities, positive = checked_probabilities(probabilities, present)
     levels = _thresholds(thresholds)
+    _check_prevalence(prevalence)
     share = np.asarray(weights, dtype=np.float64)
     if share.shape != levels.shape or not np.isfinite(share).all() or (share < 0).any():
         raise ValueError(f"expected {levels.size} weights of at least 0, got {share.shape}")
@@ -236,6 +249,11 @@ class _Parts:
     def advantage(self) -> FloatArray:
         better: FloatArray = self.net_benefit - np.maximum(self.all, 0.0)
         return better
+
+
+def _check_prevalence(prevalence: float | None) -> None:
+    if prevalence is not None and not 0 < prevalence < 1:
+        raise ValueError(f"prevalence must be between 0 and 1, got {prevalence}")
 
 
 def _thresholds(thresholds: FloatArray | Sequence[float]) -> FloatArray:
@@ -283,13 +301,3 @@ def _parts(sums: FloatArray, levels: FloatArray, prevalence: float | None) -> _P
         share = np.full((sums.shape[0], 1), prevalence)
     odds = levels / (1 - levels)
     return _Parts(tp, fp, tp - fp * odds, share - (1 - share) * odds)
-
-
-def _ends(replicates: FloatArray, settings: Settings) -> tuple[FloatArray, FloatArray]:
-    tail = (1 - settings.level) / 2
-    defined = replicates[np.isfinite(replicates).all(axis=1)]
-    if not defined.shape[0]:
-        empty = np.full(replicates.shape[1], np.nan)
-        return empty, empty
-    low, high = np.quantile(defined, (tail, 1 - tail), axis=0)
-    return low, high

@@ -6,7 +6,14 @@ import numpy as np
 from scipy import stats
 
 from ml.estimate import Estimate, undefined
-from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary, ratio
+from ml.stats.arrays import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    checked_binary,
+    checked_outcomes,
+    ratio,
+)
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.proportion import proportion, wilson
 
@@ -16,12 +23,15 @@ def share_called(
 ) -> Estimate:
     """Share of all cases that are called present and so make work.
 
+    Raises:
+        ValueError: for calls other than 0 and 1.
+
     Example:
         >>> share_called(np.array([True, False, False, False])).value
         0.25
     """
     return proportion(
-        "share_called", np.asarray(called) == 1, clusters, level=level,
+        "share_called", checked_outcomes(called, "calls"), clusters, level=level,
         convention="called present, of all cases",
     )  # fmt: skip
 
@@ -36,11 +46,14 @@ def number_needed_to_evaluate(
     """Calls that must be looked at for one right one: 1 / PPV, with PPV's interval inverted.
 
     Args:
-        called, present: (n,) booleans.
+        called, present: (n,) booleans, or 0 and 1.
         clusters: independent units.
 
     Returns:
         Undefined where nothing is called, or no call is right (it is infinite).
+
+    Raises:
+        ValueError: for unequal shapes, or values other than 0 and 1.
 
     Example:
         >>> called, present = np.array([True] * 4), np.array([True, False, False, False])
@@ -51,8 +64,8 @@ def number_needed_to_evaluate(
         Romero-Brufau et al. (2015), Critical Care 19:285.
     """
     return _inverse(
-        "number_needed_to_evaluate", np.asarray(called) == 1, np.asarray(present) == 1, clusters,
-        level, "1 / PPV", "case is called present", "no call is right",
+        "number_needed_to_evaluate", checked_outcomes(called, "calls"), checked_outcomes(present),
+        clusters, level, "1 / PPV", "case is called present", "no call is right",
     )  # fmt: skip
 
 
@@ -67,6 +80,9 @@ def number_needed_to_screen(
 
     Of detection, not of benefit: how many findings are helped by being found is not in it.
 
+    Raises:
+        ValueError: for unequal shapes, or values other than 0 and 1.
+
     Example:
         >>> called, present = np.array([True, False] * 2), np.array([True, False, False, False])
         >>> number_needed_to_screen(called, present).value
@@ -75,7 +91,10 @@ def number_needed_to_screen(
     Source:
         Rembold (1998), BMJ 317:307-312 (of benefit); here for detection.
     """
-    found = (np.asarray(called) == 1) & (np.asarray(present) == 1)
+    calls, positive = checked_outcomes(called, "calls"), checked_outcomes(present)
+    if calls.shape != positive.shape:
+        raise ValueError(f"expected two (n,) arrays, got {calls.shape} and {positive.shape}")
+    found = calls & positive
     return _inverse(
         "number_needed_to_screen", np.ones(found.size, dtype=bool), found, clusters, level,
         "cases per true positive", "case", "nothing is found",
@@ -139,7 +158,8 @@ def rule_out_curve(
         level: of the Wilson intervals (cases as units).
 
     Raises:
-        ValueError: as ``checked_binary``, or without a case with the finding.
+        ValueError: as ``checked_binary``, for thresholds that are not finite, or without a case
+            with the finding.
 
     Example:
         >>> curve = rule_out_curve(np.array([0.1, 0.2, 0.9]), np.array([0, 1, 1]), np.array([0.15]))
@@ -154,6 +174,8 @@ def rule_out_curve(
     if n_events == 0:
         raise ValueError("a rule-out curve needs cases with the finding")
     levels = np.asarray(thresholds, dtype=np.float64)
+    if levels.ndim != 1 or not np.isfinite(levels).all():
+        raise ValueError("thresholds must be (m,) finite numbers")
     below = np.searchsorted(np.sort(scores), levels, side="left")
     missed = np.searchsorted(np.sort(scores[positive]), levels, side="left")
     kept = (n_events - missed) / n_events

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ml.checks.agreement import agreement
+from ml.checks.registry import CheckResult
 from ml.evidence.tables import Evidence, Prediction, Question, Readings
 from ml.protocol import Protocol
 
@@ -82,3 +84,24 @@ def make_readings() -> Callable[..., Readings]:
         )
 
     return make
+
+
+@pytest.fixture
+def ask_readers(
+    make_evidence: Callable[..., Evidence], make_readings: Callable[..., Readings], quick: Protocol
+) -> Callable[..., CheckResult]:
+    """The check of agreement on answers by question, one list per case as `make_readings` has."""
+
+    def ask(
+        answers: dict[str, list[list[str | None]]],
+        scales: dict[str, Question],
+        *,
+        protocol: Protocol = quick,
+        exchangeable: bool = False,
+        **more: Any,
+    ) -> CheckResult:
+        n = len(next(iter(answers.values())))
+        readings = make_readings(answers, scales, exchangeable=exchangeable)
+        return agreement.run(make_evidence(n=n, readings=readings, **more), protocol)
+
+    return ask

@@ -212,3 +212,17 @@ def test_distribution_counts_every_answer(make_evidence, make_readings, four_rat
     assert sum(series["counts"]) == given
     assert series["values"] == ["1", "2", "3", "4", "5"]
     assert sum(int(k) * n for k, n in series["readers_per_case"].items()) == given
+
+
+def test_kappa_of_a_handful_of_cases_is_not_what_is_said_first(make_evidence, make_readings, quick):
+    few = [[None, None, "present", "present"], [None, None, "absent", "absent"]] * 3
+    many = [["present", "absent", None, None]] * 10 + [["absent", "absent", None, None]] * 10
+    many += [["present", "present", None, None]] * 20
+    table = {"finding": many + few}
+    result = agreement(make_evidence(n=46, readings=make_readings(table, BINARY)), quick)
+
+    assert result.series[0]["values"][2][3] == 1.0
+    assert result.series[0]["title"] == ("Kappa of pairs that share 30 cases is 0.500")
+    alone = make_readings({"finding": [row[2:] for row in few]}, BINARY)
+    only = agreement(make_evidence(n=6, readings=alone), quick)
+    assert only.series[0]["title"] == "Kappa of pairs is 1.000"

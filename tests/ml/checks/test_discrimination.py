@@ -135,6 +135,12 @@ def test_series_hold_every_case(make_evidence, quick):
     assert roc["operating"] == {"threshold": 0.5, "fpr": 0.0, "tpr": 1.0}
     assert roc["points"] == [[0, 0], [0, 1], [1, 1]]
     assert roc["auc"]["value"] == 1.0
+    assert roc["band"] is None  # a perfect ranking has no spread to draw one from
+
+
+def test_band_of_the_curve(make_evidence, quick, rng):
+    roc = discrimination(make_evidence(rng.random(60), np.arange(60) % 2), quick).series[0]
+
     assert [row[0] for row in roc["band"]] == pytest.approx(np.linspace(0, 1, 101))
 
 

@@ -12,6 +12,8 @@ from ml.cli.stats.options import options_of
 from ml.cli.stats.output import jsonable
 from ml.cli.stats.shapes import SHAPES
 from ml.estimate import Estimate
+from ml.stats.agreement.reader_bias import reader_bias
+from ml.stats.clusters import Clusters
 from ml.stats.discrimination.auroc import auroc
 
 N = 40
@@ -191,6 +193,16 @@ def test_a_table_that_a_measure_refuses_is_refused_in_words(tmp_path, capsys):
     assert "0..1" in refused["message"]
 
 
+@pytest.mark.parametrize(
+    "wrong", [["--level", "1"], ["--level", "nan"], ["--draws", "-1"], ["--seed", "-3"]]
+)
+def test_levels_and_draws_that_cannot_be_are_refused_in_words(wrong, tmp_path, rng, capsys):
+    table = write(tmp_path / "t.csv", {"a": rng.normal(size=5), "b": rng.normal(size=5)})
+    assert main(["stats", "bland_altman", table, *wrong]) == 2
+    refused = json.loads(capsys.readouterr().out)["refused"][0]
+    assert wrong[0].strip("-") in refused["message"]
+
+
 def test_a_gap_is_nan_only_where_gaps_are_allowed(tmp_path):
     write(tmp_path / "t.csv", {"a": [1, ""], "b": [2, 3]})
     table = Table.read(tmp_path / "t.csv", ["a", "b"], None)
@@ -204,6 +216,32 @@ def test_results_become_json():
     assert jsonable(float("inf")) is None
     with pytest.raises(TypeError):
         jsonable(object())
+
+
+def test_a_deviation_is_that_of_a_named_reader(tmp_path, rng, capsys):
+    """Rows come in any order, and so do readers: a number of a column would say nothing."""
+    answers = rng.random((N, 3)) < [0.7, 0.2, 0.2]
+    rows = [(case, f"R{reader + 8}", int(answers[case, reader]), case // 2)
+            for case in range(N) for reader in (1, 2, 0)]  # fmt: skip
+    columns = dict(zip(("case_id", "reader_id", "score", "patient"), zip(*rows, strict=True),
+                       strict=True))  # fmt: skip
+    path = write(tmp_path / "t.csv", columns)
+
+    assert main(["stats", "reader_bias", path, "--answer", "1", "--cluster", "patient"]) == 0
+    made = json.loads(capsys.readouterr().out)
+
+    ours = reader_bias(answers.astype(float), 1, Clusters.of(np.arange(N) // 2))
+    found = {one["reader"]: one for one in made["readers"]}
+    assert [one["reader"] for one in made["readers"]] == ["R9", "R10", "R8"]
+    for at, name in enumerate(("R8", "R9", "R10")):
+        assert found[name]["bias"]["value"] == pytest.approx(ours.readers[at].bias.value)
+        assert found[name]["p"] == pytest.approx(ours.readers[at].p)
+    assert found["R8"]["bias"]["low"] > 0
+    assert "20 groups" in found["R8"]["bias"]["method"]
+
+    assert main(["stats", "reader_bias", path, "--least", "41"]) == 0
+    few = json.loads(capsys.readouterr().out)
+    assert "at least 41 are needed" in few["readers"][0]["bias"]["reason"]
 
 
 def test_a_missing_column_says_which_option_names_it(tmp_path, capsys):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from ml.stats.bootstrap import (
     Settings,
@@ -9,6 +10,8 @@ from ml.stats.bootstrap import (
     replicate_sums,
     replicates,
 )
+from ml.stats.clusters import Clusters
+from ml.stats.interval import FISHER, jackknife_interval, percentile_interval
 
 
 def test_each_replicate_draws_as_many_units_as_there_are():
@@ -187,3 +190,36 @@ def test_strata_of_any_size_draw_their_own_units_alike():
         assert own.var(axis=0) == pytest.approx(np.full(size, 1 - 1 / size), abs=0.12)
     across = np.corrcoef(counts[:, strata == 2][:, 0], counts[:, strata == 9][:, 0])[0, 1]
     assert abs(across) < 0.06
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"draws": -1}, {"draws": 1.5}, {"seed": -1}, {"level": 0}, {"level": 1}]
+)
+def test_settings_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Settings(**wrong)
+
+
+def test_without_draws_there_is_no_interval():
+    drawn = replicate_sums(np.ones((12, 2)), Settings(draws=0))
+    assert drawn.shape == (0, 2)
+    found = percentile_interval(drawn[:, 0], Clusters.singles(12), Settings(draws=0))
+    assert found.low is None
+    assert "draws" in found.reason
+
+
+def test_a_jackknife_of_means_is_students_interval():
+    sample = np.random.default_rng(3).normal(2, 1, size=15)
+    left = (sample.sum() - sample) / 14
+    found = jackknife_interval(float(sample.mean()), left, Clusters.singles(15), 0.95)
+    half = stats.t.ppf(0.975, 14) * sample.std(ddof=1) / 15**0.5
+    assert [found.low, found.high] == pytest.approx([sample.mean() - half, sample.mean() + half])
+
+
+def test_a_jackknife_at_a_bound_or_of_few_units_has_no_interval():
+    units = Clusters.singles(12)
+    left = np.linspace(0.5, 1, 12)
+    assert "bound" in jackknife_interval(0.9, left, units, 0.95, turned=FISHER).reason
+    few = jackknife_interval(0.9, left[:9], Clusters.singles(9), 0.95)
+    assert "at least 10" in few.reason
+    assert "no spread" in jackknife_interval(0.9, np.full(12, 0.9), units, 0.95).reason

@@ -8,11 +8,39 @@ from itertools import product
 
 import pytest
 
-from tests.ml.stats.poor import calibration
-from tests.ml.stats.poor.rows import FOREIGN, SAME, SPOILS, cohort
+from tests.ml.stats.poor import (
+    agreement,
+    calibration,
+    comparison,
+    discrimination,
+    explanation,
+    mrmc,
+    ood,
+    robustness,
+    segmentation,
+    shared,
+    subgroups,
+    uncertainty,
+    utility,
+)
+from tests.ml.stats.poor.rows import FOREIGN, SAME, SPOILS, cohort, tied
 from tests.ml.stats.poor.verdict import estimates, flaws, unexplained
 
-ROOMS = {"calibration": calibration}
+ROOMS = {
+    "agreement": agreement,
+    "calibration": calibration,
+    "comparison": comparison,
+    "discrimination": discrimination,
+    "explanation": explanation,
+    "mrmc": mrmc,
+    "ood": ood,
+    "robustness": robustness,
+    "segmentation": segmentation,
+    "shared": shared,
+    "subgroups": subgroups,
+    "uncertainty": uncertainty,
+    "utility": utility,
+}
 CLUSTERED = {f"{at}.{name}": call for at in ROOMS for name, call in ROOMS[at].CLUSTERED.items()}
 OTHERS = {f"{at}.{name}": call for at in ROOMS for name, call in ROOMS[at].OTHERS.items()}
 SIMULATED = {f"{at}.{name}" for at in ROOMS for name in ROOMS[at].SIMULATED}
@@ -58,6 +86,23 @@ def test_the_form_of_the_rows_changes_no_value(measure, form):
     expected, found = (
         {one.id: one.value for one in estimates(MEASURES[measure](rows))}
         for rows in (cohort(), SAME[form](cohort()))
+    )
+
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+# Rooms whose calls give equal rows a place of their own.
+SORTED = ("agreement", "comparison", "mrmc", "robustness")
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [name for name in MEASURES if name not in SIMULATED and name.split(".")[0] not in SORTED],
+)
+def test_the_order_of_tied_rows_changes_no_value(measure):
+    expected, found = (
+        {one.id: one.value for one in estimates(MEASURES[measure](rows)) if one.value is not None}
+        for rows in (tied(cohort()), SAME["other order"](tied(cohort())))
     )
 
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)

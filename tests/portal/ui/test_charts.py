@@ -189,6 +189,28 @@ def test_agreement_that_could_not_be_estimated_is_said() -> None:
     assert words(render(samples.agreement_matrix())).count("not estim.") == 2
 
 
+@pytest.mark.parametrize(("readers", "has_n", "has_values"), [(6, True, True), (11, False, True),
+                                                              (17, False, False)])  # fmt: skip
+def test_many_readers_leave_no_room_for_text_over_text(
+    readers: int, has_n: bool, has_values: bool
+) -> None:
+    values = [[None if i == j or 0 in (i, j) else -0.04 for j in range(readers)]
+              for i in range(readers)]  # fmt: skip
+    series = samples.agreement_matrix() | {
+        "labels": [f"R{k + 1}" for k in range(readers)],
+        "values": values,
+        "n": [[4146] * readers] * readers,
+    }
+    drawing = parse(render(series))
+    written = ["".join(text.itertext()) for text in drawing.iter(f"{SVG}text")]
+
+    assert ("n = 4,146" in written) is has_n
+    assert ("−0.04" in written) is has_values
+    assert ("not estim." in written) is has_n
+    assert ("R1, R2: not estimated, n = 4,146" in render(series)) is not has_n
+    assert len(table(series).rows) == readers * (readers - 1) // 2
+
+
 def test_names_from_outside_are_escaped() -> None:
     series = samples.agreement_matrix() | {"labels": ["<b>", "R2", "R3", "R4", "Model"]}
     assert "<b>" not in render(series)

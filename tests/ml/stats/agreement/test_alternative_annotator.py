@@ -184,3 +184,13 @@ def test_half_of_the_readers_is_a_pass():
     assert [reader.won for reader in found.readers] == [True, True, False, False]
     assert found.winning_rate.value == 0.5
     assert found.passed is True
+
+
+def test_few_clusters_test_no_reader():
+    answers = np.random.default_rng(5).integers(0, 2, size=(60, 4)).astype(float)
+    scores = category_scores(answers[:, :3], answers[:, 3], 2)
+    few, enough = (alt_test(scores, clusters=Clusters.of(np.arange(60) % k)) for k in (9, 10))
+    assert few.winning_rate.value is None
+    assert "clusters" in few.winning_rate.reason
+    assert all(reader.p is None and "clusters" in reader.reason for reader in few.readers)
+    assert enough.winning_rate.value is not None

@@ -6,6 +6,7 @@ from scipy import stats
 
 from ml.stats.agreement.bland_altman import bland_altman, bland_altman_log
 from ml.stats.agreement.bland_altman_regression import bland_altman_regression
+from ml.stats.agreement.bland_altman_replicates import bland_altman_replicates
 from ml.stats.agreement.limit_intervals import limit_factors, tolerance_factor
 from ml.stats.bootstrap import Settings
 from ml.stats.clusters import Clusters
@@ -121,28 +122,36 @@ def test_sd_and_correlation():
     assert found.means.tolist() == ((WRIGHT + MINI) / 2).tolist()
 
 
-def test_clusters_are_resampled(rng):
+def test_clusters_are_replicates_of_one_another(rng):
+    """The intervals are those of linked replicates, one row per patient."""
     values = rng.normal(size=(24, 2)) + np.array([0, 1e4])
     found = bland_altman(*values.T, Clusters.of(np.arange(24) // 2, "patient"), FEW)
-    tables = resampled(values)
-    away = [t[:, 0] - t[:, 1] for t in tables]
+    pairs = values.reshape(12, 2, 2)
+    linked = bland_altman_replicates(pairs[:, :, 0], pairs[:, :, 1], "linked", settings=FEW)
 
-    def ends(numbers):
-        return pytest.approx(np.quantile(numbers, [0.025, 0.975]), abs=1e-8)
-
-    assert [found.bias.low, found.bias.high] == ends([d.mean() for d in away])
-    assert [found.sd.low, found.sd.high] == ends([d.std(ddof=1) for d in away])
-    assert [found.upper.low, found.upper.high] == ends(
-        [d.mean() + 1.96 * d.std(ddof=1) for d in away]
-    )
-    assert [found.lower.low, found.lower.high] == ends(
-        [d.mean() - 1.96 * d.std(ddof=1) for d in away]
-    )
-    assert [found.proportional.low, found.proportional.high] == ends(
-        [np.corrcoef(t[:, 0] - t[:, 1], t.sum(axis=1))[0, 1] for t in tables]
-    )
-    assert "12 patients" in found.upper.method
+    assert found.sd.value == pytest.approx((values[:, 0] - values[:, 1]).std(ddof=1))
+    for name in ("bias", "sd", "lower", "upper"):
+        one, other = getattr(found, name), getattr(linked, name)
+        assert [one.low, one.high] == pytest.approx([other.low, other.high], abs=1e-7)
+    assert "MOVER (Zou 2013) over 12 patients" in found.upper.method
     assert found.outer is None
+
+
+def test_the_correlation_of_clustered_differences_is_resampled(rng):
+    values = rng.normal(size=(24, 2)) + np.array([0, 1e4])
+    found = bland_altman(*values.T, Clusters.of(np.arange(24) // 2, "patient"), FEW)
+    by_hand = [np.corrcoef(t[:, 0] - t[:, 1], t.sum(axis=1))[0, 1] for t in resampled(values)]
+
+    assert [found.proportional.low, found.proportional.high] == pytest.approx(
+        np.quantile(by_hand, [0.025, 0.975]), abs=1e-8
+    )
+
+
+def test_few_clusters_have_no_limits(rng):
+    found = bland_altman(*rng.normal(size=(2, 36)), Clusters.of(np.arange(36) % 9), FEW)
+    assert found.upper.value is not None
+    assert found.upper.low is None
+    assert "at least 10" in found.upper.reason
 
 
 def test_ratios():

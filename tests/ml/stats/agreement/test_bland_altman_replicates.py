@@ -109,19 +109,26 @@ def test_mover_covers(design):
 @pytest.mark.parametrize(
     ("design", "naive"), [("constant", naive_constant), ("linked", naive_linked)]
 )
-def test_clusters_are_resampled(replicates, design, naive):
+def test_the_interval_of_clusters_is_a_jackknife(replicates, design, naive):
     a, b = replicates
     found = bland_altman_replicates(a, b, design, Clusters.of(np.arange(24) // 2), FEW)
-    drawn = np.random.Generator(np.random.SFC64([20261123, 0])).integers(0, 12, size=(64, 12))
-    rows = [(2 * row[:, None] + np.arange(2)).ravel() for row in drawn]
-    by_hand = np.array([naive(a[r], b[r]) for r in rows])
+    rows = [np.delete(np.arange(24), [2 * unit, 2 * unit + 1]) for unit in range(12)]
+    left = np.array([naive(a[r], b[r]) for r in rows])
 
-    def ends(numbers):
-        return pytest.approx(np.quantile(numbers, [0.025, 0.975]))
+    def half(numbers):
+        return stats.t.ppf(0.975, 11) * np.sqrt(11 * np.var(numbers))
 
-    assert [found.bias.low, found.bias.high] == ends(by_hand[:, 0])
-    assert [found.sd.low, found.sd.high] == ends(by_hand[:, 1])
-    assert [found.upper.low, found.upper.high] == ends(by_hand @ [1, 1.96])
+    for found_one, numbers in (
+        (found.bias, left[:, 0]),
+        (found.upper, left @ [1, 1.96]),
+        (found.lower, left @ [1, -1.96]),
+    ):
+        ends = [found_one.value - half(numbers), found_one.value + half(numbers)]
+        assert [found_one.low, found_one.high] == pytest.approx(ends)
+    factor = np.exp(half(np.log(left[:, 1])))
+    assert [found.sd.low, found.sd.high] == pytest.approx(
+        [found.sd.value / factor, found.sd.value * factor]
+    )
 
 
 def test_within_subject_sd(rng):

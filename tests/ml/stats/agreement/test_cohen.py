@@ -178,3 +178,10 @@ def test_copies_in_a_cluster_add_nothing(rng):
     assert "Yang and Zhou" in closed.method
     with pytest.raises(ValueError, match="interval must be"):
         cohen_kappa_clustered(once, 3, patients, interval="exact")
+
+
+@pytest.mark.parametrize("rows", [39, 41])
+def test_clusters_of_other_rows_are_refused(rows):
+    answers = np.tile([[0.0, 0], [1, 1], [0, 1], [1, 1]], (10, 1))
+    with pytest.raises(ValueError, match="cluster"):
+        cohen_kappa_clustered(answers, 2, Clusters.singles(rows))

@@ -220,3 +220,14 @@ def test_individual_agreement_needs_replicates(rng):
         individual_agreement(two, two, "b")
     with pytest.raises(ValueError, match="same cases"):
         individual_agreement(two, two[:3])
+
+
+def test_ratios_do_not_depend_on_the_unit():
+    numbers = np.random.default_rng(6).normal(size=(40, 4))
+    one, other = (
+        interchangeability(number_scores(numbers[:, :3] * unit, numbers[:, 3] * unit))
+        for unit in (1, 2.0**-60)
+    )
+    assert other.relative.value == pytest.approx(one.relative.value)
+    assert other.coefficient.low == pytest.approx(one.coefficient.low)
+    assert other.difference.has_interval

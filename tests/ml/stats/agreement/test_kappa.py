@@ -170,3 +170,16 @@ def test_each_kappa_has_its_own_chance_term():
     assert kappa_fleiss(ratings, 2, settings=FEW).value == pytest.approx(
         (33 / 50 - chance) / (1 - chance)
     )
+
+
+@pytest.mark.parametrize("wrong", [4, -1, 0.5, np.inf])
+def test_pairwise_kappa_refuses_answers_that_are_not_declared(wrong):
+    ratings = np.array([[0.0, 1], [1, 1], [2, 0], [wrong, 0]])
+    with pytest.raises(ValueError, match="codes"):
+        pairwise_kappa(ratings, 3)
+
+
+@pytest.mark.parametrize("pairs", [((0, 2),), ((-1, 0),), ((1, 1),)])
+def test_pairwise_kappa_refuses_pairs_that_are_not_two_columns(pairs):
+    with pytest.raises(ValueError, match="pairs"):
+        pairwise_kappa(np.zeros((4, 2)), 3, chosen=pairs)

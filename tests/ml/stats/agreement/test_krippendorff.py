@@ -239,3 +239,21 @@ def test_scales_without_what_they_need_are_refused():
             alpha(np.array([[0, 1.0]] * 3), scale, **more)
     with pytest.raises(ValueError, match="negative"):
         alpha(np.array([[-1.0, 1]]), "ratio")
+
+
+@pytest.mark.parametrize("scale", ["interval", "ratio"])
+@pytest.mark.parametrize("unit", [1e-9, 1e-2, 1e6])
+def test_the_linearised_error_does_not_depend_on_the_unit(scale, unit):
+    numbers = np.random.default_rng(3).lognormal(size=(40, 3)) + np.arange(40)[:, None]
+    expected, found = (
+        alpha(numbers * factor, scale, interval="linearised").extra["se"] for factor in (1, unit)
+    )
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_scales_of_too_many_values_are_refused():
+    numbers = np.arange(12_000.0).reshape(-1, 2)
+    with pytest.raises(ValueError, match="round them"):
+        alpha(numbers, "ratio")
+    with pytest.raises(ValueError, match="too many"):
+        alpha(numbers % 300, "ordinal")

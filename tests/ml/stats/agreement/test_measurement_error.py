@@ -68,7 +68,7 @@ def test_detectable_change(ratings, definition):
     )
 
 
-def test_a_bootstrap_of_clusters(rng):
+def test_the_interval_of_clusters_is_that_of_whole_patients(rng):
     ratings = np.repeat(rng.normal(size=(30, 2)), 4, axis=0)
     alone = sem(ratings)
     clustered = sem(ratings, "agreement", Clusters.of(np.repeat(np.arange(30), 4), "patient"))
@@ -94,7 +94,7 @@ def test_one_case_is_undefined():
 def test_refusals(ratings):
     with pytest.raises(ValueError, match="definition must be"):
         sem(ratings, "both")
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match=r"above 0|1 at least"):
         sdc(ratings, multiplier=0)
 
 

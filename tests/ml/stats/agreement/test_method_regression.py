@@ -181,7 +181,7 @@ def test_too_many_cases(monkeypatch, pair):
 def test_one_line_has_no_interval():
     x = np.arange(12.0)
 
-    assert "one line" in deming(x, 2 * x + 1).slope.reason
+    assert "no spread" in deming(x, 2 * x + 1).slope.reason
     assert deming(x, 2 * x + 1).intercept.value == pytest.approx(1)
 
 
@@ -198,3 +198,41 @@ def test_never_nan(seed, n):
     for line in (deming(x, y), deming(x, y, settings=FEW, bootstrap=True), passing_bablok(x, y)):
         for estimate in (line.slope, line.intercept):
             assert estimate.has_interval or estimate.reason
+
+
+def test_the_jackknife_needs_as_many_clusters_as_any_interval():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=60)
+    y = x + rng.normal(size=60)
+    few, enough = (
+        deming(x, y, clusters=Clusters.of(np.arange(60) % count)).slope for count in (9, 10)
+    )
+    assert few.low is None
+    assert "at least 10" in few.reason
+    assert enough.low < enough.value < enough.high
+
+
+def test_a_line_without_deviation_has_no_interval():
+    x = np.arange(20.0)
+    found = passing_bablok(x, x)
+    assert (found.slope.value, found.slope.low) == (1.0, None)
+    assert "no spread" in found.slope.reason
+
+
+def test_clustered_cases_have_no_test_of_linearity(pair):
+    x, y = pair
+    assert passing_bablok(x, y).linearity is not None
+    clusters = Clusters.of(np.arange(40) // 2)
+    assert passing_bablok(x, y, clusters=clusters).linearity is None
+
+
+def test_the_intercept_lies_within_its_interval_whatever_the_sign_of_x(pair):
+    x, y = pair
+    x, y = x + 5, y + 5
+    below, above = (passing_bablok(sign * x, sign * y).intercept for sign in (-1, 1))
+    assert above.low < above.value < above.high
+    assert (below.low, below.high) == pytest.approx((-above.high, -above.low))
+    centred = passing_bablok(x - x.mean(), y)
+    assert centred.intercept.low is None
+    assert "both signs" in centred.intercept.reason
+    assert centred.slope.has_interval

@@ -163,6 +163,16 @@ def test_exchangeable_readers_are_refused_with_a_reason(incomplete):
     assert found.heterogeneity.reason.startswith("Not tested: readers are exchangeable")
 
 
+def test_readers_keep_their_names(incomplete):
+    names = [f"R{at}" for at in range(6)]
+    found = reader_bias(incomplete, 1, settings=FEW, readers=names)
+
+    assert [one.reader for one in found.readers] == names
+    assert reader_bias(incomplete, 1, settings=FEW).readers[0].reader == ""
+    with pytest.raises(ValueError, match="expected 6 names"):
+        reader_bias(incomplete, 1, readers=names[:5])
+
+
 def test_few_cases_of_a_reader(incomplete):
     incomplete[40:, 0] = np.nan
     one = reader_bias(incomplete, 1, settings=FEW).readers[0]
@@ -284,3 +294,19 @@ def test_numbers_keep_their_unit(table, factor, shift):
     assert other.heterogeneity.df == one.heterogeneity.df
     if abs(shift) < 1e3 * factor:
         assert other.heterogeneity.statistic == pytest.approx(one.heterogeneity.statistic, rel=1e-6)
+
+
+def test_equal_cases_are_drawn_together_and_the_interval_is_the_same(rng):
+    """Many equal cases are drawn by their number; as clusters of one they are drawn one by one."""
+    table = (rng.random((600, 3)) < [0.5, 0.3, 0.3]).astype(float)
+    table[rng.random((600, 3)) < 0.2] = np.nan
+    many = Settings(draws=4000)
+    together = reader_bias(table, 1, settings=many).readers[0].bias
+    # A tiny shift of every number leaves no two cases alike, and the deviations as they are.
+    apart = reader_bias(table + rng.normal(0, 1e-9, table.shape), None, settings=many)
+    one_by_one = apart.readers[0].bias
+
+    assert together.value == pytest.approx(one_by_one.value, abs=1e-8)
+    half = (one_by_one.high - one_by_one.low) / 2
+    assert together.low == pytest.approx(one_by_one.low, abs=0.08 * half)
+    assert together.high == pytest.approx(one_by_one.high, abs=0.08 * half)

@@ -252,3 +252,15 @@ def test_malformed_input_is_refused():
         binned_error(np.array([0.5]), np.array([1]), scheme="odd")
     assert binned_error(np.zeros(0), np.zeros(0, int)).value is None
     assert smooth_error(np.zeros(0), np.zeros(0, int)).value is None
+
+
+def test_equal_probabilities_in_several_bins_of_equal_mass_have_no_order(rng):
+    p, y = rng.integers(1, 6, 60) / 6, (rng.random(60) < 0.5).astype(int)
+    order = np.concatenate([np.flatnonzero(y == 1), np.flatnonzero(y == 0)])
+
+    for measure in (
+        lambda p, y: binned_error(p, y, scheme="equal mass", bins=7),
+        lambda p, y: binned_error(p, y, scheme="equal mass", bins=7, norm="l2 debiased squared"),
+        sweep_error,
+    ):
+        assert measure(p[order], y[order]).value == pytest.approx(measure(p, y).value)

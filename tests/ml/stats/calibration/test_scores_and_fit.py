@@ -150,7 +150,7 @@ def test_corp_is_exact_and_never_negative(seed, score):
     generator = np.random.default_rng(seed)
     p = generator.uniform(0.05, 0.95, 40).round(2)
     y = generator.integers(0, 2, 40)
-    parts = corp(p, y, settings=Settings(draws=0), score=score)
+    parts = corp(p, y, settings=Settings(draws=1), score=score)
     values = [e.value for e in (parts.miscalibration, parts.discrimination, parts.uncertainty)]
     assert values[0] - values[1] + values[2] == pytest.approx(parts.score)
     assert min(values) >= -1e-12

@@ -218,3 +218,10 @@ def test_undefined_cases_are_left_out_and_counted():
     assert "no spread" in flat.reason
     with pytest.raises(ValueError, match="cluster"):
         case_mean("x", np.ones(3), Clusters.singles(2))
+
+
+def test_without_sign_patterns_there_is_no_p():
+    rng = np.random.default_rng(8)
+    found = permutation_test(rng.normal(size=20), rng.normal(size=20), settings=Settings(draws=0))
+    assert found.p is None
+    assert "no random sign patterns" in found.reason

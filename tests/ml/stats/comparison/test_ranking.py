@@ -154,3 +154,12 @@ def test_relabelled_methods_keep_their_ranks(matrix, random):
     first, second = friedman(matrix), friedman(np.exp(matrix)[::-1, order])
     assert (first.chi2 is None) == (second.chi2 is None)
     assert first.chi2 is None or first.chi2 == pytest.approx(second.chi2)
+
+
+def test_ranks_do_not_depend_on_the_unit():
+    scores = np.random.default_rng(4).normal(size=(30, 3))
+    found = [rank_stability(scores * unit, settings=Settings(draws=50)) for unit in (1, 1e-20)]
+    assert found[0].ranks.tolist() == found[1].ranks.tolist()
+    assert (found[0].rank_shares == found[1].rank_shares).all()
+    with pytest.raises(ValueError, match="draws"):
+        rank_stability(scores, settings=Settings(draws=0))

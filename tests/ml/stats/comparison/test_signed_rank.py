@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from ml.stats.comparison import signed_rank
 from ml.stats.comparison.signed_rank import hodges_lehmann, sign_test, wilcoxon_signed_rank
 
 # Hollander, Wolfe (1999), table 3.1: Hamilton depression factor before and after a session.
@@ -202,3 +203,22 @@ def test_signs_all_on_one_side():
     one = sign_test(np.ones(1), np.zeros(1))
     assert (one.p, one.estimate.n) == (1.0, 1)
     assert sign_test(np.ones(5), np.zeros(5), level=0.8).estimate.low == pytest.approx(0.1**0.2)
+
+
+@pytest.mark.parametrize("digits", [0, 1, 12])
+def test_averages_found_by_bisection_are_those_that_are_held(digits, monkeypatch):
+    d = np.random.default_rng(digits).normal(0.3, 2, size=301).round(digits)
+    held = signed_rank.hodges_lehmann(d, np.zeros(301))
+    monkeypatch.setattr(signed_rank, "_HELD", 10)
+    found = signed_rank.hodges_lehmann(d, np.zeros(301))
+    expected = pytest.approx([held.value, held.low, held.high], rel=1e-13, abs=1e-14)
+    assert [found.value, found.low, found.high] == expected
+
+
+def test_many_pairs_are_no_burden_and_their_exact_patterns_are_refused():
+    d = np.random.default_rng(7).normal(0.1, 1, size=20_000)
+    found = signed_rank.hodges_lehmann(d, np.zeros(d.size))
+    assert found.low < found.value < found.high
+    assert found.value == pytest.approx(d.mean(), abs=0.01)
+    with pytest.raises(ValueError, match="too long to count"):
+        signed_rank.wilcoxon_signed_rank(d, np.zeros(d.size), method="exact")

@@ -325,3 +325,10 @@ def test_refuses_methods_it_has_not(rng):
     with pytest.raises(ValueError, match="clusters"):
         auroc(rng.random(4), np.array([0, 1, 0, 1]), Clusters.of(np.array([0, 0, 1, 1])),
               method="hanley_mcneil")  # fmt: skip
+
+
+def test_scores_at_both_ends_of_a_float_are_ranked():
+    scores, present = np.arange(20.0), np.arange(20) % 2
+    wide = np.where(scores == 0, -1.7e308, np.where(scores == 19, 1.7e308, scores))
+
+    assert auroc(wide, present) == auroc(scores, present)

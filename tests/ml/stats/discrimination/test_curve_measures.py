@@ -335,3 +335,17 @@ def test_mann_whitney_of_one_class_has_no_number():
 def test_refuses(call, message):
     with pytest.raises(ValueError, match=message):
         call(np.array([0.1, 0.2]), np.array([0, 1]))
+
+
+@pytest.mark.parametrize("measure", [sensitivity_at_specificity, specificity_at_sensitivity])
+def test_agresti_coull_holds_the_value_or_is_none(measure):
+    present = np.arange(60) % 2
+    perfect = measure(present + np.arange(60) / 99, present, 0.9, interval="agresti_coull")
+    nearly = present + np.arange(60) / 99
+    nearly[[1, 2, 4]] = 0.0, 1.9, 1.95
+    high = measure(nearly, present, 0.6, settings=Settings(draws=300), interval="agresti_coull")
+
+    assert perfect.value == 1
+    assert perfect.low is None
+    assert "no spread" in perfect.reason
+    assert high.low <= high.value <= high.high

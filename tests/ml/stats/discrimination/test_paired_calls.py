@@ -263,3 +263,13 @@ def test_weighted_refuses_clusters():
 
     with pytest.raises(ValueError, match="clusters"):
         compare_predictive_values("ppv", calls)
+
+
+@pytest.mark.parametrize(("rate", "n_events"), [("sensitivity", 30), ("specificity", 0)])
+def test_clusters_do_not_lose_the_cases_with_the_finding(rate, n_events):
+    has, pairs = np.arange(60) % 2 == 0, Clusters.of(np.arange(60) // 4)
+    a, b = np.arange(60) % 3 == 0, np.arange(60) % 5 == 0
+
+    for clusters in (None, pairs):
+        found = compare_rates(rate, PairedCalls.of(a, b, has, clusters)).difference
+        assert found.n_events == n_events

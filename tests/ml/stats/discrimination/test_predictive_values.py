@@ -118,3 +118,21 @@ def test_undefined(table, answer, why):
 def test_refuses_a_prevalence_outside():
     with pytest.raises(ValueError, match="between 0 and 1"):
         predictive_value("ppv", np.array([True]), np.array([True]), 1.0)
+
+
+@pytest.mark.parametrize("answer", ["ppv", "npv"])
+@pytest.mark.parametrize("dtype", [int, np.uint8, float])
+def test_calls_of_0_and_1_are_no_row_numbers(answer, dtype):
+    called, positive = answers_of({"tp": 40, "fn": 10, "fp": 24, "tn": 126})
+    found = predictive_value(answer, called.astype(dtype), positive.astype(dtype), 0.1)
+
+    assert found == predictive_value(answer, called, positive, 0.1)
+
+
+def test_another_answer_or_a_missing_call_is_refused():
+    called, positive = answers_of({"tp": 4, "fn": 1, "fp": 2, "tn": 9})
+
+    with pytest.raises(ValueError, match="ppv or npv"):
+        predictive_value("PPV", called, positive, 0.1)
+    with pytest.raises(ValueError, match="leave missing ones out"):
+        predictive_value("ppv", np.where(called, np.nan, 0), positive, 0.1)

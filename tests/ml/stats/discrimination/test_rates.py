@@ -147,6 +147,48 @@ def test_copies_in_clusters_do_not_narrow():
     assert [many.low, many.high] == pytest.approx([alone.low, alone.high], abs=0.02)
 
 
+@pytest.mark.parametrize(
+    ("called_from", "measure"),
+    [
+        (26, lambda calls: likelihood_ratio("positive", calls, zero_cell="half")),
+        (14, lambda calls: likelihood_ratio("negative", calls, zero_cell="half")),
+        (26, lambda calls: diagnostic_odds_ratio(calls, zero_cell="half")),
+    ],
+)
+def test_half_a_case_added_has_no_interval_over_clusters(called_from, measure):
+    says, has = np.arange(160) >= 4 * called_from, np.arange(160) >= 80
+    alone = measure(Calls.of(says, has))
+    clustered = measure(Calls.of(says, has, Clusters.of(np.arange(160) // 4)))
+
+    assert clustered.value == alone.value
+    assert alone.low < alone.value < alone.high
+    assert clustered.low is None
+    assert "knows no clusters" in clustered.reason
+
+
+def test_expected_cost_over_that_of_a_constant_call_has_an_id_of_its_own():
+    """2 misses of 4 at 5, 1 false alarm of 6 at 1; calling none costs .5 at 10 %, all .9."""
+    calls = Calls.table(tp=2, fp=1, fn=2, tn=5)
+
+    assert expected_cost(calls, 5, 1, settings=FEW).value == pytest.approx(1.1)
+    scaled = expected_cost(calls, 5, 1, 0.1, FEW, normalised=True)
+    assert scaled.value == pytest.approx(0.4 / 0.5)
+    assert scaled.id == "normalised_expected_cost"
+    assert expected_cost(calls, 5, 1, 0.1, FEW).id == "expected_cost"
+
+
+def test_expected_cost_of_copies_in_clusters_is_that_of_the_cases(rng):
+    present, called = rng.random(120) < 0.3, rng.random(120) < 0.4
+    many = Settings(draws=3000)
+    clusters = Clusters.of(np.repeat(np.arange(120), 3), "patient")
+    thrice = Calls.of(np.repeat(called, 3), np.repeat(present, 3), clusters)
+    copies = expected_cost(thrice, 3, 1, None, many)
+    alone = expected_cost(Calls.of(called, present), 3, 1, None, many)
+
+    assert copies.value == alone.value
+    assert (copies.low, copies.high) == pytest.approx((alone.low, alone.high), abs=0.03)
+
+
 def test_expected_cost_by_hand():
     """Prevalence 10 %: 5 x 0.1 x 27/258 + 1 x 0.9 x 32/86, best constant call 0.5."""
     cost = expected_cost(LIVER, 5, 1, 0.1, FEW)
@@ -174,10 +216,11 @@ def test_bootstrap_interval_of_an_index_is_near_its_closed_form():
         (lambda: index("gini", LIVER), "mcc"),
         (lambda: f_beta(LIVER, 0), "above 0"),
         (lambda: expected_cost(LIVER, -1, 1), "negative"),
+        (lambda: expected_cost(LIVER, float("nan"), 1), "finite"),
         (lambda: expected_cost(LIVER, 1, 1, 1.0), "prevalence"),
         (lambda: likelihood_ratio("plus", LIVER), "positive or negative"),
         (lambda: diagnostic_odds_ratio(LIVER, zero_cell="one"), "half"),
-        (lambda: Calls.table(1, -1, 0, 0), "negative"),
+        (lambda: Calls.table(1, -1, 0, 0), "0 at least"),
         (lambda: Calls.of(np.array([0, 1]), np.array([0])), "two"),
         (lambda: Calls.of(np.array([0, np.nan]), np.array([0, 1])), "true or false"),
         (lambda: rate("ppv", LIVER, interval="wald"), "wilson"),

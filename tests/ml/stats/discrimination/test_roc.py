@@ -70,3 +70,13 @@ def test_no_band_from_few_patients(rng):
 def test_refuses_one_class():
     with pytest.raises(ValueError, match="with and without"):
         roc_curve(np.array([0.1, 0.2]), np.array([1, 1]))
+
+
+def test_no_band_where_replicates_show_none():
+    scores = np.arange(30.0)
+
+    assert roc_band(scores, (scores > 14).astype(int), settings=Settings(draws=100)) is None
+    # A third of the replicates draws the only case with the finding not once.
+    assert roc_band(scores, (scores == 14).astype(int), settings=Settings(draws=100)) is None
+    with pytest.raises(ValueError, match="rise inside"):
+        roc_band(scores, np.arange(30) % 2, grid=np.array([0.5, 1.5]))

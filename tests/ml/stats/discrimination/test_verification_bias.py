@@ -79,3 +79,19 @@ def test_truth_of_unverified_cases_is_never_looked_at():
 def test_refuses():
     with pytest.raises(ValueError, match="three"):
         begg_greenes(np.ones(2), np.ones(2), np.ones(3))
+
+
+def test_a_missing_call_is_not_a_call_of_absent():
+    called, positive, verified = rows((80, 20, 10, 40, 50, 150))
+    lost = called.astype(float)
+    lost[0] = np.nan
+
+    with pytest.raises(ValueError, match="calls must be 0 or 1"):
+        begg_greenes(lost, positive, verified)
+    with pytest.raises(ValueError, match="verified must be 0 or 1"):
+        begg_greenes(called, positive, np.where(verified, 2, 0))
+    with pytest.raises(ValueError, match="of verified cases must be 0 or 1"):
+        begg_greenes(called, np.full(called.size, np.nan), verified)
+    # Where nothing was verified nothing is looked at, and NaN may stand.
+    unknown = np.where(verified, positive, np.nan)
+    assert begg_greenes(called, unknown, verified) == begg_greenes(called, positive, verified)

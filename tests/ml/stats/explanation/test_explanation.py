@@ -173,3 +173,18 @@ def test_a_monotone_change_keeps_the_rank_correlation(a, d):
     two = faith.faithfulness(np.exp(a), d**3, how="spearman")
     assert one.value == (None if two.value is None else pytest.approx(two.value))
     assert one.value is not None or one.reason
+
+
+def test_maps_and_scores_that_are_none_are_refused():
+    with pytest.raises(ValueError, match="perturbations"):
+        faith.infidelity(np.array([[np.nan, 1.0]]), np.ones(2), np.ones(1))
+    with pytest.raises(ValueError, match="disturbed maps"):
+        faith.max_sensitivity(np.ones(2), np.array([[np.nan, 1.0]]))
+    with pytest.raises(ValueError, match="finite map"):
+        where.gini_sparseness(np.array([np.nan, 1.0]))
+    with pytest.raises(ValueError, match="finite map"):
+        where.entropy_complexity(np.array([np.inf, 1.0]))
+    with pytest.raises(ValueError, match="share must be"):
+        where.iou_at_share_of_max(np.array([0.6, 1.0]), np.array([0, 1]), -1.0)
+    with pytest.raises(ValueError, match="tolerance"):
+        where.pointing_game(np.array([0.6, 1.0]), np.array([0, 1]), float("nan"))

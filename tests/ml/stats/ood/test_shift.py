@@ -108,14 +108,18 @@ def test_many_rows_of_one_patient_are_not_relabelled(single):
 
 
 def by_hand(statistic, one, two, first, second, draws):
-    """Percentiles over clusters drawn within each sample."""
+    """Percentiles over clusters drawn within each sample; a distance's are recentred."""
     values = []
     strata = np.r_[np.zeros(first.count, int), np.ones(second.count, int)]
     for counts in np.concatenate(list(draw_counts(strata.size, draws, strata=strata))).astype(int):
         here = np.repeat(one, counts[: first.count][first.codes])
         there = np.repeat(two, counts[first.count :][second.codes])
         values.append(statistic(here, there))
-    return np.quantile(values, [0.025, 0.975])
+    low, high = np.quantile(values, [0.025, 0.975])
+    if statistic is naive_smd:
+        return low, high
+    moved = statistic(one, two) - np.mean(values)
+    return max(low + moved, 0.0), high + moved
 
 
 def naive_smd(x, y):
@@ -239,3 +243,29 @@ def test_label_shift_of_three_classes_is_exact_and_refuses():
     assert multi.label_shift([], [], [0], 2).reason
     with pytest.raises(ValueError, match="classes"):
         multi.label_shift([3], [0], [0], 2)
+
+
+def test_classes_of_a_shift_are_whole():
+    with pytest.raises(ValueError, match="whole numbers"):
+        multi.label_shift(np.array([0, 1]), np.array([0.0, np.nan]), np.array([0, 1]), 2)
+    with pytest.raises(ValueError, match="whole numbers"):
+        multi.label_shift(np.array([0, 1]), np.array([0, 1]), np.array([0.5, 1]), 2)
+
+
+@pytest.mark.parametrize("measure", [shift.wasserstein_1, shift.energy_distance])
+def test_a_distance_lies_in_its_interval(measure):
+    """Replicates of a small distance lie above it nearly all."""
+    generator = np.random.default_rng(5)
+    for _ in range(10):
+        found = measure(generator.normal(size=40), generator.normal(size=40), settings=FEW)
+        assert 0 <= found.low <= found.value <= found.high
+
+
+def test_a_sample_of_one_cluster_shows_no_spread():
+    one, two = np.arange(6.0), np.arange(30.0) ** 1.1
+    for measure in (
+        shift.wasserstein_1, shift.energy_distance, shift.standardized_mean_difference,
+    ):  # fmt: skip
+        found = measure(one, two, Clusters.of(np.zeros(6, int)), None, FEW)
+        assert found.value is not None
+        assert "single cluster" in found.reason

@@ -87,6 +87,16 @@ def with_first(value: float) -> Callable[[np.ndarray], np.ndarray]:
     return put
 
 
+def with_ends(column: np.ndarray) -> np.ndarray:
+    column = column.astype(float)
+    column[:1], column[1:2] = 8e307, -8e307
+    return column
+
+
+def only_first(column: np.ndarray) -> np.ndarray:
+    return np.where(np.arange(len(column))[:, None] == 0, column, np.nan)
+
+
 def uniform(column: np.ndarray) -> np.ndarray:
     return np.full(column.shape, column.reshape(-1)[0])
 
@@ -100,6 +110,12 @@ def perfect(rows: Rows) -> Rows:
         numbers=np.repeat(rows.a[:, None], READERS, axis=1),
         classes=np.eye(CLASSES)[rows.label], logits=20 * np.eye(CLASSES)[rows.label],
     )  # fmt: skip
+
+
+def tied(rows: Rows) -> Rows:
+    """Scores, shares and numbers of few values, so that many cases are alike."""
+    halves = changed(rows, NUMBERS, lambda c: np.round(c * 2) / 2)
+    return changed(halves, ("probabilities",), lambda c: np.round(c * 20) / 20)
 
 
 def flat(rows: Rows) -> Rows:
@@ -143,16 +159,26 @@ SPOILS: dict[str, Callable[[Rows], Rows]] = {
     "one group": lambda rows: rows.where(rows.group == "left"),
     "a group of one": lambda rows: replace(rows, group=np.array(["a"] + ["b"] * (rows.n - 1))),
     "perfect": perfect,
+    "tied": tied,
     "flat": flat,
     "missing": missing,
     "all missing": lambda rows: changed(rows, ("answers", "numbers"), lambda c: c * np.nan),
+    "one reader": lambda rows: changed(rows, ("answers", "numbers"), lambda c: c[:, :1]),
+    "no reader": lambda rows: changed(rows, ("answers", "numbers"), lambda c: c[:, :0]),
+    "one case answered": lambda rows: changed(rows, ("answers", "numbers"), only_first),
     "a number is NaN": lambda rows: changed(rows, (*NUMBERS, *SHARES), with_first(np.nan)),
     "a number is infinite": lambda rows: changed(rows, (*NUMBERS, *SHARES), with_first(np.inf)),
+    "an answer is 7": lambda rows: changed(rows, ("answers",), with_first(7)),
+    "an answer is a half": lambda rows: changed(rows, ("answers",), with_first(0.5)),
+    "an answer is infinite": lambda rows: changed(rows, ("answers",), with_first(np.inf)),
+    "the largest number": lambda rows: changed(rows, NUMBERS, with_first(1.7e308)),
     "huge numbers": lambda rows: changed(rows, NUMBERS, lambda c: c * 1e307),
     "tiny numbers": lambda rows: changed(rows, NUMBERS, lambda c: c * 1e-307),
     "an outcome is NaN": lambda rows: changed(rows, OUTCOMES, with_first(np.nan)),
     "an outcome is 2": lambda rows: changed(rows, OUTCOMES, with_first(2)),
     "a share is 1.5": lambda rows: changed(rows, SHARES, with_first(1.5)),
+    "ends of a float": lambda rows: changed(rows, NUMBERS, with_ends),
+    "outcomes are words": lambda rows: changed(rows, OUTCOMES, lambda c: np.where(c, "yes", "no")),
     "one cluster": of_clusters(lambda n: np.zeros(n, int)),
     "two clusters": of_clusters(lambda n: np.arange(n) % 2),
     "pairs": of_clusters(lambda n: np.arange(n) // 2),
@@ -171,6 +197,7 @@ FOREIGN: dict[str, Callable[[Rows], Rows]] = {
 # The same cohort in another form: every value must stay.
 SAME: dict[str, Callable[[Rows], Rows]] = {
     "other order": lambda rows: rows.where(np.random.default_rng(5).permutation(rows.n)),
+    "every case its own cluster": lambda rows: replace(rows, clusters=Clusters.singles(rows.n)),
     "outcomes as booleans": lambda rows: changed(rows, OUTCOMES, lambda c: c == 1),
     "outcomes as numbers": lambda rows: changed(rows, OUTCOMES, lambda c: c.astype(float)),
     "outcomes as bytes": lambda rows: changed(rows, OUTCOMES, lambda c: c.astype(np.uint8)),

@@ -138,3 +138,11 @@ def test_losses_never_raise_and_do_not_know_the_order_of_cases(pairs, random):
     again = dg.degradation(*mixed, settings=FEW)
     assert got.value is None or got.value == pytest.approx(again.value)
     assert got.has_interval or got.reason
+
+
+def test_a_missing_decision_is_no_flip():
+    before, after = np.array([0.0, 1, np.nan, 1]), np.array([0.0, 0, np.nan, np.nan])
+    got = dg.flip_rate(before, after)
+    assert (got.value, got.n, got.extra["n_undefined"]) == (0.5, 2, 2)
+    frames = dg.flip_rate(np.array([[0.0, np.nan], [1, 1]]), np.array([[1.0, 1], [1, 0]]))
+    assert frames.value == 0.75

@@ -88,3 +88,9 @@ def test_one_reader_is_no_panel():
         staple(np.ones((1, 2, 2), bool))
     with pytest.raises(ValueError, match="0 and 1"):
         majority(np.full((2, 2), 3))
+
+
+@pytest.mark.parametrize("prior", [-0.1, 1.5, float("nan")])
+def test_a_prior_is_a_share(prior):
+    with pytest.raises(ValueError, match="prior share"):
+        staple(np.eye(2) == 1, prior=prior)

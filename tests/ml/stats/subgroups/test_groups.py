@@ -91,3 +91,9 @@ def test_any_measure_by_group_with_its_clusters(rng):
     assert found["tiny"].value is None
     assert (found["tiny"].n, found["tiny"].n_events) == (8, 4)
     assert "at least 10" in found["tiny"].reason
+
+
+def test_cuts_alike_in_six_digits_give_groups_of_different_names():
+    groups = binned(np.array([1.0, 2.00000001, 3.0, 4.0]), (2.00000001, 2.00000002, 2.5))
+
+    assert len(set(groups.names)) == groups.count == 4

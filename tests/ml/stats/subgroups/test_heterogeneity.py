@@ -122,3 +122,18 @@ def test_q_from_intervals():
 def test_malformed(variances):
     with pytest.raises(ValueError, match=r"expected two|must be finite"):
         cochran_q(np.array([0.1, 0.2]), np.array(variances))
+
+
+def test_a_bound_is_no_standard_error():
+    """An AUROC of 1 has the interval of a one-sided bound up to 1."""
+    found = {
+        name: Estimate("auroc", v, v - 0.1, v + 0.1, n=50) for name, v in (("a", 0.6), ("b", 0.8))
+    }
+    bounds = {
+        "c": Estimate("auroc", 1.0, 0.97, 1.0, n=9),
+        "d": Estimate("auroc", 0.0, 0.0, 0.2, n=9),
+    }
+    q = estimates_heterogeneity(found | bounds, "auroc")
+
+    assert q.value == pytest.approx(estimates_heterogeneity(found, "auroc").value)
+    assert q.extra["groups_left_out"] == 2

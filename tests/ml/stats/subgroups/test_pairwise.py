@@ -136,3 +136,23 @@ def test_auroc_gap_without_a_pair_or_a_spread(rng):
 
     assert "b has no pair" in auroc_difference(scores, one_class, groups, "a", "b").reason
     assert "without an error" in auroc_difference(perfect, present, groups, "a", "b").reason
+
+
+def test_a_group_against_itself_is_refused(random_calls):
+    calls = random_calls()
+    groups, scores = calls.groups, np.arange(calls.called.size) * 0.1
+
+    with pytest.raises(ValueError, match="name two groups"):
+        auroc_difference(scores, calls.present, groups, "g1", "g1")
+    with pytest.raises(ValueError, match="name two groups"):
+        rate_difference(calls, "tpr", "g1", "g1")
+
+
+def test_shares_of_0_and_1_are_those_of_booleans_and_of_nothing_else():
+    a, b = np.arange(40) < 30, np.arange(40) < 20
+
+    for dtype in (int, np.uint8, float):
+        found = share_difference("d", a.astype(dtype), b.astype(dtype))
+        assert found == share_difference("d", a, b)
+    with pytest.raises(ValueError, match="0 or 1"):
+        share_difference("d", np.where(a, np.nan, 0), b)

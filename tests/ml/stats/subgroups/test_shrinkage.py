@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ml.stats.subgroups.calls import group_rates
+from ml.stats.clusters import Clusters
+from ml.stats.subgroups.calls import GroupedCalls, group_rates
 from ml.stats.subgroups.shrinkage import beta_prior, shrunken_rates
 
 
@@ -69,3 +70,23 @@ def test_a_single_group_borrows_from_nobody(calls_of):
     assert "two groups" in shrunken_rates(calls_of({"a": (0, 0, 5, 5)}), "tpr")["a"].reason
     with pytest.raises(ValueError, match="two groups"):
         beta_prior(np.array([1]), np.array([2]))
+
+
+def test_copies_in_clusters_do_not_make_a_group_large(random_calls):
+    alone = random_calls(n=60, groups=3)
+    thrice = np.repeat(np.arange(60), 3)
+    copies = GroupedCalls.of(
+        alone.called[thrice], alone.present[thrice], alone.groups.where(thrice), Clusters.of(thrice)
+    )
+    few = GroupedCalls.of(
+        alone.called, alone.present, alone.groups, Clusters.of(np.arange(60) % 4)
+    )  # fmt: skip
+
+    for name, one in shrunken_rates(alone, "tnr").items():
+        copied = shrunken_rates(copies, "tnr")[name]
+        assert copied.value == pytest.approx(one.value, abs=0.01)
+        assert copied.n == 3 * one.n
+        assert copied.has_interval == one.has_interval
+        if one.has_interval:
+            assert copied.high - copied.low == pytest.approx(one.high - one.low, rel=0.05)
+        assert not shrunken_rates(few, "tnr")[name].has_interval

@@ -130,3 +130,18 @@ def test_tables_of_strata():
     strata = Groups.of(["x", "x", "x", "y", None])
 
     assert strata_tables(first, right, strata).tolist() == [[[1, 1], [1, 0]], [[0, 0], [0, 1]]]
+
+
+@pytest.mark.parametrize("dtype", [int, np.uint8, float])
+def test_rows_and_columns_of_0_and_1_are_no_codes(rng, dtype):
+    first, outcome = rng.random(50) < 0.4, rng.random(50) < 0.6
+    strata = Groups.of(["x", "y"] * 25)
+
+    found = strata_tables(first.astype(dtype), outcome.astype(dtype), strata)
+
+    assert found.tolist() == strata_tables(first, outcome, strata).tolist()
+    assert found.sum() == 50
+    with pytest.raises(ValueError, match="one length"):
+        strata_tables(first[:-1], outcome, strata)
+    with pytest.raises(ValueError, match="0 or 1"):
+        strata_tables(first, np.full(50, np.nan), strata)

@@ -196,3 +196,28 @@ def test_malformed_options(data):
             weighted_net_benefit(*data, [0.2, 0.4], weights)
     with pytest.raises(ValueError, match="at least one case"):
         decision_curve(np.zeros(0), np.zeros(0, int), [0.5])
+
+
+def test_a_threshold_that_no_case_reaches_has_no_interval(data):
+    p, y = data
+    curve = decision_curve(p, y, [0.5, 0.95], settings=FEW)
+    certain = decision_curve(0.4 + 0 * p, np.ones_like(y), [0.5, 0.6], settings=FEW)
+
+    assert curve.low[0] < curve.net_benefit[0] < curve.high[0]
+    assert curve.net_benefit[1] == 0
+    assert np.isnan([curve.low[1], curve.high[1]]).all()
+    assert curve.reason is None
+    assert np.isnan(certain.low).all()
+    assert "no spread" in certain.reason
+
+
+def test_every_measure_refuses_an_impossible_prevalence(data):
+    p, y = data
+    for wrong in (0.0, 1.5, float("nan")):
+        for call in (
+            lambda share: net_benefit(p, y, 0.4, prevalence=share),
+            lambda share: weighted_net_benefit(p, y, [0.4], [1], prevalence=share),
+            lambda share: decision_curve(p, y, [0.4], prevalence=share),
+        ):
+            with pytest.raises(ValueError, match="prevalence must be"):
+                call(wrong)

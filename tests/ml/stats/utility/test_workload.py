@@ -97,3 +97,13 @@ def test_ties_go_together_or_stay():
 def test_malformed(scores, threshold, share):
     with pytest.raises(ValueError, match="must lie in"):
         deferral_curve(np.array(scores), np.array([1]), threshold, np.array([share]))
+
+
+def test_a_missing_call_is_not_a_call_of_absent():
+    lost = np.where(np.arange(100) == 3, np.nan, CALLED)
+
+    for measure in (share_called, lambda c: number_needed_to_evaluate(c, PRESENT),
+                    lambda c: number_needed_to_screen(c, PRESENT),
+                    lambda c: number_needed_to_screen(PRESENT, c)):  # fmt: skip
+        with pytest.raises(ValueError, match="must be 0 or 1"):
+            measure(lost)

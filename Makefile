@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install dev frontend demo run test check fix bench lock docs clean
+.PHONY: help install dev engine frontend demo run test check fix bench lock docs clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -18,7 +18,7 @@ demo: install
 	@$(BIN)/python -m demo.serve --cases $(CASES) --port $(PORT) $(if $(ONCE),--once)
 
 test:      ## install everything and run all tests; `make test k=calibration` for some
-test: install dev
+test: install dev engine
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(if $(k),-k "$(k)")
 	npm --prefix frontend test
 
@@ -27,7 +27,7 @@ run: install  ## the portal as it is, with its broker and a worker
 	$(BIN)/python manage.py serve --port $(PORT)
 
 check:     ## what CI runs; changes nothing
-check: install dev
+check: install dev engine
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -55,6 +55,7 @@ clean:     ## remove what was built; the portal's data in var/ stays
 
 install: $(VENV)/runtime.stamp frontend/dist/.stamp
 dev: $(VENV)/dev.stamp
+engine: $(VENV)/engine.stamp
 frontend: frontend/dist/.stamp
 
 $(VENV)/runtime.stamp: requirements.lock
@@ -68,6 +69,11 @@ $(VENV)/runtime.stamp: requirements.lock
 $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
 	@echo "Installing what the tests need."
 	@$(PIP) -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/engine.stamp: requirements-engine.txt $(VENV)/dev.stamp
+	@echo "Installing torch, which is large."
+	@$(BIN)/python -m pip install -qq --no-deps -r requirements-engine.txt
 	@touch $@
 
 $(VENV)/bench.stamp: requirements-bench.txt $(VENV)/dev.stamp

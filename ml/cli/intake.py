@@ -40,7 +40,7 @@ def _lines(result: JsonObject) -> list[str]:
         f"accepted: {manifest['name']} {manifest['version']}"
         if manifest
         else "readable, but not yet complete: add a model.yaml, then it is run as well",
-        f"ONNX opset {card['opset']}, {card['parameters']:,} parameters, {card['layers']} layers",
+        f"{_read(card)}, {card['parameters']:,} parameters, {card['layers']} layers",
         f"input {card['inputs']}",
         f"output {card['outputs']}",
         f"sha256: {card['sha256']}",
@@ -49,6 +49,12 @@ def _lines(result: JsonObject) -> list[str]:
         repeats = "the same both times" if smoke["deterministic"] else "NOT the same both times"
         lines.append(f"ran on noise: {repeats}, {smoke['seconds_per_case']} s per case")
     return lines
+
+
+def _read(card: JsonObject) -> str:
+    if card["format"] == "onnx":
+        return f"ONNX opset {card['opset']}"
+    return f"torch.export archive of {card['producer']}, {card['dropout_sites']} dropout sites"
 
 
 def say(text: str) -> None:

@@ -28,6 +28,8 @@ def engine_block(runtime: Mapping[str, JsonValue] | None) -> JsonObject:
     """
     packages: dict[str, JsonValue] = {"python": platform.python_version()}
     packages |= {name: _version(name) for name in PACKAGES}
+    if runtime and "torch" in runtime:  # only where it ran the model
+        packages["torch"] = runtime["torch"]
     return {
         "version": ENGINE_VERSION,
         "packages": packages,

@@ -1,6 +1,8 @@
 """One opened model: arrays in, raw outputs out, the same on every call."""
 
 import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,12 +34,8 @@ class ModelError(Exception):
 
 
 @dataclass(frozen=True)
-class Session:
-    runtime: ort.InferenceSession
-    input_name: str
-    dtype: np.dtype[np.generic]
+class Session(ABC):
     fixed_batch: int | None  # the batch size the graph insists on
-    output_name: str
     n_classes: int
 
     def run(self, batch: Float32Array) -> FloatArray:
@@ -61,11 +59,7 @@ class Session:
         n = len(piece)
         if n < size:  # a graph for exactly `size` cases: fill up with the last, cut off after
             piece = np.concatenate([piece, np.repeat(piece[-1:], size - n, axis=0)])
-        try:
-            values = self.runtime.run([self.output_name], {self.input_name: self._cast(piece)})[0]
-        except Exception as error:  # the runtime's own classes have no common base
-            raise translated(error) from None
-        outputs = np.asarray(values, dtype=np.float64)
+        outputs = np.asarray(self._raw(piece), dtype=np.float64)
         if outputs.shape[:1] != (size,) or outputs.size != size * self.n_classes:
             raise ModelError(
                 "model_shape",
@@ -74,6 +68,30 @@ class Session:
             )
         return outputs.reshape(size, self.n_classes)[:n]
 
+    @abstractmethod
+    def _raw(self, piece: Float32Array) -> NDArray[np.generic]:
+        """What the network gives for as many cases as it takes at once."""
+
+    @property
+    @abstractmethod
+    def runtime_json(self) -> JsonObject:
+        """What computed the outputs, for the appendix of a report."""
+
+
+@dataclass(frozen=True)
+class OnnxSession(Session):
+    runtime: ort.InferenceSession
+    input_name: str
+    dtype: np.dtype[np.generic]
+    output_name: str
+
+    def _raw(self, piece: Float32Array) -> NDArray[np.generic]:
+        try:
+            values = self.runtime.run([self.output_name], {self.input_name: self._cast(piece)})[0]
+        except Exception as error:  # the runtime's own classes have no common base
+            raise translated(error) from None
+        return np.asarray(values)
+
     def _cast(self, piece: Float32Array) -> NDArray[np.generic]:
         if self.dtype == np.uint8:
             piece = np.rint(piece.clip(0, 255))
@@ -81,7 +99,6 @@ class Session:
 
     @property
     def runtime_json(self) -> JsonObject:
-        """What computed the outputs, for the appendix of a report."""
         providers = self.runtime.get_providers()
         return {
             "onnxruntime": ort.__version__,
@@ -93,18 +110,33 @@ class Session:
 def open_session(
     path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
 ) -> Session:
-    """Open the weights with onnxruntime, sequentially and with deterministic kernels.
+    """Open the weights: ONNX with onnxruntime, archives of torch.export as a program.
 
     Args:
-        path: the ONNX file. It has been through intake; it is opened nowhere but in a child.
+        path: the weights. It has been through intake; it is opened nowhere but in a child.
         manifest: what the model declares.
         threads: of one operation; more threads may change the last bits of a result.
         gpu: use CUDA where this machine has it.
 
     Raises:
-        ModelError: opset_unsupported, model_unloadable, model_shape.
+        ModelError: opset_unsupported, model_unloadable, model_shape, format_unsupported.
         MemoryError: if it does not fit.
     """
+    if manifest.format == "pt2":
+        try:
+            from ml.engine.program_session import open_program
+        except ModuleNotFoundError:
+            raise ModelError(
+                "format_unsupported",
+                "Archives of torch.export need torch, which is not installed on this machine: "
+                "requirements-engine.txt holds it.",
+            ) from None
+        return open_program(path, manifest, threads=threads, gpu=gpu)
+    return _open_onnx(path, manifest, threads=threads, gpu=gpu)
+
+
+def _open_onnx(path: Path, manifest: ModelManifest, *, threads: int, gpu: bool) -> OnnxSession:
+    """Sequentially, and with deterministic kernels."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -126,7 +158,7 @@ def open_session(
     return _matched(runtime, manifest)
 
 
-def _matched(runtime: ort.InferenceSession, manifest: ModelManifest) -> Session:
+def _matched(runtime: ort.InferenceSession, manifest: ModelManifest) -> OnnxSession:
     """The session, if the graph takes and gives what the manifest declares."""
     inputs, outputs = runtime.get_inputs(), runtime.get_outputs()
     if len(inputs) != 1:
@@ -137,6 +169,29 @@ def _matched(runtime: ort.InferenceSession, manifest: ModelManifest) -> Session:
     if dtype is None:
         raise ModelError("model_shape", f"The input is {inputs[0].type}; numbers are expected.")
     batch, *rest = inputs[0].shape or [None]
+    check_case_shape(rest, manifest)
+    names = [output.name for output in outputs]
+    name = manifest.output.name or names[0]
+    if name not in names:
+        raise ModelError(
+            "model_shape", f"There is no output '{name}'; there is {', '.join(names[:10])}."
+        )
+    return OnnxSession(
+        runtime=runtime,
+        input_name=inputs[0].name,
+        dtype=dtype,
+        fixed_batch=batch if isinstance(batch, int) and batch > 0 else None,
+        output_name=name,
+        n_classes=len(manifest.output.classes),
+    )
+
+
+def check_case_shape(rest: Sequence[object], manifest: ModelManifest) -> None:
+    """Refuse a graph that takes other cases than the manifest declares; names are free sizes.
+
+    Raises:
+        ModelError: model_shape.
+    """
     declared = manifest.input.shape
     fits = len(rest) == len(declared) and all(
         not isinstance(side, int) or side == want for side, want in zip(rest, declared, strict=True)
@@ -147,20 +202,6 @@ def _matched(runtime: ort.InferenceSession, manifest: ModelManifest) -> Session:
             f"The model takes {list(rest)} for each case, model.yaml declares {list(declared)} "
             f"({manifest.input.layout}). Correct size, layout or colour.",
         )
-    names = [output.name for output in outputs]
-    name = manifest.output.name or names[0]
-    if name not in names:
-        raise ModelError(
-            "model_shape", f"There is no output '{name}'; there is {', '.join(names[:10])}."
-        )
-    return Session(
-        runtime=runtime,
-        input_name=inputs[0].name,
-        dtype=dtype,
-        fixed_batch=batch if isinstance(batch, int) and batch > 0 else None,
-        output_name=name,
-        n_classes=len(manifest.output.classes),
-    )
 
 
 def translated(error: Exception, *, opening: bool = False) -> Exception:

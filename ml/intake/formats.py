@@ -2,6 +2,7 @@
 
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from ml.intake.refusal import Refused, refuse
 
@@ -9,17 +10,19 @@ PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib", ".torch
 
 HOW_TO_EXPORT = """\
 model.eval()
-example = torch.zeros(1, 3, 224, 224)  # the shape the model takes
-torch.onnx.export(model, (example,), "model.onnx", external_data=False)"""
+cases, free = torch.zeros(2, 3, 224, 224), ({0: torch.export.Dim("batch")},)  # two of its shape
+torch.export.save(torch.export.export(model, (cases,), dynamic_shapes=free), "model.pt2")"""
 
 _PICKLE = (
     "Files of this kind can run code on the machine that opens them, so they are never opened "
-    "here. Export the model to ONNX, which holds only the network, with these three lines:\n"
+    "here. Export the network alone with these three lines, to an archive of torch.export:\n"
     + HOW_TO_EXPORT
 )
-_UNSUPPORTED = "Models in this format are not run in this version ({what}). Hand it in as ONNX."
+_UNSUPPORTED = (
+    "Models in this format are not run in this version ({what}). Hand it in as ONNX, or as an "
+    "archive of torch.export (.pt2)."
+)
 _KINDS = {
-    "pt2": "torch.export archive",
     "safetensors": "safetensors",
     "monai-bundle": "MONAI bundle",
     "ensemble": "ensemble of several files",
@@ -42,8 +45,8 @@ def refuse_format(name: str) -> Refused:
     return refuse("format_unsupported", _UNSUPPORTED.format(what=_KINDS.get(name, name)))
 
 
-def check_is_onnx(path: Path, file: str) -> None:
-    """Turn down what is certainly no ONNX file, with the reason; ONNX itself has no magic.
+def format_of(path: Path, file: str) -> Literal["onnx", "pt2"]:
+    """Which of the formats that are run this file is in; ONNX itself has no magic.
 
     Raises:
         Refused: empty_file, pickle_refused, format_unsupported, model_not_onnx.
@@ -53,6 +56,8 @@ def check_is_onnx(path: Path, file: str) -> None:
     if not head:
         raise refuse("empty_file", "The file is empty.", file=file)
     if head.startswith(b"PK"):
+        if _is_pt2(path):
+            return "pt2"
         raise _zip_answer(path, file)
     if (head[0] == 0x80 and head[1:2] in b"\x02\x03\x04\x05") or (
         PurePosixPath(file).suffix.lower() in PICKLES
@@ -67,6 +72,15 @@ def check_is_onnx(path: Path, file: str) -> None:
         head.lstrip()[:1] in (b"<", b"{")
     ):
         raise refuse("model_not_onnx", "This is no ONNX file.", file=file)
+    return "onnx"
+
+
+def _is_pt2(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(PurePosixPath(name).name == "archive_format" for name in archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
 
 
 def _zip_answer(path: Path, file: str) -> Refused:
@@ -76,8 +90,6 @@ def _zip_answer(path: Path, file: str) -> Refused:
             names = {PurePosixPath(name).name for name in archive.namelist()}
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return refuse("model_not_onnx", "This is a damaged zip, not an ONNX file.", file=file)
-    if "archive_format" in names:
-        return refuse("format_unsupported", _UNSUPPORTED.format(what=_KINDS["pt2"]), file=file)
     if names & {"data.pkl", "constants.pkl"}:
         return refuse("pickle_refused", _PICKLE, file=file)
     return refuse("model_not_onnx", "This is a zip, not an ONNX file.", file=file)

@@ -9,10 +9,12 @@ from ml.engine.smoke import smoke_run
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import file_sha256, sha256_of
 from ml.intake.folder import Folder, open_folder, open_plain
-from ml.intake.formats import check_is_onnx, refuse_format
+from ml.intake.formats import format_of, refuse_format
 from ml.intake.manifest import read_yaml, validated
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.onnx_graph import MOST_BYTES, describe, read_graph
+from ml.intake.program_card import describe_program
+from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import refuse
 from ml.sandbox.messages import Reporter
 
@@ -41,12 +43,22 @@ def read_model(
         manifest = _manifest(folder, given)
         weights = _weights(folder, manifest)
         source = folder.path(weights)
-        check_is_onnx(source, weights)
+        kind = format_of(source, weights)
+        if manifest is not None and manifest.format != kind:
+            raise refuse(
+                "manifest_invalid",
+                f"{MANIFEST} says 'format: {manifest.format}', and the file is of the format "
+                f"{kind}.",
+                file=MANIFEST,
+            )
         size = folder.sizes[weights]
         if size > MOST_BYTES:
             raise refuse("model_limit", f"The file has {size:,} bytes; 2 GiB is the most.")
         reporter.log(f"reading {weights}, {size:,} bytes")
-        card = describe(read_graph(folder.read(weights, most=MOST_BYTES), weights))
+        if kind == "pt2":
+            card = describe_program(read_pt2(source))
+        else:
+            card = describe(read_graph(folder.read(weights, most=MOST_BYTES), weights))
         sha256 = file_sha256(source)
         card |= {"sha256": sha256, "size_bytes": size}
         if manifest is not None:
@@ -76,7 +88,7 @@ def _manifest(folder: Folder, given: dict[str, object] | None) -> ModelManifest 
         _answer_foreign(folder)
         value = read_yaml(folder, MANIFEST)  # refuses, saying what is missing
     # A foreign format is answered as such, whatever else its manifest lacks.
-    if isinstance(value.get("format"), str) and value["format"] != "onnx":
+    if isinstance(value.get("format"), str) and value["format"] not in ("onnx", "pt2"):
         known = ModelManifest.model_fields["format"].annotation
         if value["format"] in getattr(known, "__args__", ()):
             raise refuse_format(str(value["format"]))
@@ -95,7 +107,7 @@ def _answer_foreign(folder: Folder) -> None:
             raise refuse_format("monai-bundle")
     for name in sorted(folder.sizes):
         if PurePosixPath(name).suffix.lower() not in (".onnx", ".md", ".txt", ".json", ".yaml"):
-            check_is_onnx(folder.path(name), name)
+            format_of(folder.path(name), name)
 
 
 def _weights(folder: Folder, manifest: ModelManifest | None) -> str:
@@ -105,7 +117,7 @@ def _weights(folder: Folder, manifest: ModelManifest | None) -> str:
     names = manifest.weights
     if len(names) != 1:
         raise refuse(
-            "format_unsupported", "An ONNX model is one file here; export it into one.",
+            "format_unsupported", "A model is one file here; export it into one.",
             file=MANIFEST,
         )  # fmt: skip
     if names[0] not in folder:

@@ -1,0 +1,86 @@
+"""A program run by torch, behind the same door as onnxruntime."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ml.engine.session import ModelError, Session, check_case_shape
+from ml.estimate import JsonObject
+from ml.imaging.preprocess import Float32Array
+from ml.intake.model_manifest import ModelManifest
+from ml.intake.pt2 import read_pt2
+from ml.intake.refusal import Refused
+from ml.program.walk import Walker
+
+
+@dataclass(frozen=True)
+class ProgramSession(Session):
+    walker: Walker
+    output: str
+    dtype: torch.dtype
+
+    def _raw(self, piece: Float32Array) -> NDArray[np.generic]:
+        cases = torch.from_numpy(np.ascontiguousarray(piece))
+        if not self.dtype.is_floating_point:
+            cases = cases.round()
+        try:
+            with torch.inference_mode():
+                found = self.walker.run([cases.to(self.dtype)])[self.output]
+        except RuntimeError as error:
+            text = " ".join(str(error).split())[:300]
+            if "alloc" in text.lower() or "out of memory" in text.lower():
+                raise MemoryError(text) from None
+            raise ModelError("model_failed", f"The model broke while it ran: {text}") from None
+        except (IndexError, TypeError, ValueError) as error:
+            raise ModelError(
+                "model_failed", f"The model broke while it ran: {str(error)[:300]}"
+            ) from None
+        return np.asarray(found.cpu().double().numpy())
+
+    @property
+    def runtime_json(self) -> JsonObject:
+        kind = "cuda" if self.walker.device.startswith("cuda") else "cpu"
+        return {"torch": torch.__version__, "providers": [f"program on {kind}"], "device": kind}
+
+
+def open_program(
+    path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
+) -> ProgramSession:
+    """Open an archive of torch.export as a program.
+
+    Args:
+        path, manifest, threads, gpu: as for ``ml.engine.session.open_session``.
+
+    Raises:
+        ModelError: model_unloadable, model_shape.
+    """
+    try:
+        program = read_pt2(path)
+    except Refused as refused:
+        raise ModelError("model_unloadable", refused.refusals[0].message) from None
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    if len(program.inputs) != 1:
+        raise ModelError(
+            "model_shape",
+            f"The model has {len(program.inputs)} inputs; models with one image are run.",
+        )
+    port = program.inputs[0]
+    batch, *rest = port.shape or (None,)
+    check_case_shape(["free" if size is None else size for size in rest], manifest)
+    name = manifest.output.name or program.outputs[0]
+    if name not in program.outputs:
+        raise ModelError(
+            "model_shape", f"There is no output '{name}'; there is {', '.join(program.outputs)}."
+        )
+    device = "cuda:0" if gpu and torch.cuda.is_available() else "cpu"
+    return ProgramSession(
+        fixed_batch=batch,
+        n_classes=len(manifest.output.classes),
+        walker=Walker(program, device),
+        output=name,
+        dtype=getattr(torch, port.dtype),
+    )

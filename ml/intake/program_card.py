@@ -1,0 +1,41 @@
+"""The capability card of a program, as far as the graph alone tells."""
+
+from collections import Counter
+
+from ml.estimate import JsonObject, JsonValue
+from ml.program.graph import Program
+
+_WEIGHTED = ("conv", "linear", "addmm", "bilinear")
+_NORMALISING = ("batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm")
+
+
+def describe_program(program: Program) -> JsonObject:
+    """What was read: operations, layers, parameters, dropout sites, normalisation, inputs.
+
+    Layers are convolutions and linear layers. Parameters are numbers in all stored tensors.
+    """
+    operations = Counter(node.operation.name for node in program.nodes)
+    norms = Counter(
+        node.operation.base for node in program.nodes if node.operation.base in _NORMALISING
+    )
+    rates = {node.arguments.get("p") for node in program.dropouts}
+    inputs: list[JsonValue] = [
+        {"name": port.name, "dtype": port.dtype, "shape": list(port.shape)}
+        for port in program.inputs
+    ]
+    outputs: list[JsonValue] = [
+        {"name": name, "dtype": "", "shape": []} for name in program.outputs
+    ]
+    return {
+        "format": "pt2",
+        "producer": f"torch {program.notes.get('torch', 'unknown')}"[:200],
+        "operations": dict(sorted(operations.items())),
+        "layers": sum(1 for node in program.nodes if node.operation.base.startswith(_WEIGHTED)),
+        "parameters": sum(int(array.size) for array in program.weights.values()),
+        "inputs": inputs,
+        "outputs": outputs,
+        "has_dropout": bool(program.dropouts),
+        "dropout_sites": len(program.dropouts),
+        "dropout_rates": list[JsonValue](sorted(rate for rate in rates if isinstance(rate, float))),
+        "normalisation": dict(norms),
+    }

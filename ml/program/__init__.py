@@ -1,0 +1,1 @@
+"""The one inner form of a network: a straight list of allowed operations with its weights."""

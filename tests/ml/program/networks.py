@@ -1,0 +1,101 @@
+"""Networks of MONAI, small, for the inner form to be held against the module itself."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Network:
+    """A module in evaluation mode, and its archive as torch writes it."""
+
+    module: Any
+    shape: tuple[int, ...]  # of one case
+    path: Path
+
+    def case(self, n: int = 3, seed: int = 2) -> torch.Tensor:
+        return torch.randn((n, *self.shape), generator=torch.Generator().manual_seed(seed))
+
+    def answer(self, cases: torch.Tensor) -> torch.Tensor:
+        """What the module says; the answer proper where it says more."""
+        found = self.module(cases)
+        return found[0] if isinstance(found, tuple) else found
+
+    def drop(self) -> None:
+        """Switch the module's own dropout on, and nothing else."""
+        for part in self.module.modules():
+            if "Dropout" in type(part).__name__:
+                part.train()
+
+
+def _nets() -> dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]]:
+    picture, volume = (1, 64, 64), (1, 32, 32, 32)
+    return {
+        "densenet121": (lambda n: n.DenseNet121(2, 1, 3, dropout_prob=0.1), picture),
+        "resnet18": (lambda n: n.resnet18(spatial_dims=2, n_input_channels=1, num_classes=3),
+                     picture),
+        "resnet50": (lambda n: n.resnet50(spatial_dims=2, n_input_channels=1, num_classes=3),
+                     picture),
+        "seresnet50": (lambda n: n.SEResNet50(spatial_dims=2, in_channels=1, num_classes=3),
+                       picture),
+        "efficientnet-b0": (
+            lambda n: n.EfficientNetBN("efficientnet-b0", pretrained=False, spatial_dims=2,
+                                       in_channels=1, num_classes=3),
+            picture,
+        ),
+        "vit": (
+            lambda n: n.ViT(1, (32, 32), (16, 16), 64, 128, 2, 4, classification=True,
+                            num_classes=3, spatial_dims=2, dropout_rate=0.1),
+            (1, 32, 32),
+        ),
+        "unet-2d": (lambda n: n.UNet(2, 1, 2, (8, 16, 32), (2, 2), dropout=0.1, num_res_units=1),
+                    picture),
+        "unet-3d": (lambda n: n.UNet(3, 1, 2, (8, 16, 32), (2, 2), dropout=0.1, num_res_units=2),
+                    volume),
+        "basicunet": (lambda n: n.BasicUNet(3, 1, 2, (8, 8, 16, 16, 16, 8), dropout=0.1), volume),
+        "segresnet": (
+            lambda n: n.SegResNet(spatial_dims=2, init_filters=8, in_channels=1, out_channels=2,
+                                  dropout_prob=0.1),
+            picture,
+        ),
+        "dynunet": (lambda n: n.DynUNet(2, 1, 2, [3, 3, 3], [1, 2, 2], [2, 2], dropout=0.1),
+                    picture),
+        "attention-unet": (lambda n: n.AttentionUnet(2, 1, 2, (8, 16, 32), (2, 2), dropout=0.1),
+                           picture),
+        "unetr": (
+            lambda n: n.UNETR(1, 2, (32, 32, 32), feature_size=8, hidden_size=48, mlp_dim=64,
+                              num_heads=4, dropout_rate=0.1),
+            volume,
+        ),
+    }  # fmt: skip
+
+
+NAMES = (
+    "densenet121", "resnet18", "resnet50", "seresnet50", "efficientnet-b0", "vit", "unet-2d",
+    "unet-3d", "basicunet", "segresnet", "dynunet", "attention-unet", "unetr",
+)  # fmt: skip
+
+
+@cache
+def network(name: str) -> Network:
+    """Built and exported once for all tests of a process."""
+    build, shape = _nets()[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # theirs, at import and in export
+        import monai.networks.nets as nets
+
+        torch.manual_seed(0)
+        module = build(nets).eval()
+        path = Path(mkdtemp(prefix="plumbline-pt2-")) / f"{name}.pt2"
+        batch = torch.export.Dim("b", min=1, max=64)
+        example = torch.zeros((2, *shape))
+        torch.export.save(
+            torch.export.export(module, (example,), dynamic_shapes=({0: batch},)), path
+        )
+    return Network(module, shape, path)

@@ -16,8 +16,8 @@ from ml.stats.arrays import FloatArray, IntArray
 from ml.stats.asked import checked_count, checked_share
 
 _BLOCK = 64  # replicates that share a stream of random numbers; part of the answer
-_CHUNK = 40_000  # numbers held at once per thread; small enough for the cache
-_CACHED = 8_192  # numbers of one temporary array that is made and dropped again and again
+_CHUNK = 640_000  # numbers held at once per thread: fewer, and threads wait for each other
+_CACHED = 65_536  # numbers of one temporary array that is made and dropped again and again
 _WORD = 2**64 - 1  # the largest random word
 _HELD_BACK = 5.0  # standard deviations of a total that Poisson draws stay below the units
 _SMALL = 2_000_000  # numbers in all, below which starting threads costs more than it saves

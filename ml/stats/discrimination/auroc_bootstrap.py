@@ -7,7 +7,7 @@ from ml.stats.bootstrap import Settings, replicates
 from ml.stats.clusters import Clusters
 from ml.stats.discrimination.placements import placements
 
-_CACHED = 8_192  # numbers of one temporary array
+_CACHED = 65_536  # numbers of one temporary array
 
 
 class Ranked:

@@ -127,7 +127,11 @@ def bounding_box(mask: BoolArray) -> tuple[slice, ...] | None:
 
 def _span(filled: BoolArray) -> slice | None:
     """From the first to the last row with anything in it."""
-    found = np.flatnonzero(filled.reshape(filled.shape[0], -1).any(axis=1))
+    rows = filled.reshape(filled.shape[0], -1)
+    if rows.flags.c_contiguous and rows.shape[1] % 8 == 0 and rows.size:
+        # Eight voxels at a time: reading the masks is most of the work with a small structure.
+        rows = np.bitwise_or.reduce(rows.view(np.uint64), axis=1)[:, None]
+    found = np.flatnonzero(rows.any(axis=1))
     return slice(int(found[0]), int(found[-1]) + 1) if found.size else None
 
 

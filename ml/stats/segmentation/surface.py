@@ -16,6 +16,7 @@ from ml.stats.side_by_side import side_by_side
 Surface = Literal["voxel", "surfel"]
 _MANY = 10_000  # points from which a second thread is worth starting
 _REACH = 4  # steps along an axis within which neighbours are looked up
+_RINGS = (19, 57, 171)  # up to which neighbour is looked at a time, the nearest first
 _CLOSE = 20  # neighbours tried before a border may be called far away
 
 
@@ -204,7 +205,14 @@ class _Side:
 
     @classmethod
     def of_mask(cls, mask: BoolArray) -> "_Side":
-        filled = border(mask).ravel()
+        """From a mask with background all around it: steps to a neighbour are steps in memory."""
+        flat = np.ascontiguousarray(mask).ravel()
+        inside = flat.copy()
+        for axis in range(mask.ndim):
+            step = math.prod(mask.shape[axis + 1 :])
+            inside[:-step] &= flat[step:]
+            inside[step:] &= flat[:-step]
+        filled = flat & ~inside
         return cls(filled, np.flatnonzero(filled), mask.shape)
 
     def places(self, spacing: FloatArray) -> FloatArray:
@@ -231,14 +239,16 @@ def _directed(job: tuple[_Side, _Side, FloatArray]) -> FloatArray:
     shape = one.shape
     moves = steps @ np.array([math.prod(shape[axis + 1 :]) for axis in range(len(shape))])
     left, keys, start = np.arange(len(one.keys)), one.keys, 0
-    while start < apart.size and left.size:
-        ring = slice(start, 4 * start + 4)
+    for stop in (*(ring for ring in _RINGS if ring < apart.size), apart.size):
+        if not left.size:
+            break
+        ring = slice(start, stop)
         there = other.filled.take(keys[:, None] + moves[ring])
         first = there.argmax(axis=1)
         distances[left] = apart[ring].take(first)
-        missed = np.flatnonzero(~there.any(axis=1))
+        missed = np.flatnonzero(~there[np.arange(first.size), first])
         few = missed.size < 0.9 * left.size
-        left, keys, start = left[missed], keys[missed], ring.stop
+        left, keys, start = left[missed], keys[missed], stop
         if not few and start > _CLOSE:
             break  # these two run far from each other
     if left.size:

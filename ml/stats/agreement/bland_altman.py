@@ -177,10 +177,10 @@ def _check(multiplier: Multiplier, interval: LimitInterval) -> None:
         raise ValueError(
             f"interval must be exact, approximate or approximate-1986, got {interval!r}"
         )
-    check_multiplier(multiplier)
+    _check_multiplier(multiplier)
 
 
-def check_multiplier(multiplier: Multiplier) -> None:
+def _check_multiplier(multiplier: Multiplier) -> None:
     """Refuse what is neither a positive number of 100 or less nor "t".
 
     Raises:

@@ -175,7 +175,7 @@ def _parts(
         raise ValueError(
             f"{size:,} ordinal answers to {len(counts):,} cases are too many: join some"
         )
-    per_case = coincidences(counts).reshape(-1, size * size)
+    per_case = _coincidences(counts).reshape(-1, size * size)
     return _Parts(per_case, lambda sums: _ordinal_alpha(sums.reshape(-1, size, size)), counts)
 
 
@@ -215,7 +215,7 @@ def _fixed_parts(counts: FloatArray, apart: FloatArray) -> _Parts:
     return _Parts(per_case, of_sums, counts)
 
 
-def coincidences(counts: FloatArray) -> FloatArray:
+def _coincidences(counts: FloatArray) -> FloatArray:
     """Each case's part of the coincidence matrix, (n, k, k); zero for fewer than two answers."""
     total = counts.sum(axis=1)
     pairs = counts[:, :, None] * counts[:, None, :]

@@ -87,14 +87,14 @@ def table_of_ratings(ratings: FloatArray, categories: int) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class Patterns:
+class _Patterns:
     """Rows that repeat: one representative each, and how often it occurs."""
 
     first: IntArray  # (p,) index of a row of each pattern
     multiplicity: IntArray  # (p,)
 
 
-def patterns(rows: FloatArray) -> Patterns | None:
+def _patterns(rows: FloatArray) -> _Patterns | None:
     """Distinct rows of small whole numbers, in lexicographic order.
 
     Returns:
@@ -106,13 +106,13 @@ def patterns(rows: FloatArray) -> Patterns | None:
     key = (rows @ float(base) ** np.arange(rows.shape[1])[::-1]).astype(np.int64)
     if base ** rows.shape[1] > 4 * rows.shape[0] + 1_000_000:
         _, first, multiplicity = np.unique(key, return_index=True, return_counts=True)
-        return Patterns(first.astype(np.int64), multiplicity.astype(np.int64))
+        return _Patterns(first.astype(np.int64), multiplicity.astype(np.int64))
     # Counting is faster than sorting while the keys are few.
     number = np.bincount(key)
     used = np.flatnonzero(number)
     where = np.empty(number.size, dtype=np.int64)
     where[key] = np.arange(key.size)
-    return Patterns(where[used], number[used].astype(np.int64))
+    return _Patterns(where[used], number[used].astype(np.int64))
 
 
 def resampled_sums(
@@ -127,7 +127,7 @@ def resampled_sums(
         own: clusters of the same cases.
         settings: draws and seed.
     """
-    found = patterns(rows) if own.each_alone and rows is not None else None
+    found = _patterns(rows) if own.each_alone and rows is not None else None
     # With hardly any repetition, drawing patterns is no cheaper than drawing cases.
     if found is None or found.first.size > min(own.count // 4, _MOST_PATTERNS):
         return replicate_sums(own.sums(per_case), settings)

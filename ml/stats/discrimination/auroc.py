@@ -6,14 +6,13 @@ from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.discrimination import placements as placing
 from ml.stats.discrimination.auroc_bootstrap import bootstrap_auroc
-from ml.stats.discrimination.auroc_interval import Method, auroc_interval, logit_delong
+from ml.stats.discrimination.auroc_interval import Method, auroc_interval
 
 __all__ = [
     "CONVENTION",
     "auroc",
     "bootstrap_auroc",
     "delong_variance",
-    "logit_delong",
     "placements",
 ]
 
@@ -39,7 +38,6 @@ def auroc(
         present: (n,) 1 or 0.
         clusters: independent units; None means every case is its own.
         settings: level, draws, seed.
-        method: "logit_delong", "delong_wald", "hanley_mcneil", "percentile" or "bca"; the first
             two take Obuchowski's variance where cases cluster. Wald intervals cover too rarely
             near 1: they are there to compare with published ones.
 

@@ -64,7 +64,7 @@ def auroc_interval(
     if method == "hanley_mcneil":
         m, n = placed.of_present.size, placed.of_absent.size
         variance = hanley_mcneil_variance(value, m, n)
-        return Interval(*wald(value, variance, settings.level), "Hanley-McNeil 1982, Wald")
+        return Interval(*_wald(value, variance, settings.level), "Hanley-McNeil 1982, Wald")
     return _delong(placed, positive, clusters, settings.level, method)
 
 
@@ -96,7 +96,7 @@ def hanley_mcneil_variance(value: float, n_present: int, n_absent: int) -> float
     ) / (n_present * n_absent)
 
 
-def wald(value: float, variance: float, level: float) -> tuple[float, float]:
+def _wald(value: float, variance: float, level: float) -> tuple[float, float]:
     """Value ± z standard errors, cut at 0 and 1.
 
     Raises:
@@ -108,11 +108,11 @@ def wald(value: float, variance: float, level: float) -> tuple[float, float]:
     return max(0.0, value - margin), min(1.0, value + margin)
 
 
-def logit_delong(value: float, variance: float, level: float) -> tuple[float, float]:
+def _logit_delong(value: float, variance: float, level: float) -> tuple[float, float]:
     """Wald interval on the logit scale, which stays inside 0..1 and covers near its ends.
 
     Raises:
-        ValueError: for a value that is not between 0 and 1, or as ``wald``.
+        ValueError: for a value that is not between 0 and 1, or as ``_wald``.
     """
     _check(value, variance)
     if value in (0, 1):
@@ -159,7 +159,7 @@ def _delong(
     name = "logit-DeLong" if method == "logit_delong" else "DeLong, Wald"
     if not clusters.each_alone:
         name += f", clusters respected (Obuchowski 1997, {clusters.words})"
-    scale = logit_delong if method == "logit_delong" else wald
+    scale = _logit_delong if method == "logit_delong" else _wald
     return Interval(*scale(placed.value, variance, level), name)
 
 

@@ -62,7 +62,7 @@ class WeightedCases:
         return Curves(hits, alarms)
 
 
-def left_out_values(measure: Callable[[FloatArray], FloatArray], count: int) -> FloatArray:
+def _left_out_values(measure: Callable[[FloatArray], FloatArray], count: int) -> FloatArray:
     """A measure of counts (c, count) without each unit in turn: (count,)."""
     step = max(1, _HELD // max(count, 1))
     parts = [np.zeros(0)]
@@ -94,7 +94,7 @@ def bootstrapped(
     drawn = replicates(measure, clusters.count, settings, width=clusters.codes.size)
     if kind == "percentile":
         return percentile_interval(drawn, clusters, settings)
-    left_out = left_out_values(measure, clusters.count)
+    left_out = _left_out_values(measure, clusters.count)
     return bca_interval(value, drawn, left_out, clusters, settings)
 
 

@@ -133,7 +133,7 @@ def error_variance(
     return denominator, df * (denominator / ms) ** 2 if ms > 0 else float("inf")
 
 
-def mean_variance(
+def _mean_variance(
     found: Components, readers: int, inference: Inference
 ) -> tuple[float, float | None]:
     """Variance of one modality's mean and its degrees of freedom (None: normal)."""
@@ -217,7 +217,7 @@ def _means(
     method = f"{'z' if inference == 'FRRC' else 't'} interval from this modality's data, in 0..1"
     found = []
     for name, row, part in zip(figures.modalities, figures.values, parts, strict=True):
-        variance, df = mean_variance(part, len(figures.readers), inference)
+        variance, df = _mean_variance(part, len(figures.readers), inference)
         found.append(
             wald(
                 f"{figures.name}:{name}", float(row.mean()), variance, df, level, n=figures.n,

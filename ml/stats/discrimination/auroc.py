@@ -76,12 +76,38 @@ def auroc(
 
 
 def placements(scores: FloatArray, positive: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """The two arrays of ``ml.stats.discrimination.placements.placements``, without its value."""
+    """The two arrays of ``ml.stats.discrimination.placements.placements``, without its value.
+
+    Args:
+        scores: (n,) higher means present.
+        positive: (n,) both classes must occur.
+
+    Raises:
+        ValueError: as there.
+
+    Example:
+        >>> import numpy as np
+        >>> found = placements(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
+        >>> [of_class.tolist() for of_class in found]
+        [[0.5, 1.0], [1.0, 0.5]]
+    """
     placed = placing.placements(scores, positive)
     return placed.of_present, placed.of_absent
 
 
 def delong_variance(of_present: FloatArray, of_absent: FloatArray) -> float:
-    """DeLong's variance from the two arrays that ``placements`` here returns."""
+    """DeLong's variance from the two arrays that ``placements`` here returns.
+
+    Args:
+        of_present, of_absent: (m,) and (n,) placements.
+
+    Raises:
+        ValueError: when a class has a single case.
+
+    Example:
+        >>> import numpy as np
+        >>> delong_variance(np.array([0.5, 1.0]), np.array([1.0, 0.5]))
+        0.125
+    """
     placed = placing.Placements(of_present, of_absent, float(of_present.mean()))
     return placing.delong_variance(placed)

@@ -40,6 +40,13 @@ def auroc_interval(
 
     Raises:
         ValueError: for an unknown method, or ``hanley_mcneil`` with clusters.
+
+    Example:
+        >>> from ml.stats.discrimination.placements import placements
+        >>> scores, positive = np.zeros(20), np.arange(20) % 2 == 1
+        >>> placed, own = placements(scores, positive), Clusters.singles(20)
+        >>> auroc_interval(placed, scores, positive, own, Settings()).reason
+        'No interval: all scores are equal, nothing is ranked.'
     """
     if method is not None and method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
@@ -131,7 +138,20 @@ def _check(value: float, variance: float) -> None:
 
 
 def auroc_variance(placed: Placements, positive: BoolArray, clusters: Clusters) -> float | str:
-    """DeLong's variance, Obuchowski's where cases cluster, or the sentence why there is none."""
+    """DeLong's variance, Obuchowski's where cases cluster, or the sentence why there is none.
+
+    Args:
+        placed: placements of a score.
+        positive: (n,) as they were placed.
+        clusters: of the same rows.
+
+    Example:
+        >>> from ml.stats.discrimination.placements import placements
+        >>> positive = np.array([False, False, True, True])
+        >>> placed = placements(np.array([0.1, 0.4, 0.35, 0.8]), positive)
+        >>> auroc_variance(placed, positive, Clusters.singles(4))
+        0.125
+    """
     if clusters.each_alone:
         if min(placed.of_present.size, placed.of_absent.size) < 2:
             return "No interval: one of the classes has a single case, so no spread."

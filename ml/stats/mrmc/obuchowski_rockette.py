@@ -121,7 +121,21 @@ def obuchowski_rockette(
 def error_variance(
     found: Components, many: int, readers: int, inference: Inference
 ) -> tuple[float, float | None]:
-    """Denominator of the test of modalities and its degrees of freedom (None: known variance)."""
+    """Denominator of the test of modalities and its degrees of freedom (None: known variance).
+
+    Args:
+        found: components of figures of ``many`` modalities and ``readers`` readers.
+        inference: which of readers and cases stand for a population.
+
+    Example:
+        >>> found = Components(0.0, 0.0, 0.004, 0.002, 0.002, 0.001, None, None, 0.003)
+        >>> variance, df = error_variance(found, 2, 4, "RRRC")  # 0.003 + 4 * (0.002 - 0.001)
+        >>> round(variance, 4), round(df, 2)  # 3 * (7 / 3)**2
+        (0.007, 16.33)
+
+    Source:
+        Hillis (2007), Statistics in Medicine 26:596-619.
+    """
     if inference == "FRRC":
         inner = (readers - 1) * (found.cov2 - found.cov3)
         return found.error - found.cov1 + inner, None

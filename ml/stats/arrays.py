@@ -11,7 +11,16 @@ _ROUNDING = 1e-12  # share of a sum that may be left of it by rounding alone
 
 
 def ratio(top: FloatArray, bottom: FloatArray, *, least: float = 0.0) -> FloatArray:
-    """Elementwise top / bottom, NaN where the bottom is not above ``least``."""
+    """Elementwise top / bottom, NaN where the bottom is not above ``least``.
+
+    Args:
+        top, bottom: of any shapes that broadcast.
+        least: the bottom must be above it.
+
+    Example:
+        >>> ratio(np.array([1.0, 0.0]), np.array([2.0, 0.0])).tolist()
+        [0.5, nan]
+    """
     result = np.full(np.broadcast(top, bottom).shape, np.nan)
     np.divide(top, bottom, out=result, where=bottom > least)
     return result
@@ -65,6 +74,11 @@ def checked_binary(
 
     Raises:
         ValueError: for unequal shapes, NaN, or outcomes other than 0 and 1.
+
+    Example:
+        >>> scores, outcomes = checked_binary([0.2, 0.9], [0, 1])
+        >>> scores.tolist(), outcomes.tolist()
+        ([0.2, 0.9], [False, True])
     """
     scores = np.asarray(scores, dtype=np.float64)
     given = np.asarray(present)
@@ -85,6 +99,10 @@ def checked_probabilities(
 
     Raises:
         ValueError: also for values outside 0..1, e.g. logits.
+
+    Example:
+        >>> checked_probabilities([0.2, 1.0000001], [0, 1])[0].tolist()  # rounding is cut
+        [0.2, 1.0]
     """
     probabilities, outcomes = checked_binary(probabilities, present)
     # Sums of rounded class probabilities pass 1 in the last digit.

@@ -59,6 +59,14 @@ def draw_counts(
         width: rows that the caller holds per replicate; sets the size of a chunk.
         strata: (count,) stratum of each unit; each stratum keeps its number of units. None
             draws from all units alike.
+
+    Raises:
+        ValueError: for strata of another number of units.
+
+    Example:
+        >>> chunks = list(draw_counts(5, Settings(draws=100)))
+        >>> sum(map(len, chunks)), {int(row.sum()) for chunk in chunks for row in chunk}
+        (100, {5})
     """
     for block in range(-(-settings.draws // _BLOCK)):
         yield from _block(block, count, settings, width, _members(count, strata))
@@ -184,6 +192,16 @@ def replicate_sums(
 
     Every measure that is a function of sums over cases is resampled by one matrix product.
     Stack the sums of two measures side by side to resample their difference, paired.
+
+    Args:
+        sums: (count, q) what each unit adds.
+        settings: draws and seed.
+        strata: as ``draw_counts``.
+
+    Example:
+        >>> alike = np.full((3, 1), 2.0)  # whichever three are drawn, they add up to 6
+        >>> replicate_sums(alike, Settings(draws=2)).tolist()
+        [[6.0], [6.0]]
     """
     return replicates(lambda counts: counts @ sums, sums.shape[0], settings, strata=strata)
 
@@ -201,6 +219,11 @@ def pattern_replicate_sums(
         sums: (p, q) what one unit of each pattern adds.
         multiplicity: (p,) units of each pattern.
         settings: draws and seed.
+
+    Example:
+        >>> sums = np.array([[1.0, 0.0], [1.0, 1.0]])  # the first column counts units: always 5
+        >>> pattern_replicate_sums(sums, np.array([2, 3]), Settings(draws=3))[:, 0].tolist()
+        [5.0, 5.0, 5.0]
     """
     counts = _pattern_counts(np.asarray(multiplicity, dtype=np.int64), settings)
     drawn: FloatArray = counts @ sums
@@ -237,6 +260,13 @@ def left_out_sums(sums: FloatArray) -> FloatArray:
     """Sums without each unit in turn, (count, q): the jackknife of a measure made of sums.
 
     Of a single unit nothing is left, and there is no row.
+
+    Args:
+        sums: (count, q) what each unit adds.
+
+    Example:
+        >>> left_out_sums(np.array([[1.0], [2.0], [4.0]])).tolist()
+        [[6.0], [5.0], [3.0]]
     """
     if sums.shape[0] < 2:
         return sums[:0]

@@ -38,7 +38,12 @@ class Clusters:
 
     @classmethod
     def singles(cls, n: int) -> "Clusters":
-        """Every row its own unit."""
+        """Every row its own unit.
+
+        Example:
+            >>> Clusters.singles(3).codes.tolist()
+            [0, 1, 2]
+        """
         return cls(np.arange(n, dtype=np.int64), n)
 
     @property
@@ -87,7 +92,12 @@ def checked_clusters(clusters: Clusters | None, n: int) -> Clusters:
 
 
 def too_few(clusters: Clusters) -> str | None:
-    """The sentence that refuses an interval, or None when there are enough units."""
+    """The sentence that refuses an interval, or None when there are enough units.
+
+    Example:
+        >>> too_few(Clusters.singles(3))
+        'No interval: only 3 cases, and at least 10 are needed.'
+    """
     if clusters.count >= MIN_CLUSTERS:
         return None
     return f"No interval: only {clusters.words}, and at least {MIN_CLUSTERS} are needed."

@@ -101,6 +101,12 @@ def percentile_interval(
         The interval, or a reason: too few units, more than a tenth of the replicates
         undefined, or (almost) all of them alike.
 
+    Example:
+        >>> drawn = np.arange(101) / 100
+        >>> found = percentile_interval(drawn, Clusters.singles(10), Settings(level=0.9))
+        >>> round(found.low, 4), round(found.high, 4)
+        (0.05, 0.95)
+
     Source:
         Efron, Tibshirani (1993). An Introduction to the Bootstrap, chapter 13. Clusters as the
         units drawn: Davison, Hinkley (1997), Bootstrap Methods, section 3.8.
@@ -162,6 +168,12 @@ def bca_interval(
         The interval, or a reason: as ``percentile_interval``, and where all replicates lie on
         one side of the value, so that no bias can be estimated.
 
+    Example:
+        >>> drawn, left_out = np.arange(101) / 100, np.arange(10.0)  # no bias and no acceleration
+        >>> found = bca_interval(0.5, drawn, left_out, Clusters.singles(10), Settings(level=0.9))
+        >>> round(found.low, 4), round(found.high, 4)
+        (0.05, 0.95)
+
     Source:
         Efron (1987). Better Bootstrap Confidence Intervals. JASA 82:171-185; acceleration by
         the jackknife: Efron, Tibshirani (1993), section 14.3.
@@ -216,6 +228,12 @@ def jackknife_interval(
     Returns:
         The interval, or a reason: too few units, or a measure that is undefined or at its bound
         without some of them.
+
+    Example:
+        >>> left_out = (45 - np.arange(10)) / 9  # means of 0 to 9, SD 3.028, without each in turn
+        >>> found = jackknife_interval(4.5, left_out, Clusters.singles(10), 0.95)
+        >>> round(found.low, 2), round(found.high, 2)  # 4.5 ± 2.262 * 3.028 / 10**0.5
+        (2.33, 6.67)
 
     Source:
         Efron, Tibshirani (1993). An Introduction to the Bootstrap, chapter 11.

@@ -149,6 +149,10 @@ def effective_size(success: BoolArray, clusters: Clusters) -> EffectiveSize:
         success: (n,) at least one.
         clusters: of the same rows.
 
+    Example:
+        >>> effective_size(np.ones(4, dtype=bool), Clusters.of(np.array([0, 0, 1, 1])))
+        EffectiveSize(n=2.0, design_effect=2.0, assumed=True)
+
     Source:
         Cochran (1977), Sampling Techniques, section 6.4; Rao, Scott (1992), Biometrics
         48:577-585 (effective sizes of clustered binary data); Kish (1965), section 8.2.

@@ -41,6 +41,10 @@ def checked_ratings(ratings: FloatArray, *, any_size: bool = False) -> FloatArra
 
     Raises:
         ValueError: unless (n, readers), finite or NaN, and of a size that can be squared.
+
+    Example:
+        >>> checked_ratings([[1, np.nan], [2, 3]]).tolist()
+        [[1.0, nan], [2.0, 3.0]]
     """
     ratings = np.asarray(ratings, dtype=np.float64)
     if ratings.ndim != 2:
@@ -51,7 +55,19 @@ def checked_ratings(ratings: FloatArray, *, any_size: bool = False) -> FloatArra
 
 
 def one_way_rows(ratings: FloatArray) -> FloatArray:
-    """What each case adds to the sums of ``one_way``: (n, 6)."""
+    """What each case adds to the sums of ``one_way``: (n, 6).
+
+    Args:
+        ratings: (n, readers), NaN where missing; every case has a score.
+
+    Returns:
+        One, scores, their number squared, total less the mean of all scores, that squared per
+            score, and the sum of squares about that mean.
+
+    Example:
+        >>> one_way_rows(np.array([[1.0, 3.0], [5.0, 7.0]]))[0].tolist()
+        [1.0, 2.0, 4.0, -4.0, 8.0, 10.0]
+    """
     centred = ratings - np.nanmean(ratings)
     k = (~np.isnan(ratings)).sum(axis=1).astype(np.float64)
     total = np.nansum(centred, axis=1)
@@ -60,7 +76,17 @@ def one_way_rows(ratings: FloatArray) -> FloatArray:
 
 
 def one_way(sums: FloatArray) -> OneWay:
-    """Mean squares from sums over cases, (r, 6)."""
+    """Mean squares of cases with scores of any readers, from sums over cases.
+
+    Args:
+        sums: (r, 6) of ``one_way_rows``, a row for each replicate.
+
+    Example:
+        >>> rows = one_way_rows(np.array([[1.0, 3.0], [5.0, 7.0]]))
+        >>> found = one_way(rows.sum(axis=0)[None, :])
+        >>> found.between.tolist(), found.within.tolist()
+        ([16.0], [2.0])
+    """
     cases, scores, k_squares, total, between, squares = sums.T
     mean_k = (scores - k_squares / scores) / np.maximum(cases - 1, 1)
     ms_between = (between - total**2 / scores) / np.maximum(cases - 1, 1)
@@ -69,7 +95,19 @@ def one_way(sums: FloatArray) -> OneWay:
 
 
 def two_way_rows(ratings: FloatArray) -> FloatArray:
-    """What each complete case adds to the sums of ``two_way``: (n, 3 + readers)."""
+    """What each complete case adds to the sums of ``two_way``: (n, 3 + readers).
+
+    Args:
+        ratings: (n, readers), nothing missing.
+
+    Returns:
+        One, the squared mean of the case, its sum of squares, and its scores: all of them less
+            the mean of all scores.
+
+    Example:
+        >>> two_way_rows(np.array([[1.0, 3.0], [5.0, 7.0]]))[0].tolist()
+        [1.0, 4.0, 10.0, -3.0, -1.0]
+    """
     centred = ratings - ratings.mean()
     rows = np.empty((ratings.shape[0], ratings.shape[1] + 3))
     rows[:, 0] = 1.0
@@ -80,7 +118,18 @@ def two_way_rows(ratings: FloatArray) -> FloatArray:
 
 
 def two_way(sums: FloatArray, readers: int) -> TwoWay:
-    """Mean squares from sums over cases, (r, 3 + readers)."""
+    """Mean squares of cases that the same readers scored, from sums over cases.
+
+    Args:
+        sums: (r, 3 + readers) of ``two_way_rows``, a row for each replicate.
+        readers: two or more.
+
+    Example:
+        >>> rows = two_way_rows(np.array([[1.0, 3.0], [5.0, 7.0]]))
+        >>> found = two_way(rows.sum(axis=0)[None, :], 2)
+        >>> found.rows.tolist(), found.columns.tolist(), found.error.tolist()
+        ([16.0], [4.0], [0.0])
+    """
     n, mean_squares, squares = sums[:, 0], sums[:, 1], sums[:, 2]
     of_reader = sums[:, 3:]
     correction = of_reader.sum(axis=1) ** 2 / (n * readers)

@@ -177,10 +177,10 @@ def _check(multiplier: Multiplier, interval: LimitInterval) -> None:
         raise ValueError(
             f"interval must be exact, approximate or approximate-1986, got {interval!r}"
         )
-    check_multiplier(multiplier)
+    _check_multiplier(multiplier)
 
 
-def check_multiplier(multiplier: Multiplier) -> None:
+def _check_multiplier(multiplier: Multiplier) -> None:
     """Refuse what is neither a positive number of 100 or less nor "t".
 
     Raises:
@@ -283,7 +283,23 @@ def _pair(
 def proportional_bias(
     means: FloatArray, away: FloatArray, own: Clusters, settings: Settings, scale: float
 ) -> Estimate:
-    """Correlation of differences and means; numbers of ``scale`` tell spread from rounding."""
+    """Correlation of differences and means; numbers of ``scale`` tell spread from rounding.
+
+    Args:
+        means, away: (n,) means of both numbers of a case, and their differences.
+        own: clusters of the same cases.
+        settings: level; draws and seed where cases cluster.
+        scale: size of the numbers, in their unit.
+
+    Returns:
+        Undefined for fewer than three cases, or where all differences or all means are equal.
+
+    Example:
+        >>> away, own = np.array([1.0, 2.0, 4.0, 3.0]), Clusters.singles(4)
+        >>> found = proportional_bias(np.array([1.0, 2.0, 3.0, 4.0]), away, own, Settings(), 4.0)
+        >>> round(found.value, 4)
+        0.8
+    """
     name, convention = "ba_proportional_r", "Pearson's r of differences and means"
     x, y = means - means.mean(), away - away.mean()
     flat = min(float(np.abs(x).max()), float(np.abs(y).max())) <= 1e-12 * scale

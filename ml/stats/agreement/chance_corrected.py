@@ -93,7 +93,22 @@ class Frame:
 def frame(
     ratings: FloatArray, coefficient: Coefficient, categories: int, weights: str | Weights
 ) -> Frame | str:
-    """The sums of a coefficient, or the sentence why there is none."""
+    """The sums of a coefficient, or the sentence why there is none.
+
+    Args:
+        ratings: (n, readers) codes 0..categories-1, NaN where missing.
+        coefficient, categories, weights: as ``chance_corrected``.
+
+    Raises:
+        ValueError: as ``chance_corrected``.
+
+    Example:
+        >>> table = np.array([[0, 0], [1, 1], [0, 1]])
+        >>> frame(table, "fleiss", 2, "identity").per_case[:, 0].tolist()  # agreement of each case
+        [1.0, 1.0, 0.0]
+        >>> frame(np.array([[0, np.nan]]), "fleiss", 2, "identity")
+        'Not estimated: no case was answered by two readers.'
+    """
     if coefficient not in IDS:
         raise ValueError(f"coefficient must be one of {', '.join(IDS)}, got {coefficient!r}")
     table = resolved(weights, categories).table
@@ -222,6 +237,14 @@ def chance_corrected(
 def deviations(found: Frame) -> FloatArray:
     """What each used case adds to the coefficient's deviation, (m,); they sum to 0.
 
+    Args:
+        found: the sums of a coefficient that is defined.
+
+    Example:
+        >>> table = np.array([[0, 0], [1, 1], [0, 1], [1, 1]])
+        >>> deviations(frame(table, "percent_agreement", 2, "identity")).tolist()
+        [0.0625, 0.0625, -0.1875, 0.0625]
+
     Source:
         Gwet (2014), sections 5.3-5.4: linearisation over cases, chance agreement included.
     """
@@ -284,7 +307,18 @@ def _krippendorff_deviations(found: Frame) -> FloatArray:
 def standard_error(
     spread: FloatArray, units: int, population: int | None = None, divisor: str = "n-1"
 ) -> float | None:
-    """Standard error from the deviations of independent units; None for a single unit."""
+    """Standard error from the deviations of independent units; None for a single unit.
+
+    Args:
+        spread: (units,) what each unit adds to the deviation; they sum to 0.
+        units: how many.
+        population: units of a finite population that these were drawn from; None: unlimited.
+        divisor: "n-1" for a sample's variance, "n" without that correction.
+
+    Example:
+        >>> standard_error(np.array([0.5, -0.5]), 2), standard_error(np.array([0.0]), 1)
+        (1.0, None)
+    """
     if units < 2:
         return None
     finite = 1.0 if population is None else 1 - units / population
@@ -295,7 +329,22 @@ def standard_error(
 def t_interval(
     value: float, error: float | None, own: Clusters, level: float, population: int | None = None
 ) -> tuple[Interval, float | None]:
-    """t interval cut at 1, and the two-sided p of no agreement beyond chance."""
+    """t interval cut at 1, and the two-sided p of no agreement beyond chance.
+
+    Args:
+        value, error: coefficient and its standard error, None for a single unit.
+        own: the independent units.
+        level: coverage, between 0 and 1.
+        population: as ``standard_error``; named in the method.
+
+    Returns:
+        No interval and no p for a single unit, too few clusters, or an error of 0.
+
+    Example:
+        >>> found, p = t_interval(0.5, 0.1, Clusters.singles(11), 0.95)  # 0.5 - 2.228 * 0.1
+        >>> round(found.low, 4), round(found.high, 4), round(p, 4)
+        (0.2772, 0.7228, 0.0005)
+    """
     if error is None:
         return Interval(None, None, "", f"No interval: only {own.words}."), None
     if not own.each_alone and (refusal := too_few(own)):

@@ -101,6 +101,10 @@ def kappa_spread(cells: FloatArray, weights: FloatArray) -> tuple[float, float]:
         cells: (k, k) shares of all cases, chance agreement below 1.
         weights: (k, k) of agreement.
 
+    Example:
+        >>> kappa_spread(np.full((2, 2), 0.25), np.eye(2))  # kappa 0, so both are one number
+        (1.0, 1.0)
+
     Source:
         Fleiss, Cohen, Everitt (1969), Psychological Bulletin 72:323-327, equations 8-15.
     """

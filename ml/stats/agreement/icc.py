@@ -172,6 +172,10 @@ def icc_two_way(
     Args:
         ratings: (n, readers); a column is one reader throughout; as ``icc``.
 
+    Example:
+        >>> round(icc_two_way(np.array([[1.0, 2], [3, 4], [5, 6]])).value, 4)
+        0.8889
+
     Source:
         As ``icc``.
     """

@@ -108,6 +108,11 @@ def pairwise_kappa(
         ValueError: for codes outside the declared answers, other weights, or pairs that are not two
             of the columns.
 
+    Example:
+        >>> table = np.array([[0, 0, 0], [1, 1, 1], [0, 0, 1], [1, 1, 0]])
+        >>> [(a, b, round(found.value, 4)) for a, b, found in pairwise_kappa(table, 2).pairs]
+        [(0, 1, 1.0), (0, 2, 0.0), (1, 2, 0.0)]
+
     Source:
         Cohen (1968), Psychological Bulletin 70:213-220; mean over pairs: Light (1971),
         Psychological Bulletin 76:365-377.

@@ -117,8 +117,22 @@ def alpha_replicates(
 
     All rows keep their cluster, so that two tables of the same cases share their replicates.
 
+    Args:
+        ratings, scale, categories: as ``alpha``; nominal, ordinal, interval or ratio.
+        clusters: of all rows.
+        settings: draws and seed.
+
     Returns:
         The value (NaN when undefined) and (draws,) replicates.
+
+    Raises:
+        ValueError: as ``alpha``.
+
+    Example:
+        >>> table, own = np.array([[0, 0], [1, 1], [0, 1], [1, 1]]), Clusters.singles(4)
+        >>> value, drawn = alpha_replicates(table, "nominal", own, Settings(draws=5))
+        >>> round(value, 4), drawn.shape
+        (0.5333, (5,))
     """
     parts = _parts(np.asarray(ratings, dtype=np.float64), scale, categories, None, None)
     value = float(parts.of_sums(parts.per_case.sum(axis=0)[None, :])[0])
@@ -175,7 +189,7 @@ def _parts(
         raise ValueError(
             f"{size:,} ordinal answers to {len(counts):,} cases are too many: join some"
         )
-    per_case = coincidences(counts).reshape(-1, size * size)
+    per_case = _coincidences(counts).reshape(-1, size * size)
     return _Parts(per_case, lambda sums: _ordinal_alpha(sums.reshape(-1, size, size)), counts)
 
 
@@ -215,7 +229,7 @@ def _fixed_parts(counts: FloatArray, apart: FloatArray) -> _Parts:
     return _Parts(per_case, of_sums, counts)
 
 
-def coincidences(counts: FloatArray) -> FloatArray:
+def _coincidences(counts: FloatArray) -> FloatArray:
     """Each case's part of the coincidence matrix, (n, k, k); zero for fewer than two answers."""
     total = counts.sum(axis=1)
     pairs = counts[:, :, None] * counts[:, None, :]

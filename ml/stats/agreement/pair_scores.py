@@ -160,8 +160,16 @@ def number_scores(
 def together(readers: FloatArray, model: FloatArray) -> FloatArray:
     """Answers of readers and of the model side by side, (n, k+1).
 
+    Args:
+        readers: (n, k) numbers or codes, NaN where missing.
+        model: (n,) of the same cases.
+
     Raises:
         ValueError: for unequal numbers of cases or infinite answers.
+
+    Example:
+        >>> together(np.array([[1, 2], [3, 4]]), np.array([5, 6])).tolist()
+        [[1.0, 2.0, 5.0], [3.0, 4.0, 6.0]]
     """
     readers = checked_ratings(readers)
     model = np.asarray(model, dtype=np.float64)

@@ -34,7 +34,19 @@ def category_counts(ratings: FloatArray, categories: int) -> FloatArray:
 
 
 def checked_codes(ratings: FloatArray, categories: int) -> FloatArray:
-    """Ratings as float64 (n, readers) of declared codes, or a ValueError."""
+    """Ratings as float64 of declared codes.
+
+    Args:
+        ratings: (n, readers) codes 0..categories-1, NaN where missing.
+        categories: number of declared answers, 1 to 10,000.
+
+    Raises:
+        ValueError: for another shape, or codes that are not whole or not declared.
+
+    Example:
+        >>> checked_codes([[0, 1], [1, np.nan]], 2).tolist()
+        [[0.0, 1.0], [1.0, nan]]
+    """
     checked_count("categories", categories, 1, MOST_CATEGORIES)
     ratings = np.asarray(ratings, dtype=np.float64)
     if ratings.ndim != 2:
@@ -48,7 +60,19 @@ def checked_codes(ratings: FloatArray, categories: int) -> FloatArray:
 
 
 def checked_table(table: FloatArray) -> FloatArray:
-    """A square table of counts, rows of the first reader, as float64, or a ValueError."""
+    """A square table of counts as float64.
+
+    Args:
+        table: (k, k) how often each pair of answers was given, rows of the first reader.
+
+    Raises:
+        ValueError: unless square, of two answers or more, and of whole counts, a hundred million
+            cases at most.
+
+    Example:
+        >>> checked_table([[3, 1], [0, 2]]).tolist()
+        [[3.0, 1.0], [0.0, 2.0]]
+    """
     table = np.asarray(table, dtype=np.float64)
     if table.ndim != 2 or table.shape[0] != table.shape[1] or table.shape[0] < 2:
         raise ValueError(f"expected a (k, k) table of two answers or more, got {table.shape}")
@@ -77,6 +101,13 @@ def table_of_ratings(ratings: FloatArray, categories: int) -> FloatArray:
 
     Args:
         ratings: (n, 2) codes 0..categories-1, NaN where a reader did not answer.
+
+    Raises:
+        ValueError: for another number of readers, or as ``checked_codes``.
+
+    Example:
+        >>> table_of_ratings(np.array([[0, 0], [0, 1], [1, 1], [1, np.nan]]), 2).tolist()
+        [[1.0, 1.0], [0.0, 1.0]]
     """
     ratings = checked_codes(ratings, categories)
     if ratings.shape[1] != 2:
@@ -87,14 +118,14 @@ def table_of_ratings(ratings: FloatArray, categories: int) -> FloatArray:
 
 
 @dataclass(frozen=True)
-class Patterns:
+class _Patterns:
     """Rows that repeat: one representative each, and how often it occurs."""
 
     first: IntArray  # (p,) index of a row of each pattern
     multiplicity: IntArray  # (p,)
 
 
-def patterns(rows: FloatArray) -> Patterns | None:
+def _patterns(rows: FloatArray) -> _Patterns | None:
     """Distinct rows of small whole numbers, in lexicographic order.
 
     Returns:
@@ -106,13 +137,13 @@ def patterns(rows: FloatArray) -> Patterns | None:
     key = (rows @ float(base) ** np.arange(rows.shape[1])[::-1]).astype(np.int64)
     if base ** rows.shape[1] > 4 * rows.shape[0] + 1_000_000:
         _, first, multiplicity = np.unique(key, return_index=True, return_counts=True)
-        return Patterns(first.astype(np.int64), multiplicity.astype(np.int64))
+        return _Patterns(first.astype(np.int64), multiplicity.astype(np.int64))
     # Counting is faster than sorting while the keys are few.
     number = np.bincount(key)
     used = np.flatnonzero(number)
     where = np.empty(number.size, dtype=np.int64)
     where[key] = np.arange(key.size)
-    return Patterns(where[used], number[used].astype(np.int64))
+    return _Patterns(where[used], number[used].astype(np.int64))
 
 
 def resampled_sums(
@@ -126,8 +157,13 @@ def resampled_sums(
             none.
         own: clusters of the same cases.
         settings: draws and seed.
+
+    Example:
+        >>> alike = np.array([[2.0], [2.0]])  # whichever two are drawn, they add up to 4
+        >>> resampled_sums(alike, None, Clusters.singles(2), Settings(draws=3)).tolist()
+        [[4.0], [4.0], [4.0]]
     """
-    found = patterns(rows) if own.each_alone and rows is not None else None
+    found = _patterns(rows) if own.each_alone and rows is not None else None
     # With hardly any repetition, drawing patterns is no cheaper than drawing cases.
     if found is None or found.first.size > min(own.count // 4, _MOST_PATTERNS):
         return replicate_sums(own.sums(per_case), settings)

@@ -90,7 +90,18 @@ def custom_weights(
 
 
 def checked_distances(distance: FloatArray) -> FloatArray:
-    """A (k, k) matrix of distances between answers, or a ValueError that says what is wrong."""
+    """Distances between answers as float64.
+
+    Args:
+        distance: (k, k).
+
+    Raises:
+        ValueError: unless symmetric, 0 on the diagonal and not negative elsewhere.
+
+    Example:
+        >>> checked_distances([[0, 2], [2, 0]]).tolist()
+        [[0.0, 2.0], [2.0, 0.0]]
+    """
     apart = np.asarray(distance, dtype=np.float64)
     if apart.ndim != 2 or apart.shape[0] != apart.shape[1] or not np.allclose(apart, apart.T):
         raise ValueError(f"expected a symmetric (k, k) matrix, got shape {apart.shape}")
@@ -101,7 +112,15 @@ def checked_distances(distance: FloatArray) -> FloatArray:
 
 
 def resolved(weights: str | Weights, categories: int) -> Weights:
-    """The weights of a name, or those given, checked against the number of answers."""
+    """The weights of a name, or those given, checked against the number of answers.
+
+    Raises:
+        ValueError: for an unknown name, or weights of another number of answers.
+
+    Example:
+        >>> resolved("linear", 3).table[0].tolist()
+        [1.0, 0.5, 0.0]
+    """
     if isinstance(weights, str):
         return agreement_weights(categories, weights)
     if weights.table.shape != (categories, categories):
@@ -134,7 +153,18 @@ def _distance(name: str, at: FloatArray) -> FloatArray:
 
 
 def ratio_distance(at: FloatArray) -> FloatArray:
-    """((a - b) / (a + b))² of each pair of values, (k, k); 0 where both are 0."""
+    """((a - b) / (a + b))² of each pair of values, (k, k); 0 where both are 0.
+
+    Args:
+        at: (k,) values of 0 or more.
+
+    Raises:
+        ValueError: for a negative value.
+
+    Example:
+        >>> ratio_distance(np.array([1.0, 3.0])).tolist()
+        [[0.0, 0.25], [0.25, 0.0]]
+    """
     if at.size and at.min() < 0:
         raise ValueError("a ratio scale has no negative values")
     apart, together = at[:, None] - at[None, :], at[:, None] + at[None, :]
@@ -144,7 +174,16 @@ def ratio_distance(at: FloatArray) -> FloatArray:
 
 
 def circular_distance(at: FloatArray, circumference: float) -> FloatArray:
-    """Squared sine of half the angle between each pair of values on a circle, (k, k)."""
+    """Squared sine of half the angle between each pair of values on a circle, (k, k).
+
+    Args:
+        at: (k,) values.
+        circumference: once around, in the same unit; above 0.
+
+    Example:
+        >>> circular_distance(np.array([0.0, 3.0, 6.0]), 12.0)[0].round(4).tolist()  # a clock
+        [0.0, 0.5, 1.0]
+    """
     squared: FloatArray = np.sin(np.pi * (at[:, None] - at[None, :]) / circumference) ** 2
     squared[np.abs(squared) < 1e-30] = 0.0
     return squared

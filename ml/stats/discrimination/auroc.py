@@ -6,14 +6,13 @@ from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.discrimination import placements as placing
 from ml.stats.discrimination.auroc_bootstrap import bootstrap_auroc
-from ml.stats.discrimination.auroc_interval import Method, auroc_interval, logit_delong
+from ml.stats.discrimination.auroc_interval import Method, auroc_interval
 
 __all__ = [
     "CONVENTION",
     "auroc",
     "bootstrap_auroc",
     "delong_variance",
-    "logit_delong",
     "placements",
 ]
 
@@ -39,7 +38,6 @@ def auroc(
         present: (n,) 1 or 0.
         clusters: independent units; None means every case is its own.
         settings: level, draws, seed.
-        method: "logit_delong", "delong_wald", "hanley_mcneil", "percentile" or "bca"; the first
             two take Obuchowski's variance where cases cluster. Wald intervals cover too rarely
             near 1: they are there to compare with published ones.
 
@@ -78,12 +76,38 @@ def auroc(
 
 
 def placements(scores: FloatArray, positive: BoolArray) -> tuple[FloatArray, FloatArray]:
-    """The two arrays of ``ml.stats.discrimination.placements.placements``, without its value."""
+    """The two arrays of ``ml.stats.discrimination.placements.placements``, without its value.
+
+    Args:
+        scores: (n,) higher means present.
+        positive: (n,) both classes must occur.
+
+    Raises:
+        ValueError: as there.
+
+    Example:
+        >>> import numpy as np
+        >>> found = placements(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
+        >>> [of_class.tolist() for of_class in found]
+        [[0.5, 1.0], [1.0, 0.5]]
+    """
     placed = placing.placements(scores, positive)
     return placed.of_present, placed.of_absent
 
 
 def delong_variance(of_present: FloatArray, of_absent: FloatArray) -> float:
-    """DeLong's variance from the two arrays that ``placements`` here returns."""
+    """DeLong's variance from the two arrays that ``placements`` here returns.
+
+    Args:
+        of_present, of_absent: (m,) and (n,) placements.
+
+    Raises:
+        ValueError: when a class has a single case.
+
+    Example:
+        >>> import numpy as np
+        >>> delong_variance(np.array([0.5, 1.0]), np.array([1.0, 0.5]))
+        0.125
+    """
     placed = placing.Placements(of_present, of_absent, float(of_present.mean()))
     return placing.delong_variance(placed)

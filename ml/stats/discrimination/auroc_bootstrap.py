@@ -81,6 +81,15 @@ def bootstrap_auroc(
 def left_out_auroc(scores: FloatArray, positive: BoolArray, clusters: Clusters) -> FloatArray:
     """AUROC without each unit in turn, (clusters.count,); NaN where a class would be missing.
 
+    Args:
+        scores, positive: (n,) as checked; both classes must occur.
+        clusters: of the same rows.
+
+    Example:
+        >>> scores, positive = np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]) == 1
+        >>> left_out_auroc(scores, positive, Clusters.singles(4)).tolist()
+        [0.5, 1.0, 1.0, 0.5]
+
     Source:
         Where every case is its own unit, Hanley, Hajian-Tilaki (1997), Academic Radiology
         4:49-58: the jackknife of an AUROC follows from its placements.

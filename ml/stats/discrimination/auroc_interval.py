@@ -40,6 +40,13 @@ def auroc_interval(
 
     Raises:
         ValueError: for an unknown method, or ``hanley_mcneil`` with clusters.
+
+    Example:
+        >>> from ml.stats.discrimination.placements import placements
+        >>> scores, positive = np.zeros(20), np.arange(20) % 2 == 1
+        >>> placed, own = placements(scores, positive), Clusters.singles(20)
+        >>> auroc_interval(placed, scores, positive, own, Settings()).reason
+        'No interval: all scores are equal, nothing is ranked.'
     """
     if method is not None and method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
@@ -64,7 +71,7 @@ def auroc_interval(
     if method == "hanley_mcneil":
         m, n = placed.of_present.size, placed.of_absent.size
         variance = hanley_mcneil_variance(value, m, n)
-        return Interval(*wald(value, variance, settings.level), "Hanley-McNeil 1982, Wald")
+        return Interval(*_wald(value, variance, settings.level), "Hanley-McNeil 1982, Wald")
     return _delong(placed, positive, clusters, settings.level, method)
 
 
@@ -96,7 +103,7 @@ def hanley_mcneil_variance(value: float, n_present: int, n_absent: int) -> float
     ) / (n_present * n_absent)
 
 
-def wald(value: float, variance: float, level: float) -> tuple[float, float]:
+def _wald(value: float, variance: float, level: float) -> tuple[float, float]:
     """Value ± z standard errors, cut at 0 and 1.
 
     Raises:
@@ -108,11 +115,11 @@ def wald(value: float, variance: float, level: float) -> tuple[float, float]:
     return max(0.0, value - margin), min(1.0, value + margin)
 
 
-def logit_delong(value: float, variance: float, level: float) -> tuple[float, float]:
+def _logit_delong(value: float, variance: float, level: float) -> tuple[float, float]:
     """Wald interval on the logit scale, which stays inside 0..1 and covers near its ends.
 
     Raises:
-        ValueError: for a value that is not between 0 and 1, or as ``wald``.
+        ValueError: for a value that is not between 0 and 1, or as ``_wald``.
     """
     _check(value, variance)
     if value in (0, 1):
@@ -131,7 +138,20 @@ def _check(value: float, variance: float) -> None:
 
 
 def auroc_variance(placed: Placements, positive: BoolArray, clusters: Clusters) -> float | str:
-    """DeLong's variance, Obuchowski's where cases cluster, or the sentence why there is none."""
+    """DeLong's variance, Obuchowski's where cases cluster, or the sentence why there is none.
+
+    Args:
+        placed: placements of a score.
+        positive: (n,) as they were placed.
+        clusters: of the same rows.
+
+    Example:
+        >>> from ml.stats.discrimination.placements import placements
+        >>> positive = np.array([False, False, True, True])
+        >>> placed = placements(np.array([0.1, 0.4, 0.35, 0.8]), positive)
+        >>> auroc_variance(placed, positive, Clusters.singles(4))
+        0.125
+    """
     if clusters.each_alone:
         if min(placed.of_present.size, placed.of_absent.size) < 2:
             return "No interval: one of the classes has a single case, so no spread."
@@ -159,7 +179,7 @@ def _delong(
     name = "logit-DeLong" if method == "logit_delong" else "DeLong, Wald"
     if not clusters.each_alone:
         name += f", clusters respected (Obuchowski 1997, {clusters.words})"
-    scale = logit_delong if method == "logit_delong" else wald
+    scale = _logit_delong if method == "logit_delong" else _wald
     return Interval(*scale(placed.value, variance, level), name)
 
 

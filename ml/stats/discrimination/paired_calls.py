@@ -36,6 +36,10 @@ class PairedCalls:
 
         Raises:
             ValueError: for unequal shapes or other values.
+
+        Example:
+            >>> PairedCalls.of([1, 1, 0], [1, 0, 0], [1, 1, 0]).b.tolist()
+            [True, False, False]
         """
         one, other = Calls.of(a, positive, clusters), Calls.of(b, positive, clusters)
         return cls(one.called, other.called, one.positive, one.clusters)

@@ -33,6 +33,10 @@ class Calls:
 
         Raises:
             ValueError: for unequal shapes or other values.
+
+        Example:
+            >>> Calls.of([1, 1, 0, 0], [1, 0, 1, 0]).counts  # tp, fp, fn, tn
+            (1, 1, 1, 1)
         """
         called, positive = np.asarray(called), np.asarray(positive)
         if called.ndim != 1 or called.shape != positive.shape:

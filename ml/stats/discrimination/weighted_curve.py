@@ -62,7 +62,7 @@ class WeightedCases:
         return Curves(hits, alarms)
 
 
-def left_out_values(measure: Callable[[FloatArray], FloatArray], count: int) -> FloatArray:
+def _left_out_values(measure: Callable[[FloatArray], FloatArray], count: int) -> FloatArray:
     """A measure of counts (c, count) without each unit in turn: (count,)."""
     step = max(1, _HELD // max(count, 1))
     parts = [np.zeros(0)]
@@ -83,8 +83,20 @@ def bootstrapped(
 ) -> Interval:
     """Interval of a measure of counts (c, clusters.count), or the sentence why there is none.
 
+    Args:
+        value: the measure itself.
+        measure: from counts (c, clusters.count) to (c,).
+        clusters: the units that are drawn.
+        settings: level, draws, seed.
+        kind: "percentile" or "bca".
+
     Raises:
         ValueError: for another kind than "percentile" and "bca".
+
+    Example:
+        >>> own = Clusters.singles(3)
+        >>> bootstrapped(1.0, lambda counts: counts.mean(axis=1), own, Settings(), "bca").reason
+        'No interval: only 3 cases, and at least 10 are needed.'
     """
     if kind not in get_args(Bootstrap):
         raise ValueError(f"interval must be percentile or bca, got {kind!r}")
@@ -94,7 +106,7 @@ def bootstrapped(
     drawn = replicates(measure, clusters.count, settings, width=clusters.codes.size)
     if kind == "percentile":
         return percentile_interval(drawn, clusters, settings)
-    left_out = left_out_values(measure, clusters.count)
+    left_out = _left_out_values(measure, clusters.count)
     return bca_interval(value, drawn, left_out, clusters, settings)
 
 
@@ -109,7 +121,28 @@ def curve_estimate(
     kind: Bootstrap,
     extra: dict[str, JsonValue] | None = None,
 ) -> Estimate:
-    """A number read from a ROC curve, with its bootstrap interval; undefined for one class."""
+    """A number read from a ROC curve, with its bootstrap interval; undefined for one class.
+
+    Args:
+        name, convention: of the estimate.
+        of_curves: from c curves to (c,) numbers.
+        scores: (n,) higher means present; present: (n,) 1 or 0.
+        clusters: independent units; None means every case is its own.
+        settings: level, draws, seed.
+        kind: "percentile" or "bca".
+        extra: more that the estimate says.
+
+    Raises:
+        ValueError: as ``checked_binary``, ``checked_clusters`` and ``bootstrapped``.
+
+    Example:
+        >>> scores, present = np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1])
+        >>> def sensitivity(curves):  # at the highest threshold, 0.8: one of the two is found
+        ...     return curves.true_positive_rate[:, 1]
+        >>> few = Settings(draws=0)
+        >>> curve_estimate("tpr", "", sensitivity, scores, present, None, few, "bca").value
+        0.5
+    """
     scores, positive = checked_binary(scores, present)
     n, n_events = scores.size, int(positive.sum())
     units = checked_clusters(clusters, n)

@@ -121,7 +121,21 @@ def obuchowski_rockette(
 def error_variance(
     found: Components, many: int, readers: int, inference: Inference
 ) -> tuple[float, float | None]:
-    """Denominator of the test of modalities and its degrees of freedom (None: known variance)."""
+    """Denominator of the test of modalities and its degrees of freedom (None: known variance).
+
+    Args:
+        found: components of figures of ``many`` modalities and ``readers`` readers.
+        inference: which of readers and cases stand for a population.
+
+    Example:
+        >>> found = Components(0.0, 0.0, 0.004, 0.002, 0.002, 0.001, None, None, 0.003)
+        >>> variance, df = error_variance(found, 2, 4, "RRRC")  # 0.003 + 4 * (0.002 - 0.001)
+        >>> round(variance, 4), round(df, 2)  # 3 * (7 / 3)**2
+        (0.007, 16.33)
+
+    Source:
+        Hillis (2007), Statistics in Medicine 26:596-619.
+    """
     if inference == "FRRC":
         inner = (readers - 1) * (found.cov2 - found.cov3)
         return found.error - found.cov1 + inner, None
@@ -133,7 +147,7 @@ def error_variance(
     return denominator, df * (denominator / ms) ** 2 if ms > 0 else float("inf")
 
 
-def mean_variance(
+def _mean_variance(
     found: Components, readers: int, inference: Inference
 ) -> tuple[float, float | None]:
     """Variance of one modality's mean and its degrees of freedom (None: normal)."""
@@ -217,7 +231,7 @@ def _means(
     method = f"{'z' if inference == 'FRRC' else 't'} interval from this modality's data, in 0..1"
     found = []
     for name, row, part in zip(figures.modalities, figures.values, parts, strict=True):
-        variance, df = mean_variance(part, len(figures.readers), inference)
+        variance, df = _mean_variance(part, len(figures.readers), inference)
         found.append(
             wald(
                 f"{figures.name}:{name}", float(row.mean()), variance, df, level, n=figures.n,

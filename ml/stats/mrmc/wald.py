@@ -54,13 +54,31 @@ def chi2_test(numerator: float, denominator: float, df: float) -> Test:
 
 
 def quantile(level: float, df: float | None) -> float:
-    """Two-sided quantile of t, or of the normal without degrees of freedom."""
+    """Two-sided quantile of t, or of the normal without degrees of freedom.
+
+    Args:
+        level: coverage, between 0 and 1.
+        df: degrees of freedom above 0, or None.
+
+    Example:
+        >>> round(quantile(0.95, None), 2), round(quantile(0.95, 10), 3)
+        (1.96, 2.228)
+    """
     at = (1 + level) / 2
     return float(stats.norm.ppf(at) if df is None else stats.t.ppf(at, df))
 
 
 def two_sided(statistic: float, df: float | None) -> float:
-    """Two-sided p of t, or of z without degrees of freedom."""
+    """Two-sided p of t, or of z without degrees of freedom.
+
+    Args:
+        statistic: of either sign.
+        df: degrees of freedom above 0, or None.
+
+    Example:
+        >>> round(two_sided(-1.96, None), 3), round(two_sided(2.228, 10), 3)
+        (0.05, 0.05)
+    """
     size = abs(statistic)
     return 2 * float(stats.norm.sf(size) if df is None else stats.t.sf(size, df))
 

@@ -315,7 +315,19 @@ def _vector(sample: FloatArray) -> FloatArray:
 
 
 def checked_pair(reference: FloatArray, target: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Both samples as (n, d) and (m, d) finite numbers, or a ValueError that says why not."""
+    """Two samples of features as float64, (n, d) and (m, d).
+
+    Args:
+        reference, target: (n, d) and (m, d), or (n,) and (m,) of one feature.
+
+    Raises:
+        ValueError: for no rows, other shapes, numbers not finite or too large to be squared.
+
+    Example:
+        >>> one, two = checked_pair([1.0, 2.0], [[3.0]])
+        >>> one.shape, two.shape
+        ((2, 1), (1, 1))
+    """
     one, two = np.asarray(reference, np.float64), np.asarray(target, np.float64)
     one, two = (x[:, None] if x.ndim == 1 else x for x in (one, two))
     if one.ndim != 2 or two.ndim != 2 or one.shape[1] != two.shape[1] or 0 in one.shape + two.shape:

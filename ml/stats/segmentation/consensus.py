@@ -165,6 +165,10 @@ def checked_panel(masks: NDArray[np.generic]) -> BoolArray:
 
     Raises:
         ValueError: for no mask at all, masks without an axis, or other values.
+
+    Example:
+        >>> checked_panel([[0, 1], [1, 1]]).tolist()
+        [[False, True], [True, True]]
     """
     marked = np.asarray(masks)
     if marked.ndim < 2 or len(marked) == 0:

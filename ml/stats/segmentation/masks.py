@@ -77,8 +77,8 @@ class MaskPair:
     @cached_property
     def _boxes(self) -> tuple[tuple[slice, ...] | None, tuple[slice, ...] | None]:
         if self.prediction.size < _LARGE:
-            return bounding_box(self.prediction), bounding_box(self.reference)
-        return side_by_side(bounding_box, self.prediction, self.reference)
+            return _bounding_box(self.prediction), _bounding_box(self.reference)
+        return side_by_side(_bounding_box, self.prediction, self.reference)
 
     @property
     def voxel_mm(self) -> float:
@@ -107,7 +107,7 @@ class MaskPair:
         return MaskPair(crop[0], crop[1], self.spacing_mm)
 
 
-def bounding_box(mask: BoolArray) -> tuple[slice, ...] | None:
+def _bounding_box(mask: BoolArray) -> tuple[slice, ...] | None:
     """Slices of the smallest box that holds every voxel of a mask; None for an empty one.
 
     Only the first axis is searched over the whole mask, in the order of its memory; the others

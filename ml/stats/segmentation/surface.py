@@ -175,7 +175,7 @@ def surface_distances(pair: MaskPair, surface: Surface = "voxel") -> SurfaceDist
     return SurfaceDistances(from_a, from_b, weights[0], weights[1], surface, None, False)
 
 
-def border(mask: BoolArray) -> BoolArray:
+def _border(mask: BoolArray) -> BoolArray:
     """Voxels with a face neighbour outside the mask; beyond the array everything is outside."""
     inside = mask.copy()
     for axis in range(mask.ndim):
@@ -297,5 +297,5 @@ def boundary_iou(pair: MaskPair) -> float | None:
     if pair.emptiness == "both":
         return None
     crop = pair.cropped(margin=1)
-    a, b = border(crop.prediction), border(crop.reference)
+    a, b = _border(crop.prediction), _border(crop.reference)
     return float((a & b).sum() / (a | b).sum())

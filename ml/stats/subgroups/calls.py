@@ -57,8 +57,16 @@ class GroupedCalls:
     ) -> "GroupedCalls":
         """Check shapes and leave out rows without a group.
 
+        Args:
+            called, present: (n,) 1 or 0.
+            groups, clusters: of the same rows; no clusters: every row is its own.
+
         Raises:
             ValueError: for unequal shapes, or values other than 0 and 1.
+
+        Example:
+            >>> GroupedCalls.of([1, 0, 1], [1, 1, 0], Groups.of(["a", "a", None])).left_out
+            1
         """
         calls, truth = np.asarray(called), np.asarray(present)
         shapes = {calls.shape, truth.shape, groups.codes.shape}
@@ -112,6 +120,11 @@ def weights_of(rate: Rate) -> tuple[FloatArray, FloatArray]:
 
     Raises:
         ValueError: for a rate that is not one of ``RATES``.
+
+    Example:
+        >>> top, bottom = weights_of("ppv")  # of tn, fp, fn, tp
+        >>> top.tolist(), bottom.tolist()
+        ([0.0, 0.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0])
     """
     if rate not in _PARTS:
         raise ValueError(f"rate must be one of {', '.join(RATES)}, got {rate!r}")
@@ -196,7 +209,19 @@ def _withheld(estimate: Estimate, n: int, n_events: int, rate: Rate) -> Estimate
 
 
 def overall_rate(calls: GroupedCalls, rate: Rate, *, level: float = 0.95) -> Estimate:
-    """The rate of all groups together, as ``group_rates``."""
+    """The rate of all groups together, as ``group_rates``.
+
+    Args:
+        calls: the cases.
+        rate: as ``group_rates``.
+        level: of the interval.
+
+    Example:
+        >>> groups = Groups.of(list("aabb"))
+        >>> calls = GroupedCalls.of([1, 0, 1, 1], [1, 1, 1, 0], groups)
+        >>> round(overall_rate(calls, "tpr").value, 4)
+        0.6667
+    """
     hit, counted = calls.parts(rate)
     rows = np.flatnonzero(counted)
     return proportion(
@@ -207,7 +232,21 @@ def overall_rate(calls: GroupedCalls, rate: Rate, *, level: float = 0.95) -> Est
 
 
 def undefined_groups(calls: GroupedCalls, rates: Sequence[Rate]) -> list[str]:
-    """Names of groups in which one of the rates is a share of nothing."""
+    """Names of groups in which one of the rates is a share of nothing.
+
+    Args:
+        calls: the cases.
+        rates: as ``group_rates``.
+
+    Raises:
+        ValueError: as ``weights_of``.
+
+    Example:
+        >>> groups = Groups.of(list("aabb"))
+        >>> calls = GroupedCalls.of([1, 0, 1, 1], [1, 1, 0, 0], groups)
+        >>> undefined_groups(calls, ["tpr"])
+        ['b']
+    """
     lost = np.zeros(calls.groups.count, dtype=bool)
     for rate in rates:
         lost |= np.isnan(rate_of(rate, calls.cells))

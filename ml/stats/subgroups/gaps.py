@@ -54,14 +54,31 @@ def max_gap(
 def demographic_parity(
     calls: GroupedCalls, settings: Settings = DEFAULT, *, kind: Kind = "difference"
 ) -> Estimate:
-    """Gap of the share called present; as ``max_gap``."""
+    """Gap of the share called present; as ``max_gap``.
+
+    Raises:
+        ValueError: for another kind.
+
+    Example:
+        >>> from ml.stats.subgroups.groups import Groups
+        >>> calls = GroupedCalls.of([1, 0, 1, 1], [1, 1, 0, 0], Groups.of(list("aabb")))
+        >>> demographic_parity(calls).value, demographic_parity(calls, kind="ratio").value
+        (0.5, 0.5)
+    """
     return max_gap(calls, "selection_rate", settings, kind=kind).renamed(
         f"demographic_parity_{kind}"
     )
 
 
 def equal_opportunity(calls: GroupedCalls, settings: Settings = DEFAULT) -> Estimate:
-    """Gap of the sensitivity; as ``max_gap``."""
+    """Gap of the sensitivity; as ``max_gap``.
+
+    Example:
+        >>> from ml.stats.subgroups.groups import Groups
+        >>> calls = GroupedCalls.of([1, 0, 1, 1], [1, 1, 1, 1], Groups.of(list("aabb")))
+        >>> equal_opportunity(calls).value
+        0.5
+    """
     return max_gap(calls, "tpr", settings).renamed("equal_opportunity_difference")
 
 
@@ -71,6 +88,15 @@ def equalized_odds(
     """The gaps of sensitivity and of false positive rate: the larger, or their mean.
 
     Undefined where either rate is undefined in any group. Otherwise as ``max_gap``.
+
+    Raises:
+        ValueError: for another aggregate.
+
+    Example:
+        >>> from ml.stats.subgroups.groups import Groups
+        >>> calls = GroupedCalls.of([1, 0, 1, 0], [1, 0, 0, 1], Groups.of(list("aabb")))
+        >>> equalized_odds(calls).value  # group b has everything wrong
+        1.0
 
     Source:
         Hardt, Price, Srebro (2016). Agarwal et al. (2018).

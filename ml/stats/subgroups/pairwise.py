@@ -195,7 +195,7 @@ def auroc_difference(
     )  # fmt: skip
 
 
-def rows_of(groups: Groups, name: str) -> IntArray:
+def _rows_of(groups: Groups, name: str) -> IntArray:
     """Rows of a group by its name.
 
     Raises:
@@ -209,7 +209,7 @@ def rows_of(groups: Groups, name: str) -> IntArray:
 def _rows_of_both(groups: Groups, a: str, b: str) -> list[IntArray]:
     if a == b:
         raise ValueError(f"{a!r} against itself has no difference: name two groups")
-    return [rows_of(groups, a), rows_of(groups, b)]
+    return [_rows_of(groups, a), _rows_of(groups, b)]
 
 
 def _pooled_z(

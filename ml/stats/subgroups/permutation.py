@@ -30,6 +30,12 @@ def permuted(
         blocks: indices that are permuted among themselves; all of them when None.
         width: numbers that the caller holds per permutation; sets the size of a chunk.
         chunk: numbers held at once; where there are several blocks, part of the answer.
+
+    Example:
+        >>> blocks = [np.array([0, 1]), np.array([2, 3])]
+        >>> orders = np.concatenate(list(permuted(4, Settings(draws=9), blocks=blocks)))
+        >>> orders.shape, np.unique(orders[:, :2]).tolist()  # units 0 and 1 stay among themselves
+        ((9, 4), [0, 1])
     """
     generator = np.random.Generator(np.random.SFC64([settings.seed, count]))
     step = max(1, chunk // max(count, width, 1))

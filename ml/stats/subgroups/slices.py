@@ -152,7 +152,20 @@ def worst_slices(
 
 
 def members(conditions: tuple[tuple[str, str], ...], columns: Mapping[str, Groups]) -> BoolArray:
-    """(n,) cases that meet every condition."""
+    """(n,) cases that meet every condition.
+
+    Args:
+        conditions: column and level of each, at least one.
+        columns: groups of the same n cases, by name.
+
+    Raises:
+        ValueError: for a level that the column does not have.
+
+    Example:
+        >>> columns = {"site": Groups.of(["a", "a", "b"]), "sex": Groups.of(["f", "m", "f"])}
+        >>> members((("site", "a"), ("sex", "f")), columns).tolist()
+        [True, False, False]
+    """
     masks = [
         columns[column].codes == columns[column].names.index(level) for column, level in conditions
     ]

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from ml.stats.agreement.ratings import (
+    _patterns,
     category_counts,
-    patterns,
     ratings_of_table,
     resampled_sums,
     table_of_ratings,
@@ -26,7 +26,7 @@ def test_a_table_survives_the_way_to_ratings_and_back(table):
     hnp.arrays(float, st.tuples(st.integers(1, 30), st.integers(1, 4)), elements=st.integers(0, 3))
 )
 def test_patterns_are_the_distinct_rows(rows):
-    found = patterns(rows)
+    found = _patterns(rows)
     distinct, number = np.unique(rows, axis=0, return_counts=True)
 
     assert (rows[found.first] == distinct).all()
@@ -37,10 +37,10 @@ def test_many_valued_rows_are_sorted_and_too_many_valued_ones_refused(rng):
     rows = rng.integers(0, 60, (200, 5)).astype(float)
     distinct, number = np.unique(rows, axis=0, return_counts=True)
 
-    assert (rows[patterns(rows).first] == distinct).all()
-    assert (patterns(rows).multiplicity == number).all()
-    assert patterns(rng.integers(0, 9, (10, 40)).astype(float)) is None
-    assert patterns(np.zeros((0, 3))) is None
+    assert (rows[_patterns(rows).first] == distinct).all()
+    assert (_patterns(rows).multiplicity == number).all()
+    assert _patterns(rng.integers(0, 9, (10, 40)).astype(float)) is None
+    assert _patterns(np.zeros((0, 3))) is None
 
 
 @pytest.mark.parametrize("wrong", [[[0.5]], [[-1.0]], [[2.0]], [[np.inf]], [0.0]])

@@ -25,7 +25,7 @@ from ml.stats.discrimination.operating_point import (
     youden_threshold,
 )
 from ml.stats.discrimination.partial_auc import partial_auc, two_way_partial_auc
-from ml.stats.discrimination.weighted_curve import left_out_values
+from ml.stats.discrimination.weighted_curve import _left_out_values
 from tests.ml.stats.discrimination.test_placements import two_classes
 
 FEW = Settings(draws=100)
@@ -271,7 +271,7 @@ def test_left_out_values_leave_one_unit_out(monkeypatch, held):
     monkeypatch.setattr("ml.stats.discrimination.weighted_curve._HELD", held)
     values = np.array([1.0, 2, 4, 8])
 
-    assert left_out_values(lambda counts: counts @ values, 4).tolist() == [14, 13, 11, 7]
+    assert _left_out_values(lambda counts: counts @ values, 4).tolist() == [14, 13, 11, 7]
 
 
 def test_youden_by_looking_at_every_threshold():

@@ -275,8 +275,8 @@ NUMBERS = {
         {"both": 20, "only_a": 4, "only_b": 1, "neither": 5, "level": 0.9},
     ),
     "boyd_logit": (average_precision.boyd_logit, {"value": 0.6, "n_events": 20, "level": 0.9}),
-    "wald": (auroc_interval.wald, {"value": 0.8, "variance": 0.01, "level": 0.9}),
-    "logit_delong": (auroc_interval.logit_delong, {"value": 0.8, "variance": 0.01, "level": 0.9}),
+    "wald": (auroc_interval._wald, {"value": 0.8, "variance": 0.01, "level": 0.9}),
+    "logit_delong": (auroc_interval._logit_delong, {"value": 0.8, "variance": 0.01, "level": 0.9}),
     "hanley_mcneil_variance": (
         auroc_interval.hanley_mcneil_variance,
         {"value": 0.8, "n_present": 20, "n_absent": 30},
@@ -308,7 +308,6 @@ NOT_MEASURES = {
     "delong_covariance": "of placements, for compare_paired",
     "delong_variance": "of placements, for auroc",
     "placements": "arrays, for auroc",
-    "left_out_values": "the jackknife for BCa",
     "bootstrapped": "the interval of curve_estimate",
     "curve_estimate": "what partial_auc and operating points are made by",
 }

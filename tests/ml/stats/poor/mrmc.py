@@ -263,7 +263,6 @@ NOT_MEASURES = {
     "auc_sums": _STEP,
     "share_sums": _STEP,
     "error_variance": _STEP,
-    "mean_variance": _STEP,
     "f_test": _STEP,
     "chi2_test": _STEP,
     "quantile": _STEP,

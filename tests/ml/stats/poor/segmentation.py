@@ -120,9 +120,7 @@ NUMBERS = {
 }  # fmt: skip
 # Public functions that are no measure of rows.
 NOT_MEASURES = {
-    "bounding_box": "where a mask is",
     "checked_panel": "refuses masks for consensus and overlap_matrix",
-    "border": "which voxels lie at the border",
     "surfels": "pieces of a surface, for surface_distances",
     "areas": "sizes of these pieces",
 }

@@ -177,7 +177,6 @@ NOT_MEASURES = {
     "weights_of": "which cells a rate counts",
     "rate_of": "arrays, for the gaps",
     "undefined_groups": "names, for the gaps",
-    "rows_of": "indices of a group",
     "permuted": "permutations, for tests",
     "beta_prior": "of counts, for shrunken_rates",
     "members": "which cases a slice holds",

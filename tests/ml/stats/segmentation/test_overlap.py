@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from ml.stats.segmentation.masks import MaskPair, bounding_box
+from ml.stats.segmentation.masks import MaskPair, _bounding_box
 from ml.stats.segmentation.overlap import Overlap, overlap, overlap_matrix
 from tests.ml.stats.segmentation.conftest import box, mask_pairs
 
@@ -137,7 +137,7 @@ def test_a_crop_keeps_every_voxel(pair):
 
     assert crop.prediction.sum() == pair[0].sum()
     assert crop.reference.sum() == pair[1].sum()
-    found = bounding_box(pair[0])
+    found = _bounding_box(pair[0])
     if found is not None:
         assert pair[0][found].sum() == pair[0].sum()
         assert all(
@@ -153,7 +153,7 @@ def test_large_masks_keep_their_own_box(monkeypatch):
     one, other = np.zeros((2, 6, 6), bool)
     one[1, 2], other[4, 5] = True, True
 
-    assert MaskPair.of(one, other)._boxes == (bounding_box(one), bounding_box(other))
+    assert MaskPair.of(one, other)._boxes == (_bounding_box(one), _bounding_box(other))
     assert MaskPair.of(one, np.zeros_like(one)).emptiness == "reference"
 
 

@@ -5,7 +5,7 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 
 from ml.stats.segmentation.masks import MaskPair
-from ml.stats.segmentation.surface import _percentile, border, boundary_iou, surface_distances
+from ml.stats.segmentation.surface import _border, _percentile, boundary_iou, surface_distances
 from ml.stats.segmentation.surfels import areas, surfels
 from tests.ml.stats.segmentation.conftest import box, mask_pairs
 
@@ -34,8 +34,8 @@ def test_the_border_is_what_erosion_takes_away(pair):
     cross = ndimage.generate_binary_structure(mask.ndim, 1)
     eroded = ndimage.binary_erosion(mask, cross, border_value=0)
 
-    assert (border(mask) == (mask & ~eroded)).all()
-    assert (border(mask) == naive_border(mask)).all()
+    assert (_border(mask) == (mask & ~eroded)).all()
+    assert (_border(mask) == naive_border(mask)).all()
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,5 +1,7 @@
 """Do the readers agree, does one of them read differently, and does the model agree with them?"""
 
+from itertools import combinations
+
 import numpy as np
 
 from ml.checks import words
@@ -22,6 +24,8 @@ from ml.protocol import Protocol
 from ml.stats.agreement.icc import icc_one_way, icc_two_way
 from ml.stats.agreement.kappa import PairwiseKappa, kappa_conger, kappa_fleiss, pairwise_kappa
 from ml.stats.agreement.krippendorff import alpha
+from ml.stats.agreement.reader_bias import MIN_CASES
+from ml.stats.arrays import FloatArray
 from ml.stats.bootstrap import Settings
 from ml.stats.clusters import Clusters
 
@@ -113,7 +117,7 @@ def _measure(
             estimates += [undefined("kappa_conger", _NO_IDENTITY),
                           undefined("kappa_weighted", _NO_IDENTITY)]  # fmt: skip
         else:
-            estimates.append(kappa_conger(table.codes, size, clusters, settings))
+            estimates.append(_conger(table, clusters, settings))
             pairs, of_pairs = _pairs(table, clusters, settings)
             estimates += of_pairs
     estimates.append(_icc(table, clusters, settings, exchangeable))
@@ -130,19 +134,49 @@ def _measure(
 def _pairs(
     table: AnswerTable, clusters: Clusters, settings: Settings
 ) -> tuple[PairwiseKappa, list[Estimate]]:
+    """Kappa of pairs that share enough cases; of all pairs where none does."""
     size = len(table.question.values)
     weights = "quadratic" if table.question.scale == "ordinal" else "identity"
-    pairs = pairwise_kappa(table.codes, size, weights, clusters, settings)
-    estimates = [pairs.mean]
+    shared = _shared(table)
+    every = tuple(combinations(range(len(table.readers)), 2))
+    chosen = tuple(pair for pair in every if shared[pair] >= MIN_CASES) or every
+    enough = f", that share {MIN_CASES} cases" if len(chosen) < len(every) else ""
+    pairs = pairwise_kappa(table.codes, size, weights, clusters, settings, chosen=chosen)
+    means = [pairs.mean]
     if weights == "quadratic":
-        linear = pairwise_kappa(table.codes, size, "linear", clusters, settings).mean
-        estimates.append(linear.renamed("kappa_weighted:linear"))
+        linear = pairwise_kappa(table.codes, size, "linear", clusters, settings, chosen=chosen)
+        means.append(linear.mean.renamed("kappa_weighted:linear"))
+    estimates = [one.renamed(one.id, convention=one.convention + enough) for one in means]
     if len(pairs.pairs) <= _MAX_PAIRS:
         estimates += [
             one.renamed(f"kappa_weighted:{table.readers[a]}-{table.readers[b]}")
             for a, b, one in pairs.pairs
         ]
     return pairs, estimates
+
+
+def _shared(table: AnswerTable) -> FloatArray:
+    """(readers, readers) cases that both answered."""
+    given = (~np.isnan(table.codes)).astype(np.float64)
+    return np.asarray(given.T @ given, dtype=np.float64)
+
+
+def _conger(table: AnswerTable, clusters: Clusters, settings: Settings) -> Estimate:
+    """Conger's kappa, where every two readers have cases in common.
+
+    It takes each reader's shares of answers as those of all cases: readers of separate panels
+    differ in what they were given, and pooling them would tell of that.
+    """
+    apart = np.argwhere(np.triu(_shared(table) == 0, 1))
+    if apart.size:
+        a, b = (table.readers[at] for at in apart[0])
+        more = f" ({words.count(len(apart))} such pairs)" if len(apart) > 1 else ""
+        reason = (
+            f"Not estimated: {a} and {b} share no case{more}, and it is meant for the same readers "
+            "on all cases."
+        )
+        return undefined("kappa_conger", reason)
+    return kappa_conger(table.codes, len(table.question.values), clusters, settings)
 
 
 def _icc(

@@ -25,10 +25,10 @@ def agreement_matrix(
     """Kappa of every pair; null on the diagonal and where a pair shares too little."""
     ordered = table.question.scale == "ordinal"
     known = np.isfinite(pairs.values)
-    enough = known & (pairs.n >= MIN_CASES)
-    # The kappa of a handful of cases may be anything: it is shown, and not what is said first.
-    said = pairs.values[enough if enough.any() else known]
-    which = f" that share {MIN_CASES} cases" if enough.any() and (known & ~enough).any() else ""
+    # The kappa of a handful of cases may be anything: it was left out where others have more.
+    fewer = bool((~known & (pairs.n > 0) & (pairs.n < MIN_CASES)).any())
+    said = pairs.values[known]
+    which = f" that share {MIN_CASES} cases" if fewer else ""
     title = "No pair of readers has a kappa"
     if said.size:
         low, high = words.decimal(said.min()), words.decimal(said.max())
@@ -40,7 +40,8 @@ def agreement_matrix(
         "title": title,
         "subtitle": (
             f"Cohen’s kappa on {table.question.id}, "
-            f"{'quadratic weights' if ordered else 'unweighted'}; n: cases both answered"
+            f"{'quadratic weights' if ordered else 'unweighted'}"
+            + (f"; blank: fewer than {MIN_CASES} cases in common" if fewer else "")
         ),
         "labels": list(names),
         "values": [

@@ -41,7 +41,7 @@ NAMES = {
     "alpha": "Krippendorff’s alpha",
     "kappa_fleiss": "Fleiss’ kappa",
     "kappa_conger": "Conger’s kappa",
-    "kappa_weighted": "Weighted kappa of pairs",
+    "kappa_weighted": "Mean kappa of pairs of readers",
     "icc": "Intraclass correlation",
     "reader_bias": "Deviation of a reader",
     "reader_heterogeneity": "Test that readers are alike",

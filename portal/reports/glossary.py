@@ -51,8 +51,9 @@ _BY_MEASURE = {
                          "interchangeable."),
     "kappa_conger": Term("Conger’s kappa", "Agreement beyond chance of the same readers on all "
                          "cases."),
-    "kappa_weighted": Term("Weighted kappa", "Agreement of two readers beyond chance, where near "
-                           "misses count less."),
+    "kappa_weighted": Term("Mean kappa of pairs", "Cohen’s kappa of every two readers, averaged; "
+                           "each pair counts alike. Its convention says whether near misses of "
+                           "ordered answers count less."),
     "reader_bias": Term("Deviation of a reader", "Its answers less the mean of the other "
                         "readers’ on the same cases. It says who differs, not who is right."),
     "dice": Term("Dice", "Overlap of two masks: twice what both mark, over what each marks. 1 is "

@@ -127,12 +127,13 @@ def pairwise_kappa(
     table = agreement_weights(categories, weights).table
     readers = ratings.shape[1]
     values = np.full((readers, readers), np.nan)
-    shared = np.zeros((readers, readers))
+    given = (~np.isnan(ratings)).astype(np.float64)
+    shared = given.T @ given
+    np.fill_diagonal(shared, 0)
     name = {"identity": "unweighted"}.get(weights, f"{weights} weights")
     estimates, replicates = [], []
     for a, b in chosen or tuple(combinations(range(readers), 2)):
         both = ~np.isnan(ratings[:, a]) & ~np.isnan(ratings[:, b])
-        shared[a, b] = shared[b, a] = both.sum()
         cells = _cells(ratings[:, a], ratings[:, b], both, categories)
         value = float(_cohen(cells.sum(axis=0)[None, :], table)[0])
         drawn = _cohen(replicate_sums(clusters.sums(cells), settings), table)

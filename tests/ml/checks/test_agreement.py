@@ -221,8 +221,30 @@ def test_kappa_of_a_handful_of_cases_is_not_what_is_said_first(make_evidence, ma
     table = {"finding": many + few}
     result = agreement(make_evidence(n=46, readings=make_readings(table, BINARY)), quick)
 
-    assert result.series[0]["values"][2][3] == 1.0
+    assert result.series[0]["values"][2][3] is None
     assert result.series[0]["title"] == ("Kappa of pairs that share 30 cases is 0.500")
+    assert result.series[0]["subtitle"].endswith("; blank: fewer than 30 cases in common")
+    mean = estimates(result)["kappa_weighted"]
+    assert mean.value == pytest.approx(0.5)
+    assert mean.convention.endswith(", that share 30 cases")
     alone = make_readings({"finding": [row[2:] for row in few]}, BINARY)
     only = agreement(make_evidence(n=6, readings=alone), quick)
     assert only.series[0]["title"] == "Kappa of pairs is 1.000"
+    assert "share" not in estimates(only)["kappa_weighted"].convention
+
+
+def test_conger_is_not_estimated_of_panels_without_a_common_case(
+    make_evidence, make_readings, quick
+):
+    left = [["present", "absent", None, None], ["absent", "absent", None, None]] * 10
+    right = [[None, None, "present", "present"], [None, None, "absent", "present"]] * 10
+    apart = make_readings({"finding": left + right}, BINARY)
+    conger = estimates(agreement(make_evidence(n=40, readings=apart), quick))["kappa_conger"]
+
+    assert conger.value is None
+    assert conger.reason.startswith("Not estimated: R1 and R3 share no case (4 such pairs)")
+
+    joined = [*left, *right, ["present", "present", "absent", "present"]]
+    one = make_readings({"finding": joined}, BINARY)
+    conger = estimates(agreement(make_evidence(n=41, readings=one), quick))["kappa_conger"]
+    assert conger.value is not None

@@ -20,7 +20,7 @@ _ALWAYS = (
     Term("Limit", "The line a measure must not cross, with its origin: pre-registered, regulator, "
          "literature, or platform default."),
     Term("Pass, caution, fail", "The whole interval is on the right side; the limit lies inside "
-         "it; the whole interval is beyond."),
+         "it, or there is no interval, so that it is not decided; the whole interval is beyond."),
     Term("Not assessed", "Evidence is missing; the reason stands beside it. It is not a pass."),
     Term("Look", "One audit of the same cohort version. Every look uses the test set up a little."),
 )  # fmt: skip

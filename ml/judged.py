@@ -67,7 +67,8 @@ def _of_check(check: JsonObject, declared: list[JsonObject]) -> Iterator[JudgedL
             state for one in findings[key] if (state := State(str(one["state"]))) in JUDGED
         )
         of_state = [one for one in findings[key] if one["state"] == state]
-        finding = next(iter([*of_state, *findings[key]]), None)
+        spoken = [*of_state, *findings[key]]
+        finding = spoken[0] if spoken else None
         own = finding["limit"] if finding else limit
         yield JudgedLimit(check, own if isinstance(own, dict) else limit, state, finding)
 

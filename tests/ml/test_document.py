@@ -24,8 +24,9 @@ def check(check_id="x"):
 
 def result(*states, reason=None):
     findings = tuple(
-        Finding(f"x.{at}", state, f"Claim {at}.", limit=replace(LIMIT, measure=f"m{at}"),
-                cases=("a",))  # fmt: skip
+        Finding(
+            f"x.{at}", state, f"Claim {at}.", limit=replace(LIMIT, measure=f"m{at}"), cases=("a",)
+        )
         for at, state in enumerate(states)
     )
     state = states[0] if states else State.NOT_ASSESSED
@@ -97,8 +98,10 @@ def test_verdict_is_the_worst_of_what_was_judged(states, expected):
         ),
         (
             [State.CAUTION, State.CAUTION, State.NOT_ASSESSED],
-            "VGG16 brain tumour 0.1.1 neither passes nor fails any of 2 limits assessed; 1 more "
-            "was not assessed.",
+            (
+                "VGG16 brain tumour 0.1.1 neither passes nor fails any of 2 limits assessed; "
+                "1 more was not assessed."
+            ),
         ),
         ([State.PASS, State.PASS], "VGG16 brain tumour 0.1.1 passes all 2 limits assessed."),
         (

@@ -52,25 +52,25 @@ def _of_check(check: JsonObject, declared: list[JsonObject]) -> Iterator[JudgedL
     limits = {_key(limit): limit for limit in declared}
     findings: dict[tuple[str, str], list[JsonObject]] = {key: [] for key in limits}
     for finding in objects_in(check.get("findings")):
-        limit = finding.get("limit")
-        if not isinstance(limit, dict) or limit.get("check", check["id"]) != check["id"]:
+        quoted = finding.get("limit")
+        if not isinstance(quoted, dict) or quoted.get("check", check["id"]) != check["id"]:
             continue
-        key = _key(limit)
+        key = _key(quoted)
         if key not in limits:
             # A limit on all readers is held by each of them under their own name.
             base = (key[0].partition(":")[0], key[1])
             key = base if base in limits else key
-        limits.setdefault(key, limit)
+        limits.setdefault(key, quoted)
         findings.setdefault(key, []).append(finding)
     for key, limit in limits.items():
         state = worst(
             state for one in findings[key] if (state := State(str(one["state"]))) in JUDGED
         )
         of_state = [one for one in findings[key] if one["state"] == state]
-        spoken = [*of_state, *findings[key]]
-        finding = spoken[0] if spoken else None
-        own = finding["limit"] if finding else limit
-        yield JudgedLimit(check, own if isinstance(own, dict) else limit, state, finding)
+        spoken = of_state or findings[key]
+        deciding = spoken[0] if spoken else None
+        own = deciding["limit"] if deciding else None
+        yield JudgedLimit(check, own if isinstance(own, dict) else limit, state, deciding)
 
 
 def _key(limit: JsonObject) -> tuple[str, str]:

@@ -182,5 +182,6 @@ NOT_MEASURES = {
     "permuted": "permutations, for tests",
     "beta_prior": "of counts, for shrunken_rates",
     "members": "which cases a slice holds",
+    "checked_strata": "codes, for the slices",
     "gap_interval": "two ends, of estimates that were made before",
 }

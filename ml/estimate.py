@@ -139,6 +139,15 @@ def rounded(number: float | None, decimals: int = _DECIMALS) -> float | None:
     return None if number is None else round(float(number), decimals) + 0.0
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun in the form that belongs to it.
+
+    >>> counted(1, "case"), counted(3000, "case"), counted(0, "diagnosis", "diagnoses")
+    ('1 case', '3,000 cases', '0 diagnoses')
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def objects_in(value: JsonValue) -> list[JsonObject]:
     """The objects of a list; [] of anything else.
 

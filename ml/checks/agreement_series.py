@@ -69,14 +69,12 @@ def alpha_forest(
         state = judge(estimate, own) if own else State.INFO
         if estimate.value is None:
             state = State.NOT_ASSESSED
-        rows.append(
-            {
-                "label": label,
-                "estimate": estimate.to_json(),
-                "state": state.value,
-            }
-            | ({"limit": own.to_json()} if own and several else {})
-        )
+        row: JsonObject = {
+            "label": label,
+            "estimate": estimate.to_json(),
+            "state": state.value,
+        }
+        rows.append(row | ({"limit": own.to_json()} if own and several else {}))
     judged = ""
     if several:
         judged = "; judged: " + (

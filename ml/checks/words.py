@@ -1,6 +1,6 @@
 """Numbers as the report writes them: one rounding rule, applied here and nowhere else."""
 
-from ml.estimate import Estimate
+from ml.estimate import Estimate, counted
 from ml.limits import Limit
 
 RATES = frozenset({
@@ -184,7 +184,7 @@ def of_counts(estimate: Estimate) -> str:
 
 
 def cases(number: int) -> str:
-    return f"{count(number)} case" + ("" if number == 1 else "s")
+    return counted(number, "case")
 
 
 def p_value(p: float) -> str:

@@ -142,7 +142,8 @@ def _units(frozen: Frozen) -> Iterator[Limitation]:
     if 0 < n_units < _FEW_UNITS:
         yield Limitation(
             "Few independent units",
-            f"There are only {n_units} independent units; intervals are wide or missing.",
+            f"There {'is' if n_units == 1 else 'are'} only "
+            f"{numbers.counted(n_units, 'independent unit')}; intervals are wide or missing.",
         )
 
 
@@ -165,8 +166,10 @@ def _labels(frozen: Frozen) -> Iterator[Limitation]:
     if n:
         yield Limitation(
             "Unlabelled cases",
-            f"{numbers.count(n)} of {numbers.count(len(frozen.cases))} cases have no label and are "
-            "left out; if they differ from the others, the results do not hold for them.",
+            f"{numbers.count(n)} of {numbers.counted(len(frozen.cases), 'case')} "
+            f"{'has' if n == 1 else 'have'} no label and {'is' if n == 1 else 'are'} left out; if "
+            f"{'it differs' if n == 1 else 'they differ'} from the others, the results do not hold "
+            "there.",
         )
 
 

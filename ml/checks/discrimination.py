@@ -76,8 +76,8 @@ def _wording(evidence: Evidence, scored: Scored, estimate: Estimate) -> Wording:
         f"Listed: {words.cases(len(cases))} with the finding that some case without it outranks.",
     )
     return Wording(
-        f"Its AUROC is {value}: so often, from 0 to 1, does it score a case with the finding above "
-        "one without it.",
+        f"Its AUROC is {value}: the probability that it scores a case with the finding above one "
+        "without it.",
         why=" ".join(part for part in parts if part),
         cases=cases,
         action="Look at the cases with the finding and the lowest scores first.",

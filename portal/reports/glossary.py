@@ -27,7 +27,7 @@ _ALWAYS = (
 )  # fmt: skip
 
 _BY_MEASURE = {
-    "auroc": Term("AUROC", "How often, from 0 to 1, the score ranks a case with the finding above "
+    "auroc": Term("AUROC", "The probability that the score ranks a case with the finding above "
                   "one without it. 0.5 is chance, 1 is perfect; limits and differences are in "
                   "the same unit."),
     "sensitivity_gap": Term("Gap", "The largest difference between two groups. Its interval is "

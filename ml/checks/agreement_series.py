@@ -57,20 +57,28 @@ def agreement_matrix(
 def alpha_forest(
     check: str, first: AnswerTable, estimates: list[Estimate], protocol: Protocol
 ) -> JsonObject:
-    """Alpha of every question, the first one against its limit."""
-    limit = protocol.limit(check, "alpha")
+    """Alpha of every question, each against the limit it has: by default only the first has one."""
+    several = len(estimates) > 1
+    limit = None if several else protocol.limit(check, "alpha")
     rows: list[JsonValue] = []
+    limited: list[str] = []
     for estimate in estimates:
         own = protocol.limit(check, estimate.id)
+        label = estimate.id.partition(":")[2] or first.question.id
+        limited += [label] if own else []
         state = judge(estimate, own) if own else State.INFO
         if estimate.value is None:
             state = State.NOT_ASSESSED
-        rows.append(
-            {
-                "label": estimate.id.partition(":")[2] or first.question.id,
-                "estimate": estimate.to_json(),
-                "state": state.value,
-            }
+        row: JsonObject = {
+            "label": label,
+            "estimate": estimate.to_json(),
+            "state": state.value,
+        }
+        rows.append(row | ({"limit": own.to_json()} if own and several else {}))
+    judged = ""
+    if several:
+        judged = "; judged: " + (
+            f"{', '.join(limited)}; no limit is set on the others" if limited else "none"
         )
     defined = [estimate.value for estimate in estimates if estimate.value is not None]
     title = "Agreement could not be estimated"
@@ -86,7 +94,7 @@ def alpha_forest(
         "title": title,
         "subtitle": (
             f"Krippendorff’s alpha by question, {protocol.level * 100:g} % intervals; "
-            f"{estimates[0].method or 'no interval'}"
+            f"{estimates[0].method or 'no interval'}{judged}"
         ),
         "unit": "",
         "rows": rows,

@@ -50,7 +50,7 @@ def _question(name: str, spec: Json, given: list[Json]) -> Question:
             "kind": "rating-distribution",
             "title": _title(values, counts),
             "subtitle": f"{numbers.count(len(given))} readings of "
-            f"{numbers.count(len(of_cases))} cases, every reader counted",
+            f"{numbers.counted(len(of_cases), 'case')}, every reader counted",
             "question": name or "the case",
             "values": values,
             "counts": counts,

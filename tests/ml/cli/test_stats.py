@@ -17,7 +17,6 @@ from ml.stats.clusters import Clusters
 from ml.stats.discrimination.auroc import auroc
 
 N = 40
-NAMED = ["--draws", "60"]
 
 # What a measure must be told, where it has no default.
 REQUIRED = {
@@ -131,7 +130,7 @@ def command(name, tmp_path, rng):
         if option.required and option.name not in measure.defaults:
             flag = option.name.replace("_", "-")
             words += [f"--{flag}-kind" if flag in taken else f"--{flag}", REQUIRED[option.name]]
-    return [*words, *NAMED]
+    return [*words, *(["--draws", "60"] if measure.takes("settings") else [])]
 
 
 @pytest.mark.parametrize("name", MEASURES)

@@ -1,4 +1,4 @@
-"""What a table leaves out, and what an option says, is heeded or refused; nothing is passed over."""
+"""What a table leaves out, and what an option says, is heeded or refused, never passed over."""
 
 import json
 
@@ -134,8 +134,8 @@ def test_two_readers_are_compared_where_both_answered(asked):
     code, made = asked("cohen_kappa", {"a": a, "b": b})
     assert code == 0
     assert made["kappa"]["n"] == 4
-    assert made["kappa"]["value"] == pytest.approx(cohen_kappa_score(["x", "y", "y", "x"],
-                                                                     ["x", "y", "x", "x"]))  # fmt: skip
+    true = cohen_kappa_score(["x", "y", "y", "x"], ["x", "y", "x", "x"])
+    assert made["kappa"]["value"] == pytest.approx(true)
     code, made = asked("mcnemar", {"a": a, "b": b})
     assert code == 0
     assert "No row has a value in 'a' and 'b'" in refusal(
@@ -167,7 +167,7 @@ def test_an_empty_name_is_not_shared(name, column, tmp_path, rng, capsys):
 
 @pytest.mark.parametrize("weights", ["linear", "quadratic"])
 def test_weights_go_by_the_order_of_answers(asked, rng, weights):
-    """ "high" sorts before "low", and "10" before "2": a weighted kappa of sorted texts is wrong."""
+    """The word high sorts before low, and 10 before 2: weights of sorted texts are wrong."""
     a = rng.integers(0, 3, 80)
     b = np.clip(a + rng.integers(-1, 2, 80), 0, 2)
     true = cohen_kappa_score(a, b, weights=weights)

@@ -9,7 +9,7 @@ from ml.cli.errors import DONE
 from ml.cli.stats.catalogue import MEASURES, Measure
 from ml.cli.stats.columns import Table
 from ml.cli.stats.options import add_options, chosen
-from ml.cli.stats.output import jsonable
+from ml.cli.stats.output import jsonable, labelled
 from ml.cli.stats.shapes import SHAPES
 from ml.intake.refusal import Refused, refuse
 from ml.stats.bootstrap import DEFAULT, Settings
@@ -86,7 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
         made = measure.call(given, settings, options)
     except ValueError as error:
         raise refuse("label_value", f"{error}", file=file or None) from None
-    print(json.dumps(jsonable(made), indent=1, ensure_ascii=False, allow_nan=False))
+    told = labelled(jsonable(made), given.labels)
+    print(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
     return DONE
 
 

@@ -75,7 +75,9 @@ def answers_of_readers(table: Table | None, arguments: argparse.Namespace) -> Gi
     names = declared or sorted(set(own.texts(arguments.value)))
     codes, names = own.codes(arguments.value, names)
     ratings, clusters = _matrix(own, arguments, codes.astype(np.float64))
-    return Given((ratings,), clusters, {"categories": len(names)})
+    labels = {"answers": names, "cases": own.codes(arguments.case)[1],
+              "readers": own.codes(arguments.reader)[1]}  # fmt: skip
+    return Given((ratings,), clusters, {"categories": len(names)}, labels)
 
 
 def _ordered(arguments: argparse.Namespace, declared: list[str] | None) -> None:
@@ -150,7 +152,7 @@ def two_answers(table: Table | None, arguments: argparse.Namespace) -> Given:
     names = names or sorted({*own.texts(arguments.a), *own.texts(arguments.b)})
     codes = [own.codes(column, names)[0] for column in (arguments.a, arguments.b)]
     ratings = np.stack(codes, axis=1).astype(np.float64)
-    return Given((table_of_ratings(ratings, len(names)),), None)
+    return Given((table_of_ratings(ratings, len(names)),), None, labels={"answers": names})
 
 
 def study(table: Table | None, arguments: argparse.Namespace) -> Given:
@@ -208,7 +210,7 @@ def members(table: Table | None, arguments: argparse.Namespace) -> Given:
         raise refuse(
             "label_value", "Every member must have a row for every case.", file=own.csv.file
         )
-    return Given((cube,), None)
+    return Given((cube,), None, labels={"cases": case_names, "classes": names})
 
 
 def gaussian(table: Table | None, arguments: argparse.Namespace) -> Given:

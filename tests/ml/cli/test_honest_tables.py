@@ -233,3 +233,32 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path, capsys):
     (tmp_path / "t.csv").write_text("")
     assert main(["stats", "auroc", str(tmp_path / "t.csv")]) == 2
     assert "first line is empty" in capsys.readouterr().out
+
+
+def test_what_is_said_of_one_answer_names_it(asked):
+    """Answers 1 to 3 have places 0 to 2: a number of a place would be read as another answer."""
+    table = readings(np.array([[1, 1, 2], [2, 2, 2], [3, 1, 3], [1, 1, 1], [3, 3, 2]]))
+    _, made = asked("specific_agreement", table)
+    assert [one["id"] for one in made] == [f"specific_agreement:{answer}" for answer in (1, 2, 3)]
+    assert made[0]["value"] == pytest.approx(8 / 12)  # pairs: 2 + 0 + 6 of 4 + 2 + 6
+
+    _, made = asked("fleiss_test", table)
+    assert [one["id"] for one in made["per_category"]] == [f"kappa_fleiss:{k}" for k in (1, 2, 3)]
+
+    _, made = asked("dawid_skene", table | {"reader_id": np.tile(["C", "A", "B"], 5)})
+    assert made["answers"] == ["1", "2", "3"]
+    assert made["readers"] == ["C", "A", "B"]
+    assert made["cases"] == ["0", "1", "2", "3", "4"]
+
+
+def test_indices_with_a_sign_say_which_answer_is_first(asked):
+    table = {"a": ["yes", "yes", "no"], "b": ["yes", "yes", "no"]}
+    _, made = asked("two_reader_indices", table)
+    assert made["answers"] == ["no", "yes"]
+    assert made["prevalence_index"] == pytest.approx(-1 / 3)
+
+
+def test_a_detectable_difference_names_the_level_of_its_test(capsys):
+    assert main(["stats", "detectable_difference", "--n-a", "100", "--n-b", "100", "--base", "0.8",
+                 "--level", "0.9"]) == 0  # fmt: skip
+    assert "two-sided test at 0.1" in json.loads(capsys.readouterr().out)["convention"]

@@ -28,7 +28,7 @@ def jsonable(made: object) -> JsonValue:
         fields = [field.name for field in dataclasses.fields(made)]
         return {name: jsonable(getattr(made, name)) for name in fields if name[0] != "_"}
     if isinstance(made, Mapping):
-        return {str(key): jsonable(value) for key, value in made.items()}
+        return {_key(key): jsonable(value) for key, value in made.items()}
     if isinstance(made, np.ndarray | np.generic):
         return jsonable(made.tolist())
     if isinstance(made, list | tuple):
@@ -38,6 +38,11 @@ def jsonable(made: object) -> JsonValue:
     if made is None or isinstance(made, str | bool | int):
         return made
     raise TypeError(f"{type(made).__name__} has no form in JSON")
+
+
+def _key(key: object) -> str:
+    """A name; two names, as of two modalities, stand side by side."""
+    return ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)
 
 
 _PLACED = re.compile(r"(.*:)(\d+)")

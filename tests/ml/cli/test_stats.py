@@ -213,6 +213,7 @@ def test_a_gap_is_nan_only_where_gaps_are_allowed(tmp_path):
 def test_results_become_json():
     assert jsonable({"a": (np.float64(1), Estimate("m", 0.5))})["a"][0] == 1.0
     assert jsonable(float("inf")) is None
+    assert jsonable({("A", "B"): 1}) == {"A, B": 1}
     with pytest.raises(TypeError):
         jsonable(object())
 

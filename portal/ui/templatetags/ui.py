@@ -11,7 +11,7 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from portal.ui import icons, numbers
-from portal.ui.charts import Table, is_drawn, render, table
+from portal.ui.charts import Table, is_drawn, render, render_narrow, table
 from portal.ui.estimates import as_json, because, limit_text, margin, show
 from portal.ui.measures import measure
 from portal.ui.navigation import place, section_of
@@ -252,6 +252,7 @@ def chart(
     return {
         "series": series,
         "drawing": render(series, palette=palette),
+        "narrow": render_narrow(series) if palette == "page" else "",
         "table": table(series),
         "csv_url": csv_url,
         "explore_url": explore_url,

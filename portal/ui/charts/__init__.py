@@ -3,4 +3,13 @@
 from portal.ui.charts.registry import KINDS, UnknownKind, is_drawn, render, render_narrow, table
 from portal.ui.charts.table import Table, csv_text
 
-__all__ = ["KINDS", "Table", "UnknownKind", "csv_text", "is_drawn", "render", "render_narrow", "table"]
+__all__ = [
+    "KINDS",
+    "Table",
+    "UnknownKind",
+    "csv_text",
+    "is_drawn",
+    "render",
+    "render_narrow",
+    "table",
+]

@@ -21,6 +21,7 @@ _N = 330.0  # where the counts end
 _NAME_ROOM = 285.0
 _LEFT, _RIGHT = 370.0, 730.0
 _SLIM, _SLIM_LEFT, _SLIM_RIGHT = 360.0, 10.0, 350.0  # a phone: each name above its own mark
+_TICK_GAP = 6.0
 _GAP = 14.0  # between two texts on one line
 _LIMIT_ROOM = 34.0  # a tick nearer to the limit would stand under its words
 
@@ -41,9 +42,9 @@ class _Page:
 
     width: float
     x: Linear
-    top: float
     bottom: float
     places: list[_Place]
+    stretches: list[tuple[float, float]]  # heights over which lines run, the last to the bottom
 
 
 def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
@@ -53,7 +54,8 @@ def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
         lines = wrap(str(row["label"]), _NAME_ROOM)
         places.append(_Place(row, lines, at, at - 4))
         at += _ROW + _LINE * (len(lines) - 1)
-    page = _Page(_WIDTH, Linear(*_range(series), _LEFT, _RIGHT), 26.0, at - 16, places)
+    x = Linear(*_range(series), _LEFT, _RIGHT)
+    page = _Page(_WIDTH, x, at - 16, places, [(26.0, at - 16)])
     drawing = Drawing(_WIDTH, page.bottom + 34, palette=palette)
     drawing.text(_N, 16, "n", "t2", "end")
     drawing.text(_LEFT, 16, _name(series), "t2")
@@ -77,8 +79,10 @@ def draw_narrow(series: dict[str, Any], palette: str = "page") -> SafeString:
         below = at + _LINE * (len(lines) - 1 + int(apart))
         places.append(_Place(row, lines, at, below + 12))
         at = below + 36
-    bottom = at - 14
-    page = _Page(_SLIM, Linear(*_range(series), _SLIM_LEFT, _SLIM_RIGHT), 26.0, bottom, places)
+    bottom = at - 16
+    x = Linear(*_range(series), _SLIM_LEFT, _SLIM_RIGHT)
+    tracks = [(place.mark - 8, place.mark + 8) for place in places] or [(26.0, bottom)]
+    page = _Page(_SLIM, x, bottom, places, tracks)
     drawing = Drawing(_SLIM, bottom + 34, palette=palette)
     drawing.text(0, 14, _name(series), "t2")
     drawing.text(_SLIM, 14, "Estimate [low, high], n", "t2", "end")
@@ -164,27 +168,50 @@ def _limits(series: dict[str, Any]) -> list[float]:
 
 def _frame(drawing: Drawing, series: dict[str, Any], page: _Page) -> None:
     """The side that is allowed, ticks, no difference where the axis holds it, the limit."""
-    x, top, bottom = page.x, page.top, page.bottom
+    x, bottom = page.x, page.bottom
     measured = _measure_id(series)
     rule = series.get("limit")
     at = x.clamped(rule["value"]) if rule else None
-    if rule and at is not None:
-        left, right = (at, x.end) if rule["direction"] == "min" else (x.start, at)
-        drawing.rect(left, top, right - left, bottom - top, "ok")
     steps = ticks(x.low, x.high, 5)
-    for step in steps:
-        is_nil = step == 0 and x.low < 0 < x.high
-        drawing.path(f"M{x(step):.1f} {top:g}V{bottom:g}", "nil" if is_nil else "gr")
-        rate = measure(measured).unit == "rate"
-        text = limit_value(step, measured) if rate else label(step, places(steps))
-        if at is None or abs(x(step) - at) > _LIMIT_ROOM:
-            side = "end" if x(step) + width(text) / 2 > page.width else "mid"
-            drawing.text(x(step), bottom + 16, text, *(("tb", side) if is_nil else (side,)))
+    for top, end in page.stretches:
+        if rule and at is not None:
+            left, right = (at, x.end) if rule["direction"] == "min" else (x.start, at)
+            drawing.rect(left, top, right - left, end - top, "ok")
+        for step in steps:
+            name = "nil" if _is_nil(step, x) else "gr"
+            drawing.path(f"M{x(step):.1f} {top:g}V{end:g}", name)
+        if at is not None and end != bottom:
+            drawing.path(f"M{at:.1f} {top:g}V{end:g}", "lim")
+    _tick_labels(drawing, x, bottom, measured, at)
     if rule and at is not None:
-        drawing.plumb_line(at, top - 2, bottom)
+        drawing.plumb_line(at, page.stretches[-1][0] - 2, bottom)
         words = f"limit {limit_value(rule['value'], measured)}"
         half = width(words) / 2
         drawing.text(min(max(at, half), page.width - half), bottom + 24, words, "mid", "tb")
+
+
+def _is_nil(step: float, x: Linear) -> bool:
+    """No difference, no agreement beyond chance: where an axis goes beyond it to both sides."""
+    return step == 0 and x.low < 0 < x.high
+
+
+def _tick_labels(
+    drawing: Drawing, x: Linear, bottom: float, measured: str, limit_at: float | None
+) -> None:
+    """As many as stand beside each other, and none under the words of the limit."""
+    steps = ticks(x.low, x.high, 5)
+    rate = measure(measured).unit == "rate"
+    free = 0.0
+    for step in steps:
+        text = limit_value(step, measured) if rate else label(step, places(steps))
+        if limit_at is not None and abs(x(step) - limit_at) <= _LIMIT_ROOM:
+            continue
+        middle = min(x(step), drawing.width - width(text) / 2)
+        if middle - width(text) / 2 < free:
+            continue
+        free = middle + width(text) / 2 + _TICK_GAP
+        strong = ("tb",) if _is_nil(step, x) else ()
+        drawing.text(middle, bottom + 16, text, *strong, "mid")
 
 
 def _marks(drawing: Drawing, row: dict[str, Any], x: Linear, y: float) -> None:

@@ -80,7 +80,7 @@ def as_context(
         else [],
         "cluster_url": door.cases(cluster=case.cluster) if has_clusters else "",
         "n_siblings": len(siblings) - 1,
-        "known": list(case.covariates.items()),
+        "known": [(frozen.names.of(name), value) for name, value in case.covariates.items()],
         "named_by": _named_by(frozen, door, case),
         "beside": beside,
         "described": describe(frozen, query),
@@ -161,7 +161,7 @@ def _readings(frozen: Frozen, case: Case) -> Sheet:
         answers = given.setdefault(str(question), {}).setdefault(str(reader), [])
         answers.append(answer_text(score, label))
     rows = [
-        (question, ["; ".join(by_reader.get(reader, [])) for reader in readers])
+        (frozen.names.of(question), ["; ".join(by_reader.get(reader, [])) for reader in readers])
         for question, by_reader in given.items()
         if by_reader
     ]
@@ -183,7 +183,8 @@ def _reading_lines(frozen: Frozen, case: Case) -> Iterator[ReadingLine]:
             if (place := _place(values, score, label)) is not None
         ]
         if len(answers) > 1:
-            yield ReadingLine(question, case_charts.readings_line(question, values, answers))
+            asked = frozen.names.of(question)
+            yield ReadingLine(asked, case_charts.readings_line(asked, values, answers))
 
 
 def _place(values: list[str], score: float | None, label: str | None) -> float | None:

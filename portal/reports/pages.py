@@ -48,7 +48,7 @@ def cases_response(
     selection: list[str] | None = None,
     link: ShareLink | None = None,
 ) -> HttpResponse:
-    frozen = open_report(report)
+    frozen = open_report(report).spoken
     query = read_query(request.GET.dict(), selection or [])
     if query.finding and frozen.finding(query.finding) is None:
         raise Http404("no such finding")
@@ -120,7 +120,7 @@ def case_response(
     selection: list[str] | None = None,
     link: ShareLink | None = None,
 ) -> HttpResponse:
-    frozen = open_report(report)
+    frozen = open_report(report).spoken
     case = frozen.by_id.get(case_id)
     if case is None:
         raise Http404("no such case")

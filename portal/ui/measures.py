@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ml.checks.words import NAMES
+from portal.ui.names import readable
 
 Unit = Literal["rate", "score", "number"]
 
@@ -81,4 +82,5 @@ def measure(measure_id: str) -> Measure:
     name = NAMES.get(base) or _MORE_NAMES.get(base) or base.replace("_", " ").capitalize()
     unit, axis = _UNITS.get(base, ("number", None))
     counted_in = "mm or voxels" if base in _DISTANCES else ""
-    return Measure(f"{name} ({part.replace('_', ' ')})" if part else name, unit, axis, counted_in)
+    about = readable(part).replace("_", " ")
+    return Measure(f"{name} ({about})" if part else name, unit, axis, counted_in)

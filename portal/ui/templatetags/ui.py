@@ -14,6 +14,7 @@ from portal.ui import icons, numbers
 from portal.ui.charts import Table, is_drawn, render, render_narrow, table
 from portal.ui.estimates import as_json, because, limit_text, margin, show
 from portal.ui.measures import measure
+from portal.ui.names import readable
 from portal.ui.navigation import place, section_of
 from portal.ui.plumb import CARD, ROW, plumb
 from portal.ui.states import look
@@ -35,6 +36,9 @@ _NOTE_ICONS = {
     "fail": "fail",
     "pass": "pass",
 }
+
+
+register.filter("readable", readable)
 
 
 @register.simple_tag

@@ -136,7 +136,7 @@ class Frozen:
 
     @cached_property
     def spoken(self) -> "Frozen":
-        """The same for people: sentences and labels with readable names. Files keep the raw ones."""
+        """The same for people: sentences and labels in words; files keep the raw names."""
         audit = dict(self.audit)
         audit["checks"] = self.names.spoken(audit["checks"])
         headline = self.names.spoken(self.headline)
@@ -166,6 +166,10 @@ class Frozen:
     @cached_property
     def has_scores(self) -> bool:
         return self.subject is not None and not self.of_masks
+
+    @cached_property
+    def has_readings(self) -> bool:
+        return any(case.readings for case in self.cases)
 
     @property
     def of_masks(self) -> bool:

@@ -24,6 +24,7 @@ from portal.reports.doors import Door
 from portal.reports.frozen import Frozen, Outcome, open_report
 from portal.reports.gallery import tile
 from portal.reports.models import Report, ShareLink
+from portal.reports.readings import about
 
 _YEAR_SECONDS = 365 * 24 * 3600
 
@@ -55,6 +56,7 @@ def cases_response(
     found = find(frozen, query)
     paging = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     parameters = query.as_query()
+    of = about(frozen, frozen.finding(query.finding) if query.finding else None)
     context = {
         "layout": layout,
         "section": "reports",
@@ -72,12 +74,16 @@ def cases_response(
         "order": query.order,
         "is_nameless": door.is_shared and frozen.cohort.get("cluster_kind") == "patient",
         "as_table": not door.shows_images or not frozen.pictures,
-        "first_question": next(iter(frozen.questions), ""),
-        "tiles": [tile(frozen, door, case, parameters) for case in paging],
+        "about": of,
+        "asked": frozen.names.of(of.question),
+        "tiles": [tile(frozen, door, case, parameters, of) for case in paging],
         "paging": paging,
         "page_query": f"{urlencode(parameters)}&" if parameters else "",
         "all_url": door.cases(),
         "csv_url": door.with_query(door.csv("cases"), parameters),
+        "readings_url": door.with_query(door.csv(tables.READINGS), parameters)
+        if frozen.has_readings
+        else "",
     }
     return render(request, "reports/cases.html", context)
 
@@ -165,6 +171,8 @@ def csv_response(
         rows = tables.chosen_cases(frozen, request.GET.dict(), selection or [])
         if not with_patients:
             rows = tables.without_patients(frozen, rows)
+    elif name == tables.READINGS and frozen.has_readings:
+        rows = tables.chosen_readings(frozen, request.GET.dict(), selection or [])
     else:
         found = tables.find_table(frozen, name)
         if found is None:

@@ -10,7 +10,8 @@ _CAMEL = re.compile(r"[a-z]+([A-Z][a-z]+)+")
 _UNITS = {
     "px": "px", "mm": "mm", "cm": "cm", "um": "µm", "ml": "ml", "kb": "kB", "mb": "MB",
     "kib": "KiB", "mib": "MiB", "kv": "kV", "kvp": "kVp", "mas": "mAs", "ms": "ms", "hu": "HU",
-    "kg": "kg", "years": "years", "days": "days", "percent": "%", "pct": "%", "hz": "Hz", "mgy": "mGy",
+    "kg": "kg", "years": "years", "days": "days", "percent": "%", "pct": "%", "hz": "Hz",
+    "mgy": "mGy",
 }  # fmt: skip
 _SHORT = {"sd": "SD", "id": "id", "bmi": "BMI", "ct": "CT", "mr": "MR", "mri": "MRI"}
 # Keys of a report whose values are written for people, by a check or by the headline.

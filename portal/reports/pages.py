@@ -1,5 +1,6 @@
 """Answers that the team's doors and a shared link's door have in common."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,7 +10,7 @@ from django.shortcuts import get_object_or_404, render
 
 from portal.blobs import store
 from portal.blobs.models import Blob
-from portal.reports import case_page, pdf, report_page, tables
+from portal.reports import case_page, explore, pdf, report_page, tables
 from portal.reports.cases import (
     BUTTONS,
     FILTERS,
@@ -32,6 +33,7 @@ _YEAR_SECONDS = 365 * 24 * 3600
 def report_page_response(
     request: HttpRequest, report: Report, door: Door, **more: object
 ) -> HttpResponse:
+    door = _with_points(open_report(report), door)
     context = report_page.document_context(report, door) | {
         "can_pdf": pdf.is_available(),
         "pdf_packages": pdf.PACKAGES,
@@ -50,6 +52,7 @@ def cases_response(
     link: ShareLink | None = None,
 ) -> HttpResponse:
     frozen = open_report(report).spoken
+    door = _with_points(frozen, door)
     query = read_query(request.GET.dict(), selection or [])
     if query.finding and frozen.finding(query.finding) is None:
         raise Http404("no such finding")
@@ -86,6 +89,11 @@ def cases_response(
         else "",
     }
     return render(request, "reports/cases.html", context)
+
+
+def _with_points(frozen: Frozen, door: Door) -> Door:
+    """The door leads to the explore page only where that has something to draw."""
+    return replace(door, has_points=bool(explore.views(frozen)))
 
 
 def _makes_sense(frozen: Frozen, sort: str) -> bool:

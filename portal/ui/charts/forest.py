@@ -23,7 +23,6 @@ _LEFT, _RIGHT = 370.0, 730.0
 _SLIM, _SLIM_LEFT, _SLIM_RIGHT = 360.0, 10.0, 350.0  # a phone: each name above its own mark
 _TICK_GAP = 6.0
 _GAP = 14.0  # between two texts on one line
-_LIMIT_ROOM = 34.0  # a tick nearer to the limit would stand under its words
 
 
 @dataclass(frozen=True)
@@ -182,12 +181,15 @@ def _frame(drawing: Drawing, series: dict[str, Any], page: _Page) -> None:
             drawing.path(f"M{x(step):.1f} {top:g}V{end:g}", name)
         if at is not None and end != bottom:
             drawing.path(f"M{at:.1f} {top:g}V{end:g}", "lim")
-    _tick_labels(drawing, x, bottom, measured, at)
+    taken = None
     if rule and at is not None:
         drawing.plumb_line(at, page.stretches[-1][0] - 2, bottom)
         words = f"limit {limit_value(rule['value'], measured)}"
         half = width(words) / 2
-        drawing.text(min(max(at, half), page.width - half), bottom + 24, words, "mid", "tb")
+        middle = min(max(at, half), page.width - half)
+        drawing.text(middle, bottom + 24, words, "mid", "tb")
+        taken = (middle - half - _TICK_GAP, middle + half + _TICK_GAP)
+    _tick_labels(drawing, x, bottom, measured, taken)
 
 
 def _is_nil(step: float, x: Linear) -> bool:
@@ -196,20 +198,25 @@ def _is_nil(step: float, x: Linear) -> bool:
 
 
 def _tick_labels(
-    drawing: Drawing, x: Linear, bottom: float, measured: str, limit_at: float | None
+    drawing: Drawing,
+    x: Linear,
+    bottom: float,
+    measured: str,
+    taken: tuple[float, float] | None,
 ) -> None:
-    """As many as stand beside each other, and none under the words of the limit."""
+    """As many as stand beside each other, and none where the words of the limit stand."""
     steps = ticks(x.low, x.high, 5)
     rate = measure(measured).unit == "rate"
     free = 0.0
     for step in steps:
         text = limit_value(step, measured) if rate else label(step, places(steps))
-        if limit_at is not None and abs(x(step) - limit_at) <= _LIMIT_ROOM:
+        half = width(text) / 2
+        middle = min(x(step), drawing.width - half)
+        if middle - half < free or (
+            taken and middle + half > taken[0] and middle - half < taken[1]
+        ):
             continue
-        middle = min(x(step), drawing.width - width(text) / 2)
-        if middle - width(text) / 2 < free:
-            continue
-        free = middle + width(text) / 2 + _TICK_GAP
+        free = middle + half + _TICK_GAP
         strong = ("tb",) if _is_nil(step, x) else ()
         drawing.text(middle, bottom + 16, text, *strong, "mid")
 

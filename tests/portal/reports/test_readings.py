@@ -48,6 +48,7 @@ def test_the_list_names_every_reader_and_marks_the_one_it_is_about(
     html = as_owner.get(f"{read.get_absolute_url()}cases/", {"finding": FINDING}).content.decode()
     said = words(html)
     assert "The finding is about r1" in said
+    assert "“r1 answers tumour higher”." in said  # one full stop
     assert "r0 3 r1 1 r2 2" in said  # of c2
     assert html.count('<span class="answer about"><b>r1</b> ') == 2
 

@@ -138,3 +138,16 @@ def test_ticks_do_not_stand_on_each_other(draw: Any) -> None:
         spans.append((left, left + wide))
     spans.sort()
     assert all(a[1] < b[0] for a, b in pairwise(spans)), spans
+
+
+@pytest.mark.parametrize("limit", [0.7, 0.82, 0.85, 0.9, 0.99])
+@pytest.mark.parametrize("draw", [render, render_narrow])
+def test_the_words_of_the_limit_stand_clear_of_the_ticks(draw: Any, limit: float) -> None:
+    drawing = draw(samples.forest() | {"limit": samples.LIMIT | {"value": limit}})
+    below = [t for t in texts(drawing) if "mid" in (t.get("class") or "").split()]
+    spans = sorted(
+        (float(t.get("x") or 0) - width(t.text or "") / 2, float(t.get("x") or 0)
+         + width(t.text or "") / 2)
+        for t in below
+    )  # fmt: skip
+    assert all(a[1] < b[0] for a, b in pairwise(spans)), spans

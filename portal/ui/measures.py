@@ -77,10 +77,12 @@ def measure(measure_id: str) -> Measure:
 
     >>> measure("auroc").name, measure("alpha:texture").name, measure("wall_time").name
     ('AUROC', 'Krippendorff’s alpha (texture)', 'Wall time')
+    >>> measure("auroc_gap:height_px").name
+    'Gap of the AUROC (height, px)'
     """
     base, _, part = measure_id.partition(":")
     name = NAMES.get(base) or _MORE_NAMES.get(base) or base.replace("_", " ").capitalize()
     unit, axis = _UNITS.get(base, ("number", None))
     counted_in = "mm or voxels" if base in _DISTANCES else ""
-    about = readable(part).replace("_", " ")
+    about = readable(part).replace("_", " ").replace(" (", ", ").rstrip(")")
     return Measure(f"{name} ({about})" if part else name, unit, axis, counted_in)

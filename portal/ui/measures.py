@@ -84,5 +84,7 @@ def measure(measure_id: str) -> Measure:
     name = NAMES.get(base) or _MORE_NAMES.get(base) or base.replace("_", " ").capitalize()
     unit, axis = _UNITS.get(base, ("number", None))
     counted_in = "mm or voxels" if base in _DISTANCES else ""
-    about = readable(part).replace("_", " ").replace(" (", ", ").rstrip(")")
+    about = readable(part).replace("_", " ")
+    if about.endswith(")") and readable(part) != part:  # no brackets inside brackets
+        about = about.replace(" (", ", ").rstrip(")")
     return Measure(f"{name} ({about})" if part else name, unit, axis, counted_in)

@@ -48,3 +48,12 @@ test("a box that holds all it has is left alone, and left alone again once it do
   expect(box.hasAttribute("tabindex")).toBe(false)
   expect(document.querySelector(".scrollhint")).toBeNull()
 })
+
+test("a box that its page made a region stays one", () => {
+  const box = page(300, 358)
+  box.setAttribute("role", "region")
+  box.tabIndex = 0
+  showScroll()
+  expect(box.tabIndex).toBe(0)
+  expect(box.getAttribute("role")).toBe("region")
+})

@@ -3,7 +3,8 @@
 const HINT = "More at the right: scroll sideways, or focus the table and press the arrow keys."
 
 export function showScroll(root: ParentNode = document): () => void {
-  const boxes = [...root.querySelectorAll<HTMLElement>(".scroll")]
+  // one with a role of its own was made to be focused by its page
+  const boxes = [...root.querySelectorAll<HTMLElement>(".scroll:not([role])")]
   const look = () => boxes.forEach(mark)
   look()
   if (typeof ResizeObserver === "undefined") return () => undefined

@@ -67,9 +67,9 @@ def _lying(series: dict[str, Any], palette: str) -> SafeString:
             drawing.text(0, top + 10 + row * _LINE, line, "tk")
         at = top + height - _ROW + 15
         drawing.rect(0, at, max(x(n), 0.5), _ROW_BAR, "sr-f")
+        drawing.path(f"M0 {at - 1:g}v{_ROW_BAR + 2:g}", "ax")
         drawing.text(x(n) + 6, at + 11, words, "tb")
         top += height
-    drawing.path(f"M0 24V{top:g}", "ax")
     return drawing.render(sentence(series), title=series.get("title", ""))
 
 

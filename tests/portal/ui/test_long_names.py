@@ -76,3 +76,13 @@ def test_the_answers_under_a_line_of_readings_are_whole() -> None:
     for value in ANSWERS:
         assert value in said(drawing)
     assert overlaps(drawing) == []
+
+
+def test_the_axis_of_lying_bars_leaves_their_names_alone() -> None:
+    drawing = render(samples.ratings() | {"values": ANSWERS, "counts": [1, 2, 3, 4, 5]})
+    names = [float(t.get("y") or 0) for t in texts(drawing) if t.get("class") == "tk"]
+    axes = [p.get("d") or "" for p in ElementTree.fromstring(drawing).iter(f"{SVG}path")
+            if p.get("class") == "ax"]  # fmt: skip
+    assert len(axes) == len(ANSWERS)
+    for start, deep in (axis.split(" ")[1].split("v") for axis in axes):
+        assert not [y for y in names if float(start) < y - 3 < float(start) + float(deep)]

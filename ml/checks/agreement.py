@@ -85,7 +85,7 @@ def agreement(evidence: Evidence, protocol: Protocol) -> CheckResult:
         *matrices.values(),
         alpha_forest(ID, usable[0], alphas, protocol),
         *(
-            deviation_forest(ID, row, apart.found(row), by_reader)
+            deviation_forest(ID, row, apart.found(row), apart.n_tests, by_reader)
             for row in apart.by_question
             if any(one.estimate.value is not None for one in row)
         ),

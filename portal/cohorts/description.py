@@ -11,6 +11,7 @@ from portal.cohorts.models import CohortVersion
 from portal.cohorts.questions import Question, questions
 from portal.cohorts.table_one import IMAGE_DERIVED, TableOne, table_one
 from portal.ui import numbers
+from portal.ui.names import readable
 
 CLUSTERS = {"patient": "patients", "group": "groups"}
 _kept: dict[str, "Description"] = {}  # by content, which never changes
@@ -182,7 +183,7 @@ def _readings(version: CohortVersion, described: Description) -> Fact:
 
 def _covariates(described: Description) -> Fact:
     own = [
-        line.name.replace("_", " ")  # so that long names can break on a phone
+        readable(line.name)
         for line in described.table.lines
         if not line.is_level and line.name not in IMAGE_DERIVED
     ]

@@ -21,6 +21,7 @@ from portal.ui.measures import measure
 # What a spreadsheet would take for a formula when a cell begins with it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+READINGS = "readings"
 _ESTIMATE = ("value", "low", "high", "level", "n", "n_events")
 _HEAD = ("measure", "name", *_ESTIMATE, "convention", "method", "reason", "unit")
 
@@ -33,7 +34,7 @@ class Named(NamedTuple):
 
 
 def all_tables(frozen: Frozen) -> list[Named]:
-    """In the order of the report; the cases come last."""
+    """In the order of the report; the cases and their readings come last."""
     found = [
         Named("endpoints", "Limits and where the estimates stand", _endpoints(frozen)),
         Named("limits", "Limits of the protocol", _limits(frozen)),
@@ -42,7 +43,11 @@ def all_tables(frozen: Frozen) -> list[Named]:
         found += _of_check(check)
     if frozen.of_masks:
         found.append(Named("masks", masks_title(frozen), masks_table(frozen)))
-    return [*found, Named("cases", "Every case", cases_table(frozen, list(frozen.cases)))]
+    cases = list(frozen.cases)
+    found.append(Named("cases", "Every case", cases_table(frozen, cases)))
+    if frozen.has_readings:
+        found.append(Named(READINGS, "Every answer of every reader", readings_table(cases)))
+    return found
 
 
 def find_table(frozen: Frozen, name: str) -> Named | None:
@@ -216,6 +221,7 @@ def _case_row(case: Case, outputs: list[str], covariates: list[str]) -> list[Cel
 
 
 def readings_table(cases: list[Case]) -> Table:
+    """One row for each answer, under the reader's own name."""
     head = ("case_id", "reader_id", "question", "score", "label")
     rows = [[case.case_id, *reading] for case in cases for reading in case.readings]
     return build(head, [["" if cell is None else cell for cell in row] for row in rows])
@@ -224,6 +230,11 @@ def readings_table(cases: list[Case]) -> Table:
 def chosen_cases(frozen: Frozen, parameters: dict[str, str], selection: list[str]) -> Table:
     """The cases of a list, in its order."""
     return cases_table(frozen, find(frozen, read_query(parameters, selection)))
+
+
+def chosen_readings(frozen: Frozen, parameters: dict[str, str], selection: list[str]) -> Table:
+    """What readers answered on the cases of a list, in its order."""
+    return readings_table(find(frozen, read_query(parameters, selection)))
 
 
 def csv_bytes(rows: Table) -> bytes:

@@ -217,6 +217,8 @@ def test_a_chart_of_every_reader(ask_readers):
     assert forest["title"] == "2 readers differ from the others on finding"
     assert "Share of “present” less the mean of the other readers" in forest["subtitle"]
     assert forest["rows"][1]["estimate"]["value"] == pytest.approx(0.175)
+    assert [row["deviates"] for row in forest["rows"]] == [False, True, True]
+    assert "Filled: deviates, p ≤ 0.05 with Holm’s correction for all 3 tests" in forest["subtitle"]
 
 
 def test_the_deviation_on_most_cases_is_named_first_and_in_the_summary(ask_readers):

@@ -4,11 +4,12 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import audit, statistics
+from benchmarks import audit, engine, statistics
 from benchmarks.measuring import Result, Skipped
 
 GROUPS: dict[str, Callable[[], Iterable[Result | Skipped]]] = {
     "audit": audit.run,
+    "engine": engine.run,
     "statistics": statistics.run,
 }
 

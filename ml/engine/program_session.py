@@ -7,18 +7,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ml.engine.fused import FusedWalker, prepared
 from ml.engine.session import ModelError, Session, check_case_shape
 from ml.estimate import JsonObject
 from ml.imaging.preprocess import Float32Array
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import Refused
+from ml.program.cut import Shape
+from ml.program.graph import Program
 from ml.program.walk import Walker
 
 
 @dataclass(frozen=True)
 class ProgramSession(Session):
-    walker: Walker
+    walker: Walker | FusedWalker
     output: str
     dtype: torch.dtype
 
@@ -43,7 +46,8 @@ class ProgramSession(Session):
     @property
     def runtime_json(self) -> JsonObject:
         kind = "cuda" if self.walker.device.startswith("cuda") else "cpu"
-        return {"torch": torch.__version__, "providers": [f"program on {kind}"], "device": kind}
+        how = "fused program" if isinstance(self.walker, FusedWalker) else "program"
+        return {"torch": torch.__version__, "providers": [f"{how} on {kind}"], "device": kind}
 
 
 def open_program(
@@ -63,6 +67,8 @@ def open_program(
         raise ModelError("model_unloadable", refused.refusals[0].message) from None
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Nothing here reads memory that it has not written: filling it first would cost a pass.
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
     if len(program.inputs) != 1:
         raise ModelError(
             "model_shape",
@@ -80,7 +86,11 @@ def open_program(
     return ProgramSession(
         fixed_batch=batch,
         n_classes=len(manifest.output.classes),
-        walker=Walker(program, device),
+        walker=_walker(program, device, tuple(manifest.input.shape)),
         output=name,
         dtype=getattr(torch, port.dtype),
     )
+
+
+def _walker(program: Program, device: str, case: Shape) -> Walker | FusedWalker:
+    return prepared(program, [case]) if device == "cpu" else Walker(program, device)

@@ -17,6 +17,8 @@ AREAS = {area.__name__.rpartition(".")[2]: area.run for area in
 def small(monkeypatch):
     """Sizes at which it only matters that both sides give the same answer."""
     monkeypatch.setattr("benchmarks.audit.CASES", 24)
+    for name, size in {"SIDE": 64, "BATCH": 2, "SAMPLES": 3, "RUNS": 1}.items():
+        monkeypatch.setattr(f"benchmarks.engine.{name}", size)
     monkeypatch.setattr("benchmarks.statistics.segmentation.SIZE", 48)
     monkeypatch.setattr("benchmarks.statistics.agreement.N", 500)
     monkeypatch.setattr("benchmarks.statistics.agreement.DRAWS", 400)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from ml.engine.fused import FusedWalker
+from ml.engine import fused
+from ml.engine.fused import FusedWalker, prepared
 from ml.engine.fusing.plan import steps_of
 from ml.engine.fusing.steps import Known
 from ml.intake.pt2 import read_pt2
@@ -150,3 +151,22 @@ def test_a_normalisation_with_a_factor_of_zero_is_not_made_a_clamp(tmp_path):
         expected = module(cases)
 
     assert apart(both(program, cases, True)[0], expected) <= CLOSE
+
+
+def test_pictures_are_run_fused_and_all_else_as_it_is(monkeypatch):
+    picture, volume = network("unet-2d"), network("unet-3d")
+    program = read_pt2(picture.path)
+
+    assert isinstance(prepared(program, [picture.shape]), FusedWalker)
+    assert isinstance(prepared(read_pt2(volume.path), [volume.shape]), Walker)
+    monkeypatch.setattr(fused, "_CLOSE", 0.0)
+    assert isinstance(prepared(program, [picture.shape]), Walker), "another answer was accepted"
+
+
+def test_what_cannot_be_fused_is_run_as_it_is(monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("could not create a primitive")
+
+    net = network("unet-2d")
+    monkeypatch.setattr(fused, "steps_of", fail)
+    assert isinstance(prepared(read_pt2(net.path), [net.shape]), Walker)

@@ -1,0 +1,223 @@
+"""Forwards and MC dropout of the engine against torch, onnxruntime and the machine's arithmetic."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measuring import Result, Skipped, alternated, attempted, seconds
+
+SIDE, BATCH, SAMPLES, RUNS = 224, 8, 30, 5
+NETWORKS = ("DenseNet121", "ResNet18", "ResNet50", "ViT-S/16", "UNet")
+OF_THE_LIMIT = {"DenseNet121": 0.65, "ResNet18": 0.85, "ResNet50": 0.85}
+
+
+def run() -> Iterator[Result | Skipped]:
+    yield from attempted(
+        *(partial(against_runtimes, name) for name in NETWORKS),
+        *(partial(against_arithmetic, name) for name in OF_THE_LIMIT),
+        partial(dropout_against_a_loop, "DenseNet121, dropout before the head", goal=40),
+        partial(dropout_against_a_loop, "DenseNet121, dropout in block 4", goal=15),
+        partial(dropout_against_a_loop, "BasicUNet, dropout in the bottleneck", goal=1.5),
+    )
+
+
+@dataclass(frozen=True)
+class Exported:
+    module: Any
+    program: Any
+    cases: Any
+
+
+def against_runtimes(name: str) -> Result:
+    """The walker that the engine chooses, against the fastest of three others at the same batch."""
+    import torch
+
+    from ml.engine.fused import prepared
+
+    net = exported(name)
+    walker = prepared(net.program, [tuple(net.cases.shape[1:])])
+    output = net.program.outputs[0]
+    last = net.cases.to(memory_format=torch.channels_last)
+    laid = exported(name).module.to(memory_format=torch.channels_last)
+    session = onnx_session(net)
+    feed = {session.get_inputs()[0].name: net.cases.numpy()}
+    peers: dict[str, Callable[[], Any]] = {
+        "torch, eager": lambda: net.module(net.cases),
+        "torch, channels last": lambda: laid(last),
+        "onnxruntime": lambda: session.run(None, feed)[0],
+    }
+    with torch.inference_mode():
+        first = {peer: min(seconds(call) for _ in range(3)) for peer, call in peers.items()}
+        fastest = min(first, key=first.__getitem__)
+        ours, peer = alternated(lambda: walker.run([net.cases]), peers[fastest], RUNS)
+        agree = _alike(walker.run([net.cases])[output], first_of(net.module(net.cases)))
+    return Result(
+        name=f"engine: forward of {name}",
+        ours=ours,
+        peer=peer,
+        peer_name=f"the fastest of {len(peers)}, here {fastest}",
+        ratio=peer / ours,
+        goal=0.95,
+        unit="s",
+        n=f"{BATCH} cases of {SIDE} x {SIDE}, {torch.get_num_threads()} threads",
+        agree=agree,
+    )
+
+
+def against_arithmetic(name: str) -> Result:
+    """The share of the machine's arithmetic: a large convolution says what it can do."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from ml.engine.fused import prepared
+
+    net = exported(name)
+    walker = prepared(net.program, [tuple(net.cases.shape[1:])])
+    with torch.inference_mode(), FlopCounterMode(display=False) as counted:
+        expected = first_of(net.module(net.cases))
+    last = torch.channels_last
+    weight = torch.randn(256, 256, 3, 3).contiguous(memory_format=last)
+    pictures = torch.randn(BATCH, 256, 56, 56).contiguous(memory_format=last)
+    work = 2 * BATCH * 256 * 256 * 9 * 56 * 56
+    with torch.inference_mode():
+        walker.run([net.cases])
+        ours, one = alternated(
+            lambda: walker.run([net.cases]),
+            partial(torch.conv2d, pictures, weight, padding=1),
+            RUNS,
+        )
+        agree = _alike(walker.run([net.cases])[net.program.outputs[0]], expected)
+    least = one * counted.get_total_flops() / work
+    return Result(
+        name=f"engine: arithmetic of {name}",
+        ours=ours,
+        peer=least,
+        peer_name=f"the limit of {work / one / 1e9:.0f} GFLOP/s",
+        ratio=least / ours,
+        goal=OF_THE_LIMIT[name],
+        unit="s",
+        n=f"{BATCH} cases, {counted.get_total_flops() / 1e9:.1f} GFLOP",
+        agree=agree,
+    )
+
+
+def dropout_against_a_loop(name: str, goal: float) -> Result:
+    """All samples of a batch, against the module run again for each: the same samples."""
+    import torch
+
+    from ml.engine.dropout import DropoutSampler, in_torch_order
+
+    net = exported(name)
+    dropping = [part for part in net.module.modules() if getattr(part, "p", 0) == 0.3]
+    sites = [one for one in net.program.dropouts if one.arguments["p"] == 0.3]
+    sampler = DropoutSampler(net.program, sites, [tuple(net.cases.shape[1:])], fused=True)
+    keys = [str(at) for at in range(BATCH)]
+
+    def ours() -> Any:
+        torch.manual_seed(1)
+        found = sampler.sample([net.cases], keys, samples=SAMPLES, draw=in_torch_order)
+        return found[net.program.outputs[0]]
+
+    def loop() -> Any:
+        torch.manual_seed(1)
+        for part in dropping:
+            part.train()
+        with torch.inference_mode():
+            found = torch.stack([first_of(net.module(net.cases)) for _ in range(SAMPLES)])
+        net.module.eval()
+        return found
+
+    agree = _alike(ours(), loop())
+    own, peer = alternated(ours, loop, max(1, RUNS // 2))
+    return Result(
+        name=f"engine: MC dropout of {name}",
+        ours=own,
+        peer=peer,
+        peer_name="torch in a loop",
+        ratio=peer / own,
+        goal=goal,
+        unit="s",
+        n=f"{BATCH} cases, {SAMPLES} samples, {len(sites)} sites",
+        agree=agree,
+    )
+
+
+def exported(name: str) -> Exported:
+    """A network with settled statistics, and its program."""
+    import torch
+
+    from ml.intake.pt2 import read_pt2
+
+    torch.manual_seed(0)
+    torch.set_num_threads(os.cpu_count() or 1)
+    module, channels = built(name)
+    for name_of, stored in module.named_buffers():
+        if name_of.endswith("running_mean"):
+            stored.normal_(0, 0.1)
+        elif name_of.endswith("running_var"):
+            stored.uniform_(0.5, 1.5)
+    module.eval()
+    cases = torch.rand(BATCH, channels, SIDE, SIDE)
+    free = ({0: torch.export.Dim("batch")},)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt2"
+        torch.export.save(torch.export.export(module, (cases[:2],), dynamic_shapes=free), path)
+        return Exported(module, read_pt2(path), cases)
+
+
+def built(name: str) -> tuple[Any, int]:
+    """The module and how many channels it takes."""
+    import torch
+    from monai.networks import nets
+
+    if name.startswith("DenseNet121"):
+        net = nets.DenseNet121(2, 3, 3, dropout_prob=0.3 if "block 4" in name else 0.0)
+        if "block 4" in name:
+            for block in ("denseblock1", "denseblock2", "denseblock3"):
+                for part in getattr(net.features, block).modules():
+                    if isinstance(part, torch.nn.Dropout2d):
+                        part.p = 0.0
+        if "head" in name:
+            net.class_layers.out = torch.nn.Sequential(torch.nn.Dropout(0.3), net.class_layers.out)
+        return net, 3
+    if name.startswith("BasicUNet"):
+        net = nets.BasicUNet(2, 1, 2)
+        net.down_4.add_module("dropout", torch.nn.Dropout2d(0.3))
+        return net, 1
+    if name == "ViT-S/16":
+        return nets.ViT(3, (SIDE, SIDE), (16, 16), 384, 1536, 12, 6, classification=True,
+                        num_classes=3, spatial_dims=2), 3  # fmt: skip
+    if name == "UNet":
+        return nets.UNet(2, 1, 2, (16, 32, 64, 128, 256), (2, 2, 2, 2), num_res_units=2,
+                         norm="batch"), 1  # fmt: skip
+    make = {"ResNet18": nets.resnet18, "ResNet50": nets.resnet50}[name]
+    return make(spatial_dims=2, n_input_channels=3, num_classes=3), 3
+
+
+def onnx_session(net: Exported) -> Any:
+    import onnxruntime
+    import torch
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        torch.onnx.export(net.module, (net.cases,), path, dynamo=False, input_names=["cases"],
+                          dynamic_axes={"cases": {0: "batch"}}, opset_version=17)  # fmt: skip
+        return onnxruntime.InferenceSession(path.read_bytes(), options)
+
+
+def first_of(answer: Any) -> Any:
+    return answer[0] if isinstance(answer, tuple) else answer
+
+
+def _alike(found: Any, expected: Any) -> bool:
+    apart = float((found - expected).abs().max())
+    return bool(np.isfinite(apart)) and apart <= 1e-4 * float(expected.abs().max())

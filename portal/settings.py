@@ -247,6 +247,7 @@ INTAKE_WALL_SECONDS = env.number("INTAKE_WALL_SECONDS", 20 * 60)
 CHILD_MEMORY_BYTES = env.whole("CHILD_MEMORY_BYTES", 8 * 1024**3)
 CHILD_THREADS = env.whole("CHILD_THREADS", 1)
 INFERENCE_DEVICE = env.text("INFERENCE_DEVICE", "auto")  # auto | cpu | cuda
+SANDBOX = env.text("SANDBOX", "auto")  # auto | namespaces | landlock | limits: docs/sandbox.md
 ENGINE = ENGINE_VERSION
 
 LOGGING: dict[str, Any] = {

@@ -1,10 +1,14 @@
 """docker-compose.yml is valid, and names every service that production needs."""
 
+import json
+import re
 import shutil
 import subprocess
 
 import pytest
 import yaml
+
+from ml.sandbox import seccomp
 
 
 @pytest.fixture
@@ -29,6 +33,33 @@ def test_every_queue_has_a_worker(compose):
         if "--queues" in words:
             served |= set(words[words.index("--queues") + 1].split(","))
     assert served == set(Queue)
+
+
+@pytest.mark.parametrize("name", ["worker-cpu", "worker-gpu"])
+def test_a_worker_can_lock_its_children_in(compose, repo_root, name):
+    """As docs/sandbox.md says: namespaces inside the container, and nothing beyond them."""
+    service = compose["services"][name]
+    options = dict(re.split("[:=]", option, maxsplit=1) for option in service["security_opt"])
+    assert options["no-new-privileges"] == "true"
+    assert options["systempaths"] == "unconfined"  # else no namespace may have a /proc of its own
+    assert options["apparmor"] == "unconfined"
+    assert service["cap_drop"] == ["ALL"]
+    assert not {"privileged", "cap_add"} & set(service)
+    assert service["pids_limit"] > 0
+    assert service["mem_limit"]  # where no group can be made within, this is the one there is
+
+    profile = json.loads((repo_root / options["seccomp"]).read_text())
+    refused = {call for rule in profile["syscalls"] for call in rule["names"]}
+    # Refused to a child as well, by its own filter; and nothing that bubblewrap needs.
+    listed = seccomp.calls("x86_64")
+    assert {listed[call][1] for call in refused} == {"refuse"}
+    needed = {"unshare", "clone", "mount", "umount2", "pivot_root", "setns", "prctl", "seccomp"}
+    assert not refused & needed
+    assert {"bpf", "keyctl", "ptrace", "io_uring_setup", "kexec_load", "init_module"} <= refused
+
+
+def test_the_image_brings_bubblewrap(repo_root):
+    assert "bubblewrap" in (repo_root / "docker" / "Dockerfile").read_text()
 
 
 def test_only_the_proxy_listens_and_only_on_loopback(compose):

@@ -1,15 +1,18 @@
 """Runs shards of a pass. The work is done in a child process; the worker holds lease and rows."""
 
 import time
-from pathlib import Path
+from typing import cast
 
 from celery.utils.log import get_task_logger
 from django.conf import settings
 from django.db import close_old_connections
 
+from ml.estimate import JsonObject
 from ml.evidence import store as tables
-from ml.sandbox.messages import Event, Outcome
-from ml.sandbox.parent import run
+from ml.evidence.store import EvidenceError
+from ml.sandbox.messages import Event, Job, Outcome
+from ml.sandbox.results import ResultError, take
+from ml.sandbox.warm import WarmChild
 from portal.audits import actions
 from portal.audits.models import Audit, Evidence, Shard
 from portal.audits.states import ACTIVE
@@ -17,7 +20,7 @@ from portal.blobs import store
 from portal.jobs import Job as Name
 from portal.jobs import app
 from portal.leases import LeaseLost, WorkState, claim, release, renew
-from workers import passes
+from workers import passes, warm
 from workers.limits import child_limits
 
 logger = get_task_logger(__name__)
@@ -54,6 +57,9 @@ def run_shard(shard_id: str) -> None:
         close_old_connections()  # what broke may be the connection itself
         actions.fail_shard(shard, fence, "Something broke on our side.")
     actions.advance(audit.pk)
+    open_states = (WorkState.WAITING, WorkState.RUNNING)
+    if not Shard.objects.filter(work=shard.work, state__in=open_states).exists():
+        warm.drop()  # nothing more will be asked of it
 
 
 def _work(shard: Shard, fence: int) -> None:
@@ -63,15 +69,25 @@ def _work(shard: Shard, fence: int) -> None:
     key = work.key
     known = actions.find_evidence(audit, key)
     if known is None:
-        with store.local_folder() as folder:
-            outcome = _run_child(shard, fence, work, folder)
+        child = warm.child_of(str(shard.work.pk), child_limits(settings.SHARD_WALL_SECONDS))
+        with child.place() as place:
+            outcome = _run_child(shard, fence, child, work.job(place, child.shared))
             if outcome.state != "done":
                 actions.fail_shard(shard, fence, outcome.reason)
                 return
-            blob = store.put_path(folder / "out" / str(outcome.result["table"]), PARQUET)
-            if not outcome.result["reusable"]:  # a stored image was missing or had changed
-                key = tables.sha256_of([key, str(audit.pk)])
-        runtime = {"runtime": outcome.result["runtime"], "seconds": outcome.seconds}
+            try:
+                data = take(place.out, str(outcome.result["table"]), most_bytes=work.most_bytes)
+                work.check(data)
+            except (ResultError, EvidenceError) as problem:
+                warm.drop()
+                actions.fail_shard(shard, fence, f"Its result cannot be used: {problem}")
+                return
+        blob = store.put_bytes(data, PARQUET)
+        if not outcome.result["reusable"]:  # a stored image was missing or had changed
+            key = tables.sha256_of([key, str(audit.pk)])
+        said = cast(JsonObject, outcome.result["runtime"])
+        computed = {**said, "isolation": outcome.isolation}
+        runtime = {"runtime": computed, "seconds": outcome.seconds}
         evidence = actions.keep_evidence(shard, key, blob, runtime)
     else:
         evidence = known
@@ -91,17 +107,9 @@ def _numbers(evidence: Evidence) -> list[tuple[str, list[float], str]]:
     return [(case_id, outputs or [], error) for case_id, outputs, error in rows]
 
 
-def _run_child(shard: Shard, fence: int, work: passes.Work, folder: Path) -> Outcome:
-    out = folder / "out"
-    out.mkdir()
-    job = work.job(folder, out)
+def _run_child(shard: Shard, fence: int, child: WarmChild, job: Job) -> Outcome:
     progress = _Progress(shard, fence)
-    return run(
-        job,
-        limits=child_limits(settings.SHARD_WALL_SECONDS),
-        on_event=progress.hear,
-        tick=progress.tick,
-    )
+    return child.run(job, on_event=progress.hear, tick=progress.tick)
 
 
 class _Progress:

@@ -14,6 +14,7 @@ from portal.jobs import app as app  # noqa: E402
 from workers import housekeeping as housekeeping  # noqa: E402
 from workers import inference as inference  # noqa: E402
 from workers import intake as intake  # noqa: E402
+from workers import isolation as isolation  # noqa: E402
 from workers import statistics as statistics  # noqa: E402
 
 app.conf.beat_schedule = {

@@ -18,7 +18,9 @@ from ml.engine.plan import (
     masks_by_case,
 )
 from ml.evidence import store as tables
+from ml.evidence.checked import check_comparisons, check_outputs, most_bytes, most_comparisons
 from ml.sandbox.messages import Job
+from ml.sandbox.warm import Place
 from portal.audits.models import Audit, Shard
 from portal.blobs import store
 from portal.blobs.models import Blob
@@ -28,7 +30,9 @@ from portal.cohorts import catalogue
 @dataclass(frozen=True)
 class Work:
     key: str  # of the evidence
-    job: Callable[[Path, Path], Job]  # from a folder for copies and the folder for results
+    job: Callable[[Place, Path], Job]  # from its folders and the one its pass shares
+    check: Callable[[bytes], None]  # of the table it left; raises EvidenceError
+    most_bytes: int  # that the table can have
     per_case: bool  # one row of outputs per case, to be shown with it
 
 
@@ -44,18 +48,18 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
     weights, manifest = version.weights, version.manifest
     images = images_by_case(catalogue.load(shard.work.audit.cohort_version))
 
-    def job(folder: Path, out: Path) -> Job:
+    def job(place: Place, shared: Path) -> Job:
         blobs = Blob.objects.in_bulk([sha for case in shard.case_ids for sha in images[case]])
         return job_of_shard(
             planned,
-            model_path=store.local_path(weights, folder),
+            model_path=store.placed(weights, shared),
             manifest=manifest,
             shard=shard.case_ids,
             images={
-                case: [store.local_path(blobs[sha], folder) for sha in images[case]]
+                case: [store.placed(blobs[sha], place.inputs) for sha in images[case]]
                 for case in shard.case_ids
             },
-            out_dir=out,
+            out_dir=place.out,
             threads=settings.CHILD_THREADS,
             # Where there is no such device the child takes the processor; its evidence says so.
             device="cpu" if settings.INFERENCE_DEVICE == "cpu" else "cuda",
@@ -68,7 +72,14 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
         shard=shard.case_ids,
         images=images,
     )
-    return Work(key, job, per_case=True)
+    width = len(manifest["output"]["classes"])
+    return Work(
+        key,
+        job,
+        check=lambda data: check_outputs(data, shard.case_ids, width),
+        most_bytes=most_bytes(len(shard.case_ids)),
+        per_case=True,
+    )
 
 
 def _masks(shard: Shard, planned: PassPlan) -> Work:
@@ -76,7 +87,7 @@ def _masks(shard: Shard, planned: PassPlan) -> Work:
     structures = len(audit.cohort_version.classes)
     masks = masks_by_case(catalogue.load(audit.cohort_version), predicted_masks(audit))
 
-    def job(folder: Path, out: Path) -> Job:
+    def job(place: Place, shared: Path) -> Job:
         wanted = [sha for case in shard.case_ids for sha in masks[case].values()]
         blobs = Blob.objects.in_bulk(wanted)
         return job_of_masks(
@@ -85,16 +96,23 @@ def _masks(shard: Shard, planned: PassPlan) -> Work:
             shard=shard.case_ids,
             masks={
                 case: {
-                    whose: store.local_path(blobs[sha], folder)
+                    whose: store.placed(blobs[sha], place.inputs)
                     for whose, sha in masks[case].items()
                 }
                 for case in shard.case_ids
             },
-            out_dir=out,
+            out_dir=place.out,
         )
 
     key = key_of_masks(planned, structures=structures, shard=shard.case_ids, masks=masks)
-    return Work(key, job, per_case=False)
+    rows = most_comparisons(structures, [len(masks[case]) for case in shard.case_ids])
+    return Work(
+        key,
+        job,
+        check=lambda data: check_comparisons(data, shard.case_ids, rows),
+        most_bytes=most_bytes(rows),
+        per_case=False,
+    )
 
 
 def predicted_masks(audit: Audit) -> dict[str, str]:

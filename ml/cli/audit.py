@@ -42,6 +42,7 @@ from ml.engine.plan import (
 from ml.engine.runtime import engine_block
 from ml.estimate import JsonObject
 from ml.evidence import store
+from ml.evidence.checked import check_comparisons, check_outputs, most_comparisons
 from ml.intake.manifest import parse_yaml
 from ml.intake.refusal import Problems, Refusal, Refused, refuse
 from ml.protocol import Protocol, ProtocolError
@@ -202,6 +203,7 @@ def _predicted(
     if planned is None or read.model is None:
         return None
     model = read.model
+    manifest = cast(JsonObject, model["manifest"])
     images = images_by_case(read.catalogue)
     path = read.work / "model" / str(cast(list[JsonObject], model["files"])[0]["path"])
     stored = read.work / "cohort" / "files"
@@ -219,14 +221,24 @@ def _predicted(
         return job_of_shard(
             planned,
             model_path=path,
-            manifest=cast(JsonObject, model["manifest"]),
+            manifest=manifest,
             shard=shard,
             images={case_id: [stored / name for name in images[case_id]] for case_id in shard},
             out_dir=out,
             device=arguments.device,
         )
 
-    runner = Shards(planned, key, job, read.work, arguments.out / "evidence", arguments.device)
+    width = len(cast(list[str], cast(JsonObject, manifest["output"])["classes"]))
+    runner = Shards(
+        planned,
+        key,
+        job,
+        read.work,
+        arguments.out / "evidence",
+        arguments.device,
+        reads=[path, stored],
+        check=lambda data, shard: check_outputs(data, shard, width),
+    )
     table = runner.run(list(images), arguments.workers)
     return _Outputs(table, runner.runtime)
 
@@ -259,5 +271,9 @@ def _compared(
         read.work,
         arguments.out / "evidence",
         "cpu",
+        reads=[read.work / of / "files" for of in ("predictions", "cohort")],
+        check=lambda data, shard: check_comparisons(
+            data, shard, most_comparisons(structures, [len(masks[case]) for case in shard])
+        ),
     )
     return runner.run(list(masks), arguments.workers)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,12 @@ from ml.cli.intake import say
 from ml.engine.plan import PassPlan, limits_of, shards
 from ml.estimate import JsonObject
 from ml.evidence import store
+from ml.evidence.checked import most_bytes
 from ml.sandbox.messages import Event, Job
-from ml.sandbox.parent import run as run_job
+from ml.sandbox.results import ResultError, take
+from ml.sandbox.warm import WarmChild
+
+MOST_ROWS = 50_000  # of one shard's table, whatever the pass
 
 
 class Shards:
@@ -31,8 +36,26 @@ class Shards:
         work: Path,
         evidence_folder: Path,
         device: str,
+        *,
+        reads: Sequence[Path],
+        check: Callable[[bytes, Sequence[str]], None],
     ) -> None:
+        """A pass over cases.
+
+        Args:
+            planned: the pass.
+            key: of the evidence of a shard.
+            job: of a shard, from its cases and the folder for its table.
+            work: a folder for the time of the run.
+            evidence_folder: where tables are kept for the next run.
+            device: cpu or cuda.
+            reads: what the jobs read.
+            check: raises EvidenceError if the table of a shard is not what was asked for.
+        """
         self.planned, self.key, self.job, self.work = planned, key, job, work
+        self.reads, self.check = reads, check
+        self.own = threading.local()  # the child of each thread of the pool
+        self.children: list[WarmChild] = []
         self.folder, self.device = evidence_folder, device
         self.runtime: JsonObject = {"device": device, "providers": []}
         self.failed = threading.Event()
@@ -41,8 +64,12 @@ class Shards:
         """The tables of all shards as one, in the order of the cases."""
         self.folder.mkdir(exist_ok=True)
         pieces = shards(case_ids)
-        with ThreadPoolExecutor(max(1, workers)) as pool:
-            made = list(pool.map(self.outputs, range(len(pieces)), pieces))
+        try:
+            with ThreadPoolExecutor(max(1, workers)) as pool:
+                made = list(pool.map(self.outputs, range(len(pieces)), pieces))
+        finally:
+            for child in self.children:
+                child.close()
         table = store.joined(made)
         assert table is not None  # there is at least one case
         return table
@@ -64,22 +91,33 @@ class Shards:
             raise
 
     def _compute(self, number: int, shard: Sequence[str], known: "_Known") -> bytes:
-        out = self.work / f"{self.planned.name}-{number}"
-        out.mkdir()
-        job = self.job(shard, out)
+        child = self._child()
         what = f"shard {number + 1}"
-        done = run_job(
-            job,
-            limits=limits_of(job.kind, device=self.device),
-            on_event=tell(what),
-            should_stop=self.failed.is_set,
-        )
-        result = checked(done, what).result
-        self.runtime = cast(JsonObject, result["runtime"])
-        data = (out / str(result["table"])).read_bytes()
+        with child.place() as place:
+            done = child.run(
+                self.job(shard, place.out), on_event=tell(what), should_stop=self.failed.is_set
+            )
+            result = checked(done, what).result
+            try:
+                most = most_bytes(MOST_ROWS)
+                data = take(place.out, str(result["table"]), most_bytes=most)
+                self.check(data, shard)
+            except (ResultError, store.EvidenceError) as problem:
+                raise Stop(f"{what}: its result cannot be used: {problem}") from None
+        self.runtime = {**cast(JsonObject, result["runtime"]), "isolation": done.isolation}
         if result["reusable"]:
-            known.write(data, result)
+            known.write(data, {**result, "runtime": self.runtime})
         return data
+
+    def _child(self) -> WarmChild:
+        """This thread's child: the kernel ends one with the thread that started it."""
+        child: WarmChild | None = getattr(self.own, "child", None)
+        if child is None:
+            base = Path(tempfile.mkdtemp(dir=self.work))
+            limits = limits_of(self.planned.name, device=self.device)
+            child = self.own.child = WarmChild(base, limits, reads=self.reads)
+            self.children.append(child)
+        return child
 
 
 @dataclass(frozen=True)

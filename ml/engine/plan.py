@@ -167,7 +167,7 @@ def limits_of(kind: str, *, device: str = "cpu") -> Limits:
     """The limits a kind of job runs under where no installation sets its own."""
     if kind == "predict":
         # A GPU's driver maps more address space than it uses.
-        return Limits(memory_bytes=None) if device == "cuda" else Limits()
+        return Limits(memory_bytes=None, gpu=True) if device == "cuda" else Limits()
     if kind == "intake-model":
         return Limits(wall_seconds=600, cpu_seconds=600)
     return Limits(wall_seconds=3600)

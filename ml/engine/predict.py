@@ -53,7 +53,7 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
     """
     model = cast(JsonObject, inputs["model"])
     manifest = ModelManifest.model_validate(model["manifest"])
-    session = open_session(
+    session = _opened(
         Path(str(model["path"])),
         manifest,
         threads=int(cast(int, inputs.get("threads", 1))),
@@ -80,6 +80,22 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
         "failed": len(outputs.errors),
         "reusable": not _TRANSIENT & set(outputs.errors.values()),
     }
+
+
+# What the last job opened: a child that is kept for the next shard opens its model once.
+_last: tuple[tuple[object, ...], Session] | None = None
+
+
+def _opened(path: Path, manifest: ModelManifest, *, threads: int, gpu: bool) -> Session:
+    """The session of the last job if it was of the same file and settings, else a new one."""
+    global _last
+    file = path.stat() if path.exists() else None
+    identity = None if file is None else (file.st_ino, file.st_size, file.st_mtime_ns)
+    key = (path, identity, manifest.model_dump_json(), threads, gpu)
+    if _last is None or _last[0] != key:
+        _last = None  # first away with the old one: both may not fit
+        _last = key, open_session(path, manifest, threads=threads, gpu=gpu)
+    return _last[1]
 
 
 def predict(

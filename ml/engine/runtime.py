@@ -35,6 +35,8 @@ def engine_block(runtime: Mapping[str, JsonValue] | None) -> JsonObject:
         "packages": packages,
         "device": runtime.get("device", "cpu") if runtime else None,
         "providers": runtime.get("providers", []) if runtime else [],
+        # How the model was locked in while it ran; None when none was run, or by older evidence.
+        "isolation": runtime.get("isolation") if runtime else None,
     }
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,9 +24,17 @@ class Limits:
     memory_bytes: int | None = 8 * GIB  # address space; None where a GPU maps more than it uses
     file_bytes: int | None = 8 * GIB  # of any one file it writes
     open_files: int | None = 256
+    resident_bytes: int | None = 8 * GIB  # memory in use, where a control group can be made
+    tasks: int | None = 512  # threads, where they can be counted; processes it may not start
+    out_bytes: int | None = 64 * GIB  # of all files in its folder
+    out_files: int | None = 500_000
+    tmp_bytes: int = 64 * MIB  # of its /tmp, where it has one of its own
     message_bytes: int = 4 * MIB  # of one line on the pipe
+    messages: int = 200_000  # lines on the pipe
     output_bytes: int = 64 * MIB  # of all it says and prints before it is stopped
     log_lines: int = 200  # kept: the last ones
+    isolation: str = "auto"  # or a level of ml.sandbox.levels, which is then insisted on
+    gpu: bool = False  # let it at the devices and the driver of a GPU
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,22 @@ class Job:
     kind: str  # key of the table in ml.sandbox.child
     inputs: JsonObject
     out_dir: Path  # the only folder the job writes to; it exists
+    reads: tuple[Path, ...] = ()  # what it may read besides the paths that `inputs` names
+
+    def readable(self) -> list[Path]:
+        """What the job may read: `reads`, and where our own code puts a path among its inputs.
+
+        Other words of the inputs, such as a manifest's, are a stranger's and open nothing.
+        """
+        model, cases = self.inputs.get("model"), self.inputs.get("cases")
+        named = [self.inputs.get("path"), model.get("path") if isinstance(model, dict) else None]
+        for case in cases if isinstance(cases, list) else []:
+            if not isinstance(case, dict):
+                continue
+            images, masks = case.get("images"), case.get("masks")
+            named += images if isinstance(images, list) else []
+            named += masks.values() if isinstance(masks, dict) else []
+        return [*self.reads, *(Path(name) for name in named if isinstance(name, str))]
 
 
 @dataclass(frozen=True)
@@ -55,6 +79,7 @@ class Outcome:
     log: list[str] = field(default_factory=list)  # the last lines
     seconds: float = 0.0
     exit_code: int | None = None  # negative: ended by that signal
+    isolation: JsonObject = field(default_factory=dict)  # level and walls it was computed behind
 
 
 @dataclass(frozen=True)
@@ -68,13 +93,12 @@ class Reporter:
 JobFunction = Callable[[JsonObject, Path, Reporter], JsonObject]
 
 
-def job_line(job: Job, limits: Limits, parent_pid: int) -> bytes:
-    """The one line a child gets."""
+def job_line(job: Job, number: str) -> bytes:
+    """The line that asks a child for a job; its closing message repeats the number."""
     message = {
+        "id": number,
         "kind": job.kind,
         "inputs": job.inputs,
         "out_dir": str(job.out_dir),
-        "limits": asdict(limits),
-        "parent_pid": parent_pid,
     }
     return json.dumps(message).encode() + b"\n"

@@ -8,7 +8,8 @@ from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
 
-from portal.audits.models import Audit
+from ml.sandbox.levels import WARNING
+from portal.audits.models import Audit, Shard
 from portal.audits.progress import RETRIED, Progress, ShardRow
 from portal.leases import WorkState
 
@@ -41,6 +42,19 @@ def _notes(progress: Progress, now: datetime) -> Iterable[Note]:
                 f"{check.error} Its part of the report will say not assessed; the rest goes on.",
             )
     yield from _failed_cases(progress.audit)
+    yield from _not_isolated(progress.audit)
+
+
+def _not_isolated(audit: Audit) -> Iterable[Note]:
+    shards = Shard.objects.filter(
+        work__audit=audit, evidence__runtime__runtime__isolation__level="limits"
+    )
+    n = shards.count()
+    if n:
+        yield Note(
+            f"{n:,} {'shard was' if n == 1 else 'shards were'} computed without isolation.",
+            f"{WARNING} The numbers are the same.",
+        )
 
 
 def _waits_for_worker(progress: Progress, now: datetime) -> Iterable[Note]:

@@ -1,5 +1,6 @@
 """Putting bytes away and getting them back, on a local folder or an object store alike."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -94,4 +95,25 @@ def local_path(blob: Blob, folder: Path, suffix: str = "") -> Path:
     if not path.exists():
         with open_blob(blob) as source, path.open("wb") as target:
             shutil.copyfileobj(source, target, CHUNK)
+    return path
+
+
+def placed(blob: Blob, folder: Path) -> Path:
+    """The blob's bytes in `folder`, under its hash: the stored file by a second name, or a copy.
+
+    A child process is shown the folder, and so nothing of the store but what it was given.
+    """
+    path = folder / blob.sha256
+    if path.exists():
+        return path
+    if isinstance(default_storage, FileSystemStorage):
+        with contextlib.suppress(OSError):  # on another file system, or one without links
+            os.link(default_storage.path(blob.storage_name), path)
+            return path
+    try:
+        source = open_blob(blob)
+    except OSError:  # the child will miss it, and say which case it costs
+        return path
+    with source, path.open("wb") as target:
+        shutil.copyfileobj(source, target, CHUNK)
     return path

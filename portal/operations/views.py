@@ -4,6 +4,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_GET
 
+from portal.audits.models import Evidence
 from portal.jobs import app
 from portal.outbox.models import OutboxMessage
 
@@ -20,8 +21,20 @@ def readyz(request: HttpRequest) -> HttpResponse:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     return JsonResponse(
-        {"database": "ok", "broker": _broker(), "outbox": OutboxMessage.objects.count()}
+        {
+            "database": "ok",
+            "broker": _broker(),
+            "outbox": OutboxMessage.objects.count(),
+            "isolation": _isolation(),
+        }
     )
+
+
+def _isolation() -> str | None:
+    """The level that the workers' latest shard was computed under; None before there is one."""
+    level = "runtime__runtime__isolation__level"
+    latest = Evidence.objects.order_by("-pk").values_list(level, flat=True).first()
+    return None if latest is None else str(latest)
 
 
 def _broker() -> str:

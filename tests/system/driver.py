@@ -3,6 +3,7 @@
 `python -m tests.system.driver VICTIM`, with PLUMBLINE_HOME set to an empty folder.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -74,11 +75,24 @@ def sandbox_children() -> list[int]:
     return found
 
 
+def held() -> bool:
+    """Whether a shard stays at work: its child has it, it is not only being closed."""
+    running = set(Shard.objects.filter(state="running").values_list("pk", flat=True))
+    time.sleep(2)
+    return Shard.objects.filter(state="running", pk__in=running).exists()
+
+
 def kill(victim: str, launcher: Launcher) -> None:
     if victim in ("child", "worker"):  # in the middle of a shard, not between two
         wait_for("a child process", lambda: bool(sandbox_children()))
+        for pid in sandbox_children():  # a child that is held cannot finish what it has begun
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        wait_for("a shard that is held", held)
     if victim == "child":
-        os.kill(sandbox_children()[0], signal.SIGKILL)
+        for pid in sandbox_children():  # whichever of them has the shard
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     elif victim == "worker":
         os.killpg(launcher.processes[0].process.pid, signal.SIGKILL)
     elif victim == "broker":
@@ -88,6 +102,8 @@ def kill(victim: str, launcher: Launcher) -> None:
 
 
 def result(audit: Audit) -> dict[str, object]:
+    # A child that waited for more work is ended after a while.
+    wait_for("the children to end", lambda: not sandbox_children())
     report = Report.objects.select_related("audit_json").get(audit=audit)
     document = json.loads(store.read_bytes(report.audit_json))
     duplicates = (

@@ -1,8 +1,11 @@
 """A child that misbehaves in every way the parent must survive."""
 
+import ctypes
+import errno
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,9 +21,11 @@ JOBS = {
     for name in (
         "echo", "environment", "memory_bomb", "loop", "sleep", "kill_self", "garbage", "shout",
         "endless_line", "refuse", "break_down", "leave_early", "talk", "abort", "spawn", "big_file",
-        "nan_result", "claim_and_hang", "limits",
+        "nan_result", "claim_and_hang", "limits", "segfault", "eat_in_pieces", "threads",
+        "open_files", "fill", "many_files", "count", "old_call", "in_tmp", "chatter", "remember",
+        "big_table", "no_table", "outside", "no_parquet",
     )
-}  # fmt: skip
+} | {"probe": "tests.ml.sandbox.probe:probe"}  # fmt: skip
 
 
 def echo(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
@@ -125,6 +130,115 @@ def limits(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
 
     names = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_CORE")
     return {name: resource.getrlimit(getattr(resource, name))[0] for name in names}
+
+
+def segfault(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    ctypes.string_at(0)
+    return {}
+
+
+def eat_in_pieces(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    """Memory that is used, not only asked for."""
+    held = []
+    while True:
+        held.append(np.ones(1 << 24))
+
+
+def threads(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    threading.stack_size(64 * 1024)
+    stop = threading.Event()
+    started = 0
+    try:
+        for _ in range(int(str(inputs["most"]))):
+            threading.Thread(target=stop.wait, daemon=True).start()
+            started += 1
+    except RuntimeError:
+        pass
+    stop.set()
+    return {"started": started}
+
+
+def open_files(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    held = []
+    try:
+        while len(held) < 5000:
+            held.append(os.open(out_dir, os.O_RDONLY))
+    except OSError as error:
+        for descriptor in held:
+            os.close(descriptor)
+        return {"opened": len(held), "error": errno.errorcode[error.errno or 0]}
+    return {"opened": len(held)}
+
+
+def fill(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    """Many files, each small enough."""
+    for number in range(10_000):
+        (out_dir / str(number)).write_bytes(bytes(1 << 20))
+        time.sleep(0.01)
+    return {}
+
+
+def many_files(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    for number in range(200):
+        (out_dir / str(number)).touch()
+    return {}
+
+
+def count(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    """A library that is loaded once, and how often it was used."""
+    global used
+    used += 1
+    return {"used": used, "pid": os.getpid(), "seen": sorted(str(p) for p in Path.cwd().iterdir())}
+
+
+used = 0
+
+
+def remember(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    """Tries to close a job without knowing its number."""
+    os.write(int(sys.argv[1]), b'{"event": "result", "id": "0", "result": {"forged": 1}}\n' * 3)
+    time.sleep(1)  # so that it is heard alone
+    return {"true": True}
+
+
+def old_call(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    """getpid by the numbers of x32, another set of calls on the same processor."""
+    ctypes.CDLL(None).syscall(ctypes.c_long(0x40000000 + 39))
+    return {"went": "through"}
+
+
+def in_tmp(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    """Fill the memory that looks like a disk."""
+    try:
+        with Path("/tmp/full").open("wb") as file:
+            for _ in range(256):
+                file.write(bytes(1 << 20))
+    except OSError as error:
+        return {"error": errno.errorcode[error.errno or 0]}
+    return {"error": ""}
+
+
+def chatter(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    while True:
+        reporter.progress(1, 2)
+
+
+def big_table(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    (out_dir / "predict.parquet").write_bytes(bytes(1 << 24))
+    return {"table": "predict.parquet"}
+
+
+def no_table(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    return {"table": "predict.parquet"}
+
+
+def outside(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    return {"table": "../../../../etc/passwd"}
+
+
+def no_parquet(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    (out_dir / "predict.parquet").write_bytes(b"PAR1 and nothing more")
+    return {"table": "predict.parquet"}
 
 
 if __name__ == "__main__":

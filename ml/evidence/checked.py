@@ -1,0 +1,90 @@
+"""Evidence as a child left it, held against what was asked for before anything reads it."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml.evidence.store import EvidenceError, cases_of, table
+
+_HEAD_BYTES = 1 << 20  # the file's own words: columns, row groups, pages
+_ROW_BYTES = 4096  # of one row, uncompressed: names of at most 480 bytes, and numbers
+_COMPARED_TEXT = ("a", "b")
+
+
+def most_bytes(rows: int) -> int:
+    """The size, compressed or not, that a table of so many rows cannot exceed."""
+    return _HEAD_BYTES + rows * _ROW_BYTES
+
+
+def most_comparisons(structures: int, masks: Sequence[int]) -> int:
+    """Rows that the comparisons of cases can have at most.
+
+    Args:
+        structures: of the cohort.
+        masks: how many each case has. Each may be compared with every other, and with two
+            majorities; a case that fails has one row.
+    """
+    return sum(max(1, structures * (n * n + 4 * n)) for n in masks)
+
+
+def check_outputs(data: bytes, case_ids: Sequence[str], width: int) -> None:
+    """See that a table holds one row per case of a shard, in order, and `width` outputs.
+
+    Raises:
+        EvidenceError: with what it is instead.
+    """
+    columns = {"case_id": pa.string(), "error": pa.string()}
+    columns |= {f"output_{at}": pa.float64() for at in range(width)}
+    _check_head(data, columns, len(case_ids), len(case_ids))
+    if table(data)["case_id"].to_pylist() != list(case_ids):
+        raise EvidenceError("its cases are not those that were asked for")
+
+
+def check_comparisons(data: bytes, case_ids: Sequence[str], most_rows: int) -> None:
+    """See that a table compares masks of the cases of a shard, in order.
+
+    Raises:
+        EvidenceError: with what it is instead.
+    """
+    columns = {"case_id": pa.string(), "error": pa.string(), "structure": pa.int64()}
+    columns |= dict.fromkeys(_COMPARED_TEXT, pa.string())
+    _check_head(data, columns, len(case_ids) and 1, most_rows, others=pa.float64())
+    order = {case_id: at for at, case_id in enumerate(case_ids)}
+    places = [order.get(case_id, -1) for case_id in cases_of(table(data))]
+    if -1 in places or places != sorted(places):
+        raise EvidenceError("its cases are not those that were asked for")
+
+
+def _check_head(
+    data: bytes,
+    columns: dict[str, pa.DataType],
+    least_rows: int,
+    most_rows: int,
+    others: pa.DataType | None = None,
+) -> None:
+    """Hold what the file says of itself against what it may be; no row is read.
+
+    Args:
+        columns: name -> type, all of which must be there.
+        others: the type of any further column; None if there may be none.
+    """
+    try:
+        head = pq.read_metadata(pa.BufferReader(data))
+        schema = head.schema.to_arrow_schema()
+        size = sum(
+            head.row_group(group).column(column).total_uncompressed_size
+            for group in range(head.num_row_groups)
+            for column in range(head.num_columns)
+        )
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise EvidenceError(f"it cannot be read: {error}") from None
+    found = {field.name: field.type for field in schema}
+    if len(found) != len(schema) or not columns.items() <= found.items():
+        raise EvidenceError("its columns are not those that were asked for")
+    if any(kind != others for name, kind in found.items() if name not in columns):
+        raise EvidenceError("it has further columns")
+    if not least_rows <= head.num_rows <= most_rows:
+        raise EvidenceError(f"it has {head.num_rows} rows; at most {most_rows} can be right")
+    if size > most_bytes(most_rows):
+        raise EvidenceError("its contents are larger than they can be")

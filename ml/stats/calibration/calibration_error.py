@@ -125,6 +125,8 @@ def ece_debiased(
     if probabilities.size == 0:
         return undefined("ece_debiased", _NO_CASES, n_events=0, convention=convention)
     clusters = checked_clusters(clusters, probabilities.size)
+    if clusters.count < probabilities.size:
+        convention += " as of independent cases (cases of a cluster leave more)"
     per_cluster = bin_sums(probabilities, outcomes, clusters, bins)
     total = per_cluster.sum(axis=0)[None, :]
     squared = float(_debiased_square(total)[0])

@@ -168,3 +168,13 @@ def test_no_case_is_undefined(measure):
 def test_refuses_logits(measure):
     with pytest.raises(ValueError, match=r"0\.\.1"):
         measure(np.array([2.3, -1.0]), np.array([1, 0]))
+
+
+def test_whose_noise_was_removed_is_said_where_cases_are_not_independent(rng):
+    probabilities = rng.random(60)
+    outcomes = rng.random(60) < probabilities
+    alone = ece_debiased(probabilities, outcomes)
+    pairs = ece_debiased(probabilities, outcomes, clusters=Clusters.of(np.arange(60) // 2))
+
+    assert alone.convention.endswith("noise of bins removed")
+    assert pairs.convention.endswith("as of independent cases (cases of a cluster leave more)")

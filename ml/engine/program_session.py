@@ -11,7 +11,7 @@ from ml.engine.session import ModelError, Session, check_case_shape
 from ml.estimate import JsonObject
 from ml.imaging.preprocess import Float32Array
 from ml.intake.model_manifest import ModelManifest
-from ml.intake.pt2 import read_pt2
+from ml.intake.program import read_program
 from ml.intake.refusal import Refused
 from ml.program.walk import Walker
 
@@ -49,7 +49,7 @@ class ProgramSession(Session):
 def open_program(
     path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
 ) -> ProgramSession:
-    """Open an archive of torch.export as a program.
+    """Open a model as a program: an archive of torch.export, or an ONNX file.
 
     Args:
         path, manifest, threads, gpu: as for ``ml.engine.session.open_session``.
@@ -58,7 +58,7 @@ def open_program(
         ModelError: model_unloadable, model_shape.
     """
     try:
-        program = read_pt2(path)
+        program = read_program(path, manifest.format)
     except Refused as refused:
         raise ModelError("model_unloadable", refused.refusals[0].message) from None
     torch.set_num_threads(threads)

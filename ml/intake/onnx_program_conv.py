@@ -1,12 +1,13 @@
 """Convolutions, pooling and padding of an ONNX graph as operations of a program."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from ml.intake.onnx_program_step import Result, Step, reads
 from ml.intake.schema import Malformed
-from ml.program.graph import Argument, Ref
+from ml.program.graph import Argument, Array, Ref
 
 Pads = list[tuple[int, int]]  # before and after, for each spatial axis
 
@@ -211,6 +212,18 @@ def global_pool(step: Step) -> Result:
     return step.call(name, self=step.ref(0), dim=axes, keepdim=True)
 
 
+_PADDED: dict[str, Literal["reflect", "edge", "wrap"]] = {
+    "reflect": "reflect", "edge": "edge", "wrap": "wrap",
+}  # fmt: skip
+
+
+def _places(size: int, before: int, after: int, mode: str) -> Array:
+    """Which number of an axis stands in each place after padding; negative pads cut off."""
+    ends = max(before, 0), max(after, 0)
+    whole = np.pad(np.arange(size, dtype=np.int64), ends, _PADDED[mode])
+    return whole[max(-before, 0) : len(whole) - max(-after, 0)]
+
+
 @reads("Pad")
 def pad(step: Step) -> Result:
     """Padding with a number; reflected, repeated and wrapped edges are picked by their places."""
@@ -225,7 +238,7 @@ def pad(step: Step) -> Result:
     if mode == "constant":
         filled = step.known(2).item() if step.has(2) else 0
         return step.call("constant_pad_nd", self=step.ref(0), pad=_flat(pads), value=filled)
-    if mode not in ("reflect", "edge", "wrap"):
+    if mode not in _PADDED:
         raise Malformed(f"there is no mode {mode[:40]!r}")
     image = step.ref(0)
     for axis, (before, after) in enumerate(pads):
@@ -235,9 +248,6 @@ def pad(step: Step) -> Result:
                 raise step.unfit("it pads an axis whose size is free")
             if max(before, after) > 64 * size:
                 raise step.unfit("it pads with more than 64 times the picture")
-            places = np.pad(
-                np.arange(size), (max(before, 0), max(after, 0)), mode
-            )[max(-before, 0) : size + max(before, 0) + max(after, 0) - max(-after, 0)]  # fmt: skip
-            index = step.weight(places.astype(np.int64))
+            index = step.weight(_places(size, before, after, mode))
             image = step.call("index_select", self=image, dim=axis, index=index)
     return image if step.drafts else step.value(0)

@@ -5,6 +5,7 @@ together again. Sizes that are known become numbers; those that are free, such a
 cases, stay Refs to what the network is asked for while it runs.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -18,7 +19,8 @@ from ml.program.graph import Array, Ref
 MOST = 65_536  # numbers of one value; larger ones are computed by the network itself
 _MOST_FLOATS = 64  # so that layers keep the weights they are called by
 _INTEGERS = ("int64", "int32")
-Fold = Callable[[Step, list[Array]], Array | None]
+Numbers = np.ndarray[Any, Any]  # of whatever type a file holds
+Fold = Callable[[Step, list[Numbers]], Numbers | None]
 
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Equal": np.equal,
@@ -68,7 +70,7 @@ def of_sizes(sizes: Sequence[Size]) -> Array:
     return plain(row)
 
 
-def _elementwise(step: Step, arrays: list[Array]) -> Array | None:
+def _elementwise(step: Step, arrays: list[Numbers]) -> Numbers | None:
     result = arrays[0]
     for other in arrays[1:]:
         if result.dtype == object or other.dtype == object:
@@ -132,7 +134,7 @@ def _of_size(step: Step, x: Any, y: Any) -> Size | bool | None:
     return larger[step.op] != turned if step.op in larger else None
 
 
-def _divide(step: Step, arrays: list[Array]) -> Array | None:
+def _divide(step: Step, arrays: list[Numbers]) -> Numbers | None:
     left, right = arrays
     if left.dtype == object or right.dtype == object:
         return _sizewise(step, left, right)
@@ -143,14 +145,14 @@ def _divide(step: Step, arrays: list[Array]) -> Array | None:
     return np.asarray(np.trunc(np.true_divide(left, right))).astype(left.dtype)
 
 
-def _unary(step: Step, arrays: list[Array]) -> Array | None:
+def _unary(step: Step, arrays: list[Numbers]) -> Numbers | None:
     (array,) = arrays
     if array.dtype == object:
         return array if step.op == "Identity" else None
     return np.asarray(_UNARY[step.op](array)).astype(array.dtype)
 
 
-def _cast(step: Step, arrays: list[Array]) -> Array | None:
+def _cast(step: Step, arrays: list[Numbers]) -> Numbers | None:
     (array,) = arrays
     dtype = DTYPES.get(step.integer("to", 0))
     if array.dtype == object:
@@ -158,13 +160,13 @@ def _cast(step: Step, arrays: list[Array]) -> Array | None:
     return None if dtype is None else array.astype(dtype)
 
 
-def _concat(step: Step, arrays: list[Array]) -> Array | None:
+def _concat(step: Step, arrays: list[Numbers]) -> Numbers | None:
     if sum(array.size for array in arrays) > MOST:
         return None
     return np.concatenate(arrays, axis=step.integer("axis", 0))
 
 
-def _gather(step: Step, arrays: list[Array]) -> Array | None:
+def _gather(step: Step, arrays: list[Numbers]) -> Numbers | None:
     data, indices = arrays
     axis = step.axis(step.integer("axis", 0), data.ndim)
     if indices.dtype.kind != "i" or data.size * max(indices.size, 1) > MOST * 16:
@@ -172,7 +174,7 @@ def _gather(step: Step, arrays: list[Array]) -> Array | None:
     return np.asarray(np.take(data, indices, axis=axis))
 
 
-def _slice(step: Step, arrays: list[Array]) -> Array | None:
+def _slice(step: Step, arrays: list[Numbers]) -> Numbers | None:
     data = arrays[0]
     if any(array.dtype.kind != "i" for array in arrays[1:]):
         return None
@@ -187,12 +189,12 @@ def _slice(step: Step, arrays: list[Array]) -> Array | None:
     return data[tuple(cut)]
 
 
-def _squeeze(step: Step, arrays: list[Array]) -> Array | None:
+def _squeeze(step: Step, arrays: list[Numbers]) -> Numbers | None:
     axes = _axes(step, arrays)
     return np.squeeze(arrays[0], axes)
 
 
-def _unsqueeze(step: Step, arrays: list[Array]) -> Array | None:
+def _unsqueeze(step: Step, arrays: list[Numbers]) -> Numbers | None:
     axes = _axes(step, arrays)
     if axes is None:
         raise Malformed("it lacks its axes")
@@ -205,7 +207,7 @@ def _axes(step: Step, arrays: list[Array]) -> tuple[int, ...] | None:
     return step.integers("axes")
 
 
-def _reshape(step: Step, arrays: list[Array]) -> Array | None:
+def _reshape(step: Step, arrays: list[Numbers]) -> Numbers | None:
     data, shape = arrays
     if shape.dtype.kind != "i" or step.integer("allowzero", 0):
         return None
@@ -216,28 +218,28 @@ def _reshape(step: Step, arrays: list[Array]) -> Array | None:
     return data.reshape(sizes)
 
 
-def _transpose(step: Step, arrays: list[Array]) -> Array | None:
+def _transpose(step: Step, arrays: list[Numbers]) -> Numbers | None:
     return arrays[0].transpose(step.integers("perm"))
 
 
-def _expand(step: Step, arrays: list[Array]) -> Array | None:
+def _expand(step: Step, arrays: list[Numbers]) -> Numbers | None:
     data, shape = arrays
     if shape.dtype.kind != "i":
         return None
     wide = np.broadcast_shapes(data.shape, tuple(shape.ravel().tolist()))
-    return None if np.prod(wide, dtype=float) > MOST else np.broadcast_to(data, wide)
+    return None if math.prod(wide) > MOST else np.broadcast_to(data, wide)
 
 
-def _tile(step: Step, arrays: list[Array]) -> Array | None:
+def _tile(step: Step, arrays: list[Numbers]) -> Numbers | None:
     data, repeats = arrays
-    if repeats.dtype.kind != "i" or np.prod(repeats, dtype=float) * data.size > MOST:
+    if repeats.dtype.kind != "i" or math.prod(repeats.ravel().tolist()) * data.size > MOST:
         return None
     return np.tile(data, repeats.ravel().tolist())
 
 
-def _filled(step: Step, arrays: list[Array]) -> Array | None:
+def _filled(step: Step, arrays: list[Numbers]) -> Numbers | None:
     (shape,) = arrays
-    if shape.dtype.kind != "i" or np.prod(shape, dtype=float) > MOST or (shape < 0).any():
+    if shape.dtype.kind != "i" or math.prod(shape.ravel().tolist()) > MOST or (shape < 0).any():
         return None
     return np.full(shape.ravel().tolist(), filling(step))
 
@@ -252,7 +254,7 @@ def filling(step: Step) -> Array:
     return array.reshape(())
 
 
-def _range(step: Step, arrays: list[Array]) -> Array | None:
+def _range(step: Step, arrays: list[Numbers]) -> Numbers | None:
     if any(array.dtype == object or array.size != 1 for array in arrays):
         return None
     start, limit, by = (array.reshape(()) for array in arrays)
@@ -261,15 +263,15 @@ def _range(step: Step, arrays: list[Array]) -> Array | None:
     return np.arange(start.item(), limit.item(), by.item(), dtype=start.dtype)
 
 
-def _where(step: Step, arrays: list[Array]) -> Array | None:
+def _where(step: Step, arrays: list[Numbers]) -> Numbers | None:
     condition, yes, no = arrays
     if condition.dtype == object:
         return None
     wide = np.broadcast_shapes(condition.shape, yes.shape, no.shape)
-    return None if np.prod(wide, dtype=float) > MOST else np.where(condition, yes, no)
+    return None if math.prod(wide) > MOST else np.where(condition, yes, no)
 
 
-def _reduce(step: Step, arrays: list[Array]) -> Array | None:
+def _reduce(step: Step, arrays: list[Numbers]) -> Numbers | None:
     data = arrays[0]
     if data.dtype == object and data.size != 1:
         return None

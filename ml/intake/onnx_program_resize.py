@@ -77,7 +77,7 @@ def _asked(step: Step, rank: int) -> tuple[tuple[float, ...], tuple[int, ...] | 
             if not math.isfinite(one) or one <= 0:
                 raise Malformed("a factor is not above 0")
             factors[axis] = float(one)
-            new[axis] = None if length is None else int(math.floor(length * one))
+            new[axis] = None if length is None else math.floor(length * one)
     if factors[:2] != [1.0, 1.0]:
         raise step.unfit("it resizes cases or channels")
     spatial = [size for size in new[2:] if size is not None]
@@ -103,7 +103,7 @@ def _nearest(
     rounding = step.text("nearest_mode", "round_prefer_floor")
     if new is None or None in old:
         simple = all(factor == int(factor) for factor in factors)
-        if how == "asymmetric" and (rounding == "floor" or simple and rounding != "ceil"):
+        if how == "asymmetric" and (rounding == "floor" or (simple and rounding != "ceil")):
             return step.call(_NEAREST[step.rank(0)], input=step.ref(0), output_size=None,
                              scale_factors=factors)  # fmt: skip
         raise step.unfit("it picks the nearest of an axis whose size is free")
@@ -137,11 +137,10 @@ def _places(step: Step, how: str, rounding: str, old: int, new: int, factor: flo
         x = (at + 0.5) / factor
     else:
         raise step.unfit(f"nearest with coordinates '{how[:40]}' has no equal")
-    rounded = {
-        "floor": np.floor, "ceil": np.ceil,
-        "round_prefer_floor": lambda x: np.ceil(x - 0.5),
-        "round_prefer_ceil": lambda x: np.floor(x + 0.5),
-    }  # fmt: skip
-    if rounding not in rounded:
+    # Rounding half down is rounding up what is half less, and the other way about.
+    shift = {"floor": 0.0, "ceil": 0.0, "round_prefer_floor": -0.5, "round_prefer_ceil": 0.5}
+    if rounding not in shift:
         raise Malformed(f"there is no nearest_mode {rounding[:40]!r}")
-    return np.asarray(np.clip(rounded[rounding](x), 0, old - 1)).astype(np.int64)
+    up = rounding in ("ceil", "round_prefer_floor")
+    whole = np.ceil(x + shift[rounding]) if up else np.floor(x + shift[rounding])
+    return np.asarray(whole.clip(0, old - 1)).astype(np.int64)

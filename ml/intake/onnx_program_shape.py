@@ -141,10 +141,8 @@ def expand(step: Step) -> Result:
         added = at < rank - len(shape)
         if isinstance(size, int) and size < 0:
             raise Malformed("it expands to a negative size")
-        if isinstance(size, Ref):
-            kept = own is not None and own != 1  # 1 or the same: either way its own size stays
-        else:
-            kept = size == 1 and not added
+        # Of 1 or the same, which one it is does not matter: its own size stays.
+        kept = own not in (None, 1) if isinstance(size, Ref) else size == 1 and not added
         wide.append(-1 if kept else size)
         new.append(own if kept else size if isinstance(size, int) else None)
     made = step.call("expand", self=step.ref(0), size=tuple(wide))
@@ -257,11 +255,12 @@ def gather(step: Step) -> Result:
 def gather_elements(step: Step) -> Result:
     axis = step.axis(step.integer("axis", 0), step.rank(0))
     places = step.value(1)
-    if isinstance(places, Known) and places.array.dtype != object and (places.array < 0).any():
+    known = places.array if isinstance(places, Known) else None
+    if known is not None and known.dtype.kind == "i" and (known.astype(np.int64) < 0).any():
         length = step.shape(0)[axis]
         if length is None:
             raise step.unfit("it counts from the end of an axis whose size is free")
-        array = np.where(places.array < 0, places.array + length, places.array)
+        array = np.mod(known.astype(np.int64), length)
         index = step.weight(array.astype(np.int64))
     else:
         index = step.call("to.dtype", self=step.ref(1), dtype=Dtype("int64"))

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import onnx
 from onnx import AttributeProto, NodeProto
 
 from ml.intake.onnx_program_values import Draft, Given, Known, Reading, Size, Value

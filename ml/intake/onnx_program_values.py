@@ -16,7 +16,7 @@ MOST_ELEMENTS = 2**28  # of one value of one case: 1 GiB of float32
 _MOST_DATA = 1024  # numbers that the inference of shapes is shown
 Size = int | Ref  # a Ref is found while the network runs
 
-DTYPES = {
+DTYPES: dict[int, str] = {
     TensorProto.UINT8: "uint8", TensorProto.INT8: "int8", TensorProto.INT16: "int16",
     TensorProto.INT32: "int32", TensorProto.INT64: "int64", TensorProto.FLOAT16: "float16",
     TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.BOOL: "bool",

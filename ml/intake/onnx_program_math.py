@@ -14,9 +14,11 @@ _ALIKE = {
     "HardSwish": "hardswish", "Mish": "mish", "Softplus": "softplus", "IsNaN": "isnan",
 }  # fmt: skip
 _PAIRS = {
-    "Add": "add.Tensor", "Sub": "sub.Tensor", "Mul": "mul.Tensor", "Equal": "eq.Tensor",
-    "Greater": "gt.Tensor", "Less": "lt.Tensor", "GreaterOrEqual": "ge.Tensor",
-    "LessOrEqual": "le.Tensor", "And": "logical_and", "Or": "logical_or", "Xor": "logical_xor",
+    "Add": "add.Tensor", "Sub": "sub.Tensor", "Mul": "mul.Tensor", "And": "logical_and",
+    "Or": "logical_or", "Xor": "logical_xor",
+}  # fmt: skip
+_COMPARED = {
+    "Equal": "eq", "Greater": "gt", "Less": "lt", "GreaterOrEqual": "ge", "LessOrEqual": "le",
 }  # fmt: skip
 _MANY = {"Min": "minimum", "Max": "maximum", "Sum": "add.Tensor", "Mean": "add.Tensor"}
 _WHOLE_IS_LEFT = ("Floor", "Ceil", "Round")
@@ -31,21 +33,31 @@ def alike(step: Step) -> Result:
 
 @reads(*_PAIRS)
 def pair(step: Step) -> Result:
-    return step.call(_PAIRS[step.op], self=step.ref(0), other=step.operand(1))
+    plain = step.op in ("Add", "Sub", "Mul")  # torch takes a plain number there
+    other = step.operand(1) if plain else step.ref(1)
+    return step.call(_PAIRS[step.op], self=step.ref(0), other=other)
+
+
+@reads(*_COMPARED)
+def compare(step: Step) -> Result:
+    other = step.operand(1)
+    kind = "Tensor" if isinstance(other, Ref) else "Scalar"
+    return step.call(f"{_COMPARED[step.op]}.{kind}", self=step.ref(0), other=other)
 
 
 @reads("Div")
 def divide(step: Step) -> Result:
-    left, right = step.ref(0), step.operand(1)
     if step.is_float(0):
-        return step.call("div.Tensor", self=left, other=right)
-    return step.call("div.Tensor_mode", self=left, other=right, rounding_mode="trunc")
+        return step.call("div.Tensor", self=step.ref(0), other=step.operand(1))
+    return step.call(
+        "div.Tensor_mode", self=step.ref(0), other=step.ref(1), rounding_mode="trunc"
+    )  # fmt: skip
 
 
 @reads("Mod")
 def modulo(step: Step) -> Result:
     name = "fmod.Tensor" if step.integer("fmod", 0) else "remainder.Tensor"
-    return step.call(name, self=step.ref(0), other=step.operand(1))
+    return step.call(name, self=step.ref(0), other=step.ref(1))
 
 
 @reads("Pow")

@@ -293,7 +293,7 @@ def settled(step: Step, results: Result | tuple[Result | None, ...]) -> None:
         value = result
         if not isinstance(value, Known) and value.name in own and value.name not in renamed:
             inferred = step.inferred() if inferred is None else inferred
-            dtype, shape = inferred.get(name, ("", None))
+            dtype, shape = inferred.get(name, _like_first(step))
             if isinstance(value, Given):
                 dtype, shape = value.dtype or dtype, _both(value.shape, shape)
             renamed[value.name] = name
@@ -304,6 +304,15 @@ def settled(step: Step, results: Result | tuple[Result | None, ...]) -> None:
     for draft in step.drafts:
         draft.rename(renamed)
     step.reading.drafts += step.drafts
+
+
+# The standard defines these by others, and infers nothing of them; they change no shape.
+_SHAPELESS = {"GroupNormalization", "RMSNormalization", "Attention", "Swish"}
+
+
+def _like_first(step: Step) -> tuple[str, tuple[int | None, ...] | None]:
+    first = step.value(0) if step.op in _SHAPELESS else None
+    return (first.dtype, first.shape) if isinstance(first, Given) else ("", None)
 
 
 def _both(

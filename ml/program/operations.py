@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 _LINE = re.compile(r"aten::(?P<name>[\w.]+)\((?P<inputs>.*)\) -> (?P<outputs>.+)")
-_PLAIN = re.compile(r"\([a-z!>\- |*]*\)")  # what is shared with what, "(a -> *)": not read here
+_PLAIN = re.compile(r"\([a-z][a-z!>\- |*]*\)")  # what is shared with what, "(a -> *)": not read here
 _PARTS = re.compile(r", (?![^\[]*\])")
 # Of where and how a tensor is kept the walk decides, not the file.
 _OF_STORAGE = {"layout", "device", "pin_memory", "memory_format", "non_blocking"}
@@ -105,8 +105,8 @@ def _operation(line: str) -> Operation:
         name, equals, _ = rest.partition("=")
         if name not in _OF_STORAGE:
             parameters.append(Parameter(name, _kind(kind), kind.endswith("?"), not equals, keyword))
-    outputs = _PARTS.split(match["outputs"].strip("()"))
-    returns = " ".join(_kind(_PLAIN.sub("", part).split(" ")[0]) for part in outputs)
+    outputs = _PARTS.split(_PLAIN.sub("", match["outputs"]).strip("()"))
+    returns = " ".join(_kind(part.split(" ")[0]) for part in outputs)
     return Operation(match["name"], tuple(parameters), returns)
 
 

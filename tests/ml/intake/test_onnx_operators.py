@@ -264,10 +264,7 @@ def resize(name: str, given: object, to: object, **attributes: object) -> None:
 for coordinates in ("asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel"):
     for nearest in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil"):
         for to in (ints(2, 3, 18, 16), ints(2, 3, 5, 11), np.array([1, 1, 2, 0.5], F32)):
-            if to.dtype == np.int64:
-                given = cases(2, 3, 9, 8, free=())
-            else:
-                given = IMAGE
+            given = cases(2, 3, 9, 8, free=()) if to.dtype == np.int64 else IMAGE
             resize(f"{coordinates} {nearest}", given, to, nearest_mode=nearest,
                    coordinate_transformation_mode=coordinates)  # fmt: skip
 resize("free", cases(2, 3, 9, 8, free=(0, 2, 3)), np.array([1, 1, 2, 2], F32), mode="nearest",

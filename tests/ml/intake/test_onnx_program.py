@@ -1,0 +1,230 @@
+"""Networks exported to ONNX give the module's own numbers, gradients and dropout."""
+
+import importlib.util
+import io
+import warnings
+from functools import cache
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from ml.intake.onnx_graph import at_rest, read_graph
+from ml.intake.onnx_program import read_onnx_program
+from ml.program.graph import Program, Ref
+from ml.program.walk import Walker
+from tests.ml.intake.onnx_graphs import runtime
+from tests.ml.program.networks import NAMES, network
+
+CLOSE = 1e-4  # of the largest number
+SPATIAL = ("Dropout2d", "Dropout3d", "AlphaDropout")  # neither exporter keeps these
+# Dropout of whole channels: nothing of it is in an ONNX file.
+DROPPING = ("vit", "unet-2d", "basicunet", "dynunet", "attention-unet", "unetr", "efficientnet-b0")
+DYNAMO = ("resnet18", "vit", "unet-3d", "segresnet", "dynunet")  # it takes ten times as long
+
+
+def exported(name: str, exporter: str) -> bytes:
+    if exporter == "dynamo" and importlib.util.find_spec("onnxscript") is None:
+        pytest.skip("the exporter by torch.export needs onnxscript")
+    return _exported(name, exporter)
+
+
+@cache
+def _exported(name: str, exporter: str) -> bytes:
+    """The network's file; "dropping" switches elementwise dropout on, and keeps it."""
+    net = network(name)
+    example = torch.zeros((2, *net.shape))
+    modes = [(part, part.training) for part in net.module.modules()]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # theirs
+        if exporter == "dynamo":
+            free = ({0: torch.export.Dim("b", min=1, max=64)},)
+            made = torch.onnx.export(
+                net.module, (example,), dynamo=True, dynamic_shapes=free, verbose=False
+            )
+            return bytes(made.model_proto.SerializeToString())
+        mode = torch.onnx.TrainingMode.EVAL
+        if exporter == "dropping":
+            mode = torch.onnx.TrainingMode.PRESERVE
+            _drop(net.module)
+        file = io.BytesIO()
+        torch.onnx.export(
+            net.module, (example,), file, dynamo=False, opset_version=17, training=mode,
+            input_names=["image"], dynamic_axes={"image": {0: "cases"}},
+        )  # fmt: skip
+        for part, training in modes:
+            part.training = training
+    return file.getvalue()
+
+
+def _drop(module: torch.nn.Module) -> None:
+    for part in module.modules():
+        if type(part) is torch.nn.Dropout:
+            part.train()
+
+
+def taken_over(data: bytes) -> Program:
+    return read_onnx_program(read_graph(data, "model.onnx"), "model.onnx")
+
+
+def apart(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found - expected).abs().max() / expected.abs().max())
+
+
+FILES = [
+    *((name, "script") for name in NAMES),
+    *((name, "dropping") for name in DROPPING),
+    *((name, "dynamo") for name in DYNAMO),
+]
+
+
+@pytest.mark.parametrize(("name", "exporter"), FILES)
+def test_values_are_the_modules_and_onnxruntimes(name, exporter):
+    net, data = network(name), exported(name, exporter)
+    program, cases = taken_over(data), network(name).case()
+
+    with torch.no_grad():
+        found = Walker(program).run([cases])[program.outputs[0]]
+        expected = net.answer(cases)
+
+    assert apart(found, expected) <= CLOSE
+    (theirs, *_) = runtime(at_rest(data), [cases.numpy()])
+    assert apart(found, torch.from_numpy(theirs)) <= CLOSE
+
+
+@pytest.mark.parametrize(("name", "exporter"), FILES)
+def test_gradients_at_the_input_and_the_last_convolution_are_the_modules(name, exporter):
+    """The last convolution whose value the module hands out under its own name."""
+    net, data = network(name), exported(name, exporter)
+    program = taken_over(data)
+    layer, node = _last_convolution(net.module, program)
+    ours, theirs = net.case(2).requires_grad_(), net.case(2).requires_grad_()
+    kept: dict[str, torch.Tensor] = {}
+    hook = layer.register_forward_hook(lambda part, given, made: kept.update(made=made))
+
+    try:
+        values = Walker(program).run([ours], taps=[node])
+        found = torch.autograd.grad(values[program.outputs[0]].square().sum(), [ours, values[node]])
+        answer = net.answer(theirs)
+        expected = torch.autograd.grad(answer.square().sum(), [theirs, kept["made"]])
+    finally:
+        hook.remove()
+
+    assert apart(values[node], kept["made"]) <= CLOSE
+    for mine, own in zip(found, expected, strict=True):
+        assert apart(mine, own) <= CLOSE
+
+
+def _last_convolution(module: torch.nn.Module, program: Program) -> tuple[torch.nn.Module, str]:
+    """The last convolution of the program, and the module that it is by its weight.
+
+    Where batch normalisation was folded into the weight the value is another one, so those are
+    passed over: convolutions that nothing normalises are left alone by every exporter.
+    """
+    layers = {
+        part.weight.detach().numpy().tobytes(): part
+        for part in module.modules()
+        if "Conv" in type(part).__name__ and isinstance(getattr(part, "weight", None), torch.Tensor)
+    }
+    for node in reversed(program.needed(program.outputs[:1])):
+        weight = node.arguments.get("weight")
+        if node.operation.base.startswith("conv") and isinstance(weight, Ref):
+            found = layers.get(program.weights[weight.name].tobytes())
+            if found is not None:
+                return found, node.name
+    pytest.skip("every convolution has batch normalisation folded into it")
+
+
+@pytest.mark.parametrize("name", DROPPING)
+def test_dropout_of_one_seed_is_the_modules(name):
+    net, program = network(name), taken_over(exported(name, "dropping"))
+    cases = net.case()
+    assert program.dropouts
+    try:
+        _drop(net.module)
+        torch.manual_seed(11)
+        with torch.no_grad():
+            expected = net.answer(cases)
+    finally:
+        net.module.eval()
+    torch.manual_seed(11)
+    with torch.no_grad():
+        found = Walker(program).run([cases], active=program.dropouts)[program.outputs[0]]
+
+        assert apart(found, expected) <= CLOSE
+        assert not torch.equal(found, net.answer(cases)), "nothing was dropped"
+
+
+class Head(torch.nn.Module):
+    def __init__(self, drop: torch.nn.Module) -> None:
+        super().__init__()
+        self.conv, self.drop = torch.nn.Conv2d(1, 4, 3), drop
+        self.head = torch.nn.Linear(4, 2)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.head(self.drop(self.conv(image).relu()).mean((2, 3)))
+
+
+def small(drop: torch.nn.Module, *, training: bool, dynamo: bool = False) -> onnx.ModelProto:
+    module = Head(drop).eval()
+    module.drop.train(training)
+    example, file = torch.zeros(1, 1, 8, 8), io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if dynamo:
+            made = torch.onnx.export(module, (example,), dynamo=True, verbose=False)
+            return made.model_proto
+        torch.onnx.export(
+            module, (example,), file, dynamo=False, training=torch.onnx.TrainingMode.PRESERVE
+        )
+    return onnx.load_model_from_string(file.getvalue())
+
+
+def test_an_export_at_rest_has_lost_its_dropout():
+    """What docs/formats.md says of the exporters holds for the version that is installed."""
+    program = taken_over(small(torch.nn.Dropout(0.3), training=False).SerializeToString())
+
+    assert not program.dropouts
+
+
+@pytest.mark.parametrize("dynamo", [False, True])
+def test_dropout_that_trains_stays_in_the_export_with_its_rate(dynamo):
+    if dynamo:
+        pytest.importorskip("onnxscript")
+    data = small(torch.nn.Dropout(0.3), training=True, dynamo=dynamo).SerializeToString()
+    program = taken_over(data)
+
+    (site,) = program.dropouts
+    assert site.arguments["p"] == 0.3
+    assert site.scope == "drop"
+
+
+def test_an_export_that_trains_is_at_rest_in_onnxruntime_too():
+    """onnxruntime draws where a file says training; an audit's plain forward never does."""
+    data = bytes(small(torch.nn.Dropout(0.3), training=True).SerializeToString())
+    image = np.ones((1, 1, 8, 8), np.float32)
+
+    drawn = [runtime(data, [image])[0] for _ in range(5)]
+    still = [runtime(at_rest(data), [image])[0] for _ in range(5)]
+
+    assert any((one != drawn[0]).any() for one in drawn[1:]), "nothing is shown by this test"
+    assert all((one == still[0]).all() for one in still)
+
+
+@pytest.mark.parametrize("exporter", ["script", "dynamo"])
+def test_nodes_carry_the_module_they_were_written_in(exporter):
+    program = taken_over(exported("resnet18", exporter))
+
+    scopes = {node.scope for node in program.nodes}
+    assert any(scope.startswith("layer4.1") for scope in scopes)
+    assert "layer1.0.conv2" in scopes
+
+
+def test_weights_keep_their_names_and_values():
+    net, program = network("unet-2d"), taken_over(exported("unet-2d", "script"))
+    own = {name: value.detach().numpy() for name, value in net.module.named_parameters()}
+
+    same = [name for name in program.sources if name in own]
+    assert len(same) > 10
+    assert all((program.weights[name] == own[name]).all() for name in same)

@@ -34,7 +34,7 @@ class ProgramSession(Session):
             if "alloc" in text.lower() or "out of memory" in text.lower():
                 raise MemoryError(text) from None
             raise ModelError("model_failed", f"The model broke while it ran: {text}") from None
-        except (IndexError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise ModelError(
                 "model_failed", f"The model broke while it ran: {str(error)[:300]}"
             ) from None

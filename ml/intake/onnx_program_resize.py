@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ml.intake.onnx_program_step import Result, Step, reads
+from ml.intake.onnx_program_values import bounded
 from ml.intake.schema import Malformed
 from ml.program.graph import Array, Ref
 
@@ -80,6 +81,7 @@ def _asked(step: Step, rank: int) -> tuple[tuple[float, ...], tuple[int, ...] | 
             new[axis] = None if length is None else math.floor(length * one)
     if factors[:2] != [1.0, 1.0]:
         raise step.unfit("it resizes cases or channels")
+    bounded(new, step.label, step.reading.file)  # before any place is counted
     spatial = [size for size in new[2:] if size is not None]
     if min(spatial, default=1) < 1:
         raise Malformed("it leaves nothing of the picture")

@@ -11,6 +11,7 @@ from ml.intake.schema import Malformed
 from ml.program.graph import Dtype, Ref
 
 _ALL = 2**63 - 1
+MOST_AXES = 25  # what torch's operations take
 
 
 @reads("Identity")
@@ -120,6 +121,8 @@ def unsqueeze(step: Step) -> Result:
     if axes is None:
         raise Malformed("it lacks its axes")
     rank = step.rank(0) + len(axes)
+    if rank > MOST_AXES:
+        raise Malformed(f"it makes {rank} axes")
     places = sorted({step.axis(one, rank) for one in axes})
     if len(places) < len(axes):
         raise Malformed("it names an axis twice")
@@ -210,7 +213,8 @@ def cut(step: Step) -> Result:
     starts, ends, rank = step.sizes(1), step.sizes(2), step.rank(0)
     axes = step.whole(3) if step.has(3) else tuple(range(len(starts)))
     strides = step.whole(4) if step.has(4) else (1,) * len(starts)
-    if not len(starts) == len(ends) == len(axes) == len(strides) or 0 in strides:
+    once = len({step.axis(one, rank) for one in axes}) == len(axes)
+    if not (len(starts) == len(ends) == len(axes) == len(strides) and once) or 0 in strides:
         raise Malformed("starts, ends, axes and steps do not fit each other")
     made = step.ref(0)
     for start, end, given, by in zip(starts, ends, axes, strides, strict=True):

@@ -266,8 +266,9 @@ def scope_of(node: NodeProto) -> str:
     """The module a node was written in, as its exporter says; "" where it does not.
 
     Example:
-        >>> scope_of(onnx.helper.make_node("Relu", ["x"], ["y"], name="/layer1/relu/Relu"))
-        'layer1.relu'
+        >>> import onnx
+        >>> scope_of(onnx.helper.make_node("Relu", ["x"], ["y"], name="/layer1/layer1.0/Relu"))
+        'layer1.0'
         >>> scope_of(onnx.helper.make_node("Relu", ["x"], ["y"], name="model/dense/Relu"))
         'model.dense'
     """
@@ -275,7 +276,12 @@ def scope_of(node: NodeProto) -> str:
         if entry.key == _DYNAMO_SCOPES:
             scopes = _QUOTED.findall(entry.value[:4000])
             return scopes[-2][:200] if len(scopes) > 1 else ""
-    return ".".join(part for part in node.name.split("/")[:-1] if part)[:200]
+    parts: list[str] = []
+    for part in filter(None, node.name.split("/")[:-1]):
+        if parts and part.startswith(f"{parts[-1]}."):  # "layer1/layer1.0" is layer1.0
+            parts.pop()
+        parts.append(part)
+    return ".".join(parts)[:200]
 
 
 def settled(step: Step, results: Result | tuple[Result | None, ...]) -> None:

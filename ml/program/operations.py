@@ -10,7 +10,9 @@ from functools import cache
 from pathlib import Path
 
 _LINE = re.compile(r"aten::(?P<name>[\w.]+)\((?P<inputs>.*)\) -> (?P<outputs>.+)")
-_PLAIN = re.compile(r"\([a-z][a-z!>\- |*]*\)")  # what is shared with what, "(a -> *)": not read here
+_PLAIN = re.compile(
+    r"\([a-z][a-z!>\- |*]*\)"
+)  # what is shared with what, "(a -> *)": not read here
 _PARTS = re.compile(r", (?![^\[]*\])")
 # Of where and how a tensor is kept the walk decides, not the file.
 _OF_STORAGE = {"layout", "device", "pin_memory", "memory_format", "non_blocking"}

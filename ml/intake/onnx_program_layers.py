@@ -33,27 +33,10 @@ def instance_norm(step: Step) -> Result:
 
 @reads("GroupNormalization")
 def group_norm(step: Step) -> Result:
-    """Opset 18 declared one weight for each group, from 21 on it is one for each channel."""
-    groups, eps = step.positive_integer("num_groups"), step.number("epsilon", 1e-5)
-    channels, (stored, *_) = step.shape(0)[1], step.shape(1)
-    if channels is None or stored is None or channels % groups:
-        raise step.unfit("its channels do not fall into equal groups")
-    weight, bias = step.ref(1), step.ref(2)
-    if stored == groups and stored != channels:
-        weight, bias = (
-            step.call(
-                "reshape",
-                self=step.call(
-                    "expand",
-                    self=step.call("unsqueeze", self=one, dim=1),
-                    size=(groups, channels // groups),
-                ),
-                shape=(channels,),
-            )
-            for one in (weight, bias)
-        )
+    """With one weight for each channel: the form of opset 18, one for each group, is withdrawn."""
     return step.call(
-        "group_norm", input=step.ref(0), num_groups=groups, weight=weight, bias=bias, eps=eps,
+        "group_norm", input=step.ref(0), num_groups=step.positive_integer("num_groups"),
+        weight=step.ref(1), bias=step.ref(2), eps=step.number("epsilon", 1e-5),
         cudnn_enabled=False,
     )  # fmt: skip
 

@@ -26,9 +26,11 @@ def resize(step: Step) -> Result:
         raise step.unfit(f"it works on {rank} axes; 3 to 5 are read")
     if mode == "nearest":
         return _nearest(step, how, spatial, scales, sizes)
-    if how == "pytorch_half_pixel" and (sizes is None or 1 not in sizes):
-        how = "half_pixel"
-    if how not in ("half_pixel", "align_corners"):
+    # torch's own form of half_pixel differs where one place is left.
+    half = how == "half_pixel" or (
+        how == "pytorch_half_pixel" and (sizes is None or 1 not in sizes)
+    )
+    if not half and how != "align_corners":
         raise step.unfit(f"the mode '{mode[:20]}' with coordinates '{how[:40]}' has no equal")
     if mode == "cubic" and rank == 4:
         if abs(step.number("cubic_coeff_a", -0.75) + 0.75) > 1e-6 or step.integer(

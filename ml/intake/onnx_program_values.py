@@ -166,19 +166,19 @@ class Reading:
     def _measured(self, array: Array, drafts: list[Draft], scope: str) -> Ref:
         """Sizes as a tensor of whole numbers."""
 
-        def add(operation: str, /, **arguments: Argument) -> Ref:
+        def put(operation: str, /, **arguments: Argument) -> Ref:
             name = self.fresh("sizes")
             drafts.append(Draft(allowed()[operation], arguments, [name], scope))
             return Ref(name)
 
         numbers = tuple(
-            add("scalar_tensor", s=one if isinstance(one, Ref) else int(one), dtype=Dtype("int64"))
+            put("scalar_tensor", s=one if isinstance(one, Ref) else int(one), dtype=Dtype("int64"))
             for one in array.ravel()
         )
         if array.ndim == 0:
             return numbers[0]
-        row = add("stack", tensors=numbers, dim=0)
-        return row if array.ndim == 1 else add("reshape", self=row, shape=tuple(array.shape))
+        row = put("stack", tensors=numbers, dim=0)
+        return row if array.ndim == 1 else put("reshape", self=row, shape=tuple(array.shape))
 
     def inferred(self, node: NodeProto) -> dict[str, tuple[str, tuple[int | None, ...] | None]]:
         """Type and shape of the results of a node, by the ONNX standard."""

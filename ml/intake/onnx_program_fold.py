@@ -145,6 +145,14 @@ def _divide(step: Step, arrays: list[Numbers]) -> Numbers | None:
     return np.asarray(np.trunc(np.true_divide(left, right))).astype(left.dtype)
 
 
+def _modulo(step: Step, arrays: list[Numbers]) -> Numbers | None:
+    left, right = arrays
+    if left.dtype.kind != "i" or right.dtype.kind != "i" or not np.all(right):
+        return None
+    by = np.fmod if step.integer("fmod", 0) else np.remainder
+    return np.asarray(by(left, right))
+
+
 def _unary(step: Step, arrays: list[Numbers]) -> Numbers | None:
     (array,) = arrays
     if array.dtype == object:
@@ -288,6 +296,7 @@ def _reduce(step: Step, arrays: list[Numbers]) -> Numbers | None:
 
 _FOLDS: dict[str, Fold] = {
     **dict.fromkeys(_BINARY, _elementwise), **dict.fromkeys(_UNARY, _unary), "Div": _divide,
+    "Mod": _modulo,
     "Cast": _cast, "Concat": _concat, "Gather": _gather, "Slice": _slice, "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze, "Reshape": _reshape, "Transpose": _transpose, "Expand": _expand,
     "Tile": _tile, "ConstantOfShape": _filled, "Range": _range, "Where": _where,

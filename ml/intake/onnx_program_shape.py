@@ -271,6 +271,17 @@ def gather_elements(step: Step) -> Result:
     return step.call("gather", self=step.ref(0), dim=axis, index=index)
 
 
+@reads("GatherND")
+def gather_points(step: Step) -> Result:
+    """Places given by their coordinates: one index for each axis they name."""
+    depth = step.shape(1)[-1] if step.shape(1) else None
+    if step.integer("batch_dims", 0) or depth is None or not 0 < depth <= step.rank(0):
+        raise step.unfit("it picks within each case, or by coordinates of no fixed number")
+    places = step.ref(1)
+    each = tuple(step.call("select.int", self=places, dim=-1, index=at) for at in range(depth))
+    return step.call("index.Tensor", self=step.ref(0), indices=each)
+
+
 @reads("Trilu")
 def triangle(step: Step) -> Result:
     name = "triu" if step.integer("upper", 1) else "tril"

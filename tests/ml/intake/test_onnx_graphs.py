@@ -189,6 +189,25 @@ def test_positions_counted_from_the_size_of_the_input():
     assert_free(graph, ((4, 6),))
 
 
+def test_an_index_that_is_counted_round_is_a_number_here():
+    """As torch writes unflatten(-1, ...): axis 2 of 3, by way of a remainder."""
+    nodes = [
+        node("Shape", ["image"], ["shape"]),
+        node("Mod", ["minus", "three"], ["last"]),
+        node("Slice", ["shape", "zero", "last"], ["head"]),
+        node("Concat", ["head", "parts"], ["asked"], axis=0),
+        node("Reshape", ["image", "asked"], ["out"]),
+    ]
+    given = {
+        "image": cases(2, 5, 6), "minus": ints(-1), "three": ints(3), "zero": ints(0),
+        "parts": ints(3, 2),
+    }  # fmt: skip
+    graph = of(nodes, given, ["out"])
+
+    assert_alike(graph)
+    assert_free(graph, ((1, 5, 6), (4, 5, 6)))
+
+
 def test_padding_that_is_worked_out_in_the_graph_is_a_number_here():
     """As torch's older exporter pads: pairs are collected, turned round and cast."""
     nodes = [

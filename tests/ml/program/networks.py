@@ -93,9 +93,12 @@ def network(name: str) -> Network:
         torch.manual_seed(0)
         module = build(nets).eval()
         path = Path(mkdtemp(prefix="plumbline-pt2-")) / f"{name}.pt2"
-        batch = torch.export.Dim("b", min=1, max=64)
-        example = torch.zeros((2, *shape))
-        torch.export.save(
-            torch.export.export(module, (example,), dynamic_shapes=({0: batch},)), path
-        )
-    return Network(module, shape, path)
+        return Network(module, shape, exported(module, shape, path))
+
+
+def exported(module: torch.nn.Module, shape: tuple[int, ...], path: Path) -> Path:
+    """The module's archive, exported for any batch as docs/formats.md says it."""
+    batch = torch.export.Dim("batch")
+    example = torch.zeros((2, *shape))
+    torch.export.save(torch.export.export(module, (example,), dynamic_shapes=({0: batch},)), path)
+    return path

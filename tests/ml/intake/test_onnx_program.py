@@ -78,6 +78,8 @@ FILES = [
     *((name, "dropping") for name in KEPT),
     *((name, "dynamo") for name in DYNAMO),
 ]
+# In double precision its depthwise convolutions take minutes.
+DIFFERENTIATED = [one for one in FILES[len(NAMES) :] if one[0] != "efficientnet-b0"]
 
 
 @pytest.mark.parametrize(("name", "exporter"), FILES)
@@ -94,7 +96,7 @@ def test_values_are_the_modules_and_onnxruntimes(name, exporter):
     assert apart(found, torch.from_numpy(theirs)) <= CLOSE
 
 
-@pytest.mark.parametrize(("name", "exporter"), FILES[len(NAMES) :])
+@pytest.mark.parametrize(("name", "exporter"), DIFFERENTIATED)
 def test_gradients_at_the_input_and_the_last_convolution_are_the_modules(name, exporter):
     """In double precision: where a value is nearly 0, rounding decides on the slope beyond it."""
     net, program = network(name), taken_over(exported(name, exporter))
@@ -214,13 +216,16 @@ def test_an_export_that_trains_is_at_rest_in_onnxruntime_too():
     assert all((one == still[0]).all() for one in still)
 
 
-@pytest.mark.parametrize("exporter", ["script", "dynamo"])
-def test_nodes_carry_the_module_they_were_written_in(exporter):
+@pytest.mark.parametrize(
+    ("exporter", "folded"),
+    [("script", "layer1.0.conv2"), ("dynamo", "layer1.0.bn2")],  # each names it its own way
+)
+def test_nodes_carry_the_module_they_were_written_in(exporter, folded):
     program = taken_over(exported("resnet18", exporter))
 
     scopes = {node.scope for node in program.nodes}
     assert any(scope.startswith("layer4.1") for scope in scopes)
-    assert "layer1.0.conv2" in scopes
+    assert folded in scopes
 
 
 def test_weights_keep_their_names_and_values():

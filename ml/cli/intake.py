@@ -53,7 +53,9 @@ def _lines(result: JsonObject) -> list[str]:
 
 def _read(card: JsonObject) -> str:
     if card["format"] == "onnx":
-        return f"ONNX opset {card['opset']}"
+        reasons = cast(list[str], card["not_taken_over"])
+        white = f"{card['dropout_sites']} dropout sites" if card["gradients"] else "a black box"
+        return " ".join([f"ONNX opset {card['opset']}, {white}", *reasons[:5]])
     return f"torch.export archive of {card['producer']}, {card['dropout_sites']} dropout sites"
 
 

@@ -12,7 +12,7 @@ from ml.engine.session import ModelError, Session, check_case_shape
 from ml.estimate import JsonObject
 from ml.imaging.preprocess import Float32Array
 from ml.intake.model_manifest import ModelManifest
-from ml.intake.pt2 import read_pt2
+from ml.intake.program import read_program
 from ml.intake.refusal import Refused
 from ml.program.cut import Shape
 from ml.program.graph import Program
@@ -37,7 +37,7 @@ class ProgramSession(Session):
             if "alloc" in text.lower() or "out of memory" in text.lower():
                 raise MemoryError(text) from None
             raise ModelError("model_failed", f"The model broke while it ran: {text}") from None
-        except (IndexError, TypeError, ValueError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise ModelError(
                 "model_failed", f"The model broke while it ran: {str(error)[:300]}"
             ) from None
@@ -53,7 +53,7 @@ class ProgramSession(Session):
 def open_program(
     path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
 ) -> ProgramSession:
-    """Open an archive of torch.export as a program.
+    """Open a model as a program: an archive of torch.export, or an ONNX file.
 
     Args:
         path, manifest, threads, gpu: as for ``ml.engine.session.open_session``.
@@ -62,7 +62,7 @@ def open_program(
         ModelError: model_unloadable, model_shape.
     """
     try:
-        program = read_pt2(path)
+        program = read_program(path, manifest.format)
     except Refused as refused:
         raise ModelError("model_unloadable", refused.refusals[0].message) from None
     torch.set_num_threads(threads)

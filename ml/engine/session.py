@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ml.estimate import JsonObject
 from ml.imaging.preprocess import Float32Array
 from ml.intake.model_manifest import ModelManifest
+from ml.intake.onnx_graph import at_rest
 
 FloatArray = NDArray[np.float64]
 
@@ -122,17 +123,29 @@ def open_session(
         ModelError: opset_unsupported, model_unloadable, model_shape, format_unsupported.
         MemoryError: if it does not fit.
     """
-    if manifest.format == "pt2":
-        try:
-            from ml.engine.program_session import open_program
-        except ModuleNotFoundError:
-            raise ModelError(
-                "format_unsupported",
-                "Archives of torch.export need torch, which is not installed on this machine: "
-                "requirements-engine.txt holds it.",
-            ) from None
-        return open_program(path, manifest, threads=threads, gpu=gpu)
-    return _open_onnx(path, manifest, threads=threads, gpu=gpu)
+    if manifest.format == "onnx":
+        return _open_onnx(path, manifest, threads=threads, gpu=gpu)
+    return open_as_program(path, manifest, threads=threads, gpu=gpu)
+
+
+def open_as_program(
+    path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
+) -> Session:
+    """Open the weights as a program, whatever their format: slower, but it can be looked into.
+
+    Raises:
+        ModelError: as ``open_session``; format_unsupported without torch.
+        MemoryError: if it does not fit.
+    """
+    try:
+        from ml.engine.program_session import open_program
+    except ModuleNotFoundError:
+        raise ModelError(
+            "format_unsupported",
+            "Walking over a network needs torch, which is not installed on this machine: "
+            "requirements-engine.txt holds it.",
+        ) from None
+    return open_program(path, manifest, threads=threads, gpu=gpu)
 
 
 def _open_onnx(path: Path, manifest: ModelManifest, *, threads: int, gpu: bool) -> OnnxSession:
@@ -151,7 +164,7 @@ def _open_onnx(path: Path, manifest: ModelManifest, *, threads: int, gpu: bool) 
             warnings.simplefilter("ignore")
             # From bytes: a path would let the graph name files beside it.
             runtime = ort.InferenceSession(
-                path.read_bytes(), options, providers=[*wanted, "CPUExecutionProvider"]
+                at_rest(path.read_bytes()), options, providers=[*wanted, "CPUExecutionProvider"]
             )
     except Exception as error:  # the runtime's own classes have no common base
         raise translated(error, opening=True) from None

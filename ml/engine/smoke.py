@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ml.engine.session import FloatArray, ModelError, open_session
+from ml.engine.session import FloatArray, ModelError, open_as_program, open_session
 from ml.estimate import JsonObject
 from ml.imaging.declared import Input
 from ml.imaging.picture import Picture
@@ -16,6 +16,7 @@ from ml.intake.model_manifest import ModelManifest, Scores
 
 SEED = 20261123
 SUM_TOLERANCE = 1e-3
+PROGRAM_TOLERANCE = 1e-3  # of the largest output: the inner form against onnxruntime
 
 
 def smoke_run(path: Path, manifest: ModelManifest) -> JsonObject:
@@ -44,6 +45,31 @@ def smoke_run(path: Path, manifest: ModelManifest) -> JsonObject:
         "seconds_per_case": round(seconds, 6),
         "runtime": session.runtime_json,
     }
+
+
+def program_check(path: Path, manifest: ModelManifest) -> tuple[float | None, str]:
+    """Does the inner form of an ONNX file compute what onnxruntime does?
+
+    Returns:
+        the largest difference on two cases of noise, as a share of the largest output, None
+        where it could not be taken; and why the inner form is not to be used, "" if it is.
+    """
+    batch = noise(manifest.input, 2)
+    try:
+        found = open_as_program(path, manifest).run(batch)
+    except ModelError as error:
+        # Without torch nothing is compared, and nothing is walked either.
+        return None, "" if error.code == "format_unsupported" else error.message
+    except MemoryError:
+        return None, "It does not fit into memory beside onnxruntime."
+    expected = open_session(path, manifest).run(batch)
+    largest = float(np.abs(expected).max())
+    difference = float(np.abs(found - expected).max()) / largest if largest else 0.0
+    if difference <= PROGRAM_TOLERANCE:
+        return difference, ""
+    return difference, (
+        f"Taken over, it gives other numbers than onnxruntime (by {difference:.2g} of the largest)."
+    )
 
 
 def noise(declared: Input, n: int) -> Float32Array:

@@ -5,15 +5,15 @@ from pathlib import Path, PurePosixPath
 from typing import cast
 
 from ml.engine.session import ModelError
-from ml.engine.smoke import smoke_run
+from ml.engine.smoke import program_check, smoke_run
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import file_sha256, sha256_of
 from ml.intake.folder import Folder, open_folder, open_plain
 from ml.intake.formats import format_of, refuse_format
 from ml.intake.manifest import read_yaml, validated
 from ml.intake.model_manifest import ModelManifest
-from ml.intake.onnx_graph import MOST_BYTES, describe, read_graph
-from ml.intake.program_card import describe_program
+from ml.intake.onnx_graph import MOST_BYTES, read_graph
+from ml.intake.program_card import describe_onnx, describe_program, without_program
 from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import refuse
 from ml.sandbox.messages import Reporter
@@ -58,12 +58,18 @@ def read_model(
         if kind == "pt2":
             card = describe_program(read_pt2(source))
         else:
-            card = describe(read_graph(folder.read(weights, most=MOST_BYTES), weights))
+            model = read_graph(folder.read(weights, most=MOST_BYTES), weights)
+            card = describe_onnx(model, weights)
         sha256 = file_sha256(source)
         card |= {"sha256": sha256, "size_bytes": size}
         if manifest is not None:
             reporter.log("running it twice on two cases of noise")
             card["smoke"] = _smoke(source, manifest, weights)
+            if kind == "onnx" and card["gradients"]:
+                difference, why_not = program_check(source, manifest)
+                card["program_difference"] = difference
+                if why_not:
+                    card |= without_program([why_not])
         _store(source, out_dir / "files", sha256)
     normalised = None if manifest is None else cast(JsonObject, manifest.model_dump(mode="json"))
     files: list[JsonValue] = [{"name": weights, "sha256": sha256, "path": f"files/{sha256}"}]

@@ -50,6 +50,24 @@ def read_graph(data: bytes, file: str) -> ModelProto:
     return model
 
 
+def at_rest(data: bytes) -> bytes:
+    """The file with dropout and batch normalisation as in use, whatever mode it was exported in.
+
+    An export that keeps its dropout says "training" beside it, and onnxruntime would draw.
+    """
+    if b"Dropout" not in data and b"training_mode" not in data:
+        return data
+    model = onnx.load_model_from_string(data)
+    for node in model.graph.node:
+        if node.op_type == "Dropout":
+            del node.input[2:]
+        elif node.op_type == "BatchNormalization":
+            kept = [one for one in node.attribute if one.name != "training_mode"]
+            del node.attribute[:], node.output[1:]
+            node.attribute.extend(kept)
+    return bytes(model.SerializeToString())
+
+
 def describe(model: ModelProto) -> JsonObject:
     """The capability card as far as the graph alone tells."""
     graph = model.graph

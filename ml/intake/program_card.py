@@ -2,7 +2,12 @@
 
 from collections import Counter
 
+from onnx import ModelProto
+
 from ml.estimate import JsonObject, JsonValue
+from ml.intake.onnx_graph import describe
+from ml.intake.onnx_program import read_onnx_program
+from ml.intake.refusal import Refused
 from ml.program.graph import Program
 
 _WEIGHTED = ("conv", "linear", "addmm", "bilinear")
@@ -38,4 +43,36 @@ def describe_program(program: Program) -> JsonObject:
         "dropout_sites": len(program.dropouts),
         "dropout_rates": list[JsonValue](sorted(rate for rate in rates if isinstance(rate, float))),
         "normalisation": dict(norms),
+        "gradients": True,
+        "not_taken_over": [],
     }
+
+
+_SHARED = (
+    "layers", "has_dropout", "dropout_sites", "dropout_rates", "normalisation", "gradients",
+    "not_taken_over",
+)  # fmt: skip
+
+
+def describe_onnx(model: ModelProto, file: str) -> JsonObject:
+    """The card of an ONNX file: of its graph, and of the program it becomes.
+
+    ``gradients`` is false where it cannot become one: onnxruntime runs it all the same, and
+    ``not_taken_over`` says why, operator by operator.
+    """
+    card = describe(model)
+    try:
+        inner = describe_program(read_onnx_program(model, file))
+    except Refused as refused:
+        return card | without_program([one.message for one in refused.refusals])
+    except MemoryError:
+        return card | without_program(["It does not fit into memory twice."])
+    return card | {name: inner[name] for name in _SHARED}
+
+
+def without_program(reasons: list[str]) -> JsonObject:
+    """What a card says where only onnxruntime runs a network, as a black box."""
+    return {
+        "dropout_sites": 0, "dropout_rates": [], "normalisation": {}, "gradients": False,
+        "not_taken_over": list[JsonValue](reasons[:20]),
+    }  # fmt: skip

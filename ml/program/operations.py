@@ -10,6 +10,9 @@ from functools import cache
 from pathlib import Path
 
 _LINE = re.compile(r"aten::(?P<name>[\w.]+)\((?P<inputs>.*)\) -> (?P<outputs>.+)")
+_PLAIN = re.compile(
+    r"\([a-z][a-z!>\- |*]*\)"
+)  # what is shared with what, "(a -> *)": not read here
 _PARTS = re.compile(r", (?![^\[]*\])")
 # Of where and how a tensor is kept the walk decides, not the file.
 _OF_STORAGE = {"layout", "device", "pin_memory", "memory_format", "non_blocking"}
@@ -100,17 +103,17 @@ def _operation(line: str) -> Operation:
         if part == "*":
             keyword = True
             continue
-        kind, _, rest = part.partition(" ")
+        kind, _, rest = _PLAIN.sub("", part).partition(" ")
         name, equals, _ = rest.partition("=")
         if name not in _OF_STORAGE:
             parameters.append(Parameter(name, _kind(kind), kind.endswith("?"), not equals, keyword))
-    outputs = _PARTS.split(match["outputs"].strip("()"))
+    outputs = _PARTS.split(_PLAIN.sub("", match["outputs"]).strip("()"))
     returns = " ".join(_kind(part.split(" ")[0]) for part in outputs)
     return Operation(match["name"], tuple(parameters), returns)
 
 
 def _kind(text: str) -> str:
-    plain = re.sub(r"\([a-z!>\- |*]*\)?|\?", "", text)
+    plain = _PLAIN.sub("", text).replace("?", "")
     many = "[" in plain
     base = plain.partition("[")[0]
     one = {"Tensor": "tensor", "SymInt": "int", "Scalar": "number", "ScalarType": "dtype"}.get(

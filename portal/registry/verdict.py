@@ -39,7 +39,20 @@ def rows(version: ModelVersion) -> list[Row]:
         Row("info", "Dropout sampling", "the graph holds dropout layers")
         if card.get("has_dropout")
         else Row("not assessed", "Dropout sampling", "no dropout layer in the exported graph"),
+        *_gradients(card),
     ]
+
+
+def _gradients(card: dict[str, Any]) -> list[Row]:
+    """Nothing of a card that was written before this was asked."""
+    if "gradients" not in card:
+        return []
+    if card["gradients"]:
+        return [Row("info", "Gradients", "the network can be differentiated and looked into")]
+    reasons = card["not_taken_over"]
+    more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
+    answer = f"run as a black box: {' '.join(reasons[:3])}{more}"
+    return [Row("not assessed", "Gradients", answer)]
 
 
 def _safe(version: ModelVersion) -> Row:

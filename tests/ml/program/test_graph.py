@@ -64,6 +64,17 @@ def test_every_allowed_signature_is_torchs_own():
         assert str(getattr(packet, overload or "default")._schema) == line
 
 
+def test_every_parameter_is_read_of_its_signature():
+    """ "Tensor(a -> *) self" was once read as a parameter of the name "-> *) self"."""
+    kinds = {
+        "tensor", "tensors", "int", "ints", "float", "floats", "number", "bool", "str", "dtype",
+    }  # fmt: skip
+    for operation in allowed().values():
+        assert all(one.name.isidentifier() for one in operation.parameters), operation.name
+        assert {one.kind for one in operation.parameters} <= kinds, operation.name
+        assert set(operation.returns.split()) <= {"tensor", "tensors", "int"}, operation.name
+
+
 def test_nothing_on_the_list_reaches_outside_or_draws_without_being_dropout():
     for operation in allowed().values():
         assert not {"file", "save", "load", "set_", "resize"} & set(operation.base.split("_"))

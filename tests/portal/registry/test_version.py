@@ -92,6 +92,8 @@ def test_shows_predictions_as_claimed(
         ({}, "not assessed", "Trial run"),
         ({"has_dropout": True}, "info", "Dropout sampling"),
         ({"has_dropout": False}, "not assessed", "Dropout sampling"),
+        ({"gradients": True, "not_taken_over": []}, "info", "Gradients"),
+        ({"gradients": False, "not_taken_over": ["LSTM."]}, "not assessed", "Gradients"),
     ],
 )
 def test_each_row_says_only_what_the_card_holds(

@@ -5,11 +5,11 @@ is read entry by entry against the list of allowed operations; sample inputs, gu
 expressions are not opened at all.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from ml.intake.pt2_archive import Archive, open_archive
 from ml.intake.pt2_graph import read_nodes
+from ml.intake.pt2_memory import Sizes
 from ml.intake.pt2_types import dtype_of
 from ml.intake.pt2_weights import read_weights
 from ml.intake.refusal import refuse
@@ -60,8 +60,9 @@ def _read(archive: Archive) -> Program:
         if source not in stored:
             raise Malformed(f"the weight {source[:80]!r} is not in the archive")
         weights[name] = stored[source]
-    nodes, renamed = read_nodes(graph["nodes"], archive.name)
-    outputs = _outputs(signature["output_specs"], renamed)
+    given = [*kept, *(port.name for port in ports)]
+    answers = _outputs(signature["output_specs"])
+    nodes, outputs = read_nodes(graph["nodes"], given, answers, _sizes_of(graph), archive.name)
     return Program(
         ports, weights, nodes, outputs, kept, {"torch": model.text_or("torch_version", "unknown")}
     )
@@ -93,23 +94,35 @@ def _inputs(specs: Entry, graph: Entry) -> tuple[dict[str, str], tuple[Port, ...
 
 def _port(name: str, graph: Entry) -> Port:
     meta = graph["tensor_values"][name]
+    return Port(name, _sizes(meta["sizes"]), dtype_of(meta["dtype"]))
+
+
+def _sizes(entry: Entry) -> tuple[int | None, ...]:
+    """None where a size is free."""
     shape: list[int | None] = []
-    for size in meta["sizes"].items():
+    for size in entry.items():
         how, value = size.only()
         shape.append(value.integer() if how == "as_int" else None)
-    return Port(name, tuple(shape), dtype_of(meta["dtype"]))
+    return tuple(shape)
 
 
-def _outputs(specs: Entry, renamed: Mapping[str, str]) -> tuple[str, ...]:
+def _sizes_of(graph: Entry) -> Sizes:
+    def of(name: str) -> tuple[int | None, ...] | None:
+        meta = graph["tensor_values"].get(name)
+        return None if meta is None else _sizes(meta["sizes"])
+
+    return of
+
+
+def _outputs(specs: Entry) -> list[str]:
     found = []
     for spec in specs.items():
         kind, body = spec.only()
         if kind == "user_output":
             how, argument = body["arg"].only()
             if how == "as_tensor":
-                name = argument["name"].text()
-                found.append(renamed.get(name, name))
+                found.append(argument["name"].text())
         # Running statistics that training would move stay as they are.
         elif kind != "buffer_mutation":
             raise Malformed(f"outputs of the kind {kind[:40]!r} are not read")
-    return tuple(found)
+    return found

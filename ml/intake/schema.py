@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LARGEST = 2**53  # whole numbers beyond this no size or axis can be
+TO_THE_END = 2**63 - 1  # as torch writes the end of x[3:]
 
 
 class Malformed(Exception):
@@ -62,7 +63,7 @@ class Entry:
         return found.text()[:80] if found else other
 
     def integer(self) -> int:
-        if type(self.value) is not int or abs(self.value) > LARGEST:
+        if type(self.value) is not int or (abs(self.value) > LARGEST and self.value != TO_THE_END):
             raise Malformed(f"{self.where} is no whole number of a possible size")
         return self.value
 

@@ -6,6 +6,7 @@ expressions are not opened at all.
 """
 
 from pathlib import Path
+from typing import BinaryIO
 
 from ml.intake.pt2_archive import Archive, open_archive
 from ml.intake.pt2_graph import read_nodes
@@ -19,17 +20,19 @@ from ml.program.graph import Port, Program
 SCHEMA_MAJOR = 8  # of torch's export schema; minor versions add fields only
 
 
-def read_pt2(path: Path) -> Program:
+def read_pt2(path: Path | BinaryIO, *, file: str | None = None) -> Program:
     """The network in an archive that ``torch.export.save`` wrote.
 
     Args:
-        path: the file.
+        path: the file, or its bytes.
+        file: what to call it in a refusal; absent: its name.
 
     Raises:
         Refused: archive_*, model_corrupt, model_limit, custom_op or pickle_refused; whatever the
             bytes are, nothing else is raised.
     """
-    with open_archive(path) as archive:
+    name = file or (path.name if isinstance(path, Path) else "archive")
+    with open_archive(path, name) as archive:
         try:
             return _read(archive)
         except (Malformed, ValueError) as error:
@@ -37,7 +40,7 @@ def read_pt2(path: Path) -> Program:
                 "model_corrupt",
                 f"This is no archive as torch.export writes it: {str(error)[:300]}. Export the "
                 "model again with torch.export.save.",
-                file=path.name,
+                file=name,
             ) from None
 
 

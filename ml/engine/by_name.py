@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -25,6 +26,7 @@ MOST_NUMBERS = 512 * 1024**2  # in all tensors of a network: 2 GiB of float32
 MOST_CALLS = 200_000  # of torch while it is built
 PREFIXES = ("module.", "model.", "net.", "network.", "_orig_mod.")
 _SHOWN = 5
+_DRAWN = (torch.ops.aten.uniform_.default, torch.ops.aten.normal_.default)
 
 
 class _TooLarge(Exception):
@@ -48,6 +50,8 @@ class _Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.numbers += int(max((abs(one) for one in args[:2]), default=0))
         if self.numbers > MOST_NUMBERS or self.calls > MOST_CALLS:
             raise _TooLarge
+        if func in _DRAWN:
+            return first  # every weight is replaced: what it starts from is not worth the time
         return func(*args, **(kwargs or {}))
 
 
@@ -81,7 +85,7 @@ def program_by_name(
 
 
 def build(architecture: Architecture, *, file: str = "model.yaml") -> Any:
-    """The module, in evaluation mode, with whatever weights it starts from.
+    """The module, in evaluation mode, with weights of no meaning.
 
     Raises:
         Refused: architecture_unknown, architecture_invalid, model_limit.
@@ -120,9 +124,11 @@ def load(module: Any, tensors: Mapping[str, Array], *, file: str) -> list[str]:
     prefix = _prefix(tensors, wanted)
     given = {name.removeprefix(prefix): one for name, one in tensors.items()}
     # How many batches were seen in training plays no part at rest, and old files lack it.
+    there = {id(one) for name, one in wanted.items() if name in given}  # DynUNet names some twice
     missing = [
-        name for name in wanted if name not in given and not name.endswith("num_batches_tracked")
-    ]
+        name for name, one in wanted.items()
+        if id(one) not in there and not name.endswith("num_batches_tracked")
+    ]  # fmt: skip
     over = [name for name in given if name not in wanted]
     other = [
         f"{name} is {_kind(given[name])}, not {_kind(one)}"
@@ -139,9 +145,18 @@ def load(module: Any, tensors: Mapping[str, Array], *, file: str) -> list[str]:
             file=file,
         )
     notes = [f"The prefix {prefix!r} was taken off every name."] if prefix else []
-    kinds = set()
+    kinds: set[str] = set()
+    seen: dict[int, str] = {}
     with torch.no_grad():
         for name, array in given.items():
+            other_name = seen.setdefault(id(wanted[name]), name)
+            if not np.array_equal(array, given[other_name], equal_nan=True):
+                raise refuse(
+                    "weights_mismatch",
+                    f"{name[:120]} and {other_name[:120]} are one weight of the network, and the "
+                    "file has two different ones.",
+                    file=file,
+                )
             stored = torch.from_numpy(array.copy())
             if stored.dtype != wanted[name].dtype:
                 kinds.add(f"{stored.dtype}".removeprefix("torch."))

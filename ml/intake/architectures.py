@@ -110,7 +110,7 @@ class ResNetOfDepth(_Fetched):
     conv1_t_size: PerAxis = 7
     conv1_t_stride: PerAxis = 1
     no_max_pool: bool = False
-    shortcut_type: Literal["A", "B"] = "B"
+    shortcut_type: Literal["B"] = "B"  # the other one keeps tensors that no export can follow
     widen_factor: Annotated[float, Field(ge=0.1, le=4)] = 1.0
     bias_downsample: bool = True
     feed_forward: Literal[True] = True

@@ -16,7 +16,9 @@ CLOSE = 1e-4  # of the largest number
 
 
 def apart(found, expected):
-    return float((found - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
+    found, expected = found.detach(), expected.detach()
+    assert expected.abs().max() > 0, "zeros are equal to anything that does nothing"
+    return float((found - expected).abs().max() / expected.abs().max())
 
 
 def test_every_network_of_the_table_is_tested():
@@ -74,7 +76,7 @@ def test_gradients_at_the_last_layer_are_autograds_on_the_module(case):
 @pytest.mark.parametrize("case", CASES)
 def test_dropout_of_one_seed_is_the_modules(case):
     net = built(case)
-    if not net.program.dropouts:
+    if not any(node.arguments["p"] for node in net.program.dropouts):
         pytest.skip("this network drops nothing")
     cases = net.case()
     try:
@@ -167,6 +169,21 @@ def mismatch(change):
     return refusal.message
 
 
+def test_a_weight_of_two_names_is_read_once_or_twice_alike():
+    name, arguments, _ = CASES["dynunet"]
+    module, spec = own(name, arguments), Architecture(name=f"monai.{name}", arguments=arguments)
+    stored = numbers(module)
+    twice = [n for n in stored if n.startswith("skip_layers.")]
+    once = {key: one for key, one in stored.items() if key not in twice}
+
+    assert twice
+    assert load(build(spec), stored, file="m") == []
+    assert load(build(spec), once, file="m") == []
+    stored[twice[0]] = stored[twice[0]] + 1
+    with pytest.raises(Refused, match="two different ones"):
+        load(build(spec), stored, file="m")
+
+
 def test_weights_that_do_not_fit_are_refused_by_name():
     assert "missing: features.conv0.weight" in mismatch(lambda s: s.pop("features.conv0.weight"))
     assert "not of this network: more" in mismatch(
@@ -212,8 +229,6 @@ def test_pictures_with_x_first_are_turned_for_the_network_and_back():
          "architecture_invalid"),
         ("monai.DenseNet121", {**FLAT, "out_channels": 2, "norm": ["group"]},
          "architecture_invalid"),
-        ("monai.DenseNet121", {**FLAT, "out_channels": 2, "dropout_prob": float("nan")},
-         "architecture_invalid"),
         ("monai.DenseNet121", {**FLAT, "out_channels": 2, "block_config": [[6]]},
          "architecture_invalid"),
         ("monai.DenseNet121", {**FLAT, "out_channels": 2, "__class__": 1}, "architecture_invalid"),
@@ -227,9 +242,10 @@ def test_pictures_with_x_first_are_turned_for_the_network_and_back():
         ("monai.ResNet", {"block": "basic", "layers": [64] * 4, "block_inplanes": [4096] * 4},
          "model_limit"),
         ("monai.ViT", {"in_channels": 4096, "img_size": 2048, "patch_size": 2048,
-                       "hidden_size": 8192, "classification": True}, "model_limit"),
+                       "hidden_size": 8192, "num_heads": 128, "classification": True},
+         "model_limit"),
         ("monai.UNet", {"spatial_dims": 3, "in_channels": 1, "out_channels": 1,
-                        "channels": [4096] * 8, "strides": [1] * 7, "kernel_size": 16,
+                        "channels": [4096] * 8, "strides": [1] * 7, "kernel_size": 15,
                         "num_res_units": 16}, "model_limit"),
         ("monai.SwinUNETR", {"in_channels": 1, "out_channels": 1, "feature_size": 4080,
                              "num_heads": [1, 1, 1, 1], "depths": [64] * 4}, "model_limit"),

@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save_model
 
 from ml.engine.by_name import program_by_name
 from ml.intake.model_manifest import Architecture
@@ -34,8 +34,7 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
     "densenet121": ("DenseNet121", {**FLAT, "out_channels": 3, "growth_rate": 8,
                                     "dropout_prob": 0.1}, PICTURE),
     "resnet": ("ResNet", {**_RESNET, "block": "bottleneck", "layers": [1, 1, 1, 1],
-                          "block_inplanes": [8, 16, 16, 32], "no_max_pool": True,
-                          "shortcut_type": "A"}, PICTURE),
+                          "block_inplanes": [8, 16, 16, 32], "no_max_pool": True}, PICTURE),
     "resnet-3d": ("ResNet", {**_RESNET, "spatial_dims": 3, "block": "basic",
                              "layers": [1, 1, 1, 1], "block_inplanes": [8, 16, 16, 32],
                              "conv1_t_size": [7, 7, 7], "conv1_t_stride": [2, 2, 2]}, VOLUME),
@@ -76,9 +75,9 @@ CASES: dict[str, tuple[str, dict[str, Any], tuple[int, ...]]] = {
                                  "depths": [2, 1, 1, 1], "num_heads": [1, 2, 2, 4],
                                  "drop_rate": 0.1, "attn_drop_rate": 0.1,
                                  "dropout_path_rate": 0.1}, PICTURE),
-    "swin-unetr-v2-3d": ("SwinUNETR", {"in_channels": 1, "out_channels": 2, "feature_size": 12,
-                                       "depths": [1, 1, 1, 1], "num_heads": [1, 2, 2, 4],
-                                       "use_v2": True}, VOLUME),
+    "swin-unetr-v2": ("SwinUNETR", {**FLAT, "out_channels": 2, "feature_size": 12,
+                                    "depths": [1, 1, 1, 1], "num_heads": [1, 2, 2, 4],
+                                    "use_v2": True, "norm_name": GROUP}, PICTURE),
 }  # fmt: skip
 # Of the same class as one above, only deeper: their names and shapes of weights are enough.
 DEEPER = (
@@ -113,7 +112,9 @@ def own(name: str, arguments: dict[str, Any]) -> Any:
         alone = {"pretrained": False} if name == "EfficientNetBN" else {}
         module = getattr(nets, name)(**arguments, **alone).eval()
         for key, value in module.state_dict().items():
-            if key.endswith(("running_mean", "running_var")):
+            if key.endswith("running_mean"):
+                value.uniform_(-0.1, 0.1)
+            elif key.endswith("running_var"):
                 value.uniform_(0.5, 1.5)
     return module
 
@@ -124,7 +125,7 @@ def built(case: str) -> Built:
     name, arguments, shape = CASES[case]
     module = own(name, arguments)
     path = Path(mkdtemp(prefix="plumbline-by-name-")) / "model.safetensors"
-    save_file(dict(module.state_dict()), path)
+    save_model(module, str(path))  # a tensor that has two names is written once
     architecture = Architecture(name=f"monai.{name}", arguments=arguments)
     stored = read_safetensors(path)
     return Built(module, program_by_name(architecture, stored.tensors, shape, file="m"), shape)

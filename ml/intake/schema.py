@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+_TO_THE_END = 2**63 - 1  # how torch writes the end of a slice that has none
 LARGEST = 2**53  # whole numbers beyond this no size or axis can be
-TO_THE_END = 2**63 - 1  # as torch writes the end of x[3:]
 
 
 class Malformed(Exception):
@@ -63,7 +63,9 @@ class Entry:
         return found.text()[:80] if found else other
 
     def integer(self) -> int:
-        if type(self.value) is not int or (abs(self.value) > LARGEST and self.value != TO_THE_END):
+        if type(self.value) is int and self.value == _TO_THE_END:
+            return LARGEST
+        if type(self.value) is not int or abs(self.value) > LARGEST:
             raise Malformed(f"{self.where} is no whole number of a possible size")
         return self.value
 

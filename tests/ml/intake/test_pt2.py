@@ -14,6 +14,7 @@ import pytest
 
 from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import Refused
+from ml.intake.schema import LARGEST, Entry, Malformed
 from tests.ml.program.networks import network
 
 Files = dict[str, bytes]
@@ -156,6 +157,13 @@ def test_weights_that_reach_outside_what_is_stored_are_refused(key, value, writt
         first["tensor_meta"][key] = value
 
     assert code_of(written(in_json("model_weights_config.json", change))) == "model_corrupt"
+
+
+def test_an_open_end_of_a_slice_is_read_and_other_large_numbers_are_not():
+    """torch writes the end of ``x[:, 0]`` over a free batch as the largest whole number."""
+    assert Entry.of(2**63 - 1, "end").integer() == LARGEST
+    with pytest.raises(Malformed):
+        Entry.of(2**63 - 2, "end").integer()
 
 
 def test_a_tensor_that_repeats_its_numbers_without_end_is_refused(written):

@@ -105,7 +105,7 @@ def network(name: str) -> Network:
         torch.manual_seed(0)
         module = build(nets).eval()
         path = Path(mkdtemp(prefix="plumbline-pt2-")) / f"{name}.pt2"
-        batch = torch.export.Dim("b", min=1, max=64)
+        batch = torch.export.Dim("batch")  # without bounds, as docs/formats.md says it
         example = torch.zeros((2, *shape))
         drop(module)  # see docs/formats.md
         torch.export.save(

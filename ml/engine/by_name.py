@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ml.intake.architectures import TABLE, checked
-from ml.intake.model_manifest import Architecture
+from ml.intake.model_manifest import Architecture, ModelManifest
 from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import refuse
+from ml.intake.safetensors_file import read_safetensors
 from ml.program.graph import Array, Program
 
 MOST_NUMBERS = 512 * 1024**2  # in all tensors of a network: 2 GiB of float32
@@ -55,6 +57,19 @@ class _Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
 
+def open_by_name(path: Path, manifest: ModelManifest) -> Program:
+    """The program of a stored file of weights and the architecture its manifest names.
+
+    Raises:
+        Refused: as ``program_by_name`` and ``read_safetensors``.
+    """
+    assert manifest.architecture is not None
+    stored = read_safetensors(path)
+    return program_by_name(
+        manifest.architecture, stored.tensors, manifest.input.shape, file=path.name
+    )
+
+
 def program_by_name(
     architecture: Architecture, tensors: Mapping[str, Array], shape: Sequence[int], *, file: str
 ) -> Program:
@@ -80,7 +95,7 @@ def program_by_name(
 
     return replace(
         program,
-        notes={**program.notes, "monai": str(monai.__version__), "weights": " ".join(notes)},
+        notes={**program.notes, "monai": str(monai.__version__), "weights": "\n".join(notes)},
     )
 
 

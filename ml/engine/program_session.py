@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ml.engine.by_name import open_by_name
 from ml.engine.session import ModelError, Session, check_case_shape
 from ml.estimate import JsonObject
 from ml.imaging.preprocess import Float32Array
@@ -49,7 +50,7 @@ class ProgramSession(Session):
 def open_program(
     path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
 ) -> ProgramSession:
-    """Open an archive of torch.export as a program.
+    """Open an archive of torch.export, or weights of a network built by name, as a program.
 
     Args:
         path, manifest, threads, gpu: as for ``ml.engine.session.open_session``.
@@ -58,7 +59,7 @@ def open_program(
         ModelError: model_unloadable, model_shape.
     """
     try:
-        program = read_pt2(path)
+        program = open_by_name(path, manifest) if manifest.architecture else read_pt2(path)
     except Refused as refused:
         raise ModelError("model_unloadable", refused.refusals[0].message) from None
     torch.set_num_threads(threads)

@@ -110,7 +110,7 @@ class OnnxSession(Session):
 def open_session(
     path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
 ) -> Session:
-    """Open the weights: ONNX with onnxruntime, archives of torch.export as a program.
+    """Open the weights: ONNX with onnxruntime, every other format as a program.
 
     Args:
         path: the weights. It has been through intake; it is opened nowhere but in a child.
@@ -122,13 +122,13 @@ def open_session(
         ModelError: opset_unsupported, model_unloadable, model_shape, format_unsupported.
         MemoryError: if it does not fit.
     """
-    if manifest.format == "pt2":
+    if manifest.format != "onnx":
         try:
             from ml.engine.program_session import open_program
         except ModuleNotFoundError:
             raise ModelError(
                 "format_unsupported",
-                "Archives of torch.export need torch, which is not installed on this machine: "
+                "Models of this format need torch, which is not installed on this machine: "
                 "requirements-engine.txt holds it.",
             ) from None
         return open_program(path, manifest, threads=threads, gpu=gpu)

@@ -2,20 +2,25 @@
 
 import shutil
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import cast
 
 from ml.engine.session import ModelError
 from ml.engine.smoke import smoke_run
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import file_sha256, sha256_of
-from ml.intake.folder import Folder, open_folder, open_plain
-from ml.intake.formats import format_of, refuse_format
+from ml.intake.architectures import checked
+from ml.intake.bundle import METADATA, Bundle, read_bundle
+from ml.intake.checkpoint import read_checkpoint
+from ml.intake.folder import Folder, at_marker, open_folder, open_plain
+from ml.intake.formats import READ, format_of, refuse_format
 from ml.intake.manifest import read_yaml, validated
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.onnx_graph import MOST_BYTES, describe, read_graph
-from ml.intake.program_card import describe_program
+from ml.intake.program_card import describe_by_name, describe_program, describe_weights
 from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import refuse
+from ml.intake.safetensors_file import read_safetensors, write_safetensors
 from ml.sandbox.messages import Reporter
 
 MANIFEST = "model.yaml"
@@ -39,16 +44,26 @@ def read_model(
     Raises:
         Refused: see docs/intake-codes.md.
     """
-    with open_folder(path, out_dir, MANIFEST) as folder:
-        manifest = _manifest(folder, given)
-        weights = _weights(folder, manifest)
-        source = folder.path(weights)
+    with (
+        open_folder(path, out_dir, MANIFEST) as opened,
+        TemporaryDirectory(prefix=".weights-", dir=out_dir) as work,
+    ):
+        folder = at_marker(opened, METADATA)
+        bundle = _bundle(folder, given) if METADATA in folder else None
+        manifest = _checked(bundle.manifest) if bundle else _manifest(folder, given)
+        weights = bundle.weights if bundle else _weights(folder, manifest)
+        source, notes = folder.path(weights), bundle.notes if bundle else []
+        if bundle and weights.endswith(".pt"):
+            tensors, found = read_checkpoint(source, file=weights)
+            notes += found
+            source = Path(work) / "model.safetensors"
+            write_safetensors(source, tensors)
         kind = format_of(source, weights)
-        if manifest is not None and manifest.format != kind:
+        declared = None if manifest is None else manifest.format
+        if declared is not None and kind != ("safetensors" if bundle else declared):
             raise refuse(
                 "manifest_invalid",
-                f"{MANIFEST} says 'format: {manifest.format}', and the file is of the format "
-                f"{kind}.",
+                f"{MANIFEST} says 'format: {declared}', and the file is of the format {kind}.",
                 file=MANIFEST,
             )
         size = folder.sizes[weights]
@@ -57,6 +72,8 @@ def read_model(
         reporter.log(f"reading {weights}, {size:,} bytes")
         if kind == "pt2":
             card = describe_program(read_pt2(source))
+        elif kind == "safetensors":
+            card = _by_name(source, manifest, weights, notes)
         else:
             card = describe(read_graph(folder.read(weights, most=MOST_BYTES), weights))
         sha256 = file_sha256(source)
@@ -76,6 +93,40 @@ def read_model(
     }
 
 
+def _bundle(folder: Folder, given: dict[str, object] | None) -> Bundle:
+    own = read_yaml(folder, MANIFEST) if MANIFEST in folder else given or {}
+    if own.get("format", "monai-bundle") != "monai-bundle":
+        raise refuse(
+            "manifest_invalid",
+            f"{MANIFEST} says 'format: {str(own['format'])[:40]}', and this is a MONAI bundle.",
+            file=MANIFEST,
+        )
+    return read_bundle(folder, own)
+
+
+def _by_name(
+    source: Path, manifest: ModelManifest | None, file: str, notes: list[str]
+) -> JsonObject:
+    """The card of weights alone; the network they belong to is built from its name."""
+    stored = read_safetensors(source, file=file)
+    if manifest is None or manifest.architecture is None:
+        return describe_weights(stored.tensors)
+    try:
+        from ml.engine.by_name import program_by_name
+    except ModuleNotFoundError:
+        raise refuse(
+            "format_unsupported",
+            "Models of this format need torch and MONAI, which are not installed on this machine: "
+            "requirements-engine.txt holds them.",
+            file=file,
+        ) from None
+    program = program_by_name(
+        manifest.architecture, stored.tensors, manifest.input.shape, file=file
+    )
+    card = describe_by_name(program, manifest)
+    return card | {"notes": [*notes, *cast(list[JsonValue], card["notes"])]}
+
+
 def _manifest(folder: Folder, given: dict[str, object] | None) -> ModelManifest | None:
     lone = next(iter(folder.sizes)) if len(folder.sizes) == 1 else None
     if MANIFEST in folder:
@@ -88,23 +139,28 @@ def _manifest(folder: Folder, given: dict[str, object] | None) -> ModelManifest 
         _answer_foreign(folder)
         value = read_yaml(folder, MANIFEST)  # refuses, saying what is missing
     # A foreign format is answered as such, whatever else its manifest lacks.
-    if isinstance(value.get("format"), str) and value["format"] not in ("onnx", "pt2"):
+    if isinstance(value.get("format"), str) and value["format"] not in READ:
         known = ModelManifest.model_fields["format"].annotation
         if value["format"] in getattr(known, "__args__", ()):
             raise refuse_format(str(value["format"]))
+    if value.get("format") == "monai-bundle":
+        raise refuse("bundle_invalid", f"The bundle has no {METADATA}.", file=METADATA)
+    return _checked(value)
+
+
+def _checked(value: dict[str, object]) -> ModelManifest:
     manifest = validated(ModelManifest, value, MANIFEST)
     if manifest.task != "classification":
         raise refuse("task_unsupported", "Only classification is audited in this version.")
     if manifest.input.dims != 2:
         raise refuse("task_unsupported", "Only models of single pictures (dims: 2) are run here.")
+    if manifest.architecture is not None:
+        checked(manifest.architecture.name, manifest.architecture.arguments, file=MANIFEST)
     return manifest
 
 
 def _answer_foreign(folder: Folder) -> None:
     """A folder without manifest: if its files are of a refused kind, say that first."""
-    for name in sorted(folder.sizes):
-        if PurePosixPath(name).name in ("metadata.json", "inference.json"):
-            raise refuse_format("monai-bundle")
     for name in sorted(folder.sizes):
         if PurePosixPath(name).suffix.lower() not in (".onnx", ".md", ".txt", ".json", ".yaml"):
             format_of(folder.path(name), name)

@@ -1,12 +1,37 @@
 """The capability card of a program, as far as the graph alone tells."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from ml.estimate import JsonObject, JsonValue
-from ml.program.graph import Program
+from ml.intake.model_manifest import ModelManifest
+from ml.program.graph import Array, Program
 
 _WEIGHTED = ("conv", "linear", "addmm", "bilinear")
 _NORMALISING = ("batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm")
+
+
+def describe_by_name(program: Program, manifest: ModelManifest) -> JsonObject:
+    """The card of weights whose network was built by its name: as a program's, and whose it is."""
+    assert manifest.architecture is not None
+    notes: list[JsonValue] = [line for line in program.notes["weights"].split("\n") if line]
+    return describe_program(program) | {
+        "format": manifest.format,
+        "producer": f"monai {program.notes['monai']}, torch {program.notes['torch']}"[:200],
+        "architecture": manifest.architecture.name,
+        "notes": notes,
+    }
+
+
+def describe_weights(tensors: Mapping[str, Array]) -> JsonObject:
+    """The card of weights alone, as long as nothing says which network they belong to."""
+    return {
+        "format": "safetensors",
+        "operations": {},
+        "parameters": sum(int(array.size) for array in tensors.values()),
+        "inputs": [],
+        "outputs": [],
+    }
 
 
 def describe_program(program: Program) -> JsonObject:

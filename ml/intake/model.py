@@ -52,12 +52,12 @@ def read_model(
         bundle = _bundle(folder, given) if METADATA in folder else None
         manifest = _checked(bundle.manifest) if bundle else _manifest(folder, given)
         weights = bundle.weights if bundle else _weights(folder, manifest)
+        size = folder.sizes[weights]
+        if size > MOST_BYTES:
+            raise refuse("model_limit", f"The file has {size:,} bytes; 2 GiB is the most.")
         source, notes = folder.path(weights), bundle.notes if bundle else []
         if bundle and weights.endswith(".pt"):
-            tensors, found = read_checkpoint(source, file=weights)
-            notes += found
-            source = Path(work) / "model.safetensors"
-            write_safetensors(source, tensors)
+            source = _rewritten(source, weights, Path(work), notes)
         kind = format_of(source, weights)
         declared = None if manifest is None else manifest.format
         if declared is not None and kind != ("safetensors" if bundle else declared):
@@ -66,9 +66,6 @@ def read_model(
                 f"{MANIFEST} says 'format: {declared}', and the file is of the format {kind}.",
                 file=MANIFEST,
             )
-        size = folder.sizes[weights]
-        if size > MOST_BYTES:
-            raise refuse("model_limit", f"The file has {size:,} bytes; 2 GiB is the most.")
         reporter.log(f"reading {weights}, {size:,} bytes")
         if kind == "pt2":
             card = describe_program(read_pt2(source))
@@ -101,7 +98,19 @@ def _bundle(folder: Folder, given: dict[str, object] | None) -> Bundle:
             f"{MANIFEST} says 'format: {str(own['format'])[:40]}', and this is a MONAI bundle.",
             file=MANIFEST,
         )
-    return read_bundle(folder, own)
+    bundle = read_bundle(folder, own)
+    if bundle.manifest.get("task") == "segmentation":
+        raise refuse("task_unsupported", "Only classification is audited in this version.")
+    return bundle
+
+
+def _rewritten(source: Path, file: str, work: Path, notes: list[str]) -> Path:
+    """A checkpoint as safetensors: what is stored, and opened later on, holds numbers alone."""
+    tensors, found = read_checkpoint(source, file=file)
+    target = work / "model.safetensors"
+    write_safetensors(target, tensors)
+    notes += [*found, f"{file} (SHA-256 {file_sha256(source)}) was rewritten as safetensors."]
+    return target
 
 
 def _by_name(

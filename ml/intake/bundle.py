@@ -68,6 +68,10 @@ def read_bundle(folder: Folder, own: Mapping[str, object]) -> Bundle:
         raise refuse("bundle_invalid", "The bundle has no configs/inference.json or .yaml.")
     config = Config(*inference)
     weights = _weights(folder)
+    if own.get("file", weights) != weights:
+        raise refuse(
+            "manifest_invalid", f"The weights of this bundle are {weights}.", file="model.yaml"
+        )
     manifest: dict[str, object] = {
         "format": "monai-bundle",
         "file": weights,

@@ -1,7 +1,14 @@
 """The page of formats names every operation that a graph may consist of."""
 
 import re
+import warnings
 
+import pytest
+import torch
+
+from ml.intake.architectures import TABLE
+from ml.intake.formats import HOW_TO_EXPORT
+from ml.intake.pt2 import read_pt2
 from ml.program.operations import allowed
 
 
@@ -10,3 +17,41 @@ def test_the_page_lists_every_allowed_operation(repo_root):
     listed = set(re.findall(r"`(\w+)`", page.partition("## Operations")[2]))
 
     assert listed - {"relu_", "pt2"} == {operation.base for operation in allowed().values()}
+
+
+def test_the_page_lists_every_network_that_is_built_by_name(repo_root):
+    page = (repo_root / "docs" / "formats.md").read_text()
+
+    assert set(re.findall(r"`(monai\.\w+)`", page)) == set(TABLE)
+
+
+class Residual(torch.nn.Module):
+    """Reads a tensor before and after it is dropped from, as VNet does."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.dropout = torch.nn.Conv2d(3, 3, 1), torch.nn.Dropout(0.5)
+
+    def forward(self, x):
+        x = self.conv(x)
+        return self.dropout(x) + x
+
+
+@pytest.mark.parametrize("source", ["page", "refusal"])
+def test_the_lines_that_export_a_network_export_its_dropout_as_it_is(
+    source, repo_root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    page = (repo_root / "docs" / "formats.md").read_text()
+    lines = re.search(r"```python\n(.+?)```", page, re.DOTALL)[1]
+    code = lines if source == "page" else HOW_TO_EXPORT
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own
+        exec(code.replace("224, 224", "4, 4"), {"model": Residual(), "torch": torch})
+
+    program = read_pt2(tmp_path / "model.pt2")
+
+    (dropout,) = program.dropouts
+    add = program.nodes[-1]
+    assert len(set(add.uses)) == 2, "the residual reads what was dropped from"
+    assert dropout.name in add.uses

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
 from ml.checks.registry import Check, CheckResult, Finding, State, worst
-from ml.estimate import JsonObject, JsonValue, check_json
+from ml.estimate import JsonObject, JsonValue, check_json, objects_in
+from ml.judged import JUDGED, judged_limits
 from ml.protocol import Protocol
 
 SCHEMA = 1
-_JUDGED = (State.FAIL, State.CAUTION, State.PASS)
 _LEAD_CLAIMS = 3
 
 
@@ -65,7 +65,7 @@ def document_of(
 
 def verdict(states: Sequence[State]) -> State:
     """Worst of fail, caution and pass; not assessed when no check was judged at all."""
-    return worst(state for state in states if state in _JUDGED)
+    return worst(state for state in states if state in JUDGED)
 
 
 def check_block(check: Check, result: CheckResult, seconds: float) -> JsonObject:
@@ -115,8 +115,8 @@ def headline(document: Mapping[str, JsonValue]) -> Headline:
     Args:
         document: as ``build_audit`` returns it, or read back from a file.
     """
-    checks = _objects(document.get("checks"))
-    findings = [finding for check in checks for finding in _objects(check.get("findings"))]
+    checks = objects_in(document.get("checks"))
+    findings = [finding for check in checks for finding in objects_in(check.get("findings"))]
     return {
         "verdict_sentence": _sentence(document, findings),
         "lead": _lead(checks, findings),
@@ -125,34 +125,34 @@ def headline(document: Mapping[str, JsonValue]) -> Headline:
 
 
 def _sentence(document: Mapping[str, JsonValue], findings: list[JsonObject]) -> str:
+    """How many limits fail, pass and are not decided, of those assessed; and how many were not."""
     name, verb = _who(document)
-    states = [finding["state"] for finding in findings if finding.get("limit")]
-    judged = [state for state in states if state in _JUDGED]
-    failed, straddled = judged.count(State.FAIL), judged.count(State.CAUTION)
-    unmeasured = len(states) - len(judged)
-    limits = f"{len(judged)} limit{'' if len(judged) == 1 else 's'}"
-    more = f"; {unmeasured} more could not be measured" if unmeasured else ""
-    if len(judged) == 1 and straddled:
-        neither = f"neither {verb('pass')} nor {verb('fail')} the one limit measured"
-        return f"{name} {neither}: its interval straddles it{more}."
-    rest = (f"; for {straddled} the interval straddles the limit" if straddled else "") + more
-    if len(judged) == 1 and failed:
-        return f"{name} {verb('fail')} the one limit measured{rest}."
+    limits = judged_limits(document)
+    states = [limit.state for limit in limits if limit.is_assessed]
+    n, failed, undecided = len(states), states.count(State.FAIL), states.count(State.CAUTION)
+    missing = len(limits) - n
+    open_ = f"; {undecided} {'is' if undecided == 1 else 'are'} not decided" if undecided else ""
+    more = ""
+    if missing:
+        further = "more" if n else ("limit" if missing == 1 else "limits")
+        more = f"; {missing} {further} {'was' if missing == 1 else 'were'} not assessed"
+    if n and undecided == n:
+        which = "the one limit" if n == 1 else f"any of {n} limits"
+        return f"{name} neither {verb('pass')} nor {verb('fail')} {which} assessed{more}."
+    if n == 1 and failed:
+        return f"{name} {verb('fail')} the one limit assessed{more}."
     if failed:
-        return f"{name} {verb('fail')} {failed} of {limits}{rest}."
-    if straddled:
-        return f"{name} {verb('pass')} {len(judged) - straddled} of {limits}{rest}."
+        return f"{name} {verb('fail')} {failed} of {n} limits assessed{open_}{more}."
+    if undecided:
+        return f"{name} {verb('pass')} {n - undecided} of {n} limits assessed{open_}{more}."
     if document["verdict"] == State.NOT_ASSESSED:
         measured = any(finding["state"] == State.INFO for finding in findings)
-        if measured:
-            return (
-                f"{name} {verb('get')} no verdict: the protocol sets no limit on what was measured."
-            )
-        return f"{name} {verb('get')} no verdict: nothing could be measured."
+        why = "no limit judged what was measured" if measured else "nothing could be measured"
+        return f"{name} {verb('get')} no verdict: {why}{more}."
     other = document["verdict"] in (State.FAIL, State.CAUTION)
     end = "; other findings limit what it can be used for" if other else ""
-    passed = f"{verb('pass')} {'the' if len(judged) == 1 else 'all'} {limits} measured"
-    return f"{name} {passed if judged else 'was measured against no limit'}{rest}{end}."
+    passed = f"{verb('pass')} {'the one limit' if n == 1 else f'all {n} limits'} assessed"
+    return f"{name} {passed if n else 'was measured against no limit'}{more}{end}."
 
 
 def _who(document: Mapping[str, JsonValue]) -> tuple[str, Callable[[str], str]]:
@@ -190,11 +190,7 @@ def _gaps(checks: list[JsonObject]) -> list[NotAssessed]:
             continue
         gaps += [
             {"id": str(finding["id"]), "title": title, "reason": str(finding["claim"])}
-            for finding in _objects(check.get("findings"))
+            for finding in objects_in(check.get("findings"))
             if finding["state"] == State.NOT_ASSESSED
         ]
     return gaps
-
-
-def _objects(value: JsonValue) -> list[JsonObject]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

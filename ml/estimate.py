@@ -139,6 +139,24 @@ def rounded(number: float | None, decimals: int = _DECIMALS) -> float | None:
     return None if number is None else round(float(number), decimals) + 0.0
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun in the form that belongs to it.
+
+    >>> counted(1, "case"), counted(3000, "case"), counted(0, "diagnosis", "diagnoses")
+    ('1 case', '3,000 cases', '0 diagnoses')
+    """
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def objects_in(value: JsonValue) -> list[JsonObject]:
+    """The objects of a list; [] of anything else.
+
+    >>> objects_in([{"a": 1}, 2]), objects_in(None)
+    ([{'a': 1}], [])
+    """
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
 def check_json(where: str, value: object) -> None:
     """Refuse what a JSON file cannot hold honestly (NaN, infinity, foreign types).
 

@@ -73,8 +73,8 @@ DEFAULT_LIMITS = (
     ),
     _platform(
         "worst-slice", "slice_effect", 0.10, "max",
-        "The platform lets a slice of cases have ten more errors in a hundred than the others "
-        "where nobody declared a limit.",
+        "The platform lets a slice of cases have ten more errors in a hundred than others with "
+        "the same share of cases with the finding where nobody declared a limit.",
     ),
     _platform(
         "clinical-utility", "net_benefit_gain", 0.0, "min",

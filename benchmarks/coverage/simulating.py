@@ -129,7 +129,8 @@ def _some(
 def _named(method: str) -> str:
     """A method without the numbers of the sample."""
     return re.sub(
-        r" [\d.]+ \(over [\d,]+ \w+\)| over [\d,]+ \w+|, [\d,]+ draws, seed \d+|[\d.]+ df",
+        r" [\d.]+ \(over [\d,]+ \w+\)| over [\d,]+ \w+|, [\d,]+ draws, seed \d+"
+        r"|(?:,| with)? [\d.]+ df",
         "",
         method,
     ).strip(", ")

@@ -8,6 +8,7 @@ import { listenForFilter } from "./filter"
 import { listenForKeys } from "./keys"
 import { keepFresh } from "./live"
 import { listenForPrint } from "./print"
+import { showScroll } from "./scroll"
 import { listenForTheme } from "./theme"
 import { enhanceUploads } from "./upload"
 
@@ -28,5 +29,10 @@ function enhance(): () => void {
   offerCopy()
   enhanceDropzones()
   enhanceUploads()
-  return keepFresh(document, offerCopy)
+  const unwatch = showScroll()
+  const stopFresh = keepFresh(document, offerCopy)
+  return () => {
+    unwatch()
+    stopFresh()
+  }
 }

@@ -1,5 +1,6 @@
 """Do the readers agree, does one of them read differently, and does the model agree with them?"""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +15,12 @@ from ml.checks.agreement_series import (
 from ml.checks.answers import AnswerTable, answer_tables
 from ml.checks.judge import Wording, findings_of, result_of
 from ml.checks.reader_deviation import deviations
-from ml.checks.reader_deviation_words import limits_by_reader, other_findings, reader_wordings
+from ml.checks.reader_deviation_words import (
+    furthest_apart,
+    limits_by_reader,
+    other_findings,
+    reader_wordings,
+)
 from ml.checks.reader_model import ID, Beside, beside_readers, first_answered, with_model
 from ml.checks.registry import CheckResult, Finding, State, audit_check, not_assessed
 from ml.checks.scored import clusters_at, in_clusters, settings_of
@@ -61,7 +67,7 @@ def agreement(evidence: Evidence, protocol: Protocol) -> CheckResult:
         if pairs is not None:
             matrices[table.question.id] = agreement_matrix(ID, table, pairs, table.readers)
     alphas = [estimate for estimate in estimates if estimate.id.partition(":")[0] == "alpha"]
-    wordings = {"alpha": _wording(evidence, usable[0], estimates[0], clusters)}
+    wordings = {"alpha": _wording(evidence, usable, estimates[0], clusters, protocol)}
     beside, compared = _beside(evidence, protocol, usable, clusters, settings)
     if beside is not None:
         estimates += beside.estimates
@@ -79,13 +85,15 @@ def agreement(evidence: Evidence, protocol: Protocol) -> CheckResult:
         *matrices.values(),
         alpha_forest(ID, usable[0], alphas, protocol),
         *(
-            deviation_forest(ID, row, apart.found(row), by_reader)
+            deviation_forest(ID, row, apart.found(row), apart.n_tests, by_reader)
             for row in apart.by_question
             if any(one.estimate.value is not None for one in row)
         ),
         *(rating_distribution(ID, table) for table in usable),
     ]
-    return result_of(QUESTION, estimates, findings, series)
+    result = result_of(QUESTION, estimates, findings, series)
+    furthest = furthest_apart(apart)
+    return replace(result, summary=f"{result.summary} {furthest}") if furthest else result
 
 
 def _qualified(measured: list[Estimate], table: AnswerTable) -> list[Estimate]:
@@ -189,9 +197,29 @@ def _icc(
     return icc_two_way(table.numbers, clusters, settings)
 
 
+def _judged_alone(tables: list[AnswerTable], protocol: Protocol) -> str:
+    """Which questions have no limit, said where the first one is judged."""
+    rest = [
+        table.question.id
+        for table in tables[1:]
+        if not protocol.limits_of(ID, f"alpha:{table.question.id}")
+    ]
+    if not rest or not protocol.limits_of(ID, "alpha"):
+        return ""
+    return (
+        f"Judged is the first question of the cohort, {tables[0].question.id}; no limit is set on "
+        f"{', '.join(rest)}."
+    )
+
+
 def _wording(
-    evidence: Evidence, table: AnswerTable, estimate: Estimate, clusters: Clusters
+    evidence: Evidence,
+    tables: list[AnswerTable],
+    estimate: Estimate,
+    clusters: Clusters,
+    protocol: Protocol,
 ) -> Wording:
+    table = tables[0]
     rows = np.flatnonzero(table.per_case >= 2)
     codes = table.codes[rows]
     spread = np.nanmax(codes, axis=1) - np.nanmin(codes, axis=1)
@@ -203,7 +231,7 @@ def _wording(
         "0 is chance.",
         why=(
             f"They differ on {words.count(differ.size)} of {used} that two or more of "
-            "them answered."
+            f"them answered. {_judged_alone(tables, protocol)}".rstrip()
         ),
         cases=tuple(evidence.case_ids[row] for row in differ),
         action="Do not take one reader’s answer as the truth; agree on how the question is asked.",

@@ -57,20 +57,28 @@ def agreement_matrix(
 def alpha_forest(
     check: str, first: AnswerTable, estimates: list[Estimate], protocol: Protocol
 ) -> JsonObject:
-    """Alpha of every question, the first one against its limit."""
-    limit = protocol.limit(check, "alpha")
+    """Alpha of every question, each against the limit it has: by default only the first has one."""
+    several = len(estimates) > 1
+    limit = None if several else protocol.limit(check, "alpha")
     rows: list[JsonValue] = []
+    limited: list[str] = []
     for estimate in estimates:
         own = protocol.limit(check, estimate.id)
+        label = estimate.id.partition(":")[2] or first.question.id
+        limited += [label] if own else []
         state = judge(estimate, own) if own else State.INFO
         if estimate.value is None:
             state = State.NOT_ASSESSED
-        rows.append(
-            {
-                "label": estimate.id.partition(":")[2] or first.question.id,
-                "estimate": estimate.to_json(),
-                "state": state.value,
-            }
+        row: JsonObject = {
+            "label": label,
+            "estimate": estimate.to_json(),
+            "state": state.value,
+        }
+        rows.append(row | ({"limit": own.to_json()} if own and several else {}))
+    judged = ""
+    if several:
+        judged = "; judged: " + (
+            f"{', '.join(limited)}; no limit is set on the others" if limited else "none"
         )
     defined = [estimate.value for estimate in estimates if estimate.value is not None]
     title = "Agreement could not be estimated"
@@ -86,7 +94,7 @@ def alpha_forest(
         "title": title,
         "subtitle": (
             f"Krippendorff’s alpha by question, {protocol.level * 100:g} % intervals; "
-            f"{estimates[0].method or 'no interval'}"
+            f"{estimates[0].method or 'no interval'}{judged}"
         ),
         "unit": "",
         "rows": rows,
@@ -95,17 +103,22 @@ def alpha_forest(
 
 
 def deviation_forest(
-    check: str, row: Sequence[Compared], found: Sequence[Compared], protocol: Protocol
+    check: str, row: Sequence[Compared], found: Sequence[Compared], n_tests: int, protocol: Protocol
 ) -> JsonObject:
     """Every reader of one question against the others; of several answers the widest of each.
 
     Args:
         found: who deviates, the widest first.
+        n_tests: that the p-values were corrected for.
         protocol: with limits by reader.
     """
     table, several = row[0].table, len({one.answer for one in row}) > 1
+    beyond = {one.estimate.id for one in found}
     shown = [
-        max((one for one in row if one.reader == reader), key=lambda one: abs(one.value))
+        max(
+            (one for one in row if one.reader == reader),
+            key=lambda one: (one.estimate.id in beyond, abs(one.value)),
+        )
         for reader in table.readers
     ]
     listed: list[JsonValue] = []
@@ -118,6 +131,7 @@ def deviation_forest(
             "label": f"{one.reader}, “{one.answer}”" if several else one.reader,
             "estimate": one.estimate.to_json(),
             "state": state.value,
+            "deviates": one.estimate.id in beyond,
         }
         # A limit on each side leaves no one side to be drawn as the right one.
         listed.append(line | ({"limit": own[0].to_json()} if len(own) == 1 else {}))
@@ -126,6 +140,7 @@ def deviation_forest(
         names = {one.reader for one in found}
         who, verb = (f"{len(names)} readers", "differ") if len(names) > 1 else (*names, "differs")
         title = f"{who} {verb} from the others on {table.question.id}"
+    corrected = f" with Holm’s correction for all {words.count(n_tests)} tests"
     what = f"Share of “{row[0].answer}”" if row[0].answer else "Answers"
     if several:
         what = "Share of the answer that each deviates most on,"
@@ -135,7 +150,8 @@ def deviation_forest(
         "title": title,
         "subtitle": (
             f"{what} less the mean of the other readers on the same cases; "
-            f"{protocol.level * 100:g} % intervals, each for itself; 0: no deviation"
+            f"{protocol.level * 100:g} % intervals, each for itself; 0: no deviation. "
+            f"Filled: deviates, p ≤ {1 - protocol.level:.3g}{corrected if n_tests > 1 else ''}"
         ),
         "unit": "",
         "rows": listed,

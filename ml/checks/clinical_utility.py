@@ -8,9 +8,11 @@ from ml.checks import words
 from ml.checks.judge import Wording, findings_of, result_of
 from ml.checks.registry import CheckResult, Finding, State, audit_check, not_assessed
 from ml.checks.scored import (
+    Calls,
     OperatingPoint,
     Scored,
     at_operating_point,
+    calls_at,
     settings_of,
 )
 from ml.estimate import Estimate, JsonObject, JsonValue, rounded
@@ -65,7 +67,8 @@ def clinical_utility(evidence: Evidence, protocol: Protocol) -> CheckResult:
         prevalence=protocol.prevalence,
     )  # fmt: skip
     estimates = _estimates(scored, point, protocol)
-    wordings = {"net_benefit_gain": _wording(evidence, scored, point, protocol, curve, estimates)}
+    wording = _wording(evidence, scored, point, protocol, curve, estimates)
+    wordings = {"net_benefit_gain": wording}
     findings = (
         *findings_of(ID, estimates, protocol, wordings),
         _where_better(curve, spread, protocol),
@@ -114,23 +117,21 @@ def _wording(
     curve: DecisionCurve,
     estimates: list[Estimate],
 ) -> Wording:
-    gain = estimates[0].value or 0.0
+    gain, calls = estimates[0].value or 0.0, calls_at(evidence, scored, point)
     at = int(np.argmin(np.abs(curve.threshold - point.threshold)))
     rival = "treating everyone" if curve.treat_all[at] > 0 else "treating no one"
-    amount = _net(abs(gain))
-    claim = (
-        f"Used at {point.words}, it is worth as much as {rival}."
-        if round(abs(gain) * _PER, 1) == 0
-        else f"Used at {point.words}, it is worth {amount} {'more' if gain > 0 else 'less'} than "
-        f"{rival}."
-    )
+    worth = f"{_net(abs(gain))} {'more' if gain > 0 else 'less'} than {rival}"
+    if gain == 0:
+        worth = f"as much as {rival}"
+    claim = f"At a threshold probability of {point.words} it is worth {worth}; {_found(calls)}."
     called = scored.scores >= point.threshold
     wrong = np.flatnonzero(called != (scored.present == 1))
     wrong = wrong[np.argsort(-scored.present[wrong], kind="stable")]  # misses first
     odds = point.threshold / (1 - point.threshold)
     why = (
         f"At {point.words} ({point.origin}) a false alarm is taken to cost {words.decimal(odds)} "
-        f"of what a finding found is worth. Prevalence {_prevalence(curve, protocol)}. Measured on "
+        "of what a finding found is worth. That a model is worth more than none does not say that "
+        f"it finds enough. Prevalence {_prevalence(curve, protocol)}. Measured on "
         f"{scored.size_words}. Listed: misses, then false alarms."
     )
     return Wording(
@@ -141,7 +142,22 @@ def _wording(
 
 
 def _net(gain: float) -> str:
-    return f"{gain * _PER:,.1f} net findings found per {_PER:,} cases"
+    """In whole findings: a tenth of one is more than any interval here bears out."""
+    number = round(gain * _PER)
+    findings = f"{words.count(number)} net finding{'' if number == 1 else 's'}"
+    if number == 0:
+        findings = "less than 1 net finding"
+    return f"{findings} found per {_PER:,} cases"
+
+
+def _found(calls: Calls) -> str:
+    """How many of the cases with the finding it finds there; without a score counts as missed."""
+    called = calls.called[calls.present]
+    return (
+        f"there it finds {words.per_cent(float(called.mean()))} of the "
+        f"{words.cases(called.size)} with the finding (sensitivity) and misses "
+        f"{words.count(int((~called).sum()))}"
+    )
 
 
 def _prevalence(curve: DecisionCurve, protocol: Protocol) -> str:

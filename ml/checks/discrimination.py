@@ -59,7 +59,7 @@ def discrimination(evidence: Evidence, protocol: Protocol) -> CheckResult:
 
 
 def _wording(evidence: Evidence, scored: Scored, estimate: Estimate) -> Wording:
-    share = words.per_cent(estimate.value) if estimate.value is not None else ""
+    value = words.decimal(estimate.value) if estimate.value is not None else ""
     order = np.argsort(scored.scores, kind="stable")
     lowest = order[scored.present[order] == 1]
     # The cases with the finding that most cases without it outrank explain a low AUROC best.
@@ -76,7 +76,8 @@ def _wording(evidence: Evidence, scored: Scored, estimate: Estimate) -> Wording:
         f"Listed: {words.cases(len(cases))} with the finding that some case without it outranks.",
     )
     return Wording(
-        f"It scores a case with the finding above one without it in {share} of pairs.",
+        f"Its AUROC is {value}: the probability that it scores a case with the finding above one "
+        "without it.",
         why=" ".join(part for part in parts if part),
         cases=cases,
         action="Look at the cases with the finding and the lowest scores first.",
@@ -112,7 +113,7 @@ def _roc(
     return {
         "kind": "roc",
         "check": ID,
-        "title": f"{words.per_cent(estimate.value)} of pairs are ranked correctly",
+        "title": f"The AUROC is {words.decimal(estimate.value)}",
         "subtitle": subtitle,
         "points": points,
         "band": drawn,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from math import inf
 
 from ml.checks import words
 from ml.checks.registry import CheckResult, Finding, State, worst
@@ -23,13 +24,13 @@ class Wording:
 def judge(estimate: Estimate, limit: Limit) -> State:
     """Where an estimate stands against its limit.
 
-    Pass: the whole interval on the right side. Fail: the whole interval beyond. Caution: the
-    limit lies inside. Without an interval the value alone decides.
+    Pass: the whole interval on the right side. Fail: the whole interval beyond. Caution, the
+    limit is not decided: it lies inside, or there is no interval on the side that would decide.
     """
     if estimate.value is None:
         return State.NOT_ASSESSED
-    low = estimate.value if estimate.low is None else estimate.low
-    high = estimate.value if estimate.high is None else estimate.high
+    low = -inf if estimate.low is None else estimate.low
+    high = inf if estimate.high is None else estimate.high
     if limit.direction == "max":
         low, high, line = -high, -low, -limit.value
     else:
@@ -106,12 +107,12 @@ def _finding(finding_id: str, estimate: Estimate, limit: Limit | None, wording: 
         )
     state = State.INFO if limit is None else judge(estimate, limit)
     sentences = [wording.why, _numbers(estimate, limit)]
-    if limit is not None and state is State.CAUTION:
+    if limit is not None and state is State.CAUTION and estimate.has_interval:
         sentences.append("The interval straddles the limit.")
     if not estimate.has_interval:
         sentences.append(estimate.reason or "It has no interval.")
         if limit is not None:
-            sentences.append("The value alone decides.")
+            sentences.append("Without one the limit is neither held nor broken.")
     elif estimate.reason:
         sentences.append(estimate.reason)
     return Finding(

@@ -48,7 +48,7 @@ def operating_point_check(evidence: Evidence, protocol: Protocol) -> CheckResult
         *_confident(evidence, scored, protocol.level),
         *failed,
     )
-    series = [_forest(estimates, protocol, answers), _curve(scored, point)]
+    series = [_forest(estimates, protocol), _curve(scored, point)]
     return result_of(QUESTION, estimates, findings, series)
 
 
@@ -197,7 +197,15 @@ def _why_confident(scored: Scored, wrong: BoolArray, clusters: Clusters, level: 
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _forest(estimates: list[Estimate], protocol: Protocol, answers: Calls) -> JsonObject:
+def _title(estimates: list[Estimate]) -> str:
+    """What the chart shows, with its two first rows; accuracy, which it does not show, is mix."""
+    known = [one for one in estimates[:2] if one.value is not None]
+    said = [f"{words.name_of(one.id).lower()} {words.per_cent(one.value or 0.0)}" for one in known]
+    text = ", ".join(said)
+    return f"{text[0].upper()}{text[1:]}" if text else "No rate could be estimated"
+
+
+def _forest(estimates: list[Estimate], protocol: Protocol) -> JsonObject:
     rows: list[JsonValue] = []
     for estimate in estimates:
         limit = protocol.limit(ID, estimate.id)
@@ -212,11 +220,10 @@ def _forest(estimates: list[Estimate], protocol: Protocol, answers: Calls) -> Js
                 "limit": limit.to_json() if limit else None,
             }
         )
-    right = int((answers.present == answers.called).sum())
     return {
         "kind": "forest",
         "check": ID,
-        "title": f"{words.count(right)} of {words.cases(answers.rows.size)} are answered rightly",
+        "title": _title(estimates),
         "subtitle": (f"Rates with {protocol.level * 100:g} % intervals; {estimates[0].convention}"),
         "unit": "%",
         "rows": rows,

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ml.checks.reader_study import CUT, LEAST, ReaderStudy
-from ml.estimate import Estimate, JsonValue, rounded
+from ml.estimate import Estimate, JsonValue, counted, rounded
 from ml.protocol import Protocol
 from ml.stats.arrays import BoolArray, FloatArray, ratio
 from ml.stats.bootstrap import Settings
@@ -168,8 +168,9 @@ def beside_readers(
     m, n = int(present.sum()), int(where.sum() - present.sum())
     if min(m, n) < LEAST:
         return (
-            f"The model is not compared with the readers: only {m} cases with the finding and {n} "
-            f"without were scored by it and by every reader, and {LEAST} of each are needed."
+            f"The model is not compared with the readers: only {counted(m, 'case')} with the "
+            f"finding and {n} without were scored by it and by every reader, and {LEAST} of each "
+            "are needed."
         )
     at = np.flatnonzero(where)
     cube = np.concatenate([scores[None, at], theirs[:, at]])[None]

@@ -15,6 +15,7 @@ from ml.stats.clusters import MIN_CLUSTERS
 
 _CHECK = "agreement"
 _NAMED = 8  # readers named in a sentence
+_IN_SUMMARY = 3  # deviations named in the summary
 
 
 def limits_by_reader(protocol: Protocol, found: Deviations) -> Protocol:
@@ -33,7 +34,7 @@ def limits_by_reader(protocol: Protocol, found: Deviations) -> Protocol:
 def reader_wordings(
     evidence: Evidence, found: Deviations, protocol: Protocol
 ) -> dict[str, Wording]:
-    """Who deviates: on the first question everybody, on further ones the widest.
+    """Who deviates: on the first question everybody, on further ones who weighs most.
 
     Args:
         protocol: with limits by reader; a reader with one has a sentence either way.
@@ -153,6 +154,23 @@ def _also(one: Compared, them: Sequence[Compared]) -> str:
         if o is not one
     ]  # fmt: skip
     return f"Also beyond chance: {'; '.join(rest)}." if rest else ""
+
+
+def furthest_apart(found: Deviations) -> str:
+    """The weightiest deviations of all questions, for the summary: who, which way, on how many."""
+    them = [one for row in found.by_question for one in found.found(row)]
+    them.sort(key=lambda one: -one.weight)
+    if not them:
+        return ""
+    said = [
+        f"{one.reader} on {one.table.question.id}"
+        + (f" (“{one.answer}”)" if one.answer else "")
+        + f", {_way(one, 'less', 'more')} by {amount(one)} on {words.cases(one.estimate.n)}"
+        for one in them[:_IN_SUMMARY]
+    ]
+    more = len(them) - len(said)
+    rest = f"; {words.count(more)} more below" if more > 0 else ""
+    return f"Furthest from the other readers on the most cases: {'; '.join(said)}{rest}."
 
 
 def other_findings(found: Deviations) -> list[Finding]:

@@ -96,6 +96,8 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
     ),
 }
 
+_PART_OF = {"probabilities": "prediction", "identified-readers": "readings"}
+
 
 @dataclass(frozen=True)
 class Check:
@@ -116,12 +118,11 @@ class Check:
         return not_assessed(self.question, reason) if reason else self.run(evidence, protocol)
 
     def missing(self, evidence: Evidence) -> str | None:
-        """Why this check cannot run on the evidence, or None when it can."""
-        for need in self.needs:
-            is_there, sentence = _NEEDS[need]
-            if not is_there(evidence):
-                return sentence
-        return None
+        """Everything the check lacks in this evidence, a sentence each; None when it can run."""
+        lacking = [need for need in self.needs if not _NEEDS[need][0](evidence)]
+        # Of what is not there nothing more needs to be asked.
+        named = [need for need in lacking if _PART_OF.get(need) not in lacking]
+        return " ".join(_NEEDS[need][1] for need in named) or None
 
 
 def not_assessed(

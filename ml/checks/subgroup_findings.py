@@ -80,6 +80,7 @@ def gap_findings(audit: SubgroupAudit, measure: str) -> list[Finding]:
                 f"{ID}.{measure}_gap", State.NOT_ASSESSED,
                 f"{words.name_of(measure)} can be compared in no covariate: there are not two "
                 "groups of sufficient size.",
+                limit=audit.protocol.limit(ID, f"{measure}_gap"),
             )
         ]  # fmt: skip
     return found
@@ -91,8 +92,7 @@ def _one_gap(audit: SubgroupAudit, c: Compared, state: State, limit: Limit | Non
     high_name, high = c.end(lowest=False)
     at_low, at_high = c.column.label(low_name), c.column.label(high_name)
     claims = {
-        "auroc": f"It ranks {said(high)} of pairs rightly where {at_high}, and {said(low)} "
-        f"where {at_low}.",
+        "auroc": f"The AUROC is {said(high)} where {at_high}, and {said(low)} where {at_low}.",
         "sensitivity": f"It finds {said(high)} of cases with the finding where {at_high}, and "
         f"{said(low)} where {at_low}.",
         "specificity": f"It leaves alone {said(high)} of cases without the finding where "
@@ -101,8 +101,7 @@ def _one_gap(audit: SubgroupAudit, c: Compared, state: State, limit: Limit | Non
     return Finding(
         f"{ID}.{c.gap.id}", state, claims[c.measure],
         why=" ".join(
-            part for part in (_gap_words(c, limit), _by_chance(c), _p_words(audit, c),
-                              audit.columns.said) if part
+            part for part in (_gap_words(c, limit), _by_chance(c), _p_words(audit, c)) if part
         ),
         measure=c.gap.id, limit=limit, cases=audit.cases(c, low_name),
         action=f"Look at the cases where {at_low}; do not take the overall result to hold there."
@@ -119,21 +118,27 @@ def _other_gaps(
     assert widest.gap.value is not None
     limit = audit.limit(widest.gap)
     names = ", ".join(c.column.name for c in cs)
-    what = {"auroc": "ranking", "sensitivity": "sensitivity", "specificity": "specificity"}
-    line = "" if limit is None else words.points(limit.value)
+    what = {"auroc": "The AUROC", "sensitivity": "Sensitivity", "specificity": "Specificity"}
+    line = "" if limit is None else difference(measure, limit.value)
     groups = f"between groups of {names}"
+    cannot = "cannot be told from these cases."
+    if limit is not None and widest.by_chance is not None and widest.by_chance > limit.value:
+        cannot = (
+            "cannot be told: chance alone gives groups of these sizes "
+            f"{difference(measure, widest.by_chance)} on average."
+        )
     claim = {
-        State.PASS: f"{what[measure].capitalize()} differs by no more than {line} {groups}.",
-        State.CAUTION: f"Whether {what[measure]} differs by more than {line} {groups} cannot be "
-        "told from these cases.",
+        State.PASS: f"{what[measure]} differs by no more than {line} {groups}.",
+        State.CAUTION: f"Whether {_lower(what[measure])} differs by more than {line} {groups} "
+        f"{cannot}",
     }.get(
         state,
-        f"{what[measure].capitalize()} differs by up to {words.points(widest.gap.value)} {groups}.",
+        f"{what[measure]} differs by up to {difference(measure, widest.gap.value)} {groups}.",
     )
     low_name, _ = widest.end(lowest=True)
     parts = (
         f"Widest: {widest.column.name}, {_ends(widest)}.", _gap_words(widest, limit),
-        _by_chance(widest), _p_words(audit, widest), _power(audit, widest), audit.columns.said,
+        _by_chance(widest), _p_words(audit, widest), _power(audit, cs),
     )  # fmt: skip
     return Finding(
         f"{ID}.{measure}_gap.{state.value}", state, claim,
@@ -144,9 +149,24 @@ def _other_gaps(
     )  # fmt: skip
 
 
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def difference(measure: str, value: float) -> str:
+    """Of two rates in points; of two AUROCs as a number, as they are themselves.
+
+    >>> difference("sensitivity", 0.1), difference("auroc", 0.1)
+    ('10.0 points', '0.100')
+    """
+    return words.decimal(value) if measure == "auroc" else words.points(value)
+
+
 def _ends(c: Compared) -> str:
     low_name, low = c.end(lowest=True)
     high_name, high = c.end(lowest=False)
+    if low_name == high_name:  # all values are equal: there is no lowest and no highest one
+        return f"{said(low)} in every group"
     bottom = f"{said(low)} in {low_name} (n = {words.count(low.n)})"
     return f"{bottom} to {said(high)} in {high_name} (n = {words.count(high.n)})"
 
@@ -161,7 +181,10 @@ def _gap_words(c: Compared, limit: Limit | None) -> str:
 def _by_chance(c: Compared) -> str:
     if c.by_chance is None:
         return ""
-    return f"Groups of these sizes that are all alike show {words.points(c.by_chance)} on average."
+    return (
+        "Groups of these sizes that are all alike show "
+        f"{difference(c.measure, c.by_chance)} on average."
+    )
 
 
 def _p_words(audit: SubgroupAudit, c: Compared) -> str:
@@ -177,18 +200,21 @@ def _p_words(audit: SubgroupAudit, c: Compared) -> str:
     )
 
 
-def _power(audit: SubgroupAudit, c: Compared) -> str:
-    """Which drop the smallest group compared would have shown."""
-    everyone = audit.everyone[c.measure]
-    if c.measure == "auroc" or everyone.value is None:
+def _power(audit: SubgroupAudit, cs: Sequence[Compared]) -> str:
+    """Which drop the smallest group of all these columns would have shown."""
+    everyone = audit.everyone[cs[0].measure]
+    if cs[0].measure == "auroc" or everyone.value is None:
         return ""
-    sizes = sorted(e.n for e in c.shown.values())
-    found = detectable_difference(sum(sizes[1:]), sizes[0], everyone.value,
-                                  level=audit.protocol.level)  # fmt: skip
+    n, c, name = min(
+        ((e.n, c, name) for c in cs for name, e in c.shown.items()), key=lambda group: group[0]
+    )
+    others = sum(e.n for e in c.shown.values()) - n
+    found = detectable_difference(others, n, everyone.value, level=audit.protocol.level)
     if found.value is None:
         return "The smallest group compared is too small to show any drop."
     return (
-        f"The smallest group compared (n = {words.count(sizes[0])}) would show a drop of "
+        f"The smallest group compared ({c.column.label(name)}, n = {words.count(n)}) would show a "
+        "drop of "
         f"{words.points(found.value)} with a probability of 80 %."
     )
 
@@ -207,6 +233,7 @@ def below_limit(audit: SubgroupAudit, measure: str) -> list[Finding]:
     looked = sum(len(c.shown) for c in audit.of(measure))
     if not below:
         return []
+    below.sort(key=lambda group: group[2].value or 0.0)
     overall = audit.everyone[measure]
     fails_anyway = overall.value is not None and judge(overall, limit) is State.FAIL
     named = _listed([f"{c.column.label(name)} ({said(e)})" for c, name, e in below])
@@ -215,11 +242,12 @@ def below_limit(audit: SubgroupAudit, measure: str) -> list[Finding]:
         Finding(
             f"{ID}.{measure}.below", State.INFO if fails_anyway else State.CAUTION,
             f"{words.name_of(measure)} is below the limit for all cases in "
-            f"{words.count(len(below))} of {words.count(looked)} groups: {named}.",
+            f"{words.count(len(below))} of {words.count(looked)} groups"
+            f"{', lowest first' if len(below) > 1 else ''}: {named}.",
             why=f"The limit is {words.limit_words(limit)}; their whole interval lies below it, "
             f"without a correction for {words.count(looked)} groups. Of all cases: "
             f"{words.measured(overall)}.",
-            measure=below[0][2].id, cases=tuple(cases),
+            measure=below[0][2].id, limit=limit, cases=tuple(cases),
             action="" if fails_anyway else "Look at these groups before using the model in them.",
         )
     ]  # fmt: skip
@@ -260,6 +288,20 @@ def calibration(audit: SubgroupAudit) -> list[Finding]:
     return found
 
 
+def compared_columns(audit: SubgroupAudit) -> Finding:
+    """Which columns make groups, said once for all gaps."""
+    columns = audit.columns
+    origin = "the columns that the protocol names" if columns.declared else (
+        "all columns of the cohort"
+    )  # fmt: skip
+    names = ", ".join(column.name for column in columns.usable)
+    cuts = "; ".join(f"{c.name} {c.how}" for c in columns.usable if c.how)
+    return Finding(
+        f"{ID}.columns", State.INFO, f"Groups were made from {origin}: {names}.",
+        why=f"Numbers are cut: {cuts}." if cuts else "",
+    )  # fmt: skip
+
+
 def withheld(audit: SubgroupAudit) -> list[Finding]:
     """Groups of which at least one value is not shown, and the rule."""
     small: dict[str, int] = {}
@@ -296,7 +338,7 @@ def withheld(audit: SubgroupAudit) -> list[Finding]:
 def said(estimate: Estimate) -> str:
     if estimate.value is None:
         return "not estimated"
-    if words.is_rate(estimate.id) or estimate.id.startswith("auroc"):
+    if words.is_rate(estimate.id):
         return words.per_cent(estimate.value)
     return words.decimal(estimate.value)
 

@@ -16,6 +16,7 @@ from ml.stats.comparison.p_adjust import p_adjust
 from ml.stats.discrimination.auroc import auroc
 from ml.stats.subgroups.auroc_gap import max_auroc_gap
 from ml.stats.subgroups.calls import GroupedCalls, Rate, group_rates, overall_rate
+from ml.stats.subgroups.gap_interval import gap_interval, level_of_pairs
 from ml.stats.subgroups.gaps import max_gap
 from ml.stats.subgroups.groups import Groups, by_group
 from ml.stats.subgroups.heterogeneity import estimates_heterogeneity, rate_heterogeneity
@@ -102,7 +103,13 @@ def _of_scores(measure: str, column: Column, scored: Scored, settings: Settings)
     gap = max_auroc_gap(
         scored.scores, scored.present, _only(groups, shown), scored.clusters, settings
     )
-    gap = gap.renamed(
+    together = replace(settings, level=level_of_pairs(settings.level, len(shown)))
+    rows = [groups.rows(groups.names.index(name)) for name in shown]
+    ends = [
+        auroc(scored.scores[at], scored.present[at], scored.clusters.where(at), together)
+        for at in rows
+    ]
+    gap = _with_ends(gap, ends, settings.level).renamed(
         f"auroc_gap:{column.name}", convention="largest minus smallest AUROC within groups"
     )
     return Compared(measure, column, named, gap, _p(gap), "Cochran’s Q")
@@ -117,7 +124,9 @@ def _of_calls(measure: str, column: Column, calls: Calls, settings: Settings, at
     if len(shown) < 2:
         return Compared(measure, column, named, None)
     kept = GroupedCalls.of(calls.called, calls.present, _only(column.groups, shown), calls.clusters)
-    gap = max_gap(kept, rate, settings).renamed(
+    together = level_of_pairs(settings.level, len(shown))
+    ends = list(group_rates(kept, rate, level=together).values())
+    gap = _with_ends(max_gap(kept, rate, settings), ends, settings.level).renamed(
         f"{measure}_gap:{column.name}", convention=f"largest minus smallest {measure}; {at}"
     )
     dealt = permutation_gap(kept, rate, settings)
@@ -132,6 +141,27 @@ def _of_calls(measure: str, column: Column, calls: Calls, settings: Settings, at
         measure, column, named, gap, _p(rate_heterogeneity(kept, rate)),
         "chi-squared on effective counts",
     )  # fmt: skip
+
+
+def _with_ends(gap: Estimate, ends: Sequence[Estimate], level: float) -> Estimate:
+    """The gap with an interval of the true gap: the largest of noisy gaps lies too high.
+
+    Args:
+        ends: the groups with their intervals at ``level_of_pairs``.
+    """
+    if gap.value is None:
+        return gap
+    found = gap_interval(ends)
+    if found is None:
+        lacking = next((one.reason for one in ends if not one.has_interval and one.reason), None)
+        reason = lacking or "No interval: a group has none."
+        return replace(gap, low=None, high=None, level=None, method="", reason=reason)
+    pairs = len(ends) * (len(ends) - 1) // 2
+    method = next(one.method for one in ends)
+    whole = f"difference of two groups from the interval of each ({method})"
+    if pairs > 1:
+        whole += f", all {pairs} pairs together (Bonferroni)"
+    return replace(gap, low=found[0], high=found[1], level=level, method=whole, reason=None)
 
 
 def _named(measure: str, column: Column, found: dict[str, Estimate]) -> dict[str, Estimate]:

@@ -18,6 +18,7 @@ from ml.checks.subgroup_findings import (
     SubgroupAudit,
     below_limit,
     calibration,
+    compared_columns,
     gap_findings,
     said,
     withheld,
@@ -78,6 +79,9 @@ def subgroups(evidence: Evidence, protocol: Protocol) -> CheckResult:
         *withheld(audit),
         *extra,
     ]
+    # Said beside a judgement: alone it would make a check that compared nothing look assessed.
+    if any(finding.state is not State.NOT_ASSESSED for finding in findings):
+        findings.append(compared_columns(audit))
     series = [_forest(audit, measure, settings, point.words) for measure in MEASURES]
     return result_of(QUESTION, estimates, findings, series)
 

@@ -1,6 +1,6 @@
 """Numbers as the report writes them: one rounding rule, applied here and nowhere else."""
 
-from ml.estimate import Estimate
+from ml.estimate import Estimate, counted
 from ml.limits import Limit
 
 RATES = frozenset({
@@ -32,8 +32,8 @@ NAMES = {
     "intercept_heterogeneity": "Heterogeneity of the calibration intercept",
     "error_rate": "Error rate",
     "slice_error_rate": "Error rate of the slice",
-    "slice_effect": "Errors of the worst slice minus others",
-    "slice_effect_confirmed": "Errors of the worst slice minus others, confirmed",
+    "slice_effect": "Errors of the worst slice minus others of its mix",
+    "slice_effect_confirmed": "Errors of the worst slice minus others of its mix, confirmed",
     "net_benefit": "Net benefit",
     "net_benefit_gain": "Net benefit over the better of treating all and none",
     "share_called": "Share called present",
@@ -184,7 +184,7 @@ def of_counts(estimate: Estimate) -> str:
 
 
 def cases(number: int) -> str:
-    return f"{count(number)} case" + ("" if number == 1 else "s")
+    return counted(number, "case")
 
 
 def p_value(p: float) -> str:

@@ -20,11 +20,13 @@ from ml.evidence.tables import Evidence
 from ml.protocol import Protocol
 from ml.stats.arrays import BoolArray
 from ml.stats.proportion import proportion
+from ml.stats.subgroups.groups import Groups
 from ml.stats.subgroups.slices import SMALLEST, Slice, SliceSearch, members, worst_slices
 
 ID = "worst-slice"
 QUESTION = "Is there a group, not thought of before, on which it fails?"
 _SHOWN = 10  # slices in the chart
+_SAME_MIX = "the same share with the finding"
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,15 @@ def worst_slice(evidence: Evidence, protocol: Protocol) -> CheckResult:
     extra = [*columns.findings(ID), *failed]
     search = worst_slices(
         calls.wrong, {c.name: c.groups for c in columns.usable}, calls.clusters,
-        settings_of(protocol), keep=_SHOWN,
+        settings_of(protocol), keep=_SHOWN, strata=_classes(calls),
     )  # fmt: skip
     audit = _Audit(evidence, protocol, calls, columns, point, search)
     everyone = audit.errors("error_rate", np.ones(calls.rows.size, dtype=bool))
     if not search.slices:
         return not_assessed(
-            QUESTION, search.reason or "No slice has more errors than the others.",
+            QUESTION,
+            search.reason or "No slice has more errors than its mix of cases with and without the "
+            "finding gives.",
             estimates=[everyone], findings=extra,
         )  # fmt: skip
     worst = search.slices[0]
@@ -94,6 +98,11 @@ def worst_slice(evidence: Evidence, protocol: Protocol) -> CheckResult:
         *extra,
     ]
     return result_of(QUESTION, estimates, findings, [_forest(audit, everyone)])
+
+
+def _classes(calls: Calls) -> Groups:
+    """Cases with and without the finding are not equally hard: no slice is blamed for its mix."""
+    return Groups(calls.present.astype(np.int64), ("without the finding", "with the finding"))
 
 
 def _effect(audit: _Audit, worst: Slice) -> Estimate:
@@ -114,7 +123,7 @@ def _finding(audit: _Audit, worst: Slice, rate: Estimate) -> Finding:
             why=f"The worst is {audit.label(worst.conditions)}: {_rates(worst, rate)}. "
             f"{_searched(audit, worst)} Groups of fewer than {SMALLEST} cases were not "
             f"looked at, and a small difference may go unnoticed. {audit.columns.said}",
-            measure="slice_effect", cases=_cases(audit, worst),
+            measure="slice_effect", limit=limit, cases=_cases(audit, worst),
         )  # fmt: skip
     confirmed = audit.search.confirmed
     honest = confirmed if confirmed is not None and confirmed.value is not None else None
@@ -126,7 +135,8 @@ def _finding(audit: _Audit, worst: Slice, rate: Estimate) -> Finding:
     return Finding(
         f"{ID}.slice_effect", state,
         f"It is wrong in {_share(rate)} of {words.cases(rate.n)} where "
-        f"{audit.label(worst.conditions)}, and in {words.per_cent(worst.outside)} of the others.",
+        f"{audit.label(worst.conditions)}; of others with {_SAME_MIX}, it would be wrong in "
+        f"{words.per_cent(worst.expected)}.",
         why=" ".join(
             (f"{words.name_of('slice_effect')} {words.measured(worst.effect)}.",
              _confirmed(audit), f"Judged: {words.measured(judged)}; {rule}.",
@@ -148,8 +158,8 @@ def _share(rate: Estimate) -> str:
 
 def _rates(worst: Slice, rate: Estimate) -> str:
     return (
-        f"{_share(rate)} of {words.cases(rate.n)} are answered wrongly, of the others "
-        f"{words.per_cent(worst.outside)}"
+        f"{_share(rate)} of {words.cases(rate.n)} are answered wrongly; of others with {_SAME_MIX} "
+        f"{words.per_cent(worst.expected)} would be"
     )
 
 
@@ -176,13 +186,14 @@ def _confirmed(audit: _Audit) -> str:
 
 
 def _mix(audit: _Audit, worst: Slice) -> str:
-    """Cases with and without the finding differ in errors, so their mix is said."""
+    """What the comparison was corrected for, and what it would be without that."""
     inside = audit.inside(worst.conditions)
     with_inside = float(audit.calls.present[inside].mean())
     with_outside = float(audit.calls.present[~inside].mean())
     return (
         f"The finding is present in {words.per_cent(with_inside)} of the cases inside and in "
-        f"{words.per_cent(with_outside)} of the others."
+        f"{words.per_cent(with_outside)} of the others, who are weighted to the share inside; "
+        f"unweighted they are answered wrongly in {words.per_cent(worst.outside)}."
     )
 
 
@@ -198,7 +209,7 @@ def _forest(audit: _Audit, everyone: Estimate) -> JsonObject:
     ]
     for found in audit.search.slices:
         rate = audit.errors("error_rate", audit.inside(found.conditions))
-        rate = replace(rate, extra={**rate.extra, "p_search": found.p})
+        rate = replace(rate, extra={**rate.extra, "p_search": found.p, "expected": found.expected})
         beyond = found.p <= audit.alpha
         rows.append(
             {
@@ -212,7 +223,7 @@ def _forest(audit: _Audit, everyone: Estimate) -> JsonObject:
         "No group has more errors than chance would give the worst one"
         if not many
         else f"Of the groups shown, {words.count(many)} {'has' if many == 1 else 'have'} more "
-        "errors than chance explains"
+        "errors than chance and their mix explain"
     )
     return {
         "kind": "forest",
@@ -220,7 +231,8 @@ def _forest(audit: _Audit, everyone: Estimate) -> JsonObject:
         "title": title,
         "subtitle": (
             f"Error rates with {audit.protocol.level * 100:g} % intervals, which do not know of "
-            "the search. Triangle: beyond chance for all groups looked at. Diamond: all cases."
+            "the search. Triangle: beyond chance, for all groups looked at, and beyond what their "
+            "share of cases with the finding gives. Diamond: all cases."
         ),
         "unit": "%",
         "rows": rows,

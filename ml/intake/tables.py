@@ -88,6 +88,9 @@ def _text(data: bytes, file: str) -> str:
 
 def _columns(header: list[str], file: str, required: Sequence[str]) -> tuple[str, ...]:
     columns = tuple(name.strip() for name in header)
+    if not any(columns):
+        raise refuse("csv_header", "The first line is empty: it must name the columns.",
+                     file=file, row=1)  # fmt: skip
     if len(columns) > MOST_COLUMNS:
         raise refuse(
             "csv_columns",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml.estimate import Estimate, undefined
+from ml.estimate import Estimate, counted, undefined
 from ml.stats.arrays import FloatArray, ratio
 from ml.stats.asked import LARGEST
 from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums, replicates
@@ -47,7 +47,7 @@ def case_mean(
     """
     chosen, kept, lost = _known(measure, values, clusters)
     if chosen.size == 0:
-        reason = f"Not estimated: none of {lost:,} cases has a value."
+        reason = f"Not estimated: none of {counted(lost, 'case')} has a value."
         return undefined(measure, reason, convention=convention)
     sums = kept.sums(np.stack([chosen, np.ones_like(chosen)], axis=1))
     drawn = replicate_sums(sums, settings)
@@ -76,7 +76,7 @@ def case_median(
     """
     chosen, kept, lost = _known(measure, values, clusters)
     if chosen.size == 0:
-        reason = f"Not estimated: none of {lost:,} cases has a value."
+        reason = f"Not estimated: none of {counted(lost, 'case')} has a value."
         return undefined(measure, reason, convention=convention)
     order = np.argsort(chosen, kind="stable")
     rising, codes = chosen[order], kept.codes[order]

@@ -135,7 +135,7 @@ def _subjects(team: Team) -> Sequence[Option]:
 
 def _predictions_hint(row: Predictions) -> str:
     if row.meta["kind"] == "masks":
-        return f"predictions only, masks of {numbers.count(row.n_cases)} cases"
+        return f"predictions only, masks of {numbers.counted(row.n_cases, 'case')}"
     return f"predictions only, {numbers.count(row.n_cases)} rows"
 
 
@@ -147,7 +147,7 @@ def _cohorts(team: Team) -> Sequence[Option]:
 
 
 def _cohort_hint(version: CohortVersion, looks: int) -> str:
-    parts = [f"{numbers.count(version.n_cases)} cases"]
+    parts = [numbers.counted(version.n_cases, "case")]
     if version.n_readings:
         parts.append(f"{numbers.count(version.n_readings)} readings")
     if version.task == SEGMENTATION:

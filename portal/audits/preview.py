@@ -230,8 +230,8 @@ def _facts(check: Check, choice: Choice) -> Iterable[tuple[str, bool]]:
 def _prediction_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
     all_cases = numbers.count(choice.cohort.n_cases)
     if choice.predictions is not None and choice.predictions.n_cases < choice.cohort.n_cases:
-        rows = numbers.count(choice.predictions.n_cases)
-        yield f"the table has {rows} rows for {all_cases} cases; the others count as failed", True
+        rows = numbers.counted(choice.predictions.n_cases, "row")
+        yield f"the table has {rows} for {all_cases} cases; the others count as failed", True
     if choice.model is not None:
         bare = choice.cohort.cases.filter(images=None).count()
         if bare:
@@ -248,7 +248,7 @@ def _label_facts(cohort: CohortVersion) -> Iterable[tuple[str, bool]]:
         of = f"{numbers.count(cohort.n_labelled)} of {numbers.count(cohort.n_cases)}"
         yield f"only {of} cases have a label", True
     else:
-        yield f"{numbers.count(cohort.n_cases)} cases, {numbers.count(present)} positive", False
+        yield f"{numbers.counted(cohort.n_cases, 'case')}, {numbers.count(present)} positive", False
 
 
 def _reading_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
@@ -258,7 +258,7 @@ def _reading_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
         yield f"{many} readings, up to {_most_readers(cohort)} of a case, readers not named", False
     else:
         readers = Reading.objects.filter(case__version=cohort).values("reader_id").distinct()
-        yield f"{many} readings by {readers.count()} readers", False
+        yield f"{many} readings by {numbers.counted(readers.count(), 'reader')}", False
     if _is_met("prediction", choice):
         yield "the model beside them where the question allows", False
 

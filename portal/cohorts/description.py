@@ -11,6 +11,7 @@ from portal.cohorts.models import CohortVersion
 from portal.cohorts.questions import Question, questions
 from portal.cohorts.table_one import IMAGE_DERIVED, TableOne, table_one
 from portal.ui import numbers
+from portal.ui.names import readable
 
 CLUSTERS = {"patient": "patients", "group": "groups"}
 _kept: dict[str, "Description"] = {}  # by content, which never changes
@@ -107,9 +108,13 @@ def _reference_masks(version: CohortVersion, masks: Masks) -> Fact:
     )
     lacking = version.n_cases - masks.n_reference
     if lacking:
-        answer = f"{numbers.count(lacking)} cases have none; {marked}"
+        answer = f"{_have(lacking)} none; {marked}"
         return Fact("caution", "Reference masks", answer)
     return Fact("info", "Reference masks", f"every case has one: {marked}")
+
+
+def _have(n: int) -> str:
+    return f"{numbers.counted(n, 'case')} {'has' if n == 1 else 'have'}"
 
 
 def _reader_masks(version: CohortVersion, masks: Masks) -> Fact:
@@ -119,11 +124,11 @@ def _reader_masks(version: CohortVersion, masks: Masks) -> Fact:
         f"in all, up to {numbers.count(masks.most_readers)} of a case; readers cannot be told "
         "apart across cases"
         if version.readers == "exchangeable"
-        else f"by {numbers.count(len(masks.readers))} readers"
+        else f"by {numbers.counted(len(masks.readers), 'reader')}"
     )
     answer = f"{numbers.count(masks.n_readers)} {who}"
     if masks.n_compared < version.n_cases:
-        answer += f"; {numbers.count(masks.n_compared)} cases have two or more"
+        answer += f"; {_have(masks.n_compared)} two or more"
     return Fact("info", "Readers’ masks", answer)
 
 
@@ -132,7 +137,7 @@ def _labels(version: CohortVersion, described: Description) -> Fact:
         return Fact("not assessed", "Reference labels", "none: only its readings can be audited")
     counts = ", ".join(f"{numbers.count(label.n)} {label.name}" for label in described.labels)
     if described.n_unlabelled:
-        missing = f"{numbers.count(described.n_unlabelled)} cases have none; {counts}"
+        missing = f"{_have(described.n_unlabelled)} none; {counts}"
         return Fact("caution", "Reference labels", missing)
     return Fact("info", "Reference labels", f"every case has one: {counts}")
 
@@ -153,9 +158,9 @@ def _clusters(version: CohortVersion, described: Description) -> Fact:
             "Patients",
             "not in the data: every case counts as independent, which may be too optimistic",
         )
-    cases, clusters = numbers.count(version.n_cases), numbers.count(version.n_clusters)
+    cases, clusters = numbers.counted(version.n_cases, "case"), numbers.count(version.n_clusters)
     largest = numbers.count(described.largest_cluster)
-    answer = f"{cases} cases in {clusters} {noun}, the largest of {largest}"
+    answer = f"{cases} in {clusters} {noun}, the largest of {largest}"
     answer += "; intervals resample them whole"
     if version.n_patients is None:
         answer += ". Who the patients are is not in the data"
@@ -178,7 +183,7 @@ def _readings(version: CohortVersion, described: Description) -> Fact:
 
 def _covariates(described: Description) -> Fact:
     own = [
-        line.name.replace("_", " ")  # so that long names can break on a phone
+        readable(line.name)
         for line in described.table.lines
         if not line.is_level and line.name not in IMAGE_DERIVED
     ]

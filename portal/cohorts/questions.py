@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.ui import numbers
+from portal.ui.names import readable
 
 Json = Mapping[str, Any]
 MOST_VALUES = 12  # of a question without declared values that are drawn one by one
@@ -50,8 +51,8 @@ def _question(name: str, spec: Json, given: list[Json]) -> Question:
             "kind": "rating-distribution",
             "title": _title(values, counts),
             "subtitle": f"{numbers.count(len(given))} readings of "
-            f"{numbers.count(len(of_cases))} cases, every reader counted",
-            "question": name or "the case",
+            f"{numbers.counted(len(of_cases), 'case')}, every reader counted",
+            "question": readable(name) or "the case",
             "values": values,
             "counts": counts,
             "readers_per_case": {str(k): n for k, n in per_case},

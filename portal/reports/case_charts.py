@@ -8,11 +8,13 @@ from portal.reports.gallery import score_text
 from portal.ui import numbers
 from portal.ui.charts.scale import Linear
 from portal.ui.charts.svg import Drawing
+from portal.ui.charts.words import fits, wrap
 
 _WIDTH = 380.0
 _LINE = 28.0
 _DOT = 4.5
-_CHARACTER = 6.0  # width of one, about
+_LEADING = 13.0  # from one line of words to the next
+_MOST_LINES = 3
 
 
 def score_line(
@@ -61,27 +63,38 @@ def readings_line(
         low, high = low - 0.5, high + 0.5
     tallest = max(places.count(place) for place in places)
     line = 14 + 11.0 * tallest
-    drawing = Drawing(_WIDTH, line + 24, palette=palette)
-    x = Linear(low, high, 20, _WIDTH - 20)
-    drawing.path(f"M{x.start - 12:g} {line:g}H{x.end + 12:g}", "ax")
+    ticks, key = _ticks(values, low, high)
+    deepest = max((len(lines) for _, lines in ticks), default=1) + len(key)
+    drawing = Drawing(_WIDTH, line + 11 + _LEADING * deepest, palette=palette)
+    inset = _WIDTH / (2 * len(values)) if values else 20.0  # as much room for each answer
+    x = Linear(low, high, inset, _WIDTH - inset)
+    drawing.path(f"M8 {line:g}H{_WIDTH - 8:g}", "ax")
     stacked: dict[float, int] = {}
     for reader, place in answers:
         k = stacked.get(place, 0)
         stacked[place] = k + 1
         drawing.circle(x(place), line - 7 - 11 * k, _DOT, "sr-f", hint=reader)
-    for place, words in _ticks(values, low, high):
-        side = "end" if place == high and len(words) > 4 else "mid"
-        drawing.text(x(place) + (12 if side == "end" else 0), line + 16, words, side)
+    for place, lines in ticks:
+        for row, words in enumerate(lines):
+            drawing.text(x(place), line + 16 + row * _LEADING, words, "mid")
+    for row, words in enumerate(key):
+        drawing.text(0, line + 16 + (row + deepest - len(key)) * _LEADING, words, "t2")
     said = ", ".join(f"{reader}: {_said(values, place)}" for reader, place in answers)
     return drawing.render(f"Answers to {question}: {said}.")
 
 
-def _ticks(values: Sequence[str], low: float, high: float) -> list[tuple[float, str]]:
+def _ticks(
+    values: Sequence[str], low: float, high: float
+) -> tuple[list[tuple[float, list[str]]], list[str]]:
+    """The words under each place, and a key where the answers are too long to stand there."""
     if not values:
-        return [(low, numbers.plain(low)), (high, numbers.plain(high))]
-    room = int((_WIDTH - 40) / max(len(values) - 1, 1) / _CHARACTER)  # characters between two ticks
-    cut = [value if len(value) <= room else f"{value[: room - 1]}…" for value in values]
-    return [(float(k), value) for k, value in enumerate(cut)]
+        return [(low, [numbers.plain(low)]), (high, [numbers.plain(high)])], []
+    room = _WIDTH / len(values) - 6
+    if all(fits(value, room, _MOST_LINES) for value in values):
+        return [(float(k), wrap(value, room)) for k, value in enumerate(values)], []
+    named = [f"{k + 1}: {value}" for k, value in enumerate(values)]
+    key = [line for words in named for line in wrap(words, _WIDTH)]
+    return [(float(k), [str(k + 1)]) for k in range(len(values))], key
 
 
 def _said(values: Sequence[str], place: float) -> str:

@@ -11,8 +11,9 @@ from portal.reports import case_charts
 from portal.reports.cases import Query, describe, find, neighbours
 from portal.reports.doors import Door
 from portal.reports.frozen import Case, Frozen, Json, Outcome, display_sha256
-from portal.reports.gallery import answer_text, score_text
+from portal.reports.gallery import score_text
 from portal.reports.mask_sheets import sheets
+from portal.reports.readings import About, about, answer_text
 
 _CALLS = {True: "present", False: "absent"}
 
@@ -22,7 +23,7 @@ class Sheet:
     """All readings of a case; an empty answer was not given."""
 
     readers: list[str]
-    rows: list[tuple[str, list[str]]]
+    rows: list[tuple[str, list[tuple[str, str]]]]  # question, then reader and answer
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ def as_context(
 ) -> dict[str, Any]:
     """`shown`: hash of the image to show first, of those the case has."""
     found = find(frozen, query)
+    of = about(frozen, frozen.finding(query.finding)) if query.finding else About()
     beside = neighbours(found, case)
     parameters = query.as_query()
     if query.filter == "selection":
@@ -67,6 +69,8 @@ def as_context(
         "bars": bars(frozen, case),
         "bars_note": _bars_note(frozen),
         "readings": _readings(frozen, case),
+        "about": of,
+        "asked": frozen.names.of(of.question),
         "reading_lines": list(_reading_lines(frozen, case)),
         "images": case.images,
         "mask_sheets": sheets(frozen, case),
@@ -80,7 +84,7 @@ def as_context(
         else [],
         "cluster_url": door.cases(cluster=case.cluster) if has_clusters else "",
         "n_siblings": len(siblings) - 1,
-        "known": list(case.covariates.items()),
+        "known": [(frozen.names.of(name), value) for name, value in case.covariates.items()],
         "named_by": _named_by(frozen, door, case),
         "beside": beside,
         "described": describe(frozen, query),
@@ -161,7 +165,10 @@ def _readings(frozen: Frozen, case: Case) -> Sheet:
         answers = given.setdefault(str(question), {}).setdefault(str(reader), [])
         answers.append(answer_text(score, label))
     rows = [
-        (question, ["; ".join(by_reader.get(reader, [])) for reader in readers])
+        (
+            frozen.names.of(question),
+            [(reader, "; ".join(by_reader.get(reader, []))) for reader in readers],
+        )
         for question, by_reader in given.items()
         if by_reader
     ]
@@ -183,7 +190,8 @@ def _reading_lines(frozen: Frozen, case: Case) -> Iterator[ReadingLine]:
             if (place := _place(values, score, label)) is not None
         ]
         if len(answers) > 1:
-            yield ReadingLine(question, case_charts.readings_line(question, values, answers))
+            asked = frozen.names.of(question)
+            yield ReadingLine(asked, case_charts.readings_line(asked, values, answers))
 
 
 def _place(values: list[str], score: float | None, label: str | None) -> float | None:

@@ -148,7 +148,8 @@ def describe(frozen: Frozen, query: Query) -> str:
     parts = []
     if query.finding:
         finding = frozen.finding(query.finding)
-        parts.append(f"behind “{finding['claim']}”" if finding else "of an unknown finding")
+        claim = finding["claim"].rstrip(".") if finding else ""
+        parts.append(f"behind “{claim}”" if finding else "of an unknown finding")
     if query.filter in WORDS:
         parts.append(WORDS[query.filter])
     if query.cluster:

@@ -20,6 +20,7 @@ class Door:
     shows_images: bool = True
     is_shared: bool = False
     is_paper: bool = False
+    has_points: bool = True  # whether the report holds something that can be explored
 
     @property
     def report(self) -> str:
@@ -35,7 +36,7 @@ class Door:
 
     @property
     def explore(self) -> str:
-        return "" if self.is_shared else self._to("explore")
+        return self._to("explore") if self.has_points and not self.is_shared else ""
 
     @property
     def share(self) -> str:

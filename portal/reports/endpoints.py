@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from django.utils.safestring import SafeString
 
+from ml.judged import JudgedLimit, judged_limits
 from portal.reports.doors import Door
 from portal.reports.frozen import Frozen, Json
 from portal.ui.estimates import show
@@ -69,45 +70,30 @@ def together(rows: list[Endpoint]) -> tuple[list[Endpoint], list[Unassessed]]:
 
 
 def _all_endpoints(frozen: Frozen, door: Door) -> Iterator[Endpoint]:
-    for check in frozen.checks:
-        seen = set()
-        for finding in check["findings"]:
-            limit = finding.get("limit")
-            if not limit:
-                continue
-            seen.add((limit["measure"], limit["direction"]))
-            estimate = estimate_of(check, finding.get("measure"))
-            yield _endpoint(frozen, door, check, limit, estimate, finding)
-        for limit in frozen.protocol.get("limits") or []:
-            key = (limit["measure"], limit["direction"])
-            if limit["check"] == check["id"] and key not in seen:
-                yield _endpoint(
-                    frozen, door, check, limit, estimate_of(check, limit["measure"]), None
-                )
+    """A row for each limit, as the headline counts them."""
+    for one in judged_limits(frozen.audit):
+        measured = (one.finding or {}).get("measure") or one.limit["measure"]
+        estimate = estimate_of(one.check, str(measured))
+        yield _endpoint(frozen, door, one, estimate)
 
 
-def _endpoint(
-    frozen: Frozen,
-    door: Door,
-    check: Json,
-    limit: Json,
-    estimate: Json | None,
-    finding: Json | None,
-) -> Endpoint:
-    state = finding["state"] if finding else "not assessed"
-    has_value = estimate is not None and estimate["value"] is not None
-    reason = (estimate or {}).get("reason") or (finding or {}).get("claim") or check.get("reason")
+def _endpoint(frozen: Frozen, door: Door, one: JudgedLimit, estimate: Json | None) -> Endpoint:
+    check, limit, finding = one.check, one.limit, one.finding or {}
+    is_judged = one.is_assessed and estimate is not None and estimate["value"] is not None
+    reason = (estimate or {}).get("reason") or finding.get("claim") or check.get("reason")
+    if not one.is_assessed and finding.get("claim"):
+        reason = finding["claim"]  # what kept it from being judged, not a remark on the value
     if not reason and estimate is None and frozen.subject is None:
         reason = "No model took part."
     return Endpoint(
-        name=show(estimate).name if estimate else measure(limit["measure"]).name,
+        name=show(estimate).name if estimate else measure(str(limit["measure"])).name,
         check_anchor=f"#check-{check['id']}",
         estimate=estimate,
         limit=limit,
-        state=state,
-        figure=plumb(estimate, limit, state, palette=door.palette) if has_value else "",
-        reason="" if has_value else str(reason or ""),
-        cases_url=basis_url(frozen, door, estimate) if estimate and has_value else "",
+        state=one.state.value,
+        figure=plumb(estimate, limit, one.state.value, palette=door.palette) if is_judged else "",
+        reason="" if is_judged else str(reason or ""),
+        cases_url=basis_url(frozen, door, estimate) if estimate and is_judged else "",
     )
 
 

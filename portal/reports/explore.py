@@ -73,12 +73,13 @@ def views(frozen: Frozen) -> list[View]:
     if frozen.of_masks:
         found += _mask_views(frozen)
     for question in _numeric_questions(frozen):
-        mean, spread = _reading_fields(question)
+        asked = frozen.names.of(question)
+        mean, spread = _reading_fields(asked)
         found.append(
             View(
                 f"readings-{question}",
-                f"Readings of {question}",
-                f"Every case by the mean answer on {question} and by how far readers lie apart.",
+                f"Readings of {asked}",
+                f"Every case by the mean answer on {asked} and by how far readers lie apart.",
                 "The range is the highest answer less the lowest; points are spread a little.",
                 mean,
                 spread,
@@ -101,9 +102,10 @@ def points(frozen: Frozen) -> dict[str, Any]:
     if frozen.of_masks:
         columns |= _mask_columns(frozen)
     for question in _numeric_questions(frozen):
-        columns |= _reading_columns(question)
+        columns |= _reading_columns(question, frozen.names.of(question))
     for name in _few_valued(frozen):
-        columns[name] = _covariate(name)
+        said = frozen.names.of(name)
+        columns[said if said not in columns else name] = _covariate(name)
     rows = [[get(case) for get in columns.values()] for case in frozen.cases]
     return {"fields": list(columns), "rows": rows}
 
@@ -265,8 +267,8 @@ def _reading_fields(question: str) -> tuple[str, str]:
     return f"mean {question}", f"range of {question}, spread"
 
 
-def _reading_columns(question: str) -> dict[str, Callable[[Case], Any]]:
-    mean, spread = _reading_fields(question)
+def _reading_columns(question: str, asked: str) -> dict[str, Callable[[Case], Any]]:
+    mean, spread = _reading_fields(asked)
     jitter = random.Random(f"20261123 {question}")
 
     def middle(case: Case) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any
 from portal.cohorts.masks import SEGMENTATION
 from portal.reports import content
 from portal.reports.models import Report
+from portal.ui.names import Names
 
 Json = dict[str, Any]
 
@@ -127,6 +128,23 @@ class Frozen:
         self.protocol: Json = self.audit["protocol"]
         self.outputs: list[str] = data.get("outputs") or []
 
+    @cached_property
+    def names(self) -> Names:
+        """Of covariates and questions, as a page writes them."""
+        covariates = (name for row in self.data["cases"] for name in row.get("covariates") or {})
+        return Names([*dict.fromkeys(covariates), *self.questions])
+
+    @cached_property
+    def spoken(self) -> "Frozen":
+        """The same for people: sentences and labels in words; files keep the raw names."""
+        audit = dict(self.audit)
+        audit["checks"] = self.names.spoken(audit["checks"])
+        headline = self.names.spoken(self.headline)
+        spoken = Frozen(self.data | {"audit": audit, "headline": headline})
+        vars(spoken)["cases"] = self.cases  # the same objects, not a second set of them
+        vars(spoken)["spoken"] = spoken
+        return spoken
+
     @property
     def checks(self) -> list[Json]:
         return list(self.audit["checks"])
@@ -148,6 +166,10 @@ class Frozen:
     @cached_property
     def has_scores(self) -> bool:
         return self.subject is not None and not self.of_masks
+
+    @cached_property
+    def has_readings(self) -> bool:
+        return any(case.readings for case in self.cases)
 
     @property
     def of_masks(self) -> bool:

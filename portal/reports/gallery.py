@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from portal.reports.cases import Query, find
 from portal.reports.doors import Door
 from portal.reports.frozen import Case, Frozen, Outcome
+from portal.reports.readings import About, Answer, answers
 from portal.ui import numbers
 
 _PER_ROW = 6
@@ -17,7 +18,7 @@ class Tile:
     url: str
     image_url: str
     score: str
-    answers: str  # of the readers to the first question, as they were given
+    answers: list[Answer]  # of the readers to one question
 
 
 @dataclass(frozen=True)
@@ -74,27 +75,17 @@ def _row(frozen: Frozen, door: Door, kind: str, title: str, which: str, aside: s
     )
 
 
-def tile(frozen: Frozen, door: Door, case: Case, query: dict[str, str]) -> Tile:
+def tile(
+    frozen: Frozen, door: Door, case: Case, query: dict[str, str], of: About | None = None
+) -> Tile:
+    """`of`: the question whose answers are shown, and the reader to be marked."""
     return Tile(
         case=case,
         url=door.case(case.case_id, query),
         image_url=door.image(case.picture) if case.picture else "",
         score=score_text(case.score),
-        answers=_answers(frozen, case),
+        answers=answers(case, of) if of else [],
     )
-
-
-def _answers(frozen: Frozen, case: Case) -> str:
-    question = next(iter(frozen.questions), None)
-    given = [answer_text(row[2], row[3]) for row in case.readings if row[1] == question]
-    return ", ".join(given)
-
-
-def answer_text(score: float | None, label: str | None) -> str:
-    """What a reader answered, as it was written."""
-    if label:
-        return str(label)
-    return "not given" if score is None else numbers.plain(float(score))
 
 
 def score_text(score: float | None) -> str:

@@ -18,16 +18,27 @@ _ALWAYS = (
     Term("Interval", "The range that would hold the true value in 95 of 100 repetitions, at the "
          "level written in the table’s head."),
     Term("Limit", "The line a measure must not cross, with its origin: pre-registered, regulator, "
-         "literature, or platform default."),
+         "literature, or platform default. Each is counted once; of several findings about it "
+         "the worst stands."),
     Term("Pass, caution, fail", "The whole interval is on the right side; the limit lies inside "
-         "it; the whole interval is beyond."),
+         "it, or there is no interval, so that it is not decided; the whole interval is beyond."),
     Term("Not assessed", "Evidence is missing; the reason stands beside it. It is not a pass."),
     Term("Look", "One audit of the same cohort version. Every look uses the test set up a little."),
 )  # fmt: skip
 
 _BY_MEASURE = {
-    "auroc": Term("AUC", "The share of pairs, one case with and one without the finding, that the "
-                  "score ranks correctly. 0.5 is chance, 1 is perfect."),
+    "auroc": Term("AUROC", "The probability that the score ranks a case with the finding above "
+                  "one without it. 0.5 is chance, 1 is perfect; limits and differences are in "
+                  "the same unit."),
+    "sensitivity_gap": Term("Gap", "The largest difference between two groups. Its interval is "
+                            "that of the true gap, from all pairs of groups at once; the value "
+                            "alone lies too high, the more so with many and small groups."),
+    "slice_effect": Term("Worst slice", "The cases, found by a search, with the most errors beyond "
+                         "what their share of cases with the finding gives: compared with others "
+                         "weighted to the same share."),
+    "net_benefit": Term("Net benefit", "True positives per case, less false positives at the odds "
+                        "of the threshold probability: what acting on the score is worth. It does "
+                        "not say that enough is found."),
     "sensitivity": Term("Sensitivity", "Of the cases with the finding, the share called present."),
     "specificity": Term("Specificity", "Of the cases without it, the share called absent."),
     "ppv": Term("Positive predictive value", "Of the cases called present, the share that has the "
@@ -59,7 +70,8 @@ _BY_MEASURE = {
     "dice": Term("Dice", "Overlap of two masks: twice what both mark, over what each marks. 1 is "
                  "the same mask, 0 nothing in common."),
     "reader_dice": Term("Dice of two readers", "The overlap of the masks of every two readers of a "
-                        "case: how far any mask can be expected to agree with another."),
+                        "case. It is no ceiling: a model that draws the middle of all readers may "
+                        "overlap each of them more than they overlap each other."),
     "model_reader_difference": Term(
         "Model beside readers", "The model’s Dice with a reader less that of two readers, on the "
         "same cases. Who draws the middle of all readers may lie above 0."),

@@ -127,5 +127,7 @@ def covariates(frozen: Frozen) -> list[Covariate]:
             words = ", ".join(f"{value} ({numbers.count(n)})" for value, n in distinct)
         else:
             words = f"{numbers.count(len(distinct))} different values"
-        found.append(Covariate(name, len(known), len(frozen.cases) - len(known), words))
+        found.append(
+            Covariate(frozen.names.of(name), len(known), len(frozen.cases) - len(known), words)
+        )
     return found

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ml.judged import judged_limits
 from portal.reports.frozen import Frozen, Outcome
 from portal.ui import numbers
 
@@ -88,6 +89,7 @@ def origin_counts(frozen: Frozen) -> list[tuple[str, int]]:
     return Counter(limit["origin"] for limit in used).most_common()
 
 
+_WAS = ("were", "was")
 _ORIGIN_SENTENCES = {
     "platform-default": "the platform’s default: no clinical claim is behind it",
     "literature": "taken from the literature{}, not made for this use",
@@ -97,24 +99,26 @@ _ORIGIN_SENTENCES = {
 
 
 def judged_by(frozen: Frozen) -> str:
-    """Where the limits come from that judged something here, in one or two sentences."""
-    limits = [
-        finding["limit"]
-        for _, finding in frozen.findings
-        if finding.get("limit") and finding["state"] != "not assessed"
-    ]
-    if not limits:
+    """How many limits judged something here and where they come from, each limit once."""
+    limits = judged_limits(frozen.audit)
+    judged = [one.limit for one in limits if one.is_assessed]
+    if not judged:
         return "No limit judged anything here."
     parts = []
-    for origin in dict.fromkeys(limit["origin"] for limit in limits):
-        own = [limit for limit in limits if limit["origin"] == origin]
-        named = list(dict.fromkeys(limit.get("reference") or "" for limit in own))
+    for origin in dict.fromkeys(str(limit["origin"]) for limit in judged):
+        own = [limit for limit in judged if limit["origin"] == origin]
+        named = list(dict.fromkeys(str(limit.get("reference") or "") for limit in own))
         where = f" ({'; '.join(name for name in named if name)})" if any(named) else ""
         words = _ORIGIN_SENTENCES.get(origin, f"of origin “{origin}”").format(where)
         parts.append(f"{numbers.count(len(own))} {words}")
-    if len(parts) == 1 and len(limits) == 1:
-        return f"The only limit that judged something is {parts[0].partition(' ')[2]}."
-    return f"Of the {numbers.count(len(limits))} limits that judged something: {'; '.join(parts)}."
+    missing = len(limits) - len(judged)
+    rest = f" {numbers.count(missing)} more {_WAS[missing == 1]} not assessed." if missing else ""
+    if len(judged) == 1:
+        return f"The only limit that judged something is {parts[0].partition(' ')[2]}.{rest}"
+    return (
+        f"Of the {numbers.count(len(judged))} limits that judged something: {'; '.join(parts)}."
+        f"{rest}"
+    )
 
 
 def of(frozen: Frozen) -> list[Limitation]:
@@ -138,7 +142,8 @@ def _units(frozen: Frozen) -> Iterator[Limitation]:
     if 0 < n_units < _FEW_UNITS:
         yield Limitation(
             "Few independent units",
-            f"There are only {n_units} independent units; intervals are wide or missing.",
+            f"There {'is' if n_units == 1 else 'are'} only "
+            f"{numbers.counted(n_units, 'independent unit')}; intervals are wide or missing.",
         )
 
 
@@ -161,8 +166,10 @@ def _labels(frozen: Frozen) -> Iterator[Limitation]:
     if n:
         yield Limitation(
             "Unlabelled cases",
-            f"{numbers.count(n)} of {numbers.count(len(frozen.cases))} cases have no label and are "
-            "left out; if they differ from the others, the results do not hold for them.",
+            f"{numbers.count(n)} of {numbers.counted(len(frozen.cases), 'case')} "
+            f"{'has' if n == 1 else 'have'} no label and {'is' if n == 1 else 'are'} left out; if "
+            f"{'it differs' if n == 1 else 'they differ'} from the others, the results do not hold "
+            "there.",
         )
 
 

@@ -1,5 +1,6 @@
 """Answers that the team's doors and a shared link's door have in common."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,7 +10,7 @@ from django.shortcuts import get_object_or_404, render
 
 from portal.blobs import store
 from portal.blobs.models import Blob
-from portal.reports import case_page, pdf, report_page, tables
+from portal.reports import case_page, explore, pdf, report_page, tables
 from portal.reports.cases import (
     BUTTONS,
     FILTERS,
@@ -24,6 +25,7 @@ from portal.reports.doors import Door
 from portal.reports.frozen import Frozen, Outcome, open_report
 from portal.reports.gallery import tile
 from portal.reports.models import Report, ShareLink
+from portal.reports.readings import about
 
 _YEAR_SECONDS = 365 * 24 * 3600
 
@@ -31,6 +33,7 @@ _YEAR_SECONDS = 365 * 24 * 3600
 def report_page_response(
     request: HttpRequest, report: Report, door: Door, **more: object
 ) -> HttpResponse:
+    door = _with_points(open_report(report), door)
     context = report_page.document_context(report, door) | {
         "can_pdf": pdf.is_available(),
         "pdf_packages": pdf.PACKAGES,
@@ -48,13 +51,15 @@ def cases_response(
     selection: list[str] | None = None,
     link: ShareLink | None = None,
 ) -> HttpResponse:
-    frozen = open_report(report)
+    frozen = open_report(report).spoken
+    door = _with_points(frozen, door)
     query = read_query(request.GET.dict(), selection or [])
     if query.finding and frozen.finding(query.finding) is None:
         raise Http404("no such finding")
     found = find(frozen, query)
     paging = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     parameters = query.as_query()
+    of = about(frozen, frozen.finding(query.finding) if query.finding else None)
     context = {
         "layout": layout,
         "section": "reports",
@@ -72,14 +77,23 @@ def cases_response(
         "order": query.order,
         "is_nameless": door.is_shared and frozen.cohort.get("cluster_kind") == "patient",
         "as_table": not door.shows_images or not frozen.pictures,
-        "first_question": next(iter(frozen.questions), ""),
-        "tiles": [tile(frozen, door, case, parameters) for case in paging],
+        "about": of,
+        "asked": frozen.names.of(of.question),
+        "tiles": [tile(frozen, door, case, parameters, of) for case in paging],
         "paging": paging,
         "page_query": f"{urlencode(parameters)}&" if parameters else "",
         "all_url": door.cases(),
         "csv_url": door.with_query(door.csv("cases"), parameters),
+        "readings_url": door.with_query(door.csv(tables.READINGS), parameters)
+        if frozen.has_readings
+        else "",
     }
     return render(request, "reports/cases.html", context)
+
+
+def _with_points(frozen: Frozen, door: Door) -> Door:
+    """The door leads to the explore page only where that has something to draw."""
+    return replace(door, has_points=bool(explore.views(frozen)))
 
 
 def _makes_sense(frozen: Frozen, sort: str) -> bool:
@@ -120,7 +134,7 @@ def case_response(
     selection: list[str] | None = None,
     link: ShareLink | None = None,
 ) -> HttpResponse:
-    frozen = open_report(report)
+    frozen = open_report(report).spoken
     case = frozen.by_id.get(case_id)
     if case is None:
         raise Http404("no such case")
@@ -165,6 +179,8 @@ def csv_response(
         rows = tables.chosen_cases(frozen, request.GET.dict(), selection or [])
         if not with_patients:
             rows = tables.without_patients(frozen, rows)
+    elif name == tables.READINGS and frozen.has_readings:
+        rows = tables.chosen_readings(frozen, request.GET.dict(), selection or [])
     else:
         found = tables.find_table(frozen, name)
         if found is None:

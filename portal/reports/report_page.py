@@ -166,7 +166,7 @@ def build(frozen: Frozen, door: Door) -> ReportPage:
 
 def document_context(report: Report, door: Door) -> dict[str, Any]:
     """Everything the templates of the document read."""
-    frozen = open_report(report)
+    frozen = open_report(report).spoken
     manifest = (frozen.model or {}).get("manifest")
     return _words(frozen) | {
         "report": report,

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from portal.reports.doors import paper_door
 from portal.reports.endpoints import endpoints_of
 from portal.reports.frozen import Case, Frozen, Json
 from portal.reports.ledger import Row
+from portal.ui import numbers
 from portal.ui.charts import Table, table
 from portal.ui.charts.table import Cell, build
 from portal.ui.estimates import unit_of
@@ -19,6 +21,7 @@ from portal.ui.measures import measure
 # What a spreadsheet would take for a formula when a cell begins with it.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
+READINGS = "readings"
 _ESTIMATE = ("value", "low", "high", "level", "n", "n_events")
 _HEAD = ("measure", "name", *_ESTIMATE, "convention", "method", "reason", "unit")
 
@@ -31,7 +34,7 @@ class Named(NamedTuple):
 
 
 def all_tables(frozen: Frozen) -> list[Named]:
-    """In the order of the report; the cases come last."""
+    """In the order of the report; the cases and their readings come last."""
     found = [
         Named("endpoints", "Limits and where the estimates stand", _endpoints(frozen)),
         Named("limits", "Limits of the protocol", _limits(frozen)),
@@ -39,8 +42,12 @@ def all_tables(frozen: Frozen) -> list[Named]:
     for check in frozen.checks:
         found += _of_check(check)
     if frozen.of_masks:
-        found.append(Named("masks", "Every pair of masks", masks_table(frozen)))
-    return [*found, Named("cases", "Every case", cases_table(frozen, list(frozen.cases)))]
+        found.append(Named("masks", masks_title(frozen), masks_table(frozen)))
+    cases = list(frozen.cases)
+    found.append(Named("cases", "Every case", cases_table(frozen, cases)))
+    if frozen.has_readings:
+        found.append(Named(READINGS, "Every answer of every reader", readings_table(cases)))
+    return found
 
 
 def find_table(frozen: Frozen, name: str) -> Named | None:
@@ -157,8 +164,36 @@ def cases_table(frozen: Frozen, cases: list[Case]) -> Table:
     return build(head, rows)
 
 
+_KINDS = {
+    ("reader", "reader"): "of two readers",
+    ("reader", "others"): "of a reader with the majority of the other readers",
+    ("model", "reader"): "of the model with a reader",
+    ("model", "others"): "of the model with such a majority",
+    ("model", "reference"): "of the model with the reference",
+    ("reader", "reference"): "of a reader with the reference",
+    ("model", "consensus"): "of the model with the majority of all readers",
+}
+
+
+def masks_title(frozen: Frozen) -> str:
+    """How many rows there are of which kind: more than pairs of readers, and the reader asks why.
+
+    Two empty masks have a row without a Dice.
+    """
+    kinds = Counter(
+        (str(a).partition(":")[0], str(b).partition(":")[0])
+        for case in frozen.cases
+        for _, a, b, *_ in case.masks
+    )
+    said = [
+        f"{numbers.count(n)} {_KINDS.get(kind, ' with '.join(kind))}"
+        for kind, n in kinds.most_common()
+    ]
+    return f"Every comparison of masks: {', '.join(said)}" if said else "Every comparison of masks"
+
+
 def masks_table(frozen: Frozen) -> Table:
-    """One row for each pair of masks of each case."""
+    """One row for each comparison of two masks of each case: of two people, or with a majority."""
     unit = (frozen.cohort.get("masks") or {}).get("unit") or "as stored"
     head = ("case_id", "structure", "a", "b", f"size of a, {unit}", f"size of b, {unit}", "dice")
     rows = [[case.case_id, *pair] for case in frozen.cases for pair in case.masks]
@@ -186,6 +221,7 @@ def _case_row(case: Case, outputs: list[str], covariates: list[str]) -> list[Cel
 
 
 def readings_table(cases: list[Case]) -> Table:
+    """One row for each answer, under the reader's own name."""
     head = ("case_id", "reader_id", "question", "score", "label")
     rows = [[case.case_id, *reading] for case in cases for reading in case.readings]
     return build(head, [["" if cell is None else cell for cell in row] for row in rows])
@@ -194,6 +230,11 @@ def readings_table(cases: list[Case]) -> Table:
 def chosen_cases(frozen: Frozen, parameters: dict[str, str], selection: list[str]) -> Table:
     """The cases of a list, in its order."""
     return cases_table(frozen, find(frozen, read_query(parameters, selection)))
+
+
+def chosen_readings(frozen: Frozen, parameters: dict[str, str], selection: list[str]) -> Table:
+    """What readers answered on the cases of a list, in its order."""
+    return readings_table(find(frozen, read_query(parameters, selection)))
 
 
 def csv_bytes(rows: Table) -> bytes:

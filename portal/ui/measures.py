@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ml.checks.words import NAMES
+from portal.ui.names import readable
 
 Unit = Literal["rate", "score", "number"]
 
@@ -76,9 +77,14 @@ def measure(measure_id: str) -> Measure:
 
     >>> measure("auroc").name, measure("alpha:texture").name, measure("wall_time").name
     ('AUROC', 'Krippendorff’s alpha (texture)', 'Wall time')
+    >>> measure("auroc_gap:height_px").name
+    'Gap of the AUROC (height, px)'
     """
     base, _, part = measure_id.partition(":")
     name = NAMES.get(base) or _MORE_NAMES.get(base) or base.replace("_", " ").capitalize()
     unit, axis = _UNITS.get(base, ("number", None))
     counted_in = "mm or voxels" if base in _DISTANCES else ""
-    return Measure(f"{name} ({part.replace('_', ' ')})" if part else name, unit, axis, counted_in)
+    about = readable(part).replace("_", " ")
+    if about.endswith(")") and readable(part) != part:  # no brackets inside brackets
+        about = about.replace(" (", ", ").rstrip(")")
+    return Measure(f"{name} ({about})" if part else name, unit, axis, counted_in)

@@ -23,6 +23,14 @@ def count(n: int) -> str:
     return _typographic(f"{n:,}")
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """
+    >>> counted(3000, "case"), counted(1, "case")
+    ('3,000 cases', '1 case')
+    """
+    return _typographic(f"{n:,} {one if n == 1 else many or f'{one}s'}")
+
+
 def decimal(value: float, places: int = 3) -> str:
     """
     >>> decimal(0.8211), decimal(-0.0291), decimal(-0.0001), decimal(1234.5, 1)

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.coverage.page import PAGE, outside, page, stored
 from benchmarks.coverage.scenarios import all_scenarios
-from benchmarks.coverage.simulating import simulate
+from benchmarks.coverage.simulating import _named, simulate
 
 SCENARIOS = {scenario.name: scenario for scenario in all_scenarios()}
 STORED = stored()
@@ -54,3 +54,11 @@ def test_what_must_be_measured_is(asked):
 
 def test_no_two_scenarios_share_a_name():
     assert len(all_scenarios()) == len(SCENARIOS)
+
+
+def test_a_method_without_numbers_is_still_a_phrase():
+    """The degrees of freedom go with the word before them."""
+    assert _named("linearised over 24 cases (Gwet 2014), t with 23 df, cut at 1") == (
+        "linearised (Gwet 2014), t, cut at 1"
+    )
+    assert _named("Student t, 59 df") == "Student t"

@@ -156,8 +156,25 @@ def test_explore_leads_to_the_selected_cases(page, live_portal, audited):
     expect(page.locator("[data-picked]")).to_contain_text("selected")
     picked = int(page.locator("[data-picked]").inner_text().split()[0])
     assert 1 < picked <= 60
-    page.get_by_role("button", name="Open their cases").click()
+    page.get_by_role("button", name=f"Open these {picked} cases").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"{picked} cases")
+
+
+def test_explore_needs_no_pointer(page, live_portal, audited):
+    sign_in(page, live_portal.url, audited.person)
+    page.goto(f"{live_portal.url}/t/{audited.person.team}/reports/{audited.report}/explore/")
+    expect(page.locator(".explore .scatterlayer .point").first).to_be_attached()
+
+    tab_to(page, "Open all 60 cases")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")  # opens the list
+    expect(page.locator("[data-list] tbody tr")).to_have_count(60)
+    for _ in range(7):  # four numbers, their button, the list, its first box
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.locator("[data-picked]")).to_have_text("1 case selected")
+    page.get_by_role("button", name="Open this case").press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("1 case")
 
 
 @pytest.mark.parametrize("with_images", [True, False])

@@ -9,6 +9,7 @@ from ml.checks.registry import Check, CheckResult, Finding, State
 from ml.document import build_audit, headline, verdict
 from ml.estimate import Estimate
 from ml.evidence.tables import Evidence, Prediction
+from ml.judged import judged_limits
 from ml.limits import Limit
 from ml.protocol import Protocol
 
@@ -23,7 +24,9 @@ def check(check_id="x"):
 
 def result(*states, reason=None):
     findings = tuple(
-        Finding(f"x.{at}", state, f"Claim {at}.", limit=LIMIT, cases=("a",))
+        Finding(
+            f"x.{at}", state, f"Claim {at}.", limit=replace(LIMIT, measure=f"m{at}"), cases=("a",)
+        )
         for at, state in enumerate(states)
     )
     state = states[0] if states else State.NOT_ASSESSED
@@ -80,29 +83,30 @@ def test_verdict_is_the_worst_of_what_was_judged(states, expected):
 @pytest.mark.parametrize(
     ("states", "sentence"),
     [
-        ([State.FAIL, State.PASS], "VGG16 brain tumour 0.1.1 fails 1 of 2 limits."),
+        ([State.FAIL, State.PASS], "VGG16 brain tumour 0.1.1 fails 1 of 2 limits assessed."),
         (
             [State.FAIL, State.CAUTION, State.PASS],
-            "VGG16 brain tumour 0.1.1 fails 1 of 3 limits; for 1 the interval straddles the limit.",
+            "VGG16 brain tumour 0.1.1 fails 1 of 3 limits assessed; 1 is not decided.",
         ),
         (
             [State.CAUTION, State.PASS],
-            (
-                "VGG16 brain tumour 0.1.1 passes 1 of 2 limits; "
-                "for 1 the interval straddles the limit."
-            ),
+            "VGG16 brain tumour 0.1.1 passes 1 of 2 limits assessed; 1 is not decided.",
         ),
         (
             [State.CAUTION],
+            "VGG16 brain tumour 0.1.1 neither passes nor fails the one limit assessed.",
+        ),
+        (
+            [State.CAUTION, State.CAUTION, State.NOT_ASSESSED],
             (
-                "VGG16 brain tumour 0.1.1 neither passes nor fails the one limit measured: "
-                "its interval straddles it."
+                "VGG16 brain tumour 0.1.1 neither passes nor fails any of 2 limits assessed; "
+                "1 more was not assessed."
             ),
         ),
-        ([State.PASS, State.PASS], "VGG16 brain tumour 0.1.1 passes all 2 limits measured."),
+        ([State.PASS, State.PASS], "VGG16 brain tumour 0.1.1 passes all 2 limits assessed."),
         (
             [State.PASS, State.NOT_ASSESSED],
-            "VGG16 brain tumour 0.1.1 passes the 1 limit measured; 1 more could not be measured.",
+            "VGG16 brain tumour 0.1.1 passes the one limit assessed; 1 more was not assessed.",
         ),
     ],
 )
@@ -113,7 +117,7 @@ def test_verdict_in_words(states, sentence):
 def test_readings_speak_of_themselves():
     sentence = headline(audit(result(State.FAIL), model=None))["verdict_sentence"]
 
-    assert sentence == "The readings fail the one limit measured."
+    assert sentence == "The readings fail the one limit assessed."
 
 
 def test_nothing_measured_is_no_pass():
@@ -149,8 +153,76 @@ def test_caution_without_a_straddled_limit_is_explained():
     )  # fmt: skip
     sentence = headline(audit(judged, beside))["verdict_sentence"]
 
-    assert sentence.endswith("passes the 1 limit measured; other findings limit what it can be "
+    assert sentence.endswith("passes the one limit assessed; other findings limit what it can be "
                              "used for.")  # fmt: skip
+
+
+def limited(check_id, *measures):
+    """A protocol with a limit on some measures of a check."""
+    return Protocol(limits=tuple(replace(LIMIT, check=check_id, measure=one) for one in measures))
+
+
+def document_of_findings(protocol, *findings, check_id="x"):
+    state = findings[0].state if findings else State.NOT_ASSESSED
+    block = CheckResult(state, "Is it?", "So.", "No labels.", (), findings)
+    return build_audit(MODEL, COHORT, protocol, {}, [(check(check_id), block, 0.0)])
+
+
+def test_a_limit_is_counted_once_however_many_findings_speak_of_it():
+    """One limit on the gaps of all covariates: one fails, the others are in doubt."""
+    gap = replace(LIMIT, measure="gap")
+    document = document_of_findings(
+        limited("x", "gap", "auroc"),
+        Finding("x.gap:site", State.FAIL, "Sites differ.", measure="gap:site", limit=gap),
+        Finding("x.gap.caution", State.CAUTION, "Others may.", measure="gap:sex", limit=gap),
+        Finding("x.auroc", State.PASS, "Fine.", measure="auroc", limit=LIMIT),
+    )
+    found = judged_limits(document)
+
+    assert [(one.limit["measure"], one.state) for one in found] == [
+        ("gap", State.FAIL), ("auroc", State.PASS)
+    ]  # fmt: skip
+    assert found[0].finding["id"] == "x.gap:site"
+    assert headline(document)["verdict_sentence"].endswith("fails 1 of 2 limits assessed.")
+
+
+def test_limits_that_no_finding_speaks_of_are_not_assessed():
+    document = document_of_findings(
+        limited("x", "auroc", "ece", "dice"),
+        Finding("x.auroc", State.PASS, "Fine.", measure="auroc", limit=LIMIT),
+    )
+
+    assert [one.is_assessed for one in judged_limits(document)] == [True, False, False]
+    assert headline(document)["verdict_sentence"].endswith(
+        "passes the one limit assessed; 2 more were not assessed."
+    )
+
+
+def test_a_limit_on_every_reader_is_one_limit():
+    names = ("bias:R1", "bias:R2")
+    document = document_of_findings(
+        limited("x", "bias"),
+        *(
+            Finding(f"x.{name}", state, "So.", limit=replace(LIMIT, measure=name))
+            for name, state in zip(names, (State.PASS, State.CAUTION), strict=True)
+        ),
+    )
+
+    (found,) = judged_limits(document)
+    assert (found.state, found.limit["measure"]) == (State.CAUTION, "bias:R2")
+
+
+def test_a_quoted_limit_of_another_check_judges_nothing():
+    quoted = replace(LIMIT, check="y")
+    document = document_of_findings(
+        limited("y", "auroc"), Finding("x.below", State.CAUTION, "Below.", limit=quoted)
+    )
+
+    assert judged_limits(document) == []
+
+
+def test_limits_of_other_checks_are_not_counted():
+    assert judged_limits(document_of_findings(limited("y", "auroc"))) == []
 
 
 def test_whole_run_from_evidence_to_document(rng):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from portal.intake.models import UploadKind
 from portal.reports.actions import share
 from portal.reports.frozen import open_report
 from portal.reports.models import Report
+from portal.reports.tables import all_tables, masks_table
 from tests.portal.people import signed_in, text
 from tests.services import world
 
@@ -129,6 +131,13 @@ def test_distances_are_shown_in_mm(masks: Masks) -> None:
 
 
 def test_a_case_keeps_every_pair_and_the_worst_come_first(masks: Masks) -> None:
+    # More rows than pairs of readers, and the title says of what.
+    (title,) = (one.title for one in all_tables(open_report(masks.report)) if one.name == "masks")
+    assert title.startswith("Every comparison of masks: ")
+    assert "18 of two readers" in title
+    assert "18 of a reader with the majority of the other readers" in title
+    assert sum(int(n) for n in re.findall(r"\d+", title)) == len(masks_table(
+        open_report(masks.report)).rows)  # fmt: skip
     frozen = open_report(masks.report)
 
     assert not frozen.has_scores

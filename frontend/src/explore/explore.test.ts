@@ -3,6 +3,7 @@ import { figure, groupFields, numericFields, type Palette, type Points } from ".
 
 const draw = vi.hoisted(() => vi.fn(async () => undefined))
 vi.mock("./plotly", () => ({ draw }))
+import { within } from "./choose"
 import { openExplore, showPicked } from "./view"
 
 const points: Points = {
@@ -52,9 +53,11 @@ test("which fields can be axes and which can colour", () => {
 beforeEach(() => {
   draw.mockClear()
   vi.stubGlobal("matchMedia", () => ({ addEventListener: () => undefined }))
-  document.body.innerHTML = `<div data-explore-url="/p.json" data-x="score" data-y="width">
+  document.body.innerHTML = `<div data-explore-url="/p.json" data-case-url="/case/" data-x="score" data-y="width">
     <select name="x"></select><select name="y"></select><div class="explore"></div>
-    <form class="picked" method="get"><input type="hidden" name="ids"><span data-picked></span><button>Open</button></form></div>`
+    <form class="picked" method="get"><input type="hidden" name="ids"><span data-picked></span><button disabled>Open</button></form>
+    <form data-range><input name="x-from"><input name="x-to"><input name="y-from"><input name="y-to"><button>Select</button></form>
+    <p data-list-of></p><table data-list></table></div>`
 })
 
 const root = () => document.querySelector<HTMLElement>("[data-explore-url]")!
@@ -65,7 +68,7 @@ test("offers the numeric fields and draws the asked ones", async () => {
   expect(document.querySelector<HTMLSelectElement>('select[name="y"]')!.value).toBe("width")
   expect(draw).toHaveBeenCalledOnce()
 
-  root().dispatchEvent(new Event("change"))
+  document.querySelector("select")!.dispatchEvent(new Event("change", { bubbles: true }))
   expect(draw).toHaveBeenCalledTimes(2)
 })
 
@@ -76,10 +79,56 @@ test("says so when the points cannot be loaded", async () => {
 })
 
 test("selected points become the ids of the case list", () => {
-  showPicked(root(), ["a", "b"])
+  showPicked(root(), ["a", "b"], 3)
   expect(document.querySelector<HTMLInputElement>("[name=ids]")!.value).toBe("a,b")
   expect(document.querySelector("[data-picked]")!.textContent).toBe("2 cases selected")
-  expect(document.querySelector("button")!.disabled).toBe(false)
-  showPicked(root(), [])
-  expect(document.querySelector("button")!.disabled).toBe(true)
+  expect(document.querySelector(".picked button")!.textContent).toBe("Open these 2 cases")
+})
+
+test("the button can be reached before anything is selected, and opens all", () => {
+  showPicked(root(), [], 1300)
+  const button = document.querySelector<HTMLButtonElement>(".picked button")!
+  expect(button.disabled).toBe(false)
+  expect(button.textContent).toBe("Open all 1,300 cases")
+  expect(document.querySelector<HTMLInputElement>("[name=ids]")!.disabled).toBe(true)
+})
+
+test("points can be chosen by numbers, edges included", () => {
+  const all = { xFrom: -Infinity, xTo: Infinity, yFrom: -Infinity, yTo: Infinity }
+  const axes = { x: "score", y: "width" }
+  expect(within(points, axes, all)).toEqual(["a", "<c>"])
+  expect(within(points, axes, { ...all, xFrom: 0.25 })).toEqual(["a"])
+  expect(within(points, axes, { ...all, yFrom: 241, yTo: 512 })).toEqual(["<c>"])
+})
+
+async function opened() {
+  vi.stubGlobal("fetch", async () => new Response(JSON.stringify(points)))
+  await openExplore(root())
+  draw.mockClear()
+}
+
+test("a range chosen by the keyboard selects its points and shows them in the chart", async () => {
+  await opened()
+  document.querySelector<HTMLInputElement>("[name=x-from]")!.value = "0.1"
+  document.querySelector<HTMLFormElement>("[data-range]")!.requestSubmit()
+  expect(document.querySelector<HTMLInputElement>("[name=ids]")!.value).toBe("a")
+  expect(document.querySelector(".picked button")!.textContent).toBe("Open this case")
+  const [, traces] = draw.mock.lastCall as unknown as [unknown, { selectedpoints: number[] }[]]
+  expect(traces[0]!.selectedpoints).toEqual([0])
+})
+
+test("the list holds every point with a way to its case and a box to choose it", async () => {
+  await opened()
+  const boxes = [...document.querySelectorAll<HTMLInputElement>("[data-point]")]
+  expect(boxes.map((box) => box.value)).toEqual(["<c>", "a"]) // from left to right
+  const link = document.querySelector<HTMLAnchorElement>("[data-list] a")!
+  expect(link.textContent).toBe("<c>")
+  expect(link.getAttribute("href")).toBe("/case/%3Cc%3E/")
+  expect(document.querySelector("[data-list-of]")!.textContent).toContain("All 2 points")
+
+  boxes[1]!.click()
+  expect(document.querySelector<HTMLInputElement>("[name=ids]")!.value).toBe("a")
+  expect(draw).toHaveBeenCalledOnce()
+  boxes[1]!.click()
+  expect(document.querySelector<HTMLInputElement>("[name=ids]")!.value).toBe("")
 })

@@ -34,7 +34,13 @@ export interface Figure {
 const SYMBOLS = ["circle", "x", "square", "diamond", "cross", "triangle-up"] as const
 const WITHOUT = "all cases"
 
-export function figure(points: Points, axes: Axes, palette: Palette): Figure {
+/** `picked`: cases that stand out, as after a lasso; none of them: all alike. */
+export function figure(
+  points: Points,
+  axes: Axes,
+  palette: Palette,
+  picked: ReadonlySet<string> = new Set(),
+): Figure {
   const x = column(points, axes.x)
   const y = column(points, axes.y)
   const group = axes.colour === undefined ? undefined : column(points, axes.colour)
@@ -48,7 +54,9 @@ export function figure(points: Points, axes: Axes, palette: Palette): Figure {
   })
   const names = [...groups.keys()].sort()
   return {
-    data: names.map((name, k) => trace(points, { x, y }, name, groups.get(name) ?? [], k, palette)),
+    data: names.map((name, k) =>
+      trace(points, { x, y }, name, groups.get(name) ?? [], k, palette, picked),
+    ),
     layout: layout(axes, palette, names.length > 1),
   }
 }
@@ -60,6 +68,7 @@ function trace(
   members: readonly number[],
   k: number,
   palette: Palette,
+  picked: ReadonlySet<string>,
 ): Data {
   const rows = members.map((index) => points.rows[index] ?? [])
   return {
@@ -77,6 +86,9 @@ function trace(
       size: 7,
       opacity: 0.75,
     },
+    ...(picked.size > 0 && {
+      selectedpoints: rows.flatMap((row, place) => (picked.has(String(row[0])) ? [place] : [])),
+    }),
     selected: { marker: { opacity: 1 } },
     unselected: { marker: { opacity: 0.15 } },
   } as Data // the library's types leave out selected and unselected
@@ -132,13 +144,18 @@ function isShown(cell: Cell | undefined): boolean {
 }
 
 function hover(fields: readonly string[], row: readonly Cell[]): string {
-  return fields.map((field, k) => `${field}: ${written(row[k])}`).join("<br>")
+  return fields.map((field, k) => asMarkup(`${field}: ${written(row[k])}`)).join("<br>")
 }
 
-function written(cell: Cell | undefined): string {
+/** A value as a person reads it, as plain text. */
+export function written(cell: Cell | undefined): string {
   if (cell === null || cell === undefined) return "not given"
   if (typeof cell === "number" && !Number.isInteger(cell)) {
     return cell.toFixed(Math.abs(cell) < 0.01 ? 5 : 3).replace("-", "\u2212")
   }
-  return String(cell).replace(/[<>&]/g, (sign) => `&#${sign.charCodeAt(0)};`)
+  return String(cell)
+}
+
+function asMarkup(text: string): string {
+  return text.replace(/[<>&]/g, (sign) => `&#${sign.charCodeAt(0)};`)
 }

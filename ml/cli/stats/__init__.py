@@ -9,12 +9,19 @@ from ml.cli.errors import DONE
 from ml.cli.stats.catalogue import MEASURES, Measure
 from ml.cli.stats.columns import Table
 from ml.cli.stats.options import add_options, chosen
-from ml.cli.stats.output import jsonable
+from ml.cli.stats.output import jsonable, labelled
 from ml.cli.stats.shapes import SHAPES
 from ml.intake.refusal import Refused, refuse
 from ml.stats.bootstrap import DEFAULT, Settings
 
 _EPILOG = "`python -m ml stats MEASURE --help` lists the columns and options of one measure."
+
+_ALONE = "refused: this measure knows no independent units"
+# An answer as if the rows were independent, to one who says that they are not, would mislead.
+_NO_CLUSTERS = (
+    "does not take rows together: leave --cluster out where each row is independent of the others, "
+    "or give it one row for each independent unit."
+)
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -37,25 +44,32 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
             one.add_argument(f"--{flag.option}", default=flag.default, help=flag.words,
                              choices=flag.choices)  # fmt: skip
         if shape.has_table:
-            one.add_argument("--cluster", metavar="COLUMN", help="column of independent units")
+            words = "column of independent units" if measure.takes_clusters else _ALONE
+            one.add_argument("--cluster", metavar="COLUMN", help=words)
         taken = [c.option for c in shape.columns] + [f.option for f in shape.flags]
         add_options(one, measure.function, measure.given, measure.defaults, taken)
-        one.add_argument("--level", type=float, default=DEFAULT.level, help="of intervals")
-        one.add_argument("--draws", type=int, default=DEFAULT.draws, help="of the bootstrap")
-        one.add_argument("--seed", type=int, default=DEFAULT.seed)
+        if measure.takes("settings") or measure.takes("level"):
+            one.add_argument("--level", type=float, default=DEFAULT.level, help="of intervals")
+        if measure.takes("settings"):
+            one.add_argument("--draws", type=int, default=DEFAULT.draws, help="of the bootstrap")
+            one.add_argument("--seed", type=int, default=DEFAULT.seed, help="of the draws")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compute the measure and print what it gives."""
     measure: Measure = MEASURES[arguments.measure]
     shape = SHAPES[measure.shape]
+    said = {name: getattr(arguments, name) for name in ("draws", "seed", "level")
+            if hasattr(arguments, name)}  # fmt: skip
     try:
-        settings = Settings(arguments.draws, arguments.seed, arguments.level)
+        settings = Settings(**said)
     except ValueError as error:
         raise refuse("label_value", f"{error}") from None
     file = ""
     table = None
     if shape.has_table:
+        if arguments.cluster and not measure.takes_clusters:
+            raise refuse("label_value", f"{arguments.measure} {_NO_CLUSTERS}")
         path: Path = arguments.table
         file = path.name
         if not path.is_file():
@@ -72,7 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
         made = measure.call(given, settings, options)
     except ValueError as error:
         raise refuse("label_value", f"{error}", file=file or None) from None
-    print(json.dumps(jsonable(made), indent=1, ensure_ascii=False, allow_nan=False))
+    told = labelled(jsonable(made), given.labels)
+    print(json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False))
     return DONE
 
 

@@ -56,25 +56,35 @@ def values(table: Table | None, arguments: argparse.Namespace) -> Given:
 
 
 def numbers_of_readers(table: Table | None, arguments: argparse.Namespace) -> Given:
-    own = of_file(table)
+    own = of_file(table).answered(arguments.value)
     ratings, clusters = _matrix(own, arguments, own.numbers(arguments.value))
     return Given((ratings,), clusters, {"readers": own.codes(arguments.reader)[1]})
 
 
 def answers_of_readers(table: Table | None, arguments: argparse.Namespace) -> Given:
     """Codes of the declared answers, and how many there are; numbers on scales of numbers."""
-    own = of_file(table)
-    declared = _declared(arguments.values)
+    own = of_file(table).answered(arguments.value)
+    declared = _declared(arguments.values, "--values")
     scale = getattr(arguments, "option_scale", None)
     if scale in ("interval", "ratio", "circular"):
         ratings, clusters = _matrix(own, arguments, own.numbers(arguments.value))
         return Given((ratings,), clusters)
     if scale == "ordinal" and declared is None:
         raise refuse("question_unknown", "An ordinal scale needs --values, all answers in order.")
+    _ordered(arguments, declared)
     names = declared or sorted(set(own.texts(arguments.value)))
     codes, names = own.codes(arguments.value, names)
     ratings, clusters = _matrix(own, arguments, codes.astype(np.float64))
-    return Given((ratings,), clusters, {"categories": len(names)})
+    labels = {"answers": names, "cases": own.codes(arguments.case)[1],
+              "readers": own.codes(arguments.reader)[1]}  # fmt: skip
+    return Given((ratings,), clusters, {"categories": len(names)}, labels)
+
+
+def _ordered(arguments: argparse.Namespace, declared: list[str] | None) -> None:
+    """Weights go by the places of answers, and texts sort "high" before "low", "10" before "2"."""
+    weights = getattr(arguments, "option_weights", None)
+    if weights not in (None, "identity") and declared is None:
+        raise refuse("question_unknown", "Weights need --values, all answers in order.")
 
 
 def _matrix(
@@ -89,23 +99,15 @@ def _matrix(
         )
     ratings = np.full((cases.max() + 1, readers.max() + 1), np.nan)
     ratings[cases, readers] = values
-    first = np.unique(cases, return_index=True)[1]
-    return ratings, table.clusters().where(first)
+    return ratings, table.clusters_of(cases)
 
 
 def classes(table: Table | None, arguments: argparse.Namespace) -> Given:
     """One column per class, and the true class by name."""
     own = of_file(table)
-    names = _declared(arguments.classes)
-    if not names:
-        names = sorted(set(own.texts(arguments.label)))
-    missing = [name for name in names if name not in own.csv.columns]
-    if missing:
-        raise refuse(
-            "csv_header", f"The header lacks the column {', '.join(missing)}.", file=own.csv.file
-        )
-    scores = np.column_stack([own.numbers(name) for name in names])
-    truth, _ = own.codes(arguments.label, names)
+    names = _declared(arguments.classes, "--classes") or sorted(set(own.texts(arguments.label)))
+    scores = _columns(own, names, "--classes")
+    truth, _ = own.codes(arguments.label, names, option="--classes")
     return Given((scores, truth), own.clusters())
 
 
@@ -121,26 +123,36 @@ def confidence(table: Table | None, arguments: argparse.Namespace) -> Given:
 def two_samples(table: Table | None, arguments: argparse.Namespace) -> Given:
     """Rows of the first and of the second named sample."""
     own = of_file(table)
-    codes, _ = own.codes(arguments.sample, [arguments.first, arguments.second])
-    values = own.numbers(arguments.value)
-    return Given((values[codes == 0], values[codes == 1]), None)
+    names = [arguments.first, arguments.second]
+    codes, _ = own.codes(arguments.sample, names, option="--first and --second")
+    values, clusters = own.numbers(arguments.value), own.clusters()
+    sides = [clusters.where(codes == 0), clusters.where(codes == 1)]
+    if sides[0].count + sides[1].count > clusters.count:
+        raise refuse(
+            "label_value", "A group has rows in both samples, which must be independent.",
+            file=own.csv.file,
+        )  # fmt: skip
+    named = {"reference_clusters": sides[0], "target_clusters": sides[1]}
+    return Given((values[codes == 0], values[codes == 1]), None, named)
 
 
 def foreign(table: Table | None, arguments: argparse.Namespace) -> Given:
     """Scores of own and of foreign inputs, higher means more foreign."""
     own = of_file(table)
     scores, foreign = own.numbers(arguments.score), own.zero_or_one(arguments.foreign)
-    return Given((scores[foreign == 0], scores[foreign == 1]), None)
+    clusters = own.clusters().where(np.argsort(foreign, kind="stable"))  # own first, as below
+    return Given((scores[foreign == 0], scores[foreign == 1]), clusters)
 
 
 def two_answers(table: Table | None, arguments: argparse.Namespace) -> Given:
-    """The contingency table of two readers' answers."""
-    own = of_file(table)
-    names = _declared(arguments.values)
+    """The contingency table of two readers' answers, of the cases both answered."""
+    own = of_file(table).answered(arguments.a, arguments.b)
+    names = _declared(arguments.values, "--values")
+    _ordered(arguments, names)
     names = names or sorted({*own.texts(arguments.a), *own.texts(arguments.b)})
     codes = [own.codes(column, names)[0] for column in (arguments.a, arguments.b)]
     ratings = np.stack(codes, axis=1).astype(np.float64)
-    return Given((table_of_ratings(ratings, len(names)),), None)
+    return Given((table_of_ratings(ratings, len(names)),), None, labels={"answers": names})
 
 
 def study(table: Table | None, arguments: argparse.Namespace) -> Given:
@@ -184,19 +196,21 @@ def strata(table: Table | None, arguments: argparse.Namespace) -> Given:
 def members(table: Table | None, arguments: argparse.Namespace) -> Given:
     """Probabilities (members, cases, classes) from one row per case and member."""
     own = of_file(table)
-    names = _declared(arguments.classes)
+    names = _declared(arguments.classes, "--classes")
     if not names:
         raise refuse("csv_header", "Name the columns of the classes with --classes.")
+    numbers = _columns(own, names, "--classes")
     cases, case_names = own.codes(arguments.case)
     members, member_names = own.codes(arguments.member)
+    if len(set(zip(cases.tolist(), members.tolist(), strict=True))) < len(cases):
+        raise refuse("reading_duplicate", "A member has two rows for one case.", file=own.csv.file)
     cube = np.full((len(member_names), len(case_names), len(names)), np.nan)
-    for at, name in enumerate(names):
-        cube[members, cases, at] = own.numbers(name)
+    cube[members, cases] = numbers
     if np.isnan(cube).any():
         raise refuse(
             "label_value", "Every member must have a row for every case.", file=own.csv.file
         )
-    return Given((cube,), None)
+    return Given((cube,), None, labels={"cases": case_names, "classes": names})
 
 
 def gaussian(table: Table | None, arguments: argparse.Namespace) -> Given:
@@ -208,20 +222,30 @@ def gaussian(table: Table | None, arguments: argparse.Namespace) -> Given:
 def methods(table: Table | None, arguments: argparse.Namespace) -> Given:
     """(cases, methods) from one column per method."""
     own = of_file(table)
-    names = _declared(arguments.methods)
+    names = _declared(arguments.methods, "--methods")
     if not names:
         raise refuse("csv_header", "Name the columns of the methods with --methods.")
-    missing = [name for name in names if name not in own.csv.columns]
-    if missing:
-        raise refuse(
-            "csv_header", f"The header lacks the column {', '.join(missing)}.", file=own.csv.file
-        )
-    return Given((np.column_stack([own.numbers(name) for name in names]),), own.clusters())
+    return Given((_columns(own, names, "--methods"),), own.clusters())
 
 
 def nothing(table: Table | None, arguments: argparse.Namespace) -> Given:
     return Given((), None)
 
 
-def _declared(text: str | None) -> list[str] | None:
-    return [part.strip() for part in text.split(",")] if text else None
+def _columns(table: Table, names: list[str], option: str) -> FloatArray:
+    """(m, k) numbers of several columns."""
+    missing = [name for name in names if name not in table.csv.columns]
+    if missing:
+        words = f"The header lacks the column {', '.join(missing)}: name the columns with {option}."
+        raise refuse("csv_header", words, file=table.csv.file)
+    return np.column_stack([table.numbers(name) for name in names])
+
+
+def _declared(text: str | None, option: str) -> list[str] | None:
+    """The names between commas, each once: a second one would count as an answer nobody gave."""
+    if not text:
+        return None
+    names = [part.strip() for part in text.split(",")]
+    if len(set(names)) < len(names) or "" in names:
+        raise refuse("label_value", f"{option} must hold names, each once, between commas.")
+    return names

@@ -160,6 +160,17 @@ class Measure:
         return (*self._arrays, *SHAPES[self.shape].named, *self.fixed)
 
     @property
+    def takes_clusters(self) -> bool:
+        """Whether its answer heeds which rows belong together."""
+        if self.made is not None or self.shape in ("study", "grouped-calls"):
+            return True  # they are part of the object it takes
+        return self.takes("clusters") or self.takes("reference_clusters")
+
+    def takes(self, parameter: str) -> bool:
+        """Whether its function has a parameter of that name."""
+        return parameter in inspect.signature(self.function).parameters
+
+    @property
     def _arrays(self) -> tuple[str, ...]:
         """The parameters that the arrays of the table are for: the first that are not fixed."""
         if self.made is not None:

@@ -10,8 +10,6 @@ import numpy as np
 from ml.cli.stats.columns import Table
 from ml.cli.stats.shape import Column, Flag, Given, Shape, of_file
 from ml.intake.refusal import Refused, refuse
-from ml.stats.arrays import IntArray
-from ml.stats.clusters import Clusters
 from ml.stats.segmentation.masks import Emptiness
 from ml.stats.segmentation.readers import MaskPairs
 
@@ -51,18 +49,7 @@ def _pairs(table: Table | None, arguments: argparse.Namespace) -> Given:
         kept.append(row)
     with_model = np.array([arguments.model in masks[row] for row in kept], dtype=np.bool_)
     pairs = MaskPairs(case[kept], value[kept], with_model, len(names))
-    return Given((pairs,), _of_cases(own, case))
-
-
-def _of_cases(table: Table, case: IntArray) -> Clusters:
-    """The independent unit of each case; all its rows must name the same one."""
-    of_row = table.clusters().codes
-    first = np.unique(case, return_index=True)[1]
-    if table.cluster is not None:
-        wrong = np.flatnonzero(of_row != of_row[first][case])
-        if wrong.size:
-            raise _twice(table, int(wrong[0]), "A case lies in two groups.")
-    return table.clusters().where(first)
+    return Given((pairs,), own.clusters_of(case))
 
 
 def _twice(table: Table, row: int, message: str) -> Refused:

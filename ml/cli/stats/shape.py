@@ -32,6 +32,7 @@ class Given:
     arrays: tuple[object, ...]  # in the order of the measure's first parameters
     clusters: Clusters | None  # of the rows of the arrays
     named: Mapping[str, object] = field(default_factory=dict)  # by parameter, if it has that
+    labels: Mapping[str, list[str]] = field(default_factory=dict)  # what places in arrays stand for
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def one_way_rows(ratings: FloatArray) -> FloatArray:
 
     Returns:
         One, scores, their number squared, total less the mean of all scores, that squared per
-            score, and the sum of squares about that mean.
+        score, and the sum of squares about that mean.
 
     Example:
         >>> one_way_rows(np.array([[1.0, 3.0], [5.0, 7.0]]))[0].tolist()
@@ -102,7 +102,7 @@ def two_way_rows(ratings: FloatArray) -> FloatArray:
 
     Returns:
         One, the squared mean of the case, its sum of squares, and its scores: all of them less
-            the mean of all scores.
+        the mean of all scores.
 
     Example:
         >>> two_way_rows(np.array([[1.0, 3.0], [5.0, 7.0]]))[0].tolist()

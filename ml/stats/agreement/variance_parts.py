@@ -49,7 +49,7 @@ def linked(sums: FloatArray) -> Parts:
 
     Returns:
         The bias less the constant that ``linked_rows`` took off; terms of units and of what is
-            within them.
+        within them.
 
     Example:
         >>> many, total, squares = np.array([2.0, 2.0]), np.array([4.0, 12.0]), np.array([2.0, 2.0])

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import stats
 
-from ml.estimate import Estimate, undefined
+from ml.estimate import Estimate, counted, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_probabilities, ratio
 from ml.stats.asked import checked_count
 from ml.stats.bootstrap import DEFAULT, Settings
@@ -41,7 +41,10 @@ def log_loss(
     right = np.where(outcomes, probabilities, 1 - probabilities)
     if (right == 0).any():
         count = int((right == 0).sum())
-        reason = f"Not estimated: infinite, {count:,} cases got probability 0 for what happened."
+        reason = (
+            f"Not estimated: infinite, {counted(count, 'case')} got probability 0 for what "
+            "happened."
+        )
         return undefined(
             "log_loss", reason, n=right.size, n_events=int(outcomes.sum()), convention=convention
         )

@@ -1,6 +1,6 @@
 """Area under the ROC curve: how often a case with the finding is scored above one without."""
 
-from ml.estimate import Estimate, undefined
+from ml.estimate import Estimate, counted, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_binary
 from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters
@@ -62,8 +62,8 @@ def auroc(
     if n_events in (0, n):
         which = "absent" if n_events == 0 else "present"
         reason = (
-            f"Not estimated: the finding is {which} in all {n:,} cases, so there is no pair to "
-            "compare."
+            f"Not estimated: the finding is {which} in {'the' if n == 1 else 'all'} "
+            f"{counted(n, 'case')}, so there is no pair to compare."
         )
         return undefined("auroc", reason, n=n, n_events=n_events, convention=CONVENTION)
     placed = placing.placements(scores, positive)

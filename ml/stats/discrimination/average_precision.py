@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from scipy import special, stats
 
-from ml.estimate import Estimate, JsonValue, undefined
+from ml.estimate import Estimate, JsonValue, counted, undefined
 from ml.stats.arrays import FloatArray, IntArray, checked_binary, ratio
 from ml.stats.asked import checked_count, checked_share
 from ml.stats.bootstrap import DEFAULT, Settings
@@ -137,7 +137,7 @@ def _estimate(
     if interval == "logit" and not units.each_alone:
         raise ValueError("the logit interval knows no clusters: take percentile or bca")
     if n_events == 0:
-        reason = f"Not estimated: none of {n:,} cases has the finding."
+        reason = f"Not estimated: none of {counted(n, 'case')} has the finding."
         return undefined(name, reason, n=n, n_events=0, convention=convention)
     cases = WeightedCases(scores, positive, units.codes)
 

@@ -35,8 +35,8 @@ class Calls:
             ValueError: for unequal shapes or other values.
 
         Example:
-            >>> Calls.of([1, 1, 0, 0], [1, 0, 1, 0]).counts  # tp, fp, fn, tn
-            (1, 1, 1, 1)
+            >>> Calls.of([1, 1, 1, 1, 0, 0], [1, 1, 1, 0, 1, 1]).counts  # tp, fp, fn, tn
+            (3, 1, 2, 0)
         """
         called, positive = np.asarray(called), np.asarray(positive)
         if called.ndim != 1 or called.shape != positive.shape:

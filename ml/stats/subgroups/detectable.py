@@ -80,7 +80,7 @@ def detectable_difference(
         raise ValueError(f"base must lie in 0..1, got {base}")
     if power <= (1 - level) / 2:
         raise ValueError(f"power must be above {(1 - level) / 2:g}, got {power}")
-    convention = f"drop below {base:g}, power {power:g}, two-sided level {level:g}"
+    convention = f"drop below {base:g}, power {power:g}, two-sided test at {1 - level:g}"
     n = round(n_a + n_b)
 
     def short(gap: float) -> float:

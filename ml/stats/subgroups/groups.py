@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from ml.estimate import Estimate, undefined
+from ml.estimate import Estimate, counted, undefined
 from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_outcomes
 
 SMALLEST = 10  # cases; fewer are withheld
@@ -114,15 +114,16 @@ def withheld(n: int, n_events: int | None = None, needs: Needs = "present") -> s
         'Not shown: only 3 cases with the finding in this group, and at least 5 are needed.'
     """
     if n < SMALLEST:
-        return f"Not shown: only {n} cases in this group, and at least {SMALLEST} are needed."
+        few = counted(n, "case")
+        return f"Not shown: only {few} in this group, and at least {SMALLEST} are needed."
     if n_events is None or needs == "cases":
         return None
     sides = {"present": ("with", n_events), "absent": ("without", n - n_events)}
     for side, (word, found) in sides.items():
         if needs in (side, "both") and found < FEWEST:
             return (
-                f"Not shown: only {found} cases {word} the finding in this group, and at least "
-                f"{FEWEST} are needed."
+                f"Not shown: only {counted(found, 'case')} {word} the finding in this group, and "
+                f"at least {FEWEST} are needed."
             )
     return None
 

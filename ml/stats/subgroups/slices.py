@@ -6,16 +6,15 @@ from itertools import combinations
 
 import numpy as np
 
-from ml.estimate import Estimate, undefined
-from ml.stats.arrays import BoolArray, FloatArray, IntArray, checked_outcomes
+from ml.estimate import Estimate
+from ml.stats.arrays import BoolArray, FloatArray, IntArray
 from ml.stats.asked import checked_count, checked_size
-from ml.stats.bootstrap import DEFAULT, Settings, replicate_sums
+from ml.stats.bootstrap import DEFAULT, Settings
 from ml.stats.clusters import Clusters, checked_clusters, too_few
-from ml.stats.interval import percentile_interval
 from ml.stats.permutation import p_value
 from ml.stats.subgroups.groups import Groups
-from ml.stats.subgroups.pairwise import share_difference
 from ml.stats.subgroups.permutation import permuted
+from ml.stats.subgroups.slice_effect import checked_strata, slice_effect
 
 SMALLEST = 20  # cases inside a slice, and outside
 MOST = 4000  # slices looked at; beyond, conjunctions become shorter
@@ -34,6 +33,9 @@ class Slice:
     effect: Estimate  # mean loss inside minus outside
     inside: float  # mean loss inside
     outside: float
+    expected: (
+        float  # mean loss outside, weighted to the strata of the slice; without strata the same
+    )
     statistic: float  # standard deviations above what a random set of this size has
     p: float  # against the largest statistic of the whole search
 
@@ -74,6 +76,7 @@ def worst_slices(
     deepest: int = DEEPEST,
     keep: int = 10,
     confirm: bool = True,
+    strata: Groups | None = None,
 ) -> SliceSearch:
     """Look at every conjunction of up to three levels for the one with the highest mean loss.
 
@@ -82,6 +85,11 @@ def worst_slices(
     time, and p is the share of dealings whose largest score reaches that of the slice. It holds
     for all slices at once (single-step maxT), also where conditions overlap. Clusters are dealt as
     wholes, among clusters of equal size; a cluster alone in its size stays where it is.
+
+    With strata, a slice is bad only beyond its mix: it scores (sum of loss inside - expected from
+    the mean loss of each stratum) / standard deviation for random sets with as many of each
+    stratum, losses are dealt within strata (clusters among those of equal composition), and
+    slices that hold a whole stratum have nothing to be compared with and are not looked at.
 
     Args:
         loss: (n,) error (0 or 1) or loss of each case; higher is worse, finite.
@@ -92,6 +100,8 @@ def worst_slices(
         deepest: conditions combined, 1 to 3; fewer where that makes more than 4,000 slices
             (or 60 million cases in all slices together).
         keep: slices returned.
+        strata: groups of the same n rows, none without one: what a slice must not be blamed for,
+            say whether the finding is present.
         confirm: from 400 cases on, search one half of the clusters and measure the slice found
             on the other: an effect that selection cannot have made.
 
@@ -112,27 +122,30 @@ def worst_slices(
 
     Source:
         Chung et al. (2019), ICDE (SliceFinder). Westfall, Young (1993), Resampling-Based Multiple
-        Testing, chapter 2 (maxT). Kulldorff (1997) for scans of overlapping sets.
+        Testing, chapter 2 (maxT). Kulldorff (1997) for scans of overlapping sets. Mantel, Haenszel
+        (1959) for sums of what strata have beyond expectation.
     """
     loss = np.asarray(loss, dtype=np.float64)
     clusters = checked_clusters(clusters, loss.size)
     smallest, keep = checked_count("smallest", smallest), checked_count("keep", keep, 0)
     _check(loss, columns, clusters, deepest)
+    mix = checked_strata(strata, int(loss.size))
     convention = (
         f"conjunctions of levels of {len(columns)} columns, at least {smallest} cases inside and "
-        "outside; score standardised by size"
+        f"outside; score standardised by size{'' if strata is None else ', within strata'}"
     )
     reason = _too_little(loss, clusters)
-    candidates = None if reason else _candidates(columns, loss.size, smallest, deepest)
+    candidates = None if reason else _candidates(columns, mix, smallest, deepest)
     if candidates is not None and not candidates.conditions:
-        reason = f"Not searched: no level of a column has {smallest} cases inside and outside."
+        reason = f"Not searched: no level of a column has {smallest} cases inside and outside"
+        reason += "." if strata is None else ", with a part of every stratum outside."
     if reason or candidates is None:
         return SliceSearch((), 0, 0, convention, "", reason)
-    scores = _scores(candidates.inside, loss[None, :])[0]
-    highest = _highest_by_chance(candidates.inside, loss, clusters, settings)
+    scores = _scores(candidates.inside, loss, mix)
+    highest = _highest_by_chance(candidates.inside, loss, mix, clusters, settings)
     order = np.argsort(-scores, kind="stable")[:keep]
     found = tuple(
-        _slice(candidates, int(at), loss, clusters, settings, float(scores[at]), highest)
+        _slice(candidates, int(at), loss, strata, clusters, settings, float(scores[at]), highest)
         for at in order
         if scores[at] > 0
     )
@@ -141,7 +154,7 @@ def worst_slices(
         f"{settings.seed}, largest of {len(candidates.conditions):,} slices"
     )
     confirmed, conditions = (
-        _confirmed(loss, columns, clusters, settings, smallest, candidates.depth)
+        _confirmed(loss, columns, strata, clusters, settings, smallest, candidates.depth)
         if confirm and loss.size >= HALVES
         else (None, ())
     )
@@ -174,7 +187,10 @@ def members(conditions: tuple[tuple[str, str], ...], columns: Mapping[str, Group
 
 
 def _check(
-    loss: FloatArray, columns: Mapping[str, Groups], clusters: Clusters, deepest: int
+    loss: FloatArray,
+    columns: Mapping[str, Groups],
+    clusters: Clusters,
+    deepest: int,
 ) -> None:
     if loss.ndim != 1 or not np.isfinite(loss).all():
         raise ValueError("losses must be (n,) finite numbers: leave failed cases out or count them")
@@ -193,8 +209,11 @@ def _too_little(loss: FloatArray, clusters: Clusters) -> str | None:
     return None if refusal is None else refusal.replace("No interval", "Not searched")
 
 
-def _candidates(columns: Mapping[str, Groups], n: int, smallest: int, deepest: int) -> _Candidates:
+def _candidates(
+    columns: Mapping[str, Groups], mix: IntArray, smallest: int, deepest: int
+) -> _Candidates:
     """Different slices of sufficient size, shortest description first."""
+    n = int(mix.size)
     singles = [
         ((name, level), groups.codes == at)
         for name, groups in columns.items()
@@ -212,7 +231,12 @@ def _candidates(columns: Mapping[str, Groups], n: int, smallest: int, deepest: i
         depth = size
         conditions += [c for c, _ in fresh]
         masks += [mask for _, mask in fresh]
-    return _Candidates(conditions, np.array(masks, dtype=bool).reshape(len(masks), n), depth)
+    inside = np.array(masks, dtype=bool).reshape(len(masks), n)
+    whole = np.zeros(len(masks), dtype=bool)
+    for stratum in np.unique(mix):
+        whole |= inside[:, mix == stratum].all(axis=1)
+    kept = np.flatnonzero(~whole)
+    return _Candidates([conditions[at] for at in kept], inside[kept], depth)
 
 
 def _conjunctions(
@@ -233,36 +257,56 @@ def _conjunctions(
         yield tuple(condition for condition, _ in chosen), mask
 
 
-def _scores(inside: BoolArray, losses: FloatArray) -> FloatArray:
-    """Standardised sums of loss: inside (slices, n), losses (r, n) -> (r, slices)."""
-    n = losses.shape[1]
-    sizes = inside.sum(axis=1).astype(np.float64)
-    centred = losses - losses.mean(axis=1, keepdims=True)
-    # Drawing without replacement: the variance of a sum over a random set of fixed size.
-    spread = centred.var(axis=1, ddof=1)[:, None] * sizes * (n - sizes) / n
-    sums = centred.astype(np.float32) @ inside.astype(np.float32).T
-    scores: FloatArray = sums.astype(np.float64) / np.sqrt(spread)
+def _centred(loss: FloatArray, mix: IntArray) -> FloatArray:
+    """Loss beyond the mean of its stratum."""
+    means = np.bincount(mix, loss) / np.maximum(np.bincount(mix), 1)
+    beyond: FloatArray = loss - means[mix]
+    return beyond
+
+
+def _spread(inside: BoolArray, loss: FloatArray, mix: IntArray) -> FloatArray:
+    """(slices,) standard deviation of the sum over a random set with as many of each stratum.
+
+    Infinite where there is nothing to draw, so that such a slice scores 0.
+    """
+    variance = np.zeros(inside.shape[0])
+    for stratum in np.unique(mix):
+        rows = mix == stratum
+        n = int(rows.sum())
+        if n > 1:
+            sizes = inside[:, rows].sum(axis=1).astype(np.float64)
+            # Drawing without replacement.
+            variance += loss[rows].var(ddof=1) * sizes * (n - sizes) / n
+    spread: FloatArray = np.sqrt(np.where(variance > 0, variance, np.inf))
+    return spread
+
+
+def _scores(inside: BoolArray, loss: FloatArray, mix: IntArray) -> FloatArray:
+    """(slices,) standardised sums of loss beyond what the strata of a slice give."""
+    sums = inside.astype(np.float32) @ _centred(loss, mix).astype(np.float32)
+    scores: FloatArray = sums.astype(np.float64) / _spread(inside, loss, mix)
     return scores
 
 
 def _highest_by_chance(
-    inside: BoolArray, loss: FloatArray, clusters: Clusters, settings: Settings
+    inside: BoolArray, loss: FloatArray, mix: IntArray, clusters: Clusters, settings: Settings
 ) -> FloatArray:
-    """(draws,) largest score when losses are dealt anew to whole clusters of equal size."""
-    by_cluster = np.argsort(clusters.codes, kind="stable")
+    """(draws,) largest score when losses are dealt anew to whole clusters of equal composition."""
+    by_cluster = np.lexsort((mix, clusters.codes))  # so that like stands beside like
     sizes = np.bincount(clusters.codes, minlength=clusters.count)
     starts = np.cumsum(sizes) - sizes
-    blocks = [np.flatnonzero(sizes == size) for size in np.unique(sizes)]
+    strata = int(mix.max()) + 1
+    held = np.bincount(clusters.codes * strata + mix, minlength=clusters.count * strata)
+    _, kind = np.unique(held.reshape(-1, strata), axis=0, return_inverse=True)
+    blocks = [np.flatnonzero(kind.ravel() == one) for one in range(int(kind.max()) + 1)]
     place = np.arange(loss.size) - np.repeat(starts, sizes)  # within its cluster
-    ordered_loss, ordered_inside = loss[by_cluster], inside[:, by_cluster]
+    ordered_inside = inside[:, by_cluster]
     weights = np.ascontiguousarray(ordered_inside.T.astype(np.float32))
-    slice_sizes = ordered_inside.sum(axis=1).astype(np.float64)
-    n = loss.size
-    spread = np.sqrt(loss.var(ddof=1) * slice_sizes * (n - slice_sizes) / n)
-    centred = (ordered_loss - loss.mean()).astype(np.float32)
+    spread = _spread(inside, loss, mix)
+    centred = _centred(loss, mix)[by_cluster].astype(np.float32)
     highest = []
     owner = np.repeat(np.arange(clusters.count), sizes)
-    for order in permuted(clusters.count, settings, blocks=blocks, width=n, chunk=_CHUNK):
+    for order in permuted(clusters.count, settings, blocks=blocks, width=loss.size, chunk=_CHUNK):
         dealt = centred[starts[order][:, owner] + place]
         highest.append((dealt @ weights / spread).max(axis=1))
     return np.concatenate(highest)
@@ -272,74 +316,28 @@ def _slice(
     candidates: _Candidates,
     at: int,
     loss: FloatArray,
+    strata: Groups | None,
     clusters: Clusters,
     settings: Settings,
     score: float,
     highest: FloatArray,
 ) -> Slice:
     mask = candidates.inside[at]
+    outside = float(loss[~mask].mean())
+    effect = slice_effect(loss, mask, clusters, settings, strata=strata)
+    expected = effect.extra.get("expected")
     # Sums in single precision on both sides: a tie must count as reached.
     return Slice(
-        candidates.conditions[at], np.flatnonzero(mask),
-        slice_effect(loss, mask, clusters, settings),
-        float(loss[mask].mean()), float(loss[~mask].mean()), score,
+        candidates.conditions[at], np.flatnonzero(mask), effect, float(loss[mask].mean()), outside,
+        expected if isinstance(expected, float) else outside, score,
         p_value(score * (1 - 1e-5), highest, complete=False),
-    )  # fmt: skip
-
-
-def slice_effect(
-    loss: FloatArray,
-    inside: BoolArray,
-    clusters: Clusters | None = None,
-    settings: Settings = DEFAULT,
-) -> Estimate:
-    """Mean loss inside minus outside a slice that was fixed beforehand.
-
-    Newcombe for errors (0 or 1), percentile bootstrap of clusters for other losses.
-
-    Args:
-        loss: (n,) error (0 or 1) or loss of each case, finite.
-        inside: (n,) the case lies in the slice; booleans, or 0 and 1.
-        clusters, settings: as for ``worst_slices``.
-
-    Raises:
-        ValueError: for unequal shapes, or losses that are not finite.
-
-    Example:
-        >>> slice_effect(np.array([1.0, 0.0, 0.0, 0.0]), np.array([1, 1, 0, 0])).value
-        0.5
-    """
-    loss, inside = np.asarray(loss, dtype=np.float64), checked_outcomes(inside, "members")
-    if loss.shape != inside.shape or not np.isfinite(loss).all():
-        raise ValueError(f"expected two (n,) arrays, finite, got {loss.shape}, {inside.shape}")
-    checked_size("losses", loss)
-    clusters = checked_clusters(clusters, loss.size)
-    convention = "mean loss inside minus outside"
-    if np.isin(loss, (0.0, 1.0)).all():
-        return share_difference(
-            "slice_effect", loss[inside] == 1, loss[~inside] == 1,
-            clusters.where(np.flatnonzero(inside)),
-            clusters.where(np.flatnonzero(~inside)), level=settings.level, convention=convention,
-        )  # fmt: skip
-    n = int(loss.size)
-    if not inside.any() or inside.all():
-        reason = "Not estimated: there are no cases on one side of the slice."
-        return undefined("slice_effect", reason, n=n, convention=convention)
-    rows = np.stack([loss * inside, inside, loss * ~inside, ~inside], axis=1).astype(np.float64)
-    sums = replicate_sums(clusters.sums(rows), settings)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        replicates = sums[:, 0] / sums[:, 1] - sums[:, 2] / sums[:, 3]
-    interval = percentile_interval(replicates, clusters, settings)
-    return Estimate(
-        "slice_effect", float(loss[inside].mean() - loss[~inside].mean()), interval.low,
-        interval.high, settings.level, n, convention=convention, method=interval.method,
-        reason=interval.reason, extra=clusters.extra,
     )  # fmt: skip
 
 
 def _confirmed(
     loss: FloatArray,
     columns: Mapping[str, Groups],
+    strata: Groups | None,
     clusters: Clusters,
     settings: Settings,
     smallest: int,
@@ -352,11 +350,16 @@ def _confirmed(
     sub = {name: groups.where(find) for name, groups in columns.items()}
     if np.ptp(loss[find]) == 0:
         return None, ()
-    candidates = _candidates(sub, int(find.sum()), max(smallest // 2, 10), depth)
+    mix = checked_strata(strata, int(loss.size))
+    candidates = _candidates(sub, mix[find], max(smallest // 2, 10), depth)
     if not candidates.conditions:
         return None, ()
-    scores = _scores(candidates.inside, loss[None, find])[0]
+    scores = _scores(candidates.inside, loss[find], mix[find])
+    if scores.max() <= 0:
+        return None, ()
     conditions = candidates.conditions[int(scores.argmax())]
     rows = np.flatnonzero(~find)
     inside = members(conditions, columns)[rows]
-    return slice_effect(loss[rows], inside, clusters.where(rows), settings), conditions
+    beside = None if strata is None else strata.where(rows)
+    found = slice_effect(loss[rows], inside, clusters.where(rows), settings, strata=beside)
+    return found, conditions

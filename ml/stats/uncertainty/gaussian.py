@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from ml.estimate import Estimate, undefined
+from ml.estimate import Estimate, counted, undefined
 from ml.stats.arrays import FloatArray, ratio
 from ml.stats.asked import checked_count
 from ml.stats.bootstrap import DEFAULT, Settings, replicates
@@ -263,7 +263,8 @@ def ence(
     n, bins = prediction.sd.size, checked_count("bins", bins)
     convention = f"{bins} bins of equal number by predicted sd"
     if n < bins:
-        reason = f"Not estimated: {n:,} cases do not fill {bins} bins."
+        few = f"{counted(n, 'case')} {'does' if n == 1 else 'do'}"
+        reason = f"Not estimated: {few} not fill {bins} bins."
         return undefined("ence", reason, n=n, convention=convention)
     _, tied, sizes = np.unique(prediction.sd, return_inverse=True, return_counts=True)
     share = np.zeros((sizes.size, bins))  # of the cases of one standard deviation in each bin

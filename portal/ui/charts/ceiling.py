@@ -43,8 +43,8 @@ def _mean(series: dict[str, Any], who: str) -> str:
 
 def sentence(series: dict[str, Any]) -> str:
     return (
-        f"Agreement on {numbers.count(sum(series['readers']))} cases: two readers give the same "
-        f"answer in {_mean(series, 'readers')} of pairs on average, the model and a reader in "
+        f"Agreement on {numbers.counted(sum(series['readers']), 'case')}: two readers give the "
+        f"same answer in {_mean(series, 'readers')} of pairs on average, the model and a reader in "
         f"{_mean(series, 'model')}."
     )
 

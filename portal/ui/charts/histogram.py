@@ -78,8 +78,8 @@ def _counts(drawing: Drawing, series: dict[str, Any]) -> None:
 
 def sentence(series: dict[str, Any]) -> str:
     words = (
-        f"Scores of {numbers.count(sum(series['present']))} cases with the finding, drawn upwards, "
-        f"and of {numbers.count(sum(series['absent']))} without, drawn downwards."
+        f"Scores of {numbers.counted(sum(series['present']), 'case')} with the finding, drawn "
+        f"upwards, and of {numbers.count(sum(series['absent']))} without, drawn downwards."
     )
     threshold = series.get("threshold")
     return words + (f" Threshold {numbers.plain(threshold)}." if threshold is not None else "")

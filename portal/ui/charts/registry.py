@@ -32,20 +32,21 @@ class Kind(NamedTuple):
 
     draw: Callable[[Series, str], SafeString]
     table: Callable[[Series], Table]
+    narrow: Callable[[Series, str], SafeString] | None = None  # where one width does not do
 
 
 KINDS: dict[str, Kind] = {
     "roc": Kind(roc.draw, roc.table),
     "reliability": Kind(reliability.draw, reliability.table),
     "score-histogram": Kind(histogram.draw, histogram.table),
-    "forest": Kind(forest.draw, forest.table),
+    "forest": Kind(forest.draw, forest.table, forest.draw_narrow),
     "operating-curve": Kind(operating.draw, operating.table),
     "decision-curve": Kind(decision.draw, decision.table),
     "agreement-matrix": Kind(agreement.draw, agreement.table),
     "rating-distribution": Kind(ratings.draw, ratings.table),
     "reader-roc": Kind(reader_roc.draw, reader_roc.table),
     "reader-ceiling": Kind(ceiling.draw, ceiling.table),
-    "case-values": Kind(strip.draw, strip.table),
+    "case-values": Kind(strip.draw, strip.table, strip.draw_narrow),
 }
 
 
@@ -57,6 +58,12 @@ def is_drawn(series: Series) -> bool:
 def render(series: Series, palette: str = "page") -> SafeString:
     """The drawing: classes for the page, literal colours with ``palette="print"``."""
     return _kind(series).draw(series, palette)
+
+
+def render_narrow(series: Series, palette: str = "page") -> SafeString:
+    """The drawing for a phone, of kinds whose only one would be too wide; else empty."""
+    narrow = _kind(series).narrow
+    return narrow(series, palette) if narrow else SafeString("")
 
 
 def table(series: Series) -> Table:

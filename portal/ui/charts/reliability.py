@@ -140,7 +140,7 @@ def sentence(series: dict[str, Any]) -> str:
     )
     return (
         f"Reliability diagram of {len(bins)} bins. The fullest holds "
-        f"{numbers.count(fullest['n'])} cases scored {_edge(fullest['low'])} to "
+        f"{numbers.counted(fullest['n'], 'case')} scored {_edge(fullest['low'])} to "
         f"{_edge(fullest['high'])}, of which {numbers.percent(fullest['observed'])} have "
         f"the finding. {outside} of {len(bins)} bins lie outside the band of a perfect model."
     )

@@ -9,28 +9,51 @@ from portal.ui.charts.axes import label
 from portal.ui.charts.scale import Linear, places, ticks
 from portal.ui.charts.svg import Drawing
 from portal.ui.charts.table import Cell, Table, build
+from portal.ui.charts.words import width, wrap
 from portal.ui.estimates import show
 from portal.ui.measures import measure
 
-_WIDTH, _ROW, _FIRST = 920, 76, 30
-_LEFT, _RIGHT = 12.0, 908.0
+_WIDTH, _SLIM = 920.0, 360.0  # of a page, and of a phone, where numbers have their own line
+_ROW, _FIRST, _EDGE, _LINE = 76, 30, 12.0, 14.0
 _HALF = 17.0  # height of the cloud of dots on either side of its line
 _LANES = 9  # dots of nearly the same value are spread over so many heights
 
 
 def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
+    return _draw(series, palette, _WIDTH)
+
+
+def draw_narrow(series: dict[str, Any], palette: str = "page") -> SafeString:
+    return _draw(series, palette, _SLIM)
+
+
+def _draw(series: dict[str, Any], palette: str, wide: float) -> SafeString:
     rows = series["rows"]
-    bottom = _FIRST + len(rows) * _ROW
-    drawing = Drawing(_WIDTH, bottom + 42, palette=palette)
-    x = Linear(*_range(series), _LEFT, _RIGHT)
+    names = [wrap(str(row["label"]), _name_room(row, wide)) for row in rows]
+    tall = [_ROW + _LINE * (len(lines) - 1 + int(wide == _SLIM)) for lines in names]
+    bottom = _FIRST + sum(tall)
+    drawing = Drawing(wide, bottom + 42, palette=palette)
+    x = Linear(*_range(series), _EDGE, wide - _EDGE)
     steps = ticks(x.low, x.high, 6)
     for step in steps:
         drawing.path(f"M{x(step):.1f} {_FIRST - 8:g}V{bottom:g}", "gr")
         drawing.text(x(step), bottom + 16, label(step, places(steps)), "mid")
-    drawing.text(_RIGHT, bottom + 34, measure(str(series["measure"])).name, "t2", "end")
-    for at, row in enumerate(rows):
-        _row(drawing, row, x, _FIRST + at * _ROW)
+    drawing.text(x.end, bottom + 34, measure(str(series["measure"])).name, "t2", "end")
+    top: float = _FIRST
+    for row, lines, height in zip(rows, names, tall, strict=True):
+        _row(drawing, row, lines, x, top, top + height - _ROW)
+        top += height
     return drawing.render(sentence(series), title=series.get("title", ""))
+
+
+def _numbers(row: dict[str, Any]) -> str:
+    estimate, shown = row["estimate"], show(row["estimate"])
+    words = f"{shown.value} {shown.interval}".strip() if estimate["value"] is not None else ""
+    return f"{words or 'not estimated'}, n = {numbers.count(estimate.get('n') or 0)}"
+
+
+def _name_room(row: dict[str, Any], wide: float) -> float:
+    return wide if wide == _SLIM else wide - width(_numbers(row)) - 2 * _EDGE
 
 
 def _range(series: dict[str, Any]) -> tuple[float, float]:
@@ -44,12 +67,17 @@ def _range(series: dict[str, Any]) -> tuple[float, float]:
     return low - air, high + air
 
 
-def _row(drawing: Drawing, row: dict[str, Any], x: Linear, top: float) -> None:
-    estimate, shown = row["estimate"], show(row["estimate"])
-    drawing.text(0, top + 4, str(row["label"]), "tk")
-    words = f"{shown.value} {shown.interval}".strip() if estimate["value"] is not None else ""
-    count = f"n = {numbers.count(estimate.get('n') or 0)}"
-    drawing.text(_WIDTH, top + 4, f"{words or 'not estimated'}, {count}", "tk", "end")
+def _row(
+    drawing: Drawing, row: dict[str, Any], lines: list[str], x: Linear, top: float, last: float
+) -> None:
+    """`last`: what was the top of a row whose words take one line."""
+    for k, line in enumerate(lines):
+        drawing.text(0, top + 4 + k * _LINE, line, "tk")
+    if drawing.width == _SLIM:
+        drawing.text(0, last + 4, _numbers(row), "t2")
+    else:
+        drawing.text(drawing.width, top + 4, _numbers(row), "tk", "end")
+    estimate, top = row["estimate"], last
     middle = top + 14 + _HALF
     for at, (case, value) in enumerate(row["points"]):
         # The dots come in rising order, so lanes keep neighbours apart without any chance.

@@ -73,7 +73,9 @@ class Drawing:
 
     def render(self, sentence: str, *, title: str = "") -> SafeString:
         """The SVG, with its sentence for screen readers."""
-        mark = hashlib.sha256(f"{title}|{sentence}|{len(self._parts)}".encode()).hexdigest()[:8]
+        mark = hashlib.sha256(
+            f"{title}|{sentence}|{self.width:g}|{len(self._parts)}".encode()
+        ).hexdigest()[:8]
         head = format_html('<title id="t-{}">{}</title>', mark, title or sentence)
         names = f"t-{mark}"
         if title:

@@ -11,9 +11,10 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from portal.ui import icons, numbers
-from portal.ui.charts import Table, is_drawn, render, table
+from portal.ui.charts import Table, is_drawn, render, render_narrow, table
 from portal.ui.estimates import as_json, because, limit_text, margin, show
 from portal.ui.measures import measure
+from portal.ui.names import readable
 from portal.ui.navigation import place, section_of
 from portal.ui.plumb import CARD, ROW, plumb
 from portal.ui.states import look
@@ -35,6 +36,9 @@ _NOTE_ICONS = {
     "fail": "fail",
     "pass": "pass",
 }
+
+
+register.filter("readable", readable)
 
 
 @register.simple_tag
@@ -252,6 +256,7 @@ def chart(
     return {
         "series": series,
         "drawing": render(series, palette=palette),
+        "narrow": render_narrow(series) if palette == "page" else "",
         "table": table(series),
         "csv_url": csv_url,
         "explore_url": explore_url,

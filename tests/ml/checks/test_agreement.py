@@ -6,6 +6,7 @@ import pytest
 from ml.checks.agreement import agreement
 from ml.checks.registry import State
 from ml.evidence.tables import Question
+from ml.protocol import Protocol
 
 RATING = {"malignancy": Question("malignancy", "ordinal", ("1", "2", "3", "4", "5"))}
 BINARY = {"finding": Question("finding", "nominal", ("absent", "present"))}
@@ -105,8 +106,45 @@ def test_further_questions_are_qualified(make_evidence, make_readings, four_rate
     assert len(found) == len(result.estimates)
     forest = next(series for series in result.series if series["kind"] == "forest")
     assert [row["label"] for row in forest["rows"]] == ["malignancy", "texture"]
-    assert forest["limit"]["value"] == 0.667
+    # The limit is drawn at the question it judges, and at no other.
+    assert forest["limit"] is None
+    assert forest["rows"][0]["limit"]["value"] == 0.667
+    assert "limit" not in forest["rows"][1]
     assert forest["rows"][1]["state"] == "info"
+    assert forest["subtitle"].endswith("; judged: malignancy; no limit is set on the others")
+    assert (
+        "Judged is the first question of the cohort, malignancy; no limit is set on texture."
+        in result.findings[0].why
+    )
+
+
+def test_one_question_alone_is_drawn_against_its_limit(
+    make_evidence, make_readings, four_raters, quick
+):
+    result = agreement(make_evidence(n=30, readings=make_readings(four_raters, RATING)), quick)
+    forest = next(series for series in result.series if series["kind"] == "forest")
+
+    assert forest["limit"]["value"] == 0.667
+    assert "judged" not in forest["subtitle"]
+    assert "no limit is set" not in result.findings[0].why
+
+
+def test_a_further_question_with_a_limit_of_its_own_is_drawn_against_it(
+    make_evidence, make_readings, four_raters
+):
+    table = four_raters | {"texture": four_raters["malignancy"]}
+    scales = RATING | {"texture": Question("texture", "nominal", ("1", "2", "3", "4", "5"))}
+    limits = [
+        {"check": "agreement", "measure": measure, "value": value, "direction": "min",
+         "origin": "pre-registered"}
+        for measure, value in (("alpha", 0.7), ("alpha:texture", 0.2))
+    ]  # fmt: skip
+    protocol = Protocol.parse({"draws": 200, "limits": limits})
+    result = agreement(make_evidence(n=30, readings=make_readings(table, scales)), protocol)
+    forest = next(series for series in result.series if series["kind"] == "forest")
+
+    assert [row["limit"]["value"] for row in forest["rows"]] == [0.7, 0.2]
+    assert "no limit is set" not in result.findings[0].why
 
 
 def test_numbers_are_not_categories(make_evidence, make_readings, quick, rng):

@@ -28,9 +28,13 @@ def test_a_useful_model_passes(make_evidence, quick, useful):
 
     assert result.state is finding.state is State.PASS
     assert finding.claim == (
-        f"Used at 0.5, it is worth {gain.value * 1000:,.1f} net findings found per 1,000 cases "
-        "more than treating no one."
+        f"At a threshold probability of 0.5 it is worth {gain.value * 1000:.0f} net findings found "
+        "per 1,000 cases more than treating no one; there it finds "
+        f"{(scores[present == 1] >= 0.5).mean() * 100:.1f} % of the {present.sum()} cases with the "
+        "finding (sensitivity) and misses "
+        f"{((scores < 0.5) & (present == 1)).sum()}."
     )
+    assert "does not say that it finds enough" in finding.why
     assert "a false alarm is taken to cost 1.000 of what a finding found is worth" in finding.why
     assert "at least 0 (platform default)" in finding.why
     misses = [f"case-{k:03d}" for k in np.flatnonzero((scores < 0.5) & (present == 1))]
@@ -44,7 +48,7 @@ def test_noise_is_worth_less_than_treating_no_one(make_evidence, quick, rng):
     finding = result.findings[0]
 
     assert finding.state is State.FAIL
-    assert "less than treating no one." in finding.claim
+    assert "less than treating no one; there it finds" in finding.claim
     assert "Do not act on it" in finding.action
 
 

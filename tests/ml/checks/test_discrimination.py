@@ -16,7 +16,11 @@ def test_fails_when_it_does_not_rank(make_evidence, quick, rng):
     assert result.state is State.FAIL
     finding = result.findings[0]
     assert finding.id == "discrimination.auroc"
-    assert "of pairs" in finding.claim
+    # A number from 0 to 1, as the limit that it is held against; never per cent.
+    auroc = result.estimates[0].value
+    assert finding.claim.startswith(f"Its AUROC is {auroc:.3f}: ")
+    assert result.series[0]["title"] == f"The AUROC is {auroc:.3f}"
+    assert "%" not in finding.claim + finding.why.replace("95 %", "")
     assert "at least 0.85 (platform default)" in finding.why
     assert finding.cases
     assert result.estimates[0].method == "logit-DeLong"

@@ -22,9 +22,18 @@ def limit(direction="min", value=0.8, measure="auroc"):
         ("max", 0.60, 0.7, 0.80, State.PASS),
         ("max", 0.60, 0.7, 0.81, State.CAUTION),
         ("max", 0.81, 0.9, 0.95, State.FAIL),
-        ("min", None, 0.8, None, State.PASS),
-        ("min", None, 0.79, None, State.FAIL),
-        ("max", None, 0.81, None, State.FAIL),
+        # No interval: nobody knows on which side of the limit other cases would lie.
+        ("min", None, 0.99, None, State.CAUTION),
+        ("min", None, 0.01, None, State.CAUTION),
+        ("max", None, 0.01, None, State.CAUTION),
+        ("max", None, 0.99, None, State.CAUTION),
+        # One bound: it decides on its own side alone.
+        ("min", 0.81, 0.9, None, State.PASS),
+        ("min", None, 0.7, 0.79, State.FAIL),
+        ("min", None, 0.9, 0.95, State.CAUTION),
+        ("max", 0.81, 0.9, None, State.FAIL),
+        ("max", None, 0.7, 0.75, State.PASS),
+        ("max", 0.6, 0.7, None, State.CAUTION),
     ],
 )
 def test_where_the_interval_stands(direction, low, value, high, state):
@@ -72,8 +81,11 @@ def test_caution_says_why():
 def test_without_interval_it_is_said():
     (finding,) = findings(Estimate("auroc", 0.9, reason="No interval: only 2 patients."), limit())
 
-    assert finding.state is State.PASS
-    assert finding.why.endswith("No interval: only 2 patients. The value alone decides.")
+    assert finding.state is State.CAUTION
+    assert finding.why.endswith(
+        "No interval: only 2 patients. Without one the limit is neither held nor broken."
+    )
+    assert "straddles" not in finding.why
 
 
 def test_remark_on_a_value_with_interval_is_said():

@@ -233,3 +233,19 @@ def test_curve_ends_where_it_must(ten_cases, quick):
     at_half = next(row for row in curve["rows"] if row["threshold"] == 0.5)
     assert at_half["sensitivity"] == pytest.approx(2 / 6, abs=1e-6)
     assert at_half["flagged"] == 3
+
+
+def test_the_chart_is_titled_by_what_it_shows(make_evidence, quick):
+    """Three of four with the finding and all six without: it draws no accuracy of 9 in 10."""
+    scores = [0.9, 0.8, 0.7, 0.1, *[0.2] * 6]
+    result = operating_point_check(make_evidence(scores, [1] * 4 + [0] * 6), quick)
+    forest = result.series[0]
+
+    assert forest["title"] == "Sensitivity 75.0 %, specificity 100 %"
+    assert [row["label"] for row in forest["rows"]][:2] == ["Sensitivity", "Specificity"]
+
+
+def test_one_class_alone_titles_its_own_rate(make_evidence, quick):
+    result = operating_point_check(make_evidence([0.9, 0.2], [1, 1]), quick)
+
+    assert result.series[0]["title"] == "Sensitivity 50.0 %"

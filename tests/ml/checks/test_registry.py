@@ -124,3 +124,27 @@ def test_protocol_cannot_choose_what_is_not_there():
 )
 def test_worst_state_wins(states, expected):
     assert worst(states) is expected
+
+
+def test_everything_that_is_missing_is_named(make_evidence, quick):
+    """Only readings: there are neither labels nor a model, nor covariates."""
+    reasons = {check.id: check(make_evidence(n=5), quick).reason for check in all_checks()}
+
+    for name in ("discrimination", "clinical-utility", "subgroups"):
+        assert "no reference labels" in reasons[name]
+        assert "neither a model nor a table of predictions" in reasons[name]
+    assert "no covariates" in reasons["subgroups"]
+    # Without any prediction it goes without saying that there are no probabilities of one.
+    assert "no class probabilities" not in reasons["clinical-utility"]
+
+
+def test_only_what_is_missing_is_named(make_evidence, quick):
+    present = np.arange(20) % 2
+    subgroups = next(check for check in all_checks() if check.id == "subgroups")
+
+    assert subgroups.missing(make_evidence(present * 0.8, present)).startswith(
+        "This cohort has no covariates."
+    )
+    labels = subgroups.missing(make_evidence(n=20, covariates={"sex": ["f", "m"] * 10}))
+    assert "labels" in labels
+    assert "covariates" not in labels

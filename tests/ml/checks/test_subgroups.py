@@ -115,8 +115,8 @@ def test_the_drop_that_the_smallest_group_would_show(make_evidence, quick, rng):
     found = next(f for f in result.findings if f.id.startswith("subgroups.sensitivity_gap"))
 
     assert (
-        f"The smallest group compared (n = 30) would show a drop of {drop * 100:.1f} points"
-        in found.why
+        f"The smallest group compared (side = left, n = 30) would show a drop of "
+        f"{drop * 100:.1f} points" in found.why
     )
 
 
@@ -194,7 +194,7 @@ def test_patients_in_both_groups_are_compared_by_another_test(make_evidence, qui
     )  # fmt: skip
 
     assert estimate(result, "sensitivity_gap:breast").value == 0
-    assert "200 patients" in estimate(result, "sensitivity_gap:breast").method
+    assert estimate(result, "sensitivity_gap:breast").extra["n_clusters"] == 200
 
 
 def test_without_covariates_it_says_which_columns_to_add(make_evidence, quick, data):
@@ -248,3 +248,138 @@ def test_every_finding_names_an_estimate_that_is_there(make_evidence, quick, dat
         assert {f.measure for f in result.findings if f.measure} <= known
         assert len(known) == len(result.estimates)
         assert len({f.id for f in result.findings}) == len(result.findings)
+
+
+def five_sites(make_evidence, sizes, found):
+    """Cases with the finding at five sites, ``found`` of ``sizes`` called; one site of the rest."""
+    site = np.repeat(list("abcde"), sizes)
+    hit = np.concatenate([np.arange(n) < k for n, k in zip(sizes, found, strict=True)])
+    present = np.r_[np.ones(site.size), np.zeros(40)]
+    scores = np.r_[np.where(hit, 0.9, 0.1), np.full(40, 0.1)]
+    return make_evidence(scores, present, covariates={"site": [*site, *["a"] * 40]})
+
+
+def test_a_gap_that_chance_explains_does_not_fail(make_evidence, quick):
+    """The largest of ten noisy differences: 25.8 points, with chance at 18.5 and p = 0.16."""
+    evidence = five_sites(make_evidence, (15, 26, 30, 40, 40), (14, 23, 23, 27, 31))
+    result = subgroups(evidence, quick)
+    finding = by_id(result)["subgroups.sensitivity_gap.caution"]
+    gap = estimate(result, "sensitivity_gap:site")
+
+    assert gap.value == pytest.approx(14 / 15 - 27 / 40)
+    assert gap.low == 0
+    assert gap.high > gap.value
+    assert "all 10 pairs together (Bonferroni)" in gap.method
+    assert finding.claim == (
+        "Whether sensitivity differs by more than 10.0 points between groups of site cannot be "
+        "told: chance alone gives groups of these sizes "
+        f"{chance_of(result, 'sensitivity_gap')} on average."
+    )
+    assert result.state is State.CAUTION
+
+
+def chance_of(result, gap):
+    why = next(f.why for f in result.findings if f"{gap}" in f.id)
+    return why.partition("that are all alike show ")[2].partition(" on average")[0]
+
+
+def test_a_gap_beyond_chance_and_limit_fails_among_many_groups(make_evidence, quick):
+    evidence = five_sites(make_evidence, (40, 40, 40, 40, 40), (38, 37, 38, 39, 12))
+    finding = by_id(subgroups(evidence, quick))["subgroups.sensitivity_gap:site"]
+
+    assert finding.state is State.FAIL
+
+
+def test_groups_that_are_all_right_are_not_compared_with_themselves(make_evidence, quick, data):
+    _, present, sex = data(worse=False)
+    scores = np.where(present == 1, 0.9, 0.1)
+    result = subgroups(make_evidence(scores, present, covariates={"sex": sex}), quick)
+    finding = by_id(result)["subgroups.sensitivity_gap.pass"]
+
+    assert "Widest: sex, 100 % in every group" in finding.why
+    assert " to 100 %" not in finding.why
+    # No misses are no certainty: the groups' own intervals give the gap one.
+    gap = estimate(result, "sensitivity_gap:sex")
+    assert (gap.value, gap.low) == (0, 0)
+    assert 0 < gap.high < 0.1
+
+
+def test_groups_without_a_miss_and_few_cases_are_not_passed(make_evidence, quick):
+    """Twelve of twelve on both sides: no gap was seen, and one of 10 points is not ruled out."""
+    present = np.arange(48) % 2
+    side = ["left", "left", "right", "right"] * 12
+    evidence = make_evidence(np.where(present == 1, 0.9, 0.1), present, covariates={"side": side})
+    finding = by_id(subgroups(evidence, quick))["subgroups.sensitivity_gap.caution"]
+
+    assert finding.state is State.CAUTION
+
+
+def test_the_smallest_group_is_that_of_all_columns_in_the_sentence(make_evidence, quick, rng):
+    """Two columns share a finding; the smaller group is not in the column with the wider gap."""
+    present = np.ones(160, dtype=int)
+    present[120:] = 0
+    scores = np.where(present == 1, 0.9, 0.1)
+    scores[1:4] = 0.1
+    wide = np.where(np.arange(160) % 120 < 40, "a", "b")
+    small = np.where(np.arange(160) % 12 == 0, "x", "y")
+    result = subgroups(make_evidence(scores, present, covariates={"wide": wide, "small": small}),
+                       quick)  # fmt: skip
+    finding = by_id(result)["subgroups.sensitivity_gap.caution"]
+
+    assert "of wide, small cannot be told" in finding.claim
+    assert "Widest: wide," in finding.why
+    assert "The smallest group compared (small = x, n = 10)" in finding.why
+
+
+def test_an_auroc_is_a_number_and_so_is_its_gap(make_evidence, quick, rng):
+    present = np.arange(600) % 2
+    sex = np.where(np.arange(600) // 2 % 2 == 0, "f", "m")
+    good = np.where(present == 1, 0.9, 0.1) + 0.05 * rng.random(600)
+    scores = np.where(sex == "f", rng.random(600), good)
+    result = subgroups(make_evidence(scores, present, covariates={"sex": sex}), quick)
+    finding = by_id(result)["subgroups.auroc_gap:sex"]
+    low = estimate(result, "auroc:sex = f").value
+
+    assert finding.claim == f"The AUROC is 1.000 where sex = m, and {low:.3f} where sex = f."
+    titles = [str(one["title"]) for one in result.series]
+    assert any("AUROC lies between 0." in title for title in titles)
+    said = [f"{finding.claim} {finding.why}" for finding in result.findings
+            if "auroc" in finding.id]  # fmt: skip
+    assert not any(" %" in text.replace("80 %", "").replace("95 %", "") for text in said)
+    assert not any("points" in text for text in said)
+
+
+def test_groups_below_the_limit_show_the_worst_and_its_limit(make_evidence, quick, data):
+    """Both sexes are below 90 %; the second one is worse."""
+    scores, present, sex = data(worse=False)
+    miss = (present == 1) & (np.arange(400) % 3 != 0)
+    worse = (present == 1) & (sex == "m")
+    scores = np.where(miss | worse, 0.1, scores)
+    result = subgroups(make_evidence(scores, present, covariates={"sex": sex}), quick)
+    finding = by_id(result)["subgroups.sensitivity.below"]
+
+    assert finding.measure == "sensitivity:sex = m"
+    assert finding.claim.endswith(
+        "in 2 of 2 groups, lowest first: sex = m (0 %), sex = f (33.0 %)."
+    )
+    assert finding.limit == quick.limit("operating-point", "sensitivity")
+
+
+def test_what_holds_for_every_gap_is_said_once(make_evidence, quick, data):
+    scores, present, sex = data(worse=True)
+    result = subgroups(make_evidence(scores, present, covariates={"sex": sex}), quick)
+    said = [f for f in result.findings if "of the cohort" in f"{f.claim} {f.why}"]
+
+    assert [f.id for f in said] == ["subgroups.columns"]
+    assert said[0].claim == "Groups were made from all columns of the cohort: sex."
+
+
+def test_a_measure_that_no_column_compares_keeps_its_limit(make_evidence, quick):
+    """Nine findings: no group has five on each side; the limit is there and not assessed."""
+    present = np.r_[np.ones(8), np.zeros(92)]
+    sex = np.where(np.arange(100) % 2, "f", "m")
+    evidence = make_evidence(np.where(present == 1, 0.9, 0.1), present, covariates={"sex": sex})
+    finding = by_id(subgroups(evidence, quick))["subgroups.sensitivity_gap"]
+
+    assert finding.state is State.NOT_ASSESSED
+    assert finding.limit == quick.limit("subgroups", "sensitivity_gap")

@@ -52,7 +52,7 @@ def test_chance_is_called_chance(make_evidence, quick, data):
 
     assert result.state is finding.state is State.INFO
     assert finding.claim.startswith("No group of cases stands out: chance alone")
-    assert finding.limit is None
+    assert finding.limit == quick.limit("worst-slice", "slice_effect")  # quoted, not judged
     assert result.series[0]["title"].startswith("No group has more errors")
     assert finding.cases
 
@@ -125,3 +125,53 @@ def test_limits_come_from_the_protocol(make_evidence, data):
     assert lax.state is State.PASS
     assert none.state is State.INFO
     assert "no limit set" in none.findings[0].why
+
+
+def mixed(rng, n: int = 800, extra: float = 0.0):
+    """Findings are missed in 60 %, false alarms are 4 %; one site has nine findings in ten."""
+    site = rng.choice(["screening", "clinic"], n, p=[0.75, 0.25])
+    present = (rng.random(n) < np.where(site == "clinic", 0.9, 0.2)).astype(int)
+    base = np.where(present == 1, 0.6, 0.04)
+    wrong = rng.random(n) < np.minimum(base + extra * (site == "clinic"), 1)
+    scores = np.where(wrong, 1 - present, present) * 0.8 + 0.1
+    return scores, present, {"site": site, "sex": rng.choice(["f", "m"], n)}, wrong
+
+
+def test_a_slice_does_not_fail_by_its_mix(make_evidence, quick, rng):
+    """Four in ten more errors at the clinic, all of them because it sees the harder class."""
+    scores, present, covariates, wrong = mixed(rng)
+    clinic = covariates["site"] == "clinic"
+    assert wrong[clinic].mean() - wrong[~clinic].mean() > 0.3
+
+    result = worst_slice(make_evidence(scores, present, covariates=covariates), quick)
+    finding = result.findings[0]
+    effect = next(e for e in result.estimates if e.id == "slice_effect")
+
+    assert finding.state is State.INFO
+    assert finding.claim.startswith("No group of cases stands out")
+    assert finding.limit == quick.limit("worst-slice", "slice_effect")
+    assert effect.low < 0.1 < wrong[clinic].mean() - wrong[~clinic].mean()
+    assert effect.extra["expected"] > wrong[~clinic].mean() + 0.25
+
+
+def test_a_slice_that_is_worse_than_its_mix_fails_and_says_what_was_expected(
+    make_evidence, quick, rng
+):
+    scores, present, covariates, wrong = mixed(rng, 1600, extra=0.35)
+    clinic = covariates["site"] == "clinic"
+    result = worst_slice(make_evidence(scores, present, covariates=covariates), quick)
+    finding = result.findings[0]
+    share = present[clinic].mean()
+    others = [wrong[~clinic & (present == c)].mean() for c in (0, 1)]
+    expected = share * others[1] + (1 - share) * others[0]
+
+    assert finding.state is State.FAIL
+    assert "where site = clinic; of others with the same share with the finding, it would be " in (
+        finding.claim
+    )
+    assert finding.claim.endswith(f"wrong in {words.per_cent(expected)}.")
+    assert "who are weighted to the share inside; unweighted they are answered wrongly in " in (
+        finding.why
+    )
+    effect = next(e for e in result.estimates if e.id == "slice_effect")
+    assert effect.value == pytest.approx(wrong[clinic].mean() - expected)

@@ -17,7 +17,6 @@ from ml.stats.clusters import Clusters
 from ml.stats.discrimination.auroc import auroc
 
 N = 40
-NAMED = ["--draws", "60"]
 
 # What a measure must be told, where it has no default.
 REQUIRED = {
@@ -131,7 +130,7 @@ def command(name, tmp_path, rng):
         if option.required and option.name not in measure.defaults:
             flag = option.name.replace("_", "-")
             words += [f"--{flag}-kind" if flag in taken else f"--{flag}", REQUIRED[option.name]]
-    return [*words, *NAMED]
+    return [*words, *(["--draws", "60"] if measure.takes("settings") else [])]
 
 
 @pytest.mark.parametrize("name", MEASURES)
@@ -214,6 +213,7 @@ def test_a_gap_is_nan_only_where_gaps_are_allowed(tmp_path):
 def test_results_become_json():
     assert jsonable({"a": (np.float64(1), Estimate("m", 0.5))})["a"][0] == 1.0
     assert jsonable(float("inf")) is None
+    assert jsonable({("A", "B"): 1}) == {"A, B": 1}
     with pytest.raises(TypeError):
         jsonable(object())
 

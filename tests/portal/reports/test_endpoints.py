@@ -1,6 +1,13 @@
 """The table of limits on a report's first screen."""
 
-from portal.reports.endpoints import Endpoint, together
+from typing import Any
+
+from ml.document import headline
+from ml.judged import judged_limits
+from portal.reports.doors import team_door
+from portal.reports.endpoints import Endpoint, endpoints_of, together
+from portal.reports.frozen import open_report
+from portal.reports.limitations import judged_by
 
 
 def endpoint(name: str, state: str, reason: str = "") -> Endpoint:
@@ -24,3 +31,25 @@ def test_a_limit_that_was_judged_is_never_grouped() -> None:
     rows = [endpoint(f"m{k}", "fail", "Undefined here.") for k in range(4)]
 
     assert together(rows) == (rows, [])
+
+
+def test_headline_table_and_plan_count_the_same_limits(report: Any) -> None:
+    frozen = open_report(report)
+    rows = endpoints_of(frozen, team_door(report))
+    assessed = sum(row.state != "not assessed" for row in rows)
+    keys = [(row.check_anchor, row.limit["measure"], row.limit["direction"]) for row in rows]
+
+    assert len(set(keys)) == len(keys) == len(frozen.limits)
+    sentence = headline(frozen.audit)["verdict_sentence"]
+    assert f"of {assessed} limits assessed" in sentence
+    assert f"{len(rows) - assessed} more were not assessed" in sentence
+    assert f"Of the {assessed} limits that judged something" in judged_by(frozen)
+    assert f"{len(rows) - assessed} more were not assessed." in judged_by(frozen)
+    assert len(judged_limits(frozen.audit)) == len(rows)
+
+
+def test_a_limit_that_judged_nothing_says_why(report: Any) -> None:
+    rows = endpoints_of(open_report(report), team_door(report))
+
+    assert all(row.reason for row in rows if row.state == "not assessed")
+    assert not any(row.figure for row in rows if row.state == "not assessed")

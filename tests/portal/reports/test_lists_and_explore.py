@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from django.test import Client
 from django.urls import reverse
 
@@ -83,3 +84,21 @@ def test_ids_with_commas_survive(report: Any) -> None:
 
     assert known_ids(Known(), "a,b,c") == ["a", "c"]  # type: ignore[arg-type]
     assert known_ids(Known(), "x,c") == ["c"]  # type: ignore[arg-type]
+
+
+def test_what_has_nothing_to_draw_is_not_linked(
+    as_owner: Client, address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [address(name, *more) for name, more in (("report", ()), ("cases", ()))]
+    assert all(address("explore") in as_owner.get(page).content.decode() for page in pages)
+    monkeypatch.setattr(explore, "views", lambda frozen: [])
+    assert not any(address("explore") in as_owner.get(page).content.decode() for page in pages)
+    assert "Nothing to draw" in as_owner.get(address("explore")).content.decode()
+
+
+def test_points_can_be_chosen_by_keyboard(as_owner: Client, address: Address) -> None:
+    html = as_owner.get(address("explore")).content.decode()
+    assert f'data-case-url="{address("report")}case/"' in html
+    for name in ("x-from", "x-to", "y-from", "y-to"):
+        assert f'<label for="{name}">' in html
+    assert "data-list" in html

@@ -176,9 +176,13 @@ def test_limits_are_worded_by_the_origins_that_judged(report: Any) -> None:
     frozen = open_report(report)
     assert "the platform’s default: no clinical claim" in judged_by(frozen)
     assert "literature" not in judged_by(frozen)  # nothing was judged by the limit on agreement
-    limit = {"origin": "literature", "reference": "Krippendorff 2004"}
-    finding = {"limit": limit, "state": "caution"}
-    audit = frozen.data["audit"] | {"checks": [{"findings": [finding]}]}
+    limit = {
+        "origin": "literature", "reference": "Krippendorff 2004", "measure": "alpha",
+        "direction": "min", "check": "agreement",
+    }  # fmt: skip
+    # Two questions in two findings, one limit: it is counted once.
+    findings = [{"limit": limit, "state": "caution"}, {"limit": limit, "state": "pass"}]
+    audit = frozen.data["audit"] | {"checks": [{"id": "agreement", "findings": findings}]}
     assert judged_by(Frozen(frozen.data | {"audit": audit})) == (
         "The only limit that judged something is taken from the literature (Krippendorff 2004), "
         "not made for this use."

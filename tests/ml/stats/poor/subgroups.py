@@ -7,6 +7,7 @@ from ml.stats.subgroups import (
     auroc_gap,
     calls,
     detectable,
+    gap_interval,
     gaps,
     groups,
     heterogeneity,
@@ -156,6 +157,7 @@ NUMBERS = {
         pairwise.newcombe,
         {"share_a": 0.8, "n_a": 70.0, "share_b": 0.6, "n_b": 80.0, "level": 0.9},
     ),
+    "level_of_pairs": (gap_interval.level_of_pairs, {"level": 0.9, "groups": 3}),
     "power_of_difference": (
         detectable.power_of_difference,
         {"share_a": 0.9, "n_a": 100.0, "share_b": 0.75, "n_b": 90.0, "level": 0.9},
@@ -180,4 +182,6 @@ NOT_MEASURES = {
     "permuted": "permutations, for tests",
     "beta_prior": "of counts, for shrunken_rates",
     "members": "which cases a slice holds",
+    "checked_strata": "codes, for the slices",
+    "gap_interval": "two ends, of estimates that were made before",
 }

@@ -97,3 +97,10 @@ def test_cuts_alike_in_six_digits_give_groups_of_different_names():
     groups = binned(np.array([1.0, 2.00000001, 3.0, 4.0]), (2.00000001, 2.00000002, 2.5))
 
     assert len(set(groups.names)) == groups.count == 4
+
+
+def test_one_case_is_no_cases():
+    assert withheld(1) == "Not shown: only 1 case in this group, and at least 10 are needed."
+    assert withheld(40, 1) == (
+        "Not shown: only 1 case with the finding in this group, and at least 5 are needed."
+    )

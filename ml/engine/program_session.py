@@ -14,6 +14,7 @@ from ml.imaging.preprocess import Float32Array
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import Refused
+from ml.program.graph import Program
 from ml.program.walk import Walker
 
 
@@ -62,6 +63,17 @@ def open_program(
         program = open_by_name(path, manifest) if manifest.architecture else read_pt2(path)
     except Refused as refused:
         raise ModelError("model_unloadable", refused.refusals[0].message) from None
+    return as_session(program, manifest, threads=threads, gpu=gpu)
+
+
+def as_session(
+    program: Program, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
+) -> ProgramSession:
+    """A program that is there already, as ``open_program`` opens one.
+
+    Raises:
+        ModelError: model_shape.
+    """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     if len(program.inputs) != 1:

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import cast
 
-from ml.engine.session import ModelError
+from ml.engine.session import ModelError, Session
 from ml.engine.smoke import smoke_run
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import file_sha256, sha256_of
@@ -67,17 +67,18 @@ def read_model(
                 file=MANIFEST,
             )
         reporter.log(f"reading {weights}, {size:,} bytes")
+        session: Session | None = None
         if kind == "pt2":
             card = describe_program(read_pt2(source))
         elif kind == "safetensors":
-            card = _by_name(source, manifest, weights, notes)
+            card, session = _by_name(source, manifest, weights, notes)
         else:
             card = describe(read_graph(folder.read(weights, most=MOST_BYTES), weights))
         sha256 = file_sha256(source)
-        card |= {"sha256": sha256, "size_bytes": size}
+        card |= {"sha256": sha256, "size_bytes": source.stat().st_size}
         if manifest is not None:
             reporter.log("running it twice on two cases of noise")
-            card["smoke"] = _smoke(source, manifest, weights)
+            card["smoke"] = _smoke(source, manifest, weights, session)
         _store(source, out_dir / "files", sha256)
     normalised = None if manifest is None else cast(JsonObject, manifest.model_dump(mode="json"))
     files: list[JsonValue] = [{"name": weights, "sha256": sha256, "path": f"files/{sha256}"}]
@@ -115,13 +116,14 @@ def _rewritten(source: Path, file: str, work: Path, notes: list[str]) -> Path:
 
 def _by_name(
     source: Path, manifest: ModelManifest | None, file: str, notes: list[str]
-) -> JsonObject:
-    """The card of weights alone; the network they belong to is built from its name."""
+) -> tuple[JsonObject, Session | None]:
+    """The card of weights alone; the network they belong to is built from its name, and open."""
     stored = read_safetensors(source, file=file)
     if manifest is None or manifest.architecture is None:
-        return describe_weights(stored.tensors)
+        return describe_weights(stored.tensors), None
     try:
         from ml.engine.by_name import program_by_name
+        from ml.engine.program_session import as_session
     except ModuleNotFoundError:
         raise refuse(
             "format_unsupported",
@@ -133,7 +135,11 @@ def _by_name(
         manifest.architecture, stored.tensors, manifest.input.shape, file=file
     )
     card = describe_by_name(program, manifest)
-    return card | {"notes": [*notes, *cast(list[JsonValue], card["notes"])]}
+    card["notes"] = [*notes, *cast(list[JsonValue], card["notes"])]
+    try:
+        return card, as_session(program, manifest)
+    except ModelError as error:
+        raise refuse(error.code, error.message, file=file) from None
 
 
 def _manifest(folder: Folder, given: dict[str, object] | None) -> ModelManifest | None:
@@ -190,9 +196,9 @@ def _weights(folder: Folder, manifest: ModelManifest | None) -> str:
     return names[0]
 
 
-def _smoke(path: Path, manifest: ModelManifest, file: str) -> JsonObject:
+def _smoke(path: Path, manifest: ModelManifest, file: str, session: Session | None) -> JsonObject:
     try:
-        return smoke_run(path, manifest)
+        return smoke_run(path, manifest, session)
     except ModelError as error:
         raise refuse(error.code, error.message, file=file) from None
 

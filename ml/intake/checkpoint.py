@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ml.intake.folder import is_zip
 from ml.intake.pt2_archive import Archive, open_archive
 from ml.intake.pt2_weights import MOST_BYTES, strided
 from ml.intake.refusal import Refused, refuse
@@ -79,6 +80,13 @@ def read_checkpoint(path: Path, *, file: str | None = None) -> tuple[dict[str, A
             nothing else is raised, and no code of the file is run.
     """
     name = file or path.name
+    if not is_zip(path):
+        raise refuse(
+            "pickle_refused",
+            "Checkpoints are read as torch has written them since version 1.6, as a zip; this is "
+            f"none, and whatever it is can run code. {_HOW}",
+            file=name,
+        )
     with open_archive(path, name) as archive:
         try:
             return _read(archive)

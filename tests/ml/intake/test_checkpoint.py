@@ -226,6 +226,16 @@ def test_a_storage_elsewhere_cannot_be_named(tmp_path):
     )  # fmt: skip
 
 
+def test_a_checkpoint_of_the_old_kind_is_refused_unopened(tmp_path):
+    marker = tmp_path / "marker"
+    torch.save(STATE, tmp_path / "m.pt", _use_new_zipfile_serialization=False)
+    (tmp_path / "n.pt").write_bytes(pickle.dumps(Marker(marker)))
+
+    assert code_of(tmp_path / "m.pt") == "pickle_refused"
+    assert code_of(tmp_path / "n.pt") == "pickle_refused"
+    assert not marker.exists()
+
+
 def test_a_torchscript_program_is_refused(tmp_path):
     import warnings
 

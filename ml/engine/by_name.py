@@ -222,7 +222,7 @@ class _AxesSwapped(torch.nn.Module):
 
 def _exported(module: Any, architecture: Architecture, shape: Sequence[int], file: str) -> Program:
     for part in module.modules():
-        # In evaluation mode dropout returns the very tensor it was given, and what reads that
+        # In evaluation mode most kinds return the very tensor they were given, and what reads that
         # tensor afterwards would be exported as reading what was dropped from.
         if isinstance(part, torch.nn.modules.dropout._DropoutNd):
             part.train()

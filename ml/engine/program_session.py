@@ -45,7 +45,13 @@ class ProgramSession(Session):
     @property
     def runtime_json(self) -> JsonObject:
         kind = "cuda" if self.walker.device.startswith("cuda") else "cpu"
-        return {"torch": torch.__version__, "providers": [f"program on {kind}"], "device": kind}
+        built = self.walker.program.notes.get("monai")  # of a network built by name
+        return {
+            "torch": torch.__version__,
+            **({"monai": built} if built else {}),
+            "providers": [f"program on {kind}"],
+            "device": kind,
+        }
 
 
 def open_program(

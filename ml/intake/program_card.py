@@ -63,4 +63,26 @@ def describe_program(program: Program) -> JsonObject:
         "dropout_sites": len(program.dropouts),
         "dropout_rates": list[JsonValue](sorted(rate for rate in rates if isinstance(rate, float))),
         "normalisation": dict(norms),
+        "notes": _doubts(program),
     }
+
+
+def _doubts(program: Program) -> list[JsonValue]:
+    """Dropout that may not stand in the graph as it stands in the network: see docs/formats.md.
+
+    Of all kinds but the plain one, torch.export takes what went in and what came out for one.
+    """
+    reads = Counter(name for node in program.nodes for name in node.uses)
+    sites = [
+        node.name for node in program.dropouts
+        if node.operation.base != "dropout" and node.arguments.get("train") is False
+        and reads[node.name] > 1
+    ]  # fmt: skip
+    if not sites:
+        return []
+    note = (
+        f"{len(sites)} dropout sites were exported in evaluation mode and are read more than once "
+        f"({', '.join(sites[:3])}): where the network itself reads what stood before, samples of "
+        "dropout are not its own. Export it with dropout in training mode to be sure."
+    )
+    return [note]

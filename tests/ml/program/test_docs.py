@@ -8,6 +8,7 @@ import torch
 
 from ml.intake.architectures import TABLE
 from ml.intake.formats import HOW_TO_EXPORT
+from ml.intake.program_card import describe_program
 from ml.intake.pt2 import read_pt2
 from ml.program.operations import allowed
 
@@ -30,7 +31,7 @@ class Residual(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv, self.dropout = torch.nn.Conv2d(3, 3, 1), torch.nn.Dropout(0.5)
+        self.conv, self.dropout = torch.nn.Conv2d(3, 3, 1), torch.nn.Dropout2d(0.5)
 
     def forward(self, x):
         x = self.conv(x)
@@ -51,7 +52,21 @@ def test_the_lines_that_export_a_network_export_its_dropout_as_it_is(
 
     program = read_pt2(tmp_path / "model.pt2")
 
+    assert describe_program(program)["notes"] == []
     (dropout,) = program.dropouts
     add = program.nodes[-1]
     assert len(set(add.uses)) == 2, "the residual reads what was dropped from"
     assert dropout.name in add.uses
+
+
+def test_without_them_the_residual_reads_what_was_dropped_from_and_the_card_says_so(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own
+        exported = torch.export.export(Residual().eval(), (torch.zeros(2, 3, 4, 4),))
+        torch.export.save(exported, tmp_path / "model.pt2")
+
+    program = read_pt2(tmp_path / "model.pt2")
+
+    assert program.nodes[-1].uses == (program.dropouts[0].name,)
+    (note,) = describe_program(program)["notes"]
+    assert "evaluation mode" in note

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from ml.estimate import JsonObject, JsonValue
 from ml.intake.model_manifest import ModelManifest
-from ml.program.graph import Array, Program
+from ml.program.graph import Array, Program, Ref
 
 _WEIGHTED = ("conv", "linear", "addmm", "bilinear")
 _NORMALISING = ("batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm")
@@ -72,7 +72,10 @@ def _doubts(program: Program) -> list[JsonValue]:
 
     Of all kinds but the plain one, torch.export takes what went in and what came out for one.
     """
-    reads = Counter(name for node in program.nodes for name in node.uses)
+    reads = Counter(  # an operation may read one value twice
+        given.name for node in program.nodes for given in node.arguments.values()
+        if isinstance(given, Ref)
+    )  # fmt: skip
     sites = [
         node.name for node in program.dropouts
         if node.operation.base != "dropout" and node.arguments.get("train") is False

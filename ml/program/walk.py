@@ -50,6 +50,7 @@ class Walker:
         taps: Iterable[str] = (),
         active: Iterable[Node] = (),
         given: Mapping[str, torch.Tensor] | None = None,
+        watch: Callable[[Values, Sequence[str]], None] | None = None,
     ) -> Values:
         """The outputs of the network, and the values named by ``taps``.
 
@@ -59,6 +60,7 @@ class Walker:
             active: dropout sites that drop; all others pass everything on. Batch normalisation
                 always uses its stored statistics.
             given: values that are known already, by name: what only they need is not computed.
+            watch: told of the inputs, then of every node: all values so far, and the new names.
 
         Returns:
             By name: outputs and taps.
@@ -71,13 +73,18 @@ class Walker:
         wanted = [*self.program.outputs, *taps]
         values: Values = dict(known)
         for port, tensor in zip(self.program.inputs, inputs, strict=True):
-            values.setdefault(port.name, tensor.to(self.device))
+            moved = tensor.to(self.device) if isinstance(tensor, torch.Tensor) else tensor
+            values.setdefault(port.name, moved)
         dropping = {id(node) for node in active}
+        if watch is not None:
+            watch(values, tuple(values))
         nodes = self._needed(wanted, known)
         last = {name: at for at, node in enumerate(nodes) for name in node.uses}
         keep = set(wanted)
         for at, node in enumerate(nodes):
-            self._step(node, values, id(node) in dropping)
+            self.step(node, values, dropping=id(node) in dropping)
+            if watch is not None:
+                watch(values, node.outputs)
             for name in node.uses:
                 if last[name] == at and name not in keep and name in values:
                     del values[name]
@@ -91,7 +98,9 @@ class Walker:
                 names |= set(node.uses) - set(known)
         return tuple(reversed(kept))
 
-    def _step(self, node: Node, values: Values, dropping: bool) -> None:
+    def step(self, node: Node, values: Values, *, dropping: bool = False) -> None:
+        """Compute one node from values that hold what it reads, and add what it gives."""
+
         def read(argument: Argument) -> Any:
             if isinstance(argument, Ref):
                 name = argument.name

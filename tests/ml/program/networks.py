@@ -105,10 +105,14 @@ def network(name: str) -> Network:
         torch.manual_seed(0)
         module = build(nets).eval()
         path = Path(mkdtemp(prefix="plumbline-pt2-")) / f"{name}.pt2"
-        batch = torch.export.Dim("batch")  # without bounds, as docs/formats.md says it
-        example = torch.zeros((2, *shape))
-        drop(module)  # see docs/formats.md
-        torch.export.save(
-            torch.export.export(module, (example,), dynamic_shapes=({0: batch},)), path
-        )
-    return Network(module.eval(), shape, path)
+        return Network(module, shape, exported(module, shape, path))
+
+
+def exported(module: torch.nn.Module, shape: tuple[int, ...], path: Path) -> Path:
+    """The module's archive, exported for any batch as docs/formats.md says it."""
+    batch = torch.export.Dim("batch")
+    example = torch.zeros((2, *shape))
+    drop(module)
+    torch.export.save(torch.export.export(module, (example,), dynamic_shapes=({0: batch},)), path)
+    module.eval()
+    return path

@@ -1,0 +1,45 @@
+"""A folded program has less to do and the same answer."""
+
+import pytest
+import torch
+
+from ml.intake.pt2 import read_pt2
+from ml.program.fold import folded
+from ml.program.walk import Walker
+from tests.ml.program.networks import NAMES, network
+from tests.ml.program.test_walk import apart
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_answer_stays(name):
+    net = network(name)
+    program, cases = read_pt2(net.path), net.case(2)
+    less = folded(program)
+    with torch.no_grad():
+        expected = Walker(program).run([cases])[program.outputs[0]]
+        found = Walker(less).run([cases])[less.outputs[0]]
+
+    assert apart(found, expected) <= 1e-5
+    assert {node.name for node in less.dropouts} <= set(program.outputs)
+
+
+def test_every_normalisation_after_a_convolution_is_gone():
+    program = folded(read_pt2(network("resnet18").path))
+
+    assert not [node for node in program.nodes if node.operation.base == "batch_norm"]
+    assert set(program.weights) <= {name for node in program.nodes for name in node.uses}
+
+
+def test_what_is_kept_stays_as_it_is():
+    net = network("resnet18")
+    program, cases = read_pt2(net.path), net.case(2)
+    before = [node.name for node in program.nodes if node.operation.base == "conv2d"][:3]
+    dropped = [node.name for node in read_pt2(network("unet-2d").path).dropouts]
+    less = folded(program, keep=before)
+    with torch.no_grad():
+        expected = Walker(program).run([cases], taps=before)
+        found = Walker(less).run([cases], taps=before)
+
+    assert all(apart(found[name], expected[name]) <= 1e-5 for name in before)
+    kept = folded(read_pt2(network("unet-2d").path), keep=dropped[:1])
+    assert [node.name for node in kept.dropouts] == dropped[:1]

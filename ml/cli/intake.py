@@ -9,7 +9,7 @@ from typing import cast
 
 from ml.cli.errors import DONE, checked
 from ml.engine.plan import limits_of
-from ml.estimate import JsonObject
+from ml.estimate import JsonObject, JsonValue
 from ml.sandbox.messages import Job
 from ml.sandbox.parent import run as run_job
 
@@ -40,7 +40,7 @@ def _lines(result: JsonObject) -> list[str]:
         f"accepted: {manifest['name']} {manifest['version']}"
         if manifest
         else "readable, but not yet complete: add a model.yaml, then it is run as well",
-        f"{_read(card)}, {card['parameters']:,} parameters, {card['layers']} layers",
+        f"{_read(card)}, {card['parameters']:,} parameters",
         f"input {card['inputs']}",
         f"output {card['outputs']}",
         f"sha256: {card['sha256']}",
@@ -48,7 +48,7 @@ def _lines(result: JsonObject) -> list[str]:
     if smoke:
         repeats = "the same both times" if smoke["deterministic"] else "NOT the same both times"
         lines.append(f"ran on noise: {repeats}, {smoke['seconds_per_case']} s per case")
-    return lines
+    return lines + [str(note) for note in cast(list[JsonValue], card.get("notes", []))]
 
 
 def _read(card: JsonObject) -> str:
@@ -56,7 +56,11 @@ def _read(card: JsonObject) -> str:
         reasons = cast(list[str], card["not_taken_over"])
         white = f"{card['dropout_sites']} dropout sites" if card["gradients"] else "a black box"
         return " ".join([f"ONNX opset {card['opset']}, {white}", *reasons[:5]])
-    return f"torch.export archive of {card['producer']}, {card['dropout_sites']} dropout sites"
+    if "layers" not in card:
+        return "safetensors, weights of a network that is not named"
+    whose = card.get("architecture", "torch.export archive")
+    layers = f"{card['layers']} layers, {card['dropout_sites']} dropout sites"
+    return f"{whose} of {card['producer']}, {layers}"
 
 
 def say(text: str) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ml.engine.by_name import open_by_name
 from ml.engine.fused import FusedWalker, prepared
 from ml.engine.session import ModelError, Session, check_case_shape
 from ml.estimate import JsonObject
@@ -47,13 +48,19 @@ class ProgramSession(Session):
     def runtime_json(self) -> JsonObject:
         kind = "cuda" if self.walker.device.startswith("cuda") else "cpu"
         how = "fused program" if isinstance(self.walker, FusedWalker) else "program"
-        return {"torch": torch.__version__, "providers": [f"{how} on {kind}"], "device": kind}
+        built = self.walker.program.notes.get("monai")  # of a network built by name
+        return {
+            "torch": torch.__version__,
+            **({"monai": built} if built else {}),
+            "providers": [f"{how} on {kind}"],
+            "device": kind,
+        }
 
 
 def open_program(
     path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
 ) -> ProgramSession:
-    """Open a model as a program: an archive of torch.export, or an ONNX file.
+    """Open a model as a program: torch.export, ONNX, or weights of a network built by name.
 
     Args:
         path, manifest, threads, gpu: as for ``ml.engine.session.open_session``.
@@ -62,9 +69,21 @@ def open_program(
         ModelError: model_unloadable, model_shape.
     """
     try:
-        program = read_program(path, manifest.format)
+        by_name = manifest.architecture is not None
+        program = open_by_name(path, manifest) if by_name else read_program(path, manifest.format)
     except Refused as refused:
         raise ModelError("model_unloadable", refused.refusals[0].message) from None
+    return as_session(program, manifest, threads=threads, gpu=gpu)
+
+
+def as_session(
+    program: Program, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
+) -> ProgramSession:
+    """A program that is there already, as ``open_program`` opens one.
+
+    Raises:
+        ModelError: model_shape.
+    """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Nothing here reads memory that it has not written: filling it first would cost a pass.

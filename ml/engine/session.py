@@ -111,7 +111,7 @@ class OnnxSession(Session):
 def open_session(
     path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
 ) -> Session:
-    """Open the weights: ONNX with onnxruntime, archives of torch.export as a program.
+    """Open the weights: ONNX with onnxruntime, every other format as a program.
 
     Args:
         path: the weights. It has been through intake; it is opened nowhere but in a child.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ml.engine.session import FloatArray, ModelError, open_as_program, open_session
+from ml.engine.session import FloatArray, ModelError, Session, open_as_program, open_session
 from ml.estimate import JsonObject
 from ml.imaging.declared import Input
 from ml.imaging.picture import Picture
@@ -19,8 +19,12 @@ SUM_TOLERANCE = 1e-3
 PROGRAM_TOLERANCE = 1e-3  # of the largest output: the inner form against onnxruntime
 
 
-def smoke_run(path: Path, manifest: ModelManifest) -> JsonObject:
+def smoke_run(path: Path, manifest: ModelManifest, session: Session | None = None) -> JsonObject:
     """Run the model twice on the same two synthetic cases.
+
+    Args:
+        path, manifest: as for ``ml.engine.session.open_session``.
+        session: where the file is open already: to open some takes long.
 
     Returns:
         cases, deterministic (both runs gave the same bits), finite, seconds_per_case, runtime.
@@ -29,7 +33,7 @@ def smoke_run(path: Path, manifest: ModelManifest) -> JsonObject:
         ModelError: if it cannot be opened or run, gives no finite numbers, or gives numbers that
             are not what the manifest declares.
     """
-    session = open_session(path, manifest)
+    session = session or open_session(path, manifest)
     batch = noise(manifest.input, 2)
     first = session.run(batch)
     began = time.perf_counter()

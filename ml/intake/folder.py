@@ -103,12 +103,12 @@ def open_folder(path: Path, work_dir: Path, marker: str | None = None) -> Iterat
         Refused: with one of the archive codes, or ``not_found``.
     """
     if path.is_dir():
-        yield _at_marker(_walk(path), marker)
+        yield at_marker(_walk(path), marker)
     elif not path.is_file():
         raise refuse("not_found", "There is no such file or folder.", file=path.name)
     elif is_zip(path) and not is_checkpoint(path):
         with TemporaryDirectory(prefix=".unpacked-", dir=work_dir) as unpacked:
-            yield _at_marker(_unpack(path, Path(unpacked)), marker)
+            yield at_marker(_unpack(path, Path(unpacked)), marker)
     elif path.suffix.lower() == ".zip" and not is_zip(path):
         raise refuse("archive_corrupt", "The file is called .zip and is none. Make it again.")
     else:
@@ -135,7 +135,8 @@ def is_checkpoint(path: Path) -> bool:
     return bool(names & {"data.pkl", "constants.pkl", "archive_format"})
 
 
-def _at_marker(folder: Folder, marker: str | None) -> Folder:
+def at_marker(folder: Folder, marker: str | None) -> Folder:
+    """The folder, or the only one in it where the marker is there and not at the top."""
     if marker is None or marker in folder:
         return folder
     tops = {PurePosixPath(name).parts[0] for name in folder.sizes}

@@ -9,7 +9,7 @@ from ml.intake.refusal import Refused, refuse
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".joblib", ".torchscript")
 
 HOW_TO_EXPORT = """\
-model.eval()
+model.eval(); [part.train() for part in model.modules() if "Dropout" in type(part).__name__]
 cases, free = torch.zeros(2, 3, 224, 224), ({0: torch.export.Dim("batch")},)  # two of its shape
 torch.export.save(torch.export.export(model, (cases,), dynamic_shapes=free), "model.pt2")"""
 
@@ -22,9 +22,8 @@ _UNSUPPORTED = (
     "Models in this format are not run in this version ({what}). Hand it in as ONNX, or as an "
     "archive of torch.export (.pt2)."
 )
+READ = ("onnx", "pt2", "safetensors", "monai-bundle")
 _KINDS = {
-    "safetensors": "safetensors",
-    "monai-bundle": "MONAI bundle",
     "ensemble": "ensemble of several files",
     "endpoint": "model behind an address",
 }
@@ -45,7 +44,7 @@ def refuse_format(name: str) -> Refused:
     return refuse("format_unsupported", _UNSUPPORTED.format(what=_KINDS.get(name, name)))
 
 
-def format_of(path: Path, file: str) -> Literal["onnx", "pt2"]:
+def format_of(path: Path, file: str) -> Literal["onnx", "pt2", "safetensors"]:
     """Which of the formats that are run this file is in; ONNX itself has no magic.
 
     Raises:
@@ -59,6 +58,9 @@ def format_of(path: Path, file: str) -> Literal["onnx", "pt2"]:
         if _is_pt2(path):
             return "pt2"
         raise _zip_answer(path, file)
+    # Before pickles: the length of a header may begin as one does.
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000:
+        return "safetensors"
     if (head[0] == 0x80 and head[1:2] in b"\x02\x03\x04\x05") or (
         PurePosixPath(file).suffix.lower() in PICKLES
     ):
@@ -66,8 +68,6 @@ def format_of(path: Path, file: str) -> Literal["onnx", "pt2"]:
     for magic, offset, what in _MAGIC:
         if head[offset:].startswith(magic):
             raise refuse("format_unsupported", _UNSUPPORTED.format(what=what), file=file)
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000:
-        raise refuse("format_unsupported", _UNSUPPORTED.format(what="safetensors"), file=file)
     if any(head[offset:].startswith(magic) for magic, offset in _NO_MODEL) or (
         head.lstrip()[:1] in (b"<", b"{")
     ):

@@ -80,7 +80,7 @@ def validated(model: type[M], value: dict[str, object], file: str) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         raise Refused(
-            [Refusal("manifest_invalid", _sentence(e), file) for e in error.errors()]
+            [Refusal("manifest_invalid", problem(e), file) for e in error.errors()]
         ) from None
 
 
@@ -115,7 +115,8 @@ def _first_unprintable(text: str, allowed: str) -> str:
     return next(signs, "")
 
 
-def _sentence(error: ErrorDetails) -> str:
+def problem(error: ErrorDetails) -> str:
+    """What pydantic found, as a sentence that names the key."""
     where = _where(error["loc"])
     if error["type"] == "missing":
         return f"'{where}' is missing."

@@ -2,20 +2,31 @@
 
 import shutil
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import cast
 
-from ml.engine.session import ModelError
+from ml.engine.session import ModelError, Session
 from ml.engine.smoke import program_check, smoke_run
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import file_sha256, sha256_of
-from ml.intake.folder import Folder, open_folder, open_plain
-from ml.intake.formats import format_of, refuse_format
+from ml.intake.architectures import checked
+from ml.intake.bundle import METADATA, Bundle, read_bundle
+from ml.intake.checkpoint import read_checkpoint
+from ml.intake.folder import Folder, at_marker, open_folder, open_plain
+from ml.intake.formats import READ, format_of, refuse_format
 from ml.intake.manifest import read_yaml, validated
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.onnx_graph import MOST_BYTES, read_graph
-from ml.intake.program_card import describe_onnx, describe_program, without_program
+from ml.intake.program_card import (
+    describe_by_name,
+    describe_onnx,
+    describe_program,
+    describe_weights,
+    without_program,
+)
 from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import refuse
+from ml.intake.safetensors_file import read_safetensors, write_safetensors
 from ml.sandbox.messages import Reporter
 
 MANIFEST = "model.yaml"
@@ -39,32 +50,42 @@ def read_model(
     Raises:
         Refused: see docs/intake-codes.md.
     """
-    with open_folder(path, out_dir, MANIFEST) as folder:
-        manifest = _manifest(folder, given)
-        weights = _weights(folder, manifest)
-        source = folder.path(weights)
-        kind = format_of(source, weights)
-        if manifest is not None and manifest.format != kind:
-            raise refuse(
-                "manifest_invalid",
-                f"{MANIFEST} says 'format: {manifest.format}', and the file is of the format "
-                f"{kind}.",
-                file=MANIFEST,
-            )
+    with (
+        open_folder(path, out_dir, MANIFEST) as opened,
+        TemporaryDirectory(prefix=".weights-", dir=out_dir) as work,
+    ):
+        folder = at_marker(opened, METADATA)
+        bundle = _bundle(folder, given) if METADATA in folder else None
+        manifest = _checked(bundle.manifest) if bundle else _manifest(folder, given)
+        weights = bundle.weights if bundle else _weights(folder, manifest)
         size = folder.sizes[weights]
         if size > MOST_BYTES:
             raise refuse("model_limit", f"The file has {size:,} bytes; 2 GiB is the most.")
+        source, notes = folder.path(weights), bundle.notes if bundle else []
+        if bundle and weights.endswith(".pt"):
+            source = _rewritten(source, weights, Path(work), notes)
+        kind = format_of(source, weights)
+        declared = None if manifest is None else manifest.format
+        if declared is not None and kind != ("safetensors" if bundle else declared):
+            raise refuse(
+                "manifest_invalid",
+                f"{MANIFEST} says 'format: {declared}', and the file is of the format {kind}.",
+                file=MANIFEST,
+            )
         reporter.log(f"reading {weights}, {size:,} bytes")
+        session: Session | None = None
         if kind == "pt2":
             card = describe_program(read_pt2(source))
+        elif kind == "safetensors":
+            card, session = _by_name(source, manifest, weights, notes)
         else:
             model = read_graph(folder.read(weights, most=MOST_BYTES), weights)
             card = describe_onnx(model, weights)
         sha256 = file_sha256(source)
-        card |= {"sha256": sha256, "size_bytes": size}
+        card |= {"sha256": sha256, "size_bytes": source.stat().st_size}
         if manifest is not None:
             reporter.log("running it twice on two cases of noise")
-            card["smoke"] = _smoke(source, manifest, weights)
+            card["smoke"] = _smoke(source, manifest, weights, session)
             if kind == "onnx" and card["gradients"]:
                 difference, why_not = program_check(source, manifest)
                 card["program_difference"] = difference
@@ -82,6 +103,57 @@ def read_model(
     }
 
 
+def _bundle(folder: Folder, given: dict[str, object] | None) -> Bundle:
+    own = read_yaml(folder, MANIFEST) if MANIFEST in folder else given or {}
+    if own.get("format", "monai-bundle") != "monai-bundle":
+        raise refuse(
+            "manifest_invalid",
+            f"{MANIFEST} says 'format: {str(own['format'])[:40]}', and this is a MONAI bundle.",
+            file=MANIFEST,
+        )
+    bundle = read_bundle(folder, own)
+    if bundle.manifest.get("task") == "segmentation":
+        raise refuse("task_unsupported", "Only classification is audited in this version.")
+    return bundle
+
+
+def _rewritten(source: Path, file: str, work: Path, notes: list[str]) -> Path:
+    """A checkpoint as safetensors: what is stored, and opened later on, holds numbers alone."""
+    tensors, found = read_checkpoint(source, file=file)
+    target = work / "model.safetensors"
+    write_safetensors(target, tensors)
+    notes += [*found, f"{file} (SHA-256 {file_sha256(source)}) was rewritten as safetensors."]
+    return target
+
+
+def _by_name(
+    source: Path, manifest: ModelManifest | None, file: str, notes: list[str]
+) -> tuple[JsonObject, Session | None]:
+    """The card of weights alone; the network they belong to is built from its name, and open."""
+    stored = read_safetensors(source, file=file)
+    if manifest is None or manifest.architecture is None:
+        return describe_weights(stored.tensors), None
+    try:
+        from ml.engine.by_name import program_by_name
+        from ml.engine.program_session import as_session
+    except ModuleNotFoundError:
+        raise refuse(
+            "format_unsupported",
+            "Models of this format need torch and MONAI, which are not installed on this machine: "
+            "requirements-engine.txt holds them.",
+            file=file,
+        ) from None
+    program = program_by_name(
+        manifest.architecture, stored.tensors, manifest.input.shape, file=file
+    )
+    card = describe_by_name(program, manifest)
+    card["notes"] = [*notes, *cast(list[JsonValue], card["notes"])]
+    try:
+        return card, as_session(program, manifest)
+    except ModelError as error:
+        raise refuse(error.code, error.message, file=file) from None
+
+
 def _manifest(folder: Folder, given: dict[str, object] | None) -> ModelManifest | None:
     lone = next(iter(folder.sizes)) if len(folder.sizes) == 1 else None
     if MANIFEST in folder:
@@ -94,23 +166,28 @@ def _manifest(folder: Folder, given: dict[str, object] | None) -> ModelManifest 
         _answer_foreign(folder)
         value = read_yaml(folder, MANIFEST)  # refuses, saying what is missing
     # A foreign format is answered as such, whatever else its manifest lacks.
-    if isinstance(value.get("format"), str) and value["format"] not in ("onnx", "pt2"):
+    if isinstance(value.get("format"), str) and value["format"] not in READ:
         known = ModelManifest.model_fields["format"].annotation
         if value["format"] in getattr(known, "__args__", ()):
             raise refuse_format(str(value["format"]))
+    if value.get("format") == "monai-bundle":
+        raise refuse("bundle_invalid", f"The bundle has no {METADATA}.", file=METADATA)
+    return _checked(value)
+
+
+def _checked(value: dict[str, object]) -> ModelManifest:
     manifest = validated(ModelManifest, value, MANIFEST)
     if manifest.task != "classification":
         raise refuse("task_unsupported", "Only classification is audited in this version.")
     if manifest.input.dims != 2:
         raise refuse("task_unsupported", "Only models of single pictures (dims: 2) are run here.")
+    if manifest.architecture is not None:
+        checked(manifest.architecture.name, manifest.architecture.arguments, file=MANIFEST)
     return manifest
 
 
 def _answer_foreign(folder: Folder) -> None:
     """A folder without manifest: if its files are of a refused kind, say that first."""
-    for name in sorted(folder.sizes):
-        if PurePosixPath(name).name in ("metadata.json", "inference.json"):
-            raise refuse_format("monai-bundle")
     for name in sorted(folder.sizes):
         if PurePosixPath(name).suffix.lower() not in (".onnx", ".md", ".txt", ".json", ".yaml"):
             format_of(folder.path(name), name)
@@ -131,9 +208,9 @@ def _weights(folder: Folder, manifest: ModelManifest | None) -> str:
     return names[0]
 
 
-def _smoke(path: Path, manifest: ModelManifest, file: str) -> JsonObject:
+def _smoke(path: Path, manifest: ModelManifest, file: str, session: Session | None) -> JsonObject:
     try:
-        return smoke_run(path, manifest)
+        return smoke_run(path, manifest, session)
     except ModelError as error:
         raise refuse(error.code, error.message, file=file) from None
 

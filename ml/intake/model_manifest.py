@@ -1,8 +1,14 @@
 """`model.yaml`: what a model says of itself, and how its input and output are to be understood."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from ml.imaging.declared import Input, Strict
 from ml.intake.manifest import Name, Text
@@ -10,6 +16,9 @@ from ml.intake.manifest import Name, Text
 Format = Literal[
     "onnx", "pt2", "safetensors", "monai-bundle", "torchscript", "ensemble", "endpoint"
 ]
+
+
+BY_NAME = ("safetensors", "monai-bundle")  # weights alone: the network is built from its name
 
 
 class OperatingPoint(Strict):
@@ -57,6 +66,15 @@ class Output(Scores):
     name: Name | None = None  # of the graph's output; absent: the first
 
 
+class Architecture(Strict):
+    """Which network the weights belong to: a name of the table, its arguments, how it sees."""
+
+    name: Name  # see ml.intake.architectures
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    # MONAI's readers put x before y; a network trained on such pictures takes them so.
+    axes: Literal["yx", "xy"] = "yx"
+
+
 class ModelManifest(Strict):
     name: Name
     version: Name
@@ -71,6 +89,17 @@ class ModelManifest(Strict):
     target_layer: Name | None = None
     feature_layer: Name | None = None
     dropout: Literal["allowed"] | None = None
+    architecture: Architecture | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_others_never_had(
+        self, handler: SerializerFunctionWrapHandler
+    ) -> dict[str, Any]:
+        """Manifests of other formats keep the hash they had before there was an architecture."""
+        value: dict[str, Any] = handler(self)
+        if self.architecture is None:
+            del value["architecture"]
+        return value
 
     @model_validator(mode="after")
     def _one_file(self) -> "ModelManifest":
@@ -79,6 +108,12 @@ class ModelManifest(Strict):
         names = [point.name for point in self.operating_points]
         if len(set(names)) < len(names):
             raise ValueError("two operating points have the same name.")
+        if (self.architecture is not None) != (self.format in BY_NAME):
+            raise ValueError(
+                f"an architecture belongs to the formats {' and '.join(BY_NAME)}, and to no other."
+            )
+        if self.architecture is not None and self.input.layout != "NCHW":
+            raise ValueError("networks built by name take pictures as NCHW.")
         return self
 
     @property

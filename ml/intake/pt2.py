@@ -5,11 +5,12 @@ is read entry by entry against the list of allowed operations; sample inputs, gu
 expressions are not opened at all.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from ml.intake.pt2_archive import Archive, open_archive
 from ml.intake.pt2_graph import read_nodes
+from ml.intake.pt2_memory import Sizes
 from ml.intake.pt2_types import dtype_of
 from ml.intake.pt2_weights import read_weights
 from ml.intake.refusal import refuse
@@ -19,17 +20,19 @@ from ml.program.graph import Port, Program
 SCHEMA_MAJOR = 8  # of torch's export schema; minor versions add fields only
 
 
-def read_pt2(path: Path) -> Program:
+def read_pt2(path: Path | BinaryIO, *, file: str | None = None) -> Program:
     """The network in an archive that ``torch.export.save`` wrote.
 
     Args:
-        path: the file.
+        path: the file, or its bytes.
+        file: what to call it in a refusal; absent: its name.
 
     Raises:
         Refused: archive_*, model_corrupt, model_limit, custom_op or pickle_refused; whatever the
             bytes are, nothing else is raised.
     """
-    with open_archive(path) as archive:
+    name = file or (path.name if isinstance(path, Path) else "archive")
+    with open_archive(path, name) as archive:
         try:
             return _read(archive)
         except (Malformed, ValueError) as error:
@@ -37,7 +40,7 @@ def read_pt2(path: Path) -> Program:
                 "model_corrupt",
                 f"This is no archive as torch.export writes it: {str(error)[:300]}. Export the "
                 "model again with torch.export.save.",
-                file=path.name,
+                file=name,
             ) from None
 
 
@@ -60,8 +63,9 @@ def _read(archive: Archive) -> Program:
         if source not in stored:
             raise Malformed(f"the weight {source[:80]!r} is not in the archive")
         weights[name] = stored[source]
-    nodes, renamed = read_nodes(graph["nodes"], archive.name)
-    outputs = _outputs(signature["output_specs"], renamed)
+    given = [*kept, *(port.name for port in ports)]
+    answers = _outputs(signature["output_specs"])
+    nodes, outputs = read_nodes(graph["nodes"], given, answers, _sizes_of(graph), archive.name)
     return Program(
         ports, weights, nodes, outputs, kept, {"torch": model.text_or("torch_version", "unknown")}
     )
@@ -93,23 +97,35 @@ def _inputs(specs: Entry, graph: Entry) -> tuple[dict[str, str], tuple[Port, ...
 
 def _port(name: str, graph: Entry) -> Port:
     meta = graph["tensor_values"][name]
+    return Port(name, _sizes(meta["sizes"]), dtype_of(meta["dtype"]))
+
+
+def _sizes(entry: Entry) -> tuple[int | None, ...]:
+    """None where a size is free."""
     shape: list[int | None] = []
-    for size in meta["sizes"].items():
+    for size in entry.items():
         how, value = size.only()
         shape.append(value.integer() if how == "as_int" else None)
-    return Port(name, tuple(shape), dtype_of(meta["dtype"]))
+    return tuple(shape)
 
 
-def _outputs(specs: Entry, renamed: Mapping[str, str]) -> tuple[str, ...]:
+def _sizes_of(graph: Entry) -> Sizes:
+    def of(name: str) -> tuple[int | None, ...] | None:
+        meta = graph["tensor_values"].get(name)
+        return None if meta is None else _sizes(meta["sizes"])
+
+    return of
+
+
+def _outputs(specs: Entry) -> list[str]:
     found = []
     for spec in specs.items():
         kind, body = spec.only()
         if kind == "user_output":
             how, argument = body["arg"].only()
             if how == "as_tensor":
-                name = argument["name"].text()
-                found.append(renamed.get(name, name))
+                found.append(argument["name"].text())
         # Running statistics that training would move stay as they are.
         elif kind != "buffer_mutation":
             raise Malformed(f"outputs of the kind {kind[:40]!r} are not read")
-    return tuple(found)
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ml.intake.refusal import refuse
 
@@ -72,7 +72,7 @@ class Archive:
 
 
 @contextmanager
-def open_archive(path: Path) -> Iterator[Archive]:
+def open_archive(path: Path | BinaryIO, name: str) -> Iterator[Archive]:
     """Open and check the directory of the zip before anything in it is read.
 
     Raises:
@@ -81,33 +81,33 @@ def open_archive(path: Path) -> Iterator[Archive]:
     try:
         opened = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
-        raise _corrupt(path.name) from None
+        raise _corrupt(name) from None
     with opened:
         infos = opened.infolist()
         total = sum(info.file_size for info in infos)
         if len(infos) > MOST_FILES or total > MOST_BYTES:
             raise refuse(
                 "archive_limit", f"The archive holds {len(infos):,} files of {total:,} bytes.",
-                file=path.name,
+                file=name,
             )  # fmt: skip
         if len({info.filename for info in infos}) < len(infos):
-            raise refuse("archive_path", "A name is in the archive twice.", file=path.name)
+            raise refuse("archive_path", "A name is in the archive twice.", file=name)
         for info in infos:
             if info.flag_bits & 0x1:
-                raise refuse("archive_encrypted", "Send it without a password.", file=path.name)
+                raise refuse("archive_encrypted", "Send it without a password.", file=name)
             if info.compress_type not in _METHODS:
-                raise _corrupt(path.name)
+                raise _corrupt(name)
             if info.file_size > _RATIO * max(info.compress_size, 1) + 1024:
                 raise refuse(
-                    "archive_limit", "A file in the archive unpacks to too much.", file=path.name
+                    "archive_limit", "A file in the archive unpacks to too much.", file=name
                 )
         roots = {info.filename.partition("/")[0] for info in infos if "/" in info.filename}
         if len(roots) != 1:
             raise refuse(
                 "model_corrupt", "The files of the archive do not lie in one folder.",
-                file=path.name,
+                file=name,
             )  # fmt: skip
-        yield Archive(opened, roots.pop(), path.name)
+        yield Archive(opened, roots.pop(), name)
 
 
 def _corrupt(name: str) -> Exception:

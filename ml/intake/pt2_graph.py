@@ -1,35 +1,48 @@
 """The nodes of a torch.export graph, each held against the signature of an allowed operation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Sequence
 
+from ml.intake.pt2_memory import IN_PLACE_ONLY, MOST_NODES, Memory, Sizes, written
 from ml.intake.pt2_types import DTYPES
 from ml.intake.refusal import refuse
 from ml.intake.schema import Entry, Malformed
 from ml.program.graph import Argument, Dtype, Node, Ref
 from ml.program.operations import VIEWS, Operation, Parameter, named
 
-MOST_NODES = 100_000
+Resolve = Callable[[str], str]  # the value that a name of the file stands for at this point
 _IGNORED = ("torch.ops.aten.sym_constrain_range", "torch.ops.aten._assert", "_operator.")
 
 
-def read_nodes(entries: Entry, file: str) -> tuple[tuple[Node, ...], Mapping[str, str]]:
-    """The nodes in order, and what in-place results are called from then on.
+def read_nodes(
+    entries: Entry, given: Iterable[str], answers: Sequence[str], sizes: Sizes, file: str
+) -> tuple[tuple[Node, ...], tuple[str, ...]]:
+    """The nodes in order, and what the answers of the network are called in them.
 
-    An operation in place becomes its plain form: whoever reads the old name afterwards is given
-    the new one. Where another view of the same memory is read later, that would be wrong, and
-    the network is refused.
+    An operation in place becomes its plain form; see ``ml.intake.pt2_memory``.
+
+    Args:
+        entries: the nodes as the file lists them.
+        given: names of inputs and weights.
+        answers: names of what the network answers.
+        sizes: of the values the file names, as far as it tells.
+        file: for refusals.
 
     Raises:
         Refused: custom_op (an operation that is not allowed), model_limit.
         Malformed: arguments that the operation does not take.
     """
-    nodes: list[Node] = []
-    renamed: dict[str, str] = {}
+    memory, known = Memory(file, sizes), set(given)
+
+    def resolve(name: str) -> str:
+        if name not in known:
+            raise Malformed(f"{name[:80]!r} is read, and nothing before gives it")
+        return memory.read(name)
+
     for entry in entries.items():
-        if len(nodes) >= MOST_NODES:
+        if len(memory.nodes) >= MOST_NODES:
             raise refuse("model_limit", f"The network has over {MOST_NODES:,} nodes.", file=file)
         target = entry["target"].text()
-        found = named(target)
+        found = (IN_PLACE_ONLY[target], True) if target in IN_PLACE_ONLY else named(target)
         if found is None:
             if target.startswith(_IGNORED) and not _results(entry):
                 continue
@@ -40,53 +53,31 @@ def read_nodes(entries: Entry, file: str) -> tuple[tuple[Node, ...], Mapping[str
                 file=file,
             )
         operation, in_place = found
-        arguments = _arguments(operation, entry, renamed)
-        outputs = _results(entry)
-        node = Node(operation, arguments, outputs, _scope(entry))
+        arguments, outputs = _arguments(operation, entry, resolve), _results(entry)
+        first = _first(entry) if in_place or operation.name in VIEWS else ""
+        for name in filter(None, outputs):
+            if name in known:
+                raise Malformed(f"{name[:80]!r} is given twice")
+            known.add(name)
+        if in_place and (not first or len(outputs) != 1):
+            raise Malformed(f"{entry.where} changes no tensor")
         if in_place:
-            first = next(iter(arguments.values()))
-            if not isinstance(first, Ref) or len(outputs) != 1:
-                raise Malformed(f"{entry.where} changes no tensor")
-            for old, new in list(renamed.items()):
-                if new == first.name:
-                    renamed[old] = outputs[0]
-            renamed[first.name] = outputs[0]
-        nodes.append(node)
-    _refuse_shared(nodes, entries, file)
-    return tuple(nodes), renamed
+            memory.nodes.append(written(memory, operation, arguments, _scope(entry), outputs[0]))
+            memory.write(first, outputs[0])
+        else:
+            memory.nodes.append(Node(operation, arguments, outputs, _scope(entry)))
+            if first:
+                memory.note_view(memory.nodes[-1], first)
+    resolved = tuple(resolve(name) for name in answers)
+    return tuple(memory.nodes), resolved
 
 
-def _refuse_shared(nodes: list[Node], entries: Entry, file: str) -> None:
-    """In-place changes of memory that is read under another name later."""
-    of_memory: dict[str, str] = {}
-    changed: dict[str, set[str]] = {}  # memory -> names that hold the old numbers
-    members: dict[str, set[str]] = {}
-    kept = [one for one in entries.items() if named(one["target"].text())]
-    for node, entry in zip(nodes, kept, strict=True):
-        for name in node.uses:
-            memory = of_memory.get(name, name)
-            if name in changed.get(memory, ()):
-                raise refuse(
-                    "custom_op",
-                    f"The network changes a tensor in place ({node.name[:60]!r} reads it under "
-                    "another name afterwards). Write x = x + y in place of x += y there.",
-                    file=file,
-                )
-        found = named(entry["target"].text())
-        in_place = bool(found and found[1])
-        first = next((a for a in node.arguments.values()), None)
-        source = first.name if isinstance(first, Ref) else ""
-        if in_place:
-            memory = of_memory.get(source, source)
-            stale = members.get(memory, {memory}) - {source}
-            changed.setdefault(memory, set()).update(stale)
-            of_memory[node.name] = memory
-            members.setdefault(memory, {memory}).add(node.name)
-        elif source and node.operation.name in VIEWS:
-            memory = of_memory.get(source, source)
-            for name in filter(None, node.outputs):
-                of_memory[name] = memory
-                members.setdefault(memory, {memory}).add(name)
+def _first(entry: Entry) -> str:
+    """The name of the tensor that an operation works on, as the file has it; "" if it is none."""
+    for one in entry["inputs"].items():
+        how, value = one["arg"].only()
+        return value["name"].text() if how == "as_tensor" else ""
+    return ""
 
 
 def _results(entry: Entry) -> tuple[str, ...]:
@@ -106,9 +97,7 @@ def _results(entry: Entry) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _arguments(
-    operation: Operation, entry: Entry, renamed: Mapping[str, str]
-) -> dict[str, Argument]:
+def _arguments(operation: Operation, entry: Entry, resolve: Resolve) -> dict[str, Argument]:
     known = {parameter.name: parameter for parameter in operation.parameters}
     found: dict[str, Argument] = {}
     for given in entry["inputs"].items():
@@ -117,7 +106,7 @@ def _arguments(
             if name in ("layout", "device", "pin_memory", "memory_format", "non_blocking"):
                 continue
             raise Malformed(f"{given.where}: {operation.name} takes no {name[:40]!r}")
-        found[name] = _argument(known[name], given["arg"], renamed)
+        found[name] = _argument(known[name], given["arg"], resolve)
     for parameter in operation.parameters:
         if parameter.required and parameter.name not in found:
             raise Malformed(f"{entry.where}: {operation.name} lacks {parameter.name!r}")
@@ -125,13 +114,13 @@ def _arguments(
     return {name: found[name] for name in known if name in found}
 
 
-def _argument(parameter: Parameter, given: Entry, renamed: Mapping[str, str]) -> Argument:
+def _argument(parameter: Parameter, given: Entry, resolve: Resolve) -> Argument:
     how, value = given.only()
     if how == "as_none":
         if not parameter.optional:
             raise Malformed(f"{given.where} may not be left out")
         return None
-    result = _READ[parameter.kind](how, value, renamed) if parameter.kind in _READ else _WRONG
+    result = _READ[parameter.kind](how, value, resolve) if parameter.kind in _READ else _WRONG
     if result is _WRONG:
         raise Malformed(f"{given.where} is {how[:40]!r} where {parameter.kind!r} is asked")
     return result
@@ -140,73 +129,73 @@ def _argument(parameter: Parameter, given: Entry, renamed: Mapping[str, str]) ->
 _WRONG = ("", "wrong kind")
 
 
-def _ref(name: str, renamed: Mapping[str, str]) -> Ref:
-    return Ref(renamed.get(name, name))
+def _ref(name: str, resolve: Resolve) -> Ref:
+    return Ref(resolve(name))
 
 
-def _tensor(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
+def _tensor(how: str, value: Entry, resolve: Resolve) -> Argument:
     # torch writes x * 2 as mul.Tensor with a plain number in place of the tensor.
     if how == "as_tensor":
-        return _ref(value["name"].text(), renamed)
-    return _number(how, value, renamed)
+        return _ref(value["name"].text(), resolve)
+    return _number(how, value, resolve)
 
 
-def _tensors(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
+def _tensors(how: str, value: Entry, resolve: Resolve) -> Argument:
     if how == "as_tensors":
-        return tuple(_ref(one["name"].text(), renamed) for one in value.items())
+        return tuple(_ref(one["name"].text(), resolve) for one in value.items())
     if how != "as_optional_tensors":
         return _WRONG
     found: list[Argument] = []
     for one in value.items():
         kind, inner = one.only()
-        found.append(None if kind == "as_none" else _ref(inner["name"].text(), renamed))
+        found.append(None if kind == "as_none" else _ref(inner["name"].text(), resolve))
     return tuple(found)
 
 
-def _int(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
+def _int(how: str, value: Entry, resolve: Resolve) -> Argument:
     if how == "as_int":
         return value.integer()
     if how != "as_sym_int":
         return _WRONG
     kind, inner = value.only()
-    return inner.integer() if kind == "as_int" else _ref(inner.text(), renamed)
+    return inner.integer() if kind == "as_int" else _ref(inner.text(), resolve)
 
 
-def _ints(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
+def _ints(how: str, value: Entry, resolve: Resolve) -> Argument:
     if how == "as_int":
         return (value.integer(),)
     if how == "as_ints":
         return tuple(one.integer() for one in value.items())
     if how == "as_sym_ints":
-        return tuple(_int("as_sym_int", one, renamed) for one in value.items())
+        return tuple(_int("as_sym_int", one, resolve) for one in value.items())
     return _WRONG
 
 
-def _float(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
+def _float(how: str, value: Entry, resolve: Resolve) -> Argument:
     return value.number() if how in ("as_float", "as_int") else _WRONG
 
 
-def _floats(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
+def _floats(how: str, value: Entry, resolve: Resolve) -> Argument:
     return tuple(one.number() for one in value.items()) if how == "as_floats" else _WRONG
 
 
-def _number(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
+def _number(how: str, value: Entry, resolve: Resolve) -> Argument:
     if how == "as_float":
         return value.number()
     if how == "as_bool":
         return value.boolean()
-    return _int(how, value, renamed)
+    return _int(how, value, resolve)
 
 
-def _bool(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
+def _bool(how: str, value: Entry, resolve: Resolve) -> Argument:
     return value.boolean() if how == "as_bool" else _WRONG
 
 
-def _str(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
+def _str(how: str, value: Entry, resolve: Resolve) -> Argument:
     return value.text() if how == "as_string" else _WRONG
 
 
-def _dtype(how: str, value: Entry, renamed: Mapping[str, str]) -> Argument:
+def _dtype(how: str, value: Entry, resolve: Resolve) -> Argument:
     code = value.integer() if how in ("as_scalar_type", "as_int") else -1
     return Dtype(DTYPES[code]) if code in DTYPES else _WRONG
 

@@ -1,5 +1,9 @@
 """The weights of a torch.export archive: raw little-endian numbers with sizes and strides."""
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from ml.intake.pt2_archive import Archive
@@ -46,15 +50,32 @@ def read_weights(archive: Archive) -> dict[str, Array]:
 def _tensor(record: bytes, meta: Entry) -> Array:
     kind = np.dtype(dtype_of(meta["dtype"])).newbyteorder("<")
     sizes, strides = ([_whole(size) for size in meta[key].items()] for key in ("sizes", "strides"))
-    offset = _whole(meta["storage_offset"])
-    if len(sizes) != len(strides) or len(sizes) > 8:
-        raise Malformed(f"{meta.where} has {len(sizes)} sizes and {len(strides)} strides")
+    return strided(record, kind, sizes, strides, _whole(meta["storage_offset"]), meta.where)
+
+
+def strided(
+    record: bytes, kind: np.dtype[Any], sizes: Sequence[int], strides: Sequence[int], offset: int,
+    where: str,
+) -> Array:  # fmt: skip
+    """A tensor out of stored numbers, held against what is stored before it is looked at.
+
+    Args:
+        record: the bytes of one storage.
+        kind: of its numbers, little-endian.
+        sizes, strides, offset: of the tensor, in numbers.
+        where: what to call it in an error.
+
+    Raises:
+        Malformed: sizes and strides that reach outside, or repeat what is stored.
+    """
+    if len(sizes) != len(strides) or len(sizes) > 8 or min([offset, *sizes, *strides]) < 0:
+        raise Malformed(f"{where} has {len(sizes)} sizes and {len(strides)} strides")
     held = len(record) // kind.itemsize
     reach = offset + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
     if 0 not in sizes and reach >= held:
-        raise Malformed(f"{meta.where} reaches beyond the {held:,} numbers stored")
-    if int(np.prod(sizes, dtype=np.float64)) > max(held, 1):
-        raise Malformed(f"{meta.where} repeats the numbers stored")
+        raise Malformed(f"{where} reaches beyond the {held:,} numbers stored")
+    if math.prod(sizes) > max(held, 1):
+        raise Malformed(f"{where} repeats the numbers stored")
     flat = np.frombuffer(record, kind, count=held)
     if 0 in sizes:
         return np.zeros(sizes, kind.newbyteorder("="))

@@ -10,9 +10,7 @@ from functools import cache
 from pathlib import Path
 
 _LINE = re.compile(r"aten::(?P<name>[\w.]+)\((?P<inputs>.*)\) -> (?P<outputs>.+)")
-_PLAIN = re.compile(
-    r"\([a-z][a-z!>\- |*]*\)"
-)  # what is shared with what, "(a -> *)": not read here
+_ALIASES = re.compile(r"(?<=Tensor)\([a-z!>\- |*]+\)")  # which memory is looked at: "(a -> *)"
 _PARTS = re.compile(r", (?![^\[]*\])")
 # Of where and how a tensor is kept the walk decides, not the file.
 _OF_STORAGE = {"layout", "device", "pin_memory", "memory_format", "non_blocking"}
@@ -23,7 +21,14 @@ VIEWS = {
     "movedim.int", "movedim.intlist", "narrow", "permute", "reshape", "select.int", "slice.Tensor",
     "split.Tensor", "split_with_sizes", "squeeze", "squeeze.dim", "squeeze.dims", "swapaxes", "t",
     "to.device", "to.dtype", "to.dtype_layout", "transpose.int", "type_as", "unbind.int",
-    "unflatten.int", "unsqueeze", "view", "_unsafe_view",
+    "unflatten.int", "unfold", "unsqueeze", "view", "_unsafe_view",
+}  # fmt: skip
+
+
+# Python's own operators, which torch writes where sizes are computed with.
+_OF_SIZES = {
+    "_operator.add": "add.int", "_operator.sub": "sub.int", "_operator.mul": "mul.int",
+    "_operator.floordiv": "floordiv.int", "_operator.mod": "remainder.int",
 }  # fmt: skip
 
 
@@ -72,7 +77,7 @@ def allowed() -> dict[str, Operation]:
         ['input', 'weight', 'bias']
     """
     lines = Path(__file__).with_name("operations.txt").read_text("utf-8").splitlines()
-    return {one.name: one for one in map(_operation, lines)}
+    return {one.name: one for one in map(signature, lines)}
 
 
 def named(target: str) -> tuple[Operation, bool] | None:
@@ -83,6 +88,8 @@ def named(target: str) -> tuple[Operation, bool] | None:
         >>> found[0].name, found[1], named("torch.ops.aten.from_file.default"), named("os.system")
         ('relu', True, None, None)
     """
+    if target in _OF_SIZES:
+        return allowed()[_OF_SIZES[target]], False
     prefix = "torch.ops.aten."
     if not target.startswith(prefix):
         return None
@@ -94,26 +101,27 @@ def named(target: str) -> tuple[Operation, bool] | None:
     return None if found is None else (found, True)
 
 
-def _operation(line: str) -> Operation:
+def signature(line: str) -> Operation:
+    """An operation from the line that torch writes of it; only our own lines come here."""
     match = _LINE.fullmatch(line)
     if match is None:
         raise ValueError(f"not a signature: {line!r}")
     keyword, parameters = False, []
-    for part in filter(None, _PARTS.split(match["inputs"])):
+    for part in filter(None, _PARTS.split(_ALIASES.sub("", match["inputs"]))):
         if part == "*":
             keyword = True
             continue
-        kind, _, rest = _PLAIN.sub("", part).partition(" ")
+        kind, _, rest = part.partition(" ")
         name, equals, _ = rest.partition("=")
         if name not in _OF_STORAGE:
             parameters.append(Parameter(name, _kind(kind), kind.endswith("?"), not equals, keyword))
-    outputs = _PARTS.split(_PLAIN.sub("", match["outputs"]).strip("()"))
+    outputs = _PARTS.split(_ALIASES.sub("", match["outputs"]).strip("()"))
     returns = " ".join(_kind(part.split(" ")[0]) for part in outputs)
     return Operation(match["name"], tuple(parameters), returns)
 
 
 def _kind(text: str) -> str:
-    plain = _PLAIN.sub("", text).replace("?", "")
+    plain = text.replace("?", "")
     many = "[" in plain
     base = plain.partition("[")[0]
     one = {"Tensor": "tensor", "SymInt": "int", "Scalar": "number", "ScalarType": "dtype"}.get(

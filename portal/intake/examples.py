@@ -22,7 +22,7 @@ class Part:
 PARTS: Mapping[UploadKind, tuple[Part, ...]] = {
     UploadKind.MODEL: (
         Part("model.yaml", "how input and output are meant", "model.yaml"),
-        Part("model.onnx or model.pt2", "the network, named in model.yaml"),
+        Part("model.onnx, model.pt2 or model.safetensors", "the network, named in model.yaml"),
     ),
     UploadKind.COHORT: (
         Part("cohort.yaml", "title, classes, what counts as the finding", "cohort.yaml"),

@@ -124,7 +124,7 @@ def test_zips_of_frameworks(member, code, tmp_path):
     [
         (b"", "empty_file"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "format_unsupported"),
-        ((64).to_bytes(8, "little") + b'{"a":1}' + bytes(100), "format_unsupported"),
+        ((64).to_bytes(8, "little") + b'{"a":1}' + bytes(100), "manifest_invalid"),
         (b"<html><body>404</body></html>", "model_not_onnx"),
         (b"\x00\x01random\xff\xfe" * 50, "model_not_onnx"),
         (b"%PDF-1.4", "model_not_onnx"),
@@ -142,8 +142,8 @@ def test_what_is_no_onnx(data, code, tmp_path):
     [
         ("torchscript", "pickle_refused"),
         ("pt2", "manifest_invalid"),  # the file is ONNX
-        ("safetensors", "format_unsupported"),
-        ("monai-bundle", "format_unsupported"),
+        ("safetensors", "manifest_invalid"),
+        ("monai-bundle", "bundle_invalid"),
         ("ensemble", "format_unsupported"),
         ("endpoint", "format_unsupported"),
         ("keras", "manifest_invalid"),

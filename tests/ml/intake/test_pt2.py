@@ -177,26 +177,6 @@ def test_a_tensor_that_repeats_its_numbers_without_end_is_refused(written):
     assert code_of(written(in_json("model_weights_config.json", change))) == "model_corrupt"
 
 
-def test_a_change_in_place_that_is_read_under_another_name_is_refused(written):
-    """relu_ of a tensor whose view is read afterwards would give the view the old numbers."""
-
-    def change(model: Any) -> None:
-        nodes = model["graph_module"]["graph"]["nodes"]
-        first = nodes[0]["outputs"][0]["as_tensor"]["name"]
-
-        def node(target: str, name: str, of: str) -> dict[str, Any]:
-            return {
-                "target": f"torch.ops.aten.{target}.default", "metadata": {},
-                "inputs": [{"name": "self", "arg": {"as_tensor": {"name": of}}, "kind": 1}],
-                "outputs": [{"as_tensor": {"name": name}}],
-            }  # fmt: skip
-
-        nodes[1:1] = [node("alias", "seen", first), node("relu_", "changed", first),
-                      node("neg", "read", "seen")]  # fmt: skip
-
-    assert code_of(written(in_json("model.json", change))) == "custom_op"
-
-
 def test_other_archives_are_refused(tmp_path, written, archive):
     root = next(iter(archive)).partition("/")[0]
     nothing = tmp_path / "nothing.pt2"

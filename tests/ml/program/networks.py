@@ -29,9 +29,13 @@ class Network:
 
     def drop(self) -> None:
         """Switch the module's own dropout on, and nothing else."""
-        for part in self.module.modules():
-            if "Dropout" in type(part).__name__:
-                part.train()
+        drop(self.module)
+
+
+def drop(module: Any) -> None:
+    for part in module.modules():
+        if "Dropout" in type(part).__name__:
+            part.train()
 
 
 def _nets() -> dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]]:
@@ -68,6 +72,13 @@ def _nets() -> dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]]:
                     picture),
         "attention-unet": (lambda n: n.AttentionUnet(2, 1, 2, (8, 16, 32), (2, 2), dropout=0.1),
                            picture),
+        "vnet": (lambda n: n.VNet(3, 1, 2), volume),
+        "swin-unetr": (
+            lambda n: n.SwinUNETR(1, 2, depths=(2, 1, 1, 1), num_heads=(1, 2, 2, 4),
+                                  feature_size=12, drop_rate=0.1, attn_drop_rate=0.1,
+                                  spatial_dims=2),
+            picture,
+        ),
         "unetr": (
             lambda n: n.UNETR(1, 2, (32, 32, 32), feature_size=8, hidden_size=48, mlp_dim=64,
                               num_heads=4, dropout_rate=0.1),
@@ -79,6 +90,7 @@ def _nets() -> dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]]:
 NAMES = (
     "densenet121", "resnet18", "resnet50", "seresnet50", "efficientnet-b0", "vit", "unet-2d",
     "unet-3d", "basicunet", "segresnet", "dynunet", "attention-unet", "unetr",
+    "vnet", "swin-unetr",
 )  # fmt: skip
 
 
@@ -100,5 +112,7 @@ def exported(module: torch.nn.Module, shape: tuple[int, ...], path: Path) -> Pat
     """The module's archive, exported for any batch as docs/formats.md says it."""
     batch = torch.export.Dim("batch")
     example = torch.zeros((2, *shape))
+    drop(module)
     torch.export.save(torch.export.export(module, (example,), dynamic_shapes=({0: batch},)), path)
+    module.eval()
     return path

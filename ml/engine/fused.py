@@ -46,13 +46,18 @@ def prepared(program: Program, case: Sequence[Shape]) -> "Walker | FusedWalker":
             expected = plain.run(example)
             fused = FusedWalker(program, example, linear=_packs_linear())
             found = fused.run(example)
-    except RuntimeError:
-        return plain
-    alike = all(
-        torch.allclose(found[name], value, rtol=0, atol=_CLOSE * float(value.abs().max()))
-        for name, value in expected.items()
-    )
+    except (RuntimeError, IndexError, KeyError, TypeError, ValueError):
+        return plain  # which says it, when it is run
+    alike = all(_alike(found[name], value) for name, value in expected.items())
     return fused if alike else plain
+
+
+def _alike(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Never where a number is not finite: then nothing was compared."""
+    if found.shape != expected.shape:
+        return False
+    apart = float((found.double() - expected.double()).abs().max())
+    return apart <= _CLOSE * float(expected.abs().max())
 
 
 def _packs_linear() -> bool:

@@ -282,6 +282,17 @@ def gather_points(step: Step) -> Result:
     return step.call("index.Tensor", self=step.ref(0), indices=each)
 
 
+@reads("ScatterND")
+def scatter_points(step: Step) -> Result:
+    """Writes at places given by their coordinates, as the other one reads them."""
+    depth = step.shape(1)[-1] if step.shape(1) else None
+    if step.text("reduction", "none") != "none" or depth is None or not 0 < depth <= step.rank(0):
+        raise step.unfit("it adds to what is there, or writes by coordinates of no fixed number")
+    places = step.ref(1)
+    each = tuple(step.call("select.int", self=places, dim=-1, index=at) for at in range(depth))
+    return step.call("index_put", self=step.ref(0), indices=each, values=step.ref(2))
+
+
 @reads("Trilu")
 def triangle(step: Step) -> Result:
     name = "triu" if step.integer("upper", 1) else "tril"

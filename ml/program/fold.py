@@ -115,7 +115,8 @@ def scale_and_shift(
         return np.asarray(found, dtype=np.float64)
 
     eps = cast(float, norm.arguments["eps"])
-    scale = stored("weight", 1.0) / np.sqrt(stored("running_var", 1.0) + eps)
+    with np.errstate(invalid="ignore", divide="ignore"):  # statistics that are none stay that
+        scale = stored("weight", 1.0) / np.sqrt(stored("running_var", 1.0) + eps)
     return scale, stored("bias", 0.0) - stored("running_mean", 0.0) * scale
 
 

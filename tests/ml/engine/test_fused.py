@@ -170,3 +170,11 @@ def test_what_cannot_be_fused_is_run_as_it_is(monkeypatch):
     net = network("unet-2d")
     monkeypatch.setattr(fused, "steps_of", fail)
     assert isinstance(prepared(read_pt2(net.path), [net.shape]), Walker)
+
+
+def test_a_network_that_answers_no_numbers_is_run_as_it_is(tmp_path):
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2)).eval()
+    module[1].running_var.fill_(-1.0)  # its root is not a number
+    program = read_pt2(exported(module, (1, 8, 8), tmp_path / "nan.pt2"))
+
+    assert isinstance(prepared(program, [(1, 8, 8)]), Walker)

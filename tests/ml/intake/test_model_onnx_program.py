@@ -103,7 +103,7 @@ def test_both_formats_open_as_programs_and_agree_with_onnxruntime(tmp_path):
 
     ours, theirs = open_program(path, DECLARED), open_session(path, DECLARED)
 
-    assert ours.runtime_json["providers"] == ["program on cpu"]
+    assert ours.runtime_json["providers"] == ["fused program on cpu"]
     assert "onnxruntime" in theirs.runtime_json
     np.testing.assert_allclose(ours.run(batch), theirs.run(batch), atol=1e-6)
     assert read_program(path, "onnx").outputs == ("scores",)

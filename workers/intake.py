@@ -10,6 +10,7 @@ from django.db import DataError, close_old_connections
 
 from ml.sandbox.messages import Event, Job, Outcome
 from ml.sandbox.parent import run
+from ml.sandbox.results import ResultError
 from portal.blobs import store
 from portal.intake import actions
 from portal.intake.models import Upload
@@ -65,6 +66,10 @@ def _keep(upload: Upload, fence: int, outcome: Outcome, out: Path) -> None:
     if outcome.state == "done":
         try:
             actions.accept(upload, fence, outcome.result, out, log)
+        except ResultError as error:
+            logger.warning("upload %s: %s", upload.pk, error)
+            sentence = "What the reader of this file left cannot be taken. It will be tried again."
+            actions.fail(upload, fence, sentence, log)
         except DataError as error:  # the database is stricter than the reader; so would be the next
             logger.warning("upload %s cannot be stored: %s", upload.pk, error)
             actions.refuse(upload, fence, [NOT_STORABLE], log)

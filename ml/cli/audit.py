@@ -48,6 +48,7 @@ from ml.intake.refusal import Problems, Refusal, Refused, refuse
 from ml.protocol import Protocol, ProtocolError
 from ml.sandbox.messages import Job
 from ml.sandbox.parent import run as run_job
+from ml.sandbox.results import left
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         read = _Inputs.read(arguments, work)
         uploaded = None
         if read.predictions is not None:
-            data = (work / "predictions" / str(read.predictions["table"])).read_bytes()
+            data = left(work / "predictions", read.predictions["table"]).read_bytes()
             uploaded = (cast(JsonObject, read.predictions["meta"]), store.table(data))
         masks = masks_by_case(read.catalogue, masks_of_table(uploaded[1]) if uploaded else None)
         passes = {
@@ -186,7 +187,7 @@ class _Inputs:
             None if arguments.predictions is None else intake("predictions", arguments.predictions)
         )
         cohort = intake("cohort", arguments.cohort)
-        catalogue = json.loads((work / "cohort" / str(cohort.pop("catalogue"))).read_bytes())
+        catalogue = json.loads(left(work / "cohort", cohort.pop("catalogue")).read_bytes())
         return cls(model, predictions, catalogue, cohort, work)
 
 
@@ -205,7 +206,7 @@ def _predicted(
     model = read.model
     manifest = cast(JsonObject, model["manifest"])
     images = images_by_case(read.catalogue)
-    path = read.work / "model" / str(cast(list[JsonObject], model["files"])[0]["path"])
+    path = left(read.work / "model", cast(list[JsonObject], model["files"])[0]["path"])
     stored = read.work / "cohort" / "files"
 
     def key(shard: Sequence[str]) -> str:

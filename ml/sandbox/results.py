@@ -79,3 +79,28 @@ def take(folder: Path, name: str, *, most_bytes: int) -> bytes:
     if len(data) > most_bytes:
         raise ResultError(f"Its result is larger than the {most_bytes} bytes that it can have.")
     return data
+
+
+def left(folder: Path, name: object) -> Path:
+    """The plain file that a child says it left, at a path below its folder.
+
+    Raises:
+        ResultError: for a path that is absolute or leads upwards or through a link, and where
+            there is no plain file.
+    """
+    parts = name.split("/") if isinstance(name, str) else [""]
+    if any(part in ("", ".", "..") or "\0" in part for part in parts):
+        raise ResultError("It names a result outside its folder.")
+    place = folder
+    for part in parts[:-1]:
+        place /= part
+        if place.is_symlink():
+            raise ResultError("It names a result outside its folder.")
+    path = place / parts[-1]
+    try:
+        about = path.lstat()
+    except OSError:
+        raise ResultError("The result that it names is not there.") from None
+    if not _plain(about):
+        raise ResultError("Its result is not a plain file.")
+    return path

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from ml.assemble import masks_of_table
 from ml.evidence import store as tables
+from ml.sandbox.results import left
 from portal.accounts.access import check_may
 from portal.accounts.models import Team, User
 from portal.accounts.roles import Act
@@ -70,7 +71,7 @@ def accept(
     """Store what the child wrote to `folder` and make the rows, in one transaction at the end."""
     kind = UploadKind(upload.kind)
     if kind == UploadKind.COHORT:
-        catalogue_path = folder / result["catalogue"]
+        catalogue_path = left(folder, result["catalogue"])
         catalogue = json.loads(catalogue_path.read_bytes())
         types = _media_types(catalogue)
         files = {
@@ -94,10 +95,10 @@ def accept(
         accept_model(upload, fence, result, folder, log)
         return
     # Only masks that came with these predictions can be named by them.
-    masks = masks_of_table(tables.table((folder / result["table"]).read_bytes()))
+    masks = masks_of_table(tables.table(left(folder, result["table"]).read_bytes()))
     for sha256 in sorted(set(masks.values())):
-        store.put_path(folder / "files" / Path(sha256).name)
-    table = store.put_path(folder / result["table"], "application/vnd.apache.parquet")
+        store.put_path(left(folder, f"files/{sha256}"))
+    table = store.put_path(left(folder, result["table"]), "application/vnd.apache.parquet")
     with transaction.atomic():
         predictions = registry.accept_predictions(
             team=upload.team,
@@ -116,7 +117,7 @@ def accept_model(
     if result["manifest"] is None:
         refuse(upload, fence, [LONE_FILE], log)
         return
-    weights = store.put_path(folder / "files" / result["sha256"])
+    weights = store.put_path(left(folder, f"files/{result['sha256']}"))
     read = registry.ReadModel(
         manifest=result["manifest"],
         card=result["card"],

@@ -7,11 +7,13 @@ import pytest
 from demo.run import zipped
 from ml.checks.registry import checks_of
 from ml.protocol import Protocol
+from ml.sandbox.messages import Outcome
 from ml.zoo.shades import cohort_folder, model_folder
 from portal import jobs
 from portal.audits.models import Audit, CaseResult, CheckRun, Evidence, Finding, Shard
 from portal.audits.planning import resume_audit, start_audit, stop_audit
 from portal.blobs import store
+from portal.blobs.models import Blob
 from portal.intake.actions import hand_in
 from portal.intake.models import Upload, UploadKind
 from portal.reports.models import Report
@@ -203,3 +205,24 @@ def test_a_taken_upload_is_left_alone(read_in, tmp_path):
 
     assert Upload.objects.get(pk=upload.pk).attempts == 1
     assert CheckRun.objects.count() == Audit.objects.count() == 0
+
+
+@pytest.mark.parametrize("kind", list(UploadKind))
+def test_a_reader_that_names_files_outside_its_folder_stores_nothing(
+    kind, read_in, team, tmp_path, monkeypatch
+):
+    """Whoever broke into the child would have the worker store what it may read."""
+    secret = tmp_path / "secret"
+    secret.write_text('{"cases": []}')
+    said = {
+        "catalogue": str(secret), "table": str(secret), "sha256": f"../../{secret}", "meta": {},
+        "manifest": {}, "manifest_sha256": "", "card": {}, "n": 0,
+    }  # fmt: skip
+    monkeypatch.setattr(intake, "run", lambda *_, **__: Outcome("done", said))
+    before = Blob.objects.count()
+
+    upload = read_in(kind, cohort_folder(tmp_path / "c", n=4))
+
+    assert upload.state in ("waiting", "failed")
+    assert "cannot be taken" in upload.error
+    assert Blob.objects.count() == before + 1, "only what was handed in"

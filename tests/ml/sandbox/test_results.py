@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ml.sandbox.results import ResultError, take, use_of
+from ml.sandbox.results import ResultError, left, take, use_of
 
 
 def look(folder, **most):
@@ -68,3 +68,22 @@ def test_a_folder_that_became_a_link_is_not_followed(tmp_path):
 
     with pytest.raises(ResultError):
         take(tmp_path / "out", "table", most_bytes=10)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../secret", "files/../../secret", "/etc/passwd", "", ".", "files/", "files//a", "a\0b", None,
+     3, "link", "linked/a", "files", "missing", "pipe"],
+)  # fmt: skip
+def test_a_file_that_was_left_lies_below_the_folder_and_is_plain(name, tmp_path):
+    out = tmp_path / "out"
+    (out / "files").mkdir(parents=True)
+    (out / "files" / "a").write_bytes(b"a")
+    (tmp_path / "secret").write_bytes(b"secret")
+    (out / "link").symlink_to(tmp_path / "secret")
+    (out / "linked").symlink_to(out / "files")
+    os.mkfifo(out / "pipe")
+
+    assert left(out, "files/a") == out / "files" / "a"
+    with pytest.raises(ResultError):
+        left(out, name)

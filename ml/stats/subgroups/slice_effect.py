@@ -127,7 +127,7 @@ def _standardised(
             "slice_effect", value, n=n, convention=convention, reason=lacking, extra=extra
         )
     return Estimate(
-        "slice_effect", value, max(-1.0, value - low**0.5), min(1.0, value + high**0.5), level, n,
+        "slice_effect", value, value - low**0.5, value + high**0.5, level, n,
         convention=convention, method=f"{found[0].method} in each stratum, joined by squares",
         extra=extra,
     )  # fmt: skip

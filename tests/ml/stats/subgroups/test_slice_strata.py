@@ -33,11 +33,16 @@ def test_the_effect_is_that_of_others_with_the_same_mix(rng):
 
     assert found.extra["expected"] == pytest.approx(expected)
     assert found.value == pytest.approx(wrong[inside].mean() - expected)
-    below = 0.0
+    below = above = 0.0
     for at, weight in ((1, share), (0, 1 - share)):
-        low, _ = newcombe(p[1, at], n[1, at], p[0, at], n[0, at], 0.95)
+        low, high = newcombe(p[1, at], n[1, at], p[0, at], n[0, at], 0.95)
         below += (weight * (p[1, at] - p[0, at] - low)) ** 2
+        above += (weight * (high - p[1, at] + p[0, at])) ** 2
     assert found.low == pytest.approx(found.value - below**0.5)
+    assert found.high == pytest.approx(found.value + above**0.5)
+    assert found.convention.endswith(
+        "minus outside, the outside weighted to the strata of the slice"
+    )
 
 
 def test_one_stratum_changes_nothing(rng):

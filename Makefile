@@ -18,8 +18,8 @@ demo: install
 	@$(BIN)/python -m demo.serve --cases $(CASES) --port $(PORT) $(if $(ONCE),--once)
 
 test:      ## install everything and run all tests; `make test k=calibration` for some
-test: install dev engine
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile $(if $(k),-k "$(k)")
+test: install dev engine  # one thread for each of two processes: more would wait for one another
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(if $(k),-k "$(k)")
 	npm --prefix frontend test
 
 run: install  ## the portal as it is, with its broker and a worker

@@ -50,3 +50,8 @@ def test_no_number_is_enough():
 def test_refusals(call):
     with pytest.raises(ValueError):
         call()
+
+
+def test_the_least_that_can_be_asked():
+    assert 0 < limits_power(2, 0.0, 1.0, 50.0) < limits_power(3, 0.0, 1.0, 50.0) <= 1
+    assert limits_power(20, 0.0, 1.0, 2.0, multiplier=0.5) > limits_power(20, 0.0, 1.0, 2.0)

@@ -126,3 +126,23 @@ def test_strata_of_other_rows_are_refused():
         slice_effect(np.zeros(4), np.array([1, 1, 0, 0]), strata=Groups.of(["a"]))
     with pytest.raises(ValueError, match="strata"):
         worst_slices(np.arange(4) % 2, {}, strata=Groups.of(["a", "a", None, "b"]))
+
+
+def test_the_interval_of_other_losses_weighs_the_strata(rng):
+    inside, hard = np.arange(600) % 3 == 0, np.arange(600) < 450
+    loss = np.where(hard, 2.0, 0.5) + rng.random(600)
+    strata = Groups(hard.astype(np.int64), ("easy", "hard"))
+    found = slice_effect(loss, inside, settings=Settings(draws=999), strata=strata)
+
+    variance = 0.0
+    for stratum in (hard, ~hard):
+        weight = (stratum & inside).sum() / inside.sum()
+        for side in (stratum & inside, stratum & ~inside):
+            variance += weight**2 * loss[side].var() / side.sum()
+    assert found.high - found.low == pytest.approx(2 * 1.96 * variance**0.5, rel=0.15)
+
+
+@pytest.mark.parametrize("loss", [np.zeros(3), np.array([0.0, 1.0, np.nan, 0.0])])
+def test_losses_of_other_rows_and_none_at_all_are_refused(loss):
+    with pytest.raises(ValueError, match="finite"):
+        slice_effect(loss, np.array([1, 1, 0, 0]))

@@ -44,6 +44,8 @@ def test_statistics_agree_with_their_peers(area):
     check(AREAS[area]())
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # theirs, of the older exporter
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:benchmarks")
 @pytest.mark.parametrize("name", sorted(set(GROUPS) - {"statistics"}))
 def test_answers_agree(name):
     check(GROUPS[name]())

@@ -49,7 +49,7 @@ def gap_interval(groups: Sequence[Estimate]) -> tuple[float, float] | None:
     Example:
         >>> one, two = Estimate("x", 0.8, 0.6962, 0.8781), Estimate("x", 0.6, 0.4904, 0.6995)
         >>> [round(end, 3) for end in gap_interval([one, two])]
-        [0.056, 0.334]
+        [0.056, 0.335]
 
     Source:
         Zou, Donner (2008), Statistics in Medicine 27:1693-1702 (difference from two intervals;

@@ -31,7 +31,7 @@ def test_log_loss_is_that_of_scikit_learn():
 def test_log_loss_of_a_certain_mistake_is_undefined_with_the_reason():
     result = scores.log_loss(np.array([1.0, 0.5]), np.array([0, 1]))
     assert result.value is None
-    assert "infinite, 1 cases" in result.reason
+    assert "infinite, 1 case got" in result.reason
 
 
 def test_scaled_brier_by_hand():

@@ -1,6 +1,6 @@
 """A network as data: its inputs, its weights, and its operations in the order they run."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -115,13 +115,19 @@ class Program:
         """Dropout sites, in order."""
         return tuple(node for node in self.nodes if node.operation.is_dropout)
 
-    def needed(self, names: Iterable[str]) -> tuple[Node, ...]:
-        """The nodes without which the named values cannot be computed, in order."""
-        wanted, kept = set(names), []
+    def needed(self, names: Iterable[str], known: Container[str] = ()) -> tuple[Node, ...]:
+        """The nodes without which the named values cannot be computed, in order.
+
+        Args:
+            names: of values.
+            known: names of values that are there already.
+        """
+        wanted = {name for name in names if name not in known}
+        kept = []
         for node in reversed(self.nodes):
             if wanted & set(node.outputs):
                 kept.append(node)
-                wanted |= set(node.uses)
+                wanted |= {name for name in node.uses if name not in known}
         return tuple(reversed(kept))
 
     def cone(self, nodes: Iterable[Node]) -> tuple[Node, ...]:
@@ -134,12 +140,6 @@ class Program:
                 moved |= set(filter(None, node.outputs))
                 reached.append(node)
         return tuple(reached)
-
-    @cached_property
-    def last_use(self) -> dict[str, int]:
-        """The index of the last node that reads a name; outputs are never done with."""
-        last = {name: at for at, node in enumerate(self.nodes) for name in node.uses}
-        return last | dict.fromkeys(self.outputs, len(self.nodes))
 
 
 def _names(argument: Argument) -> Iterator[str]:

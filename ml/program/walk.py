@@ -81,7 +81,7 @@ class Walker:
         dropping = {id(node) for node in active}
         if watch is not None:
             watch(values, tuple(values))
-        nodes = self._needed(wanted, known)
+        nodes = self.program.needed(wanted, known)
         last = {name: at for at, node in enumerate(nodes) for name in node.uses}
         keep = set(wanted)
         for at, node in enumerate(nodes):
@@ -92,14 +92,6 @@ class Walker:
                 if last[name] == at and name not in keep and name in values:
                     del values[name]
         return {name: values[name] if name in values else self.weights[name] for name in wanted}
-
-    def _needed(self, wanted: Iterable[str], known: Mapping[str, Any]) -> tuple[Node, ...]:
-        names, kept = set(wanted) - set(known), []
-        for node in reversed(self.program.nodes):
-            if names & set(node.outputs):
-                kept.append(node)
-                names |= set(node.uses) - set(known)
-        return tuple(reversed(kept))
 
     def step(self, node: Node, values: Values, *, dropping: bool = False) -> None:
         """Compute one node from values that hold what it reads, and add what it gives."""

@@ -23,7 +23,7 @@ _ONEDNN = torch.ops.mkldnn
 
 @dataclass(frozen=True)
 class _Layer:
-    """A convolution's numbers, and the clamp that its input goes through first."""
+    """A layer's numbers, and the clamp that its input goes through first."""
 
     source: str
     weight: torch.Tensor
@@ -33,18 +33,15 @@ class _Layer:
 
 def join_convolution(known: Known, node: Node) -> None:
     """A convolution of constant weights becomes one step, together with its neighbours."""
-    weight, bias = known.constant(node, "weight"), known.constant(node, "bias")
-    source = ref(node, "input")
-    if weight is None or source in known.walker.weights:
+    layer = _numbers(known, node)
+    if layer is None:
         return
-    if bias is None and node.arguments.get("bias") is not None:
-        return
+    source, weight = layer.source, layer.weight
     pad, stride, dilation = (
         _pair(node.arguments.get(key, other))
         for key, other in (("padding", 0), ("stride", 1), ("dilation", 1))
     )
     groups = cast(int, node.arguments.get("groups", 1))
-    layer = _Layer(source, weight, bias)
     if pad == (0, 0) and groups == 1 and weight.shape[2:] == (1, 1):
         layer = _clamped(known, layer) or layer
     packed = torch.ops.aten.mkldnn_reorder_conv2d_weight(
@@ -73,12 +70,10 @@ def join_convolution(known: Known, node: Node) -> None:
 
 def join_linear(known: Known, node: Node) -> None:
     """A linear layer of constant weights becomes one step, with the activation after it."""
-    weight, bias = known.constant(node, "weight"), known.constant(node, "bias")
-    source = ref(node, "input")
-    if weight is None or source in known.walker.weights:
+    layer = _numbers(known, node)
+    if layer is None:
         return
-    if bias is None and node.arguments.get("bias") is not None:
-        return
+    source, weight, bias = layer.source, layer.weight, layer.bias
     packed = _ONEDNN._reorder_linear_weight(weight, prod(known.shapes[source][:-1]))
     last, (kind, algorithm) = node, ("none", "")
     reader = known.only_reader(node.name)
@@ -92,6 +87,17 @@ def join_linear(known: Known, node: Node) -> None:
         )
 
     known.joined[id(last)] = Step((source,), multiply)
+
+
+def _numbers(known: Known, node: Node) -> _Layer | None:
+    """A layer of constant float32 weights that reads a value; None for any other."""
+    weight, bias = known.constant(node, "weight"), known.constant(node, "bias")
+    source = ref(node, "input")
+    if weight is None or source in known.walker.weights:
+        return None
+    if bias is None and node.arguments.get("bias") is not None:
+        return None
+    return _Layer(source, weight, bias)
 
 
 def stored_scale_and_shift(known: Known, node: Node) -> tuple[Any, Any] | None:

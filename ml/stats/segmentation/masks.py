@@ -113,26 +113,23 @@ def _bounding_box(mask: BoolArray) -> tuple[slice, ...] | None:
     Only the first axis is searched over the whole mask, in the order of its memory; the others
     over the projection of what is left.
     """
-    first = _span(mask)
-    if first is None:
-        return None
-    slices, left = [first], np.atleast_1d(mask[first].any(axis=0))
-    for _ in range(mask.ndim - 1):
-        span = _span(left)
-        assert span is not None  # something is in the mask, so in each of its projections
-        slices.append(span)
-        left = np.atleast_1d(left[span].any(axis=0))
+    slices, left = [], mask
+    for _ in range(mask.ndim):
+        rows = _in_words(left.reshape(left.shape[0], -1))
+        found = np.flatnonzero(np.bitwise_or.reduce(rows, axis=1))
+        if not found.size:
+            return None
+        slices.append(slice(int(found[0]), int(found[-1]) + 1))
+        projection = np.bitwise_or.reduce(rows[slices[-1]], axis=0).view(np.bool_)
+        left = projection.reshape(left.shape[1:] or (1,))
     return tuple(slices)
 
 
-def _span(filled: BoolArray) -> slice | None:
-    """From the first to the last row with anything in it."""
-    rows = filled.reshape(filled.shape[0], -1)
-    if rows.flags.c_contiguous and rows.shape[1] % 8 == 0 and rows.size:
-        # Eight voxels at a time: reading the masks is most of the work with a small structure.
-        rows = np.bitwise_or.reduce(rows.view(np.uint64), axis=1)[:, None]
-    found = np.flatnonzero(rows.any(axis=1))
-    return slice(int(found[0]), int(found[-1]) + 1) if found.size else None
+def _in_words(rows: BoolArray) -> NDArray[np.bool_ | np.uint64]:
+    """Eight voxels as one number where memory allows it: reading is most of the work."""
+    if rows.flags.c_contiguous and rows.shape[1] % 8 == 0:
+        return rows.view(np.uint64)
+    return rows
 
 
 def _boolean(mask: NDArray[np.generic]) -> BoolArray:

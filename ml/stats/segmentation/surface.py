@@ -6,6 +6,7 @@ from functools import cached_property, lru_cache
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ml.stats.arrays import BoolArray, FloatArray, IntArray
@@ -16,8 +17,8 @@ from ml.stats.side_by_side import side_by_side
 Surface = Literal["voxel", "surfel"]
 _MANY = 10_000  # points from which a second thread is worth starting
 _REACH = 4  # steps along an axis within which neighbours are looked up
-_RINGS = (19, 57, 171)  # up to which neighbour is looked at a time, the nearest first
-_CLOSE = 20  # neighbours tried before a border may be called far away
+_ROUNDS = (1, 5, 13, 29)  # up to which row of neighbours is looked at a time, the nearest first
+_CLOSE = 5  # rows tried before a border may be called far away
 
 
 @dataclass(frozen=True)
@@ -208,12 +209,24 @@ class _Side:
         """From a mask with background all around it: steps to a neighbour are steps in memory."""
         flat = np.ascontiguousarray(mask).ravel()
         inside = flat.copy()
-        for axis in range(mask.ndim):
-            step = math.prod(mask.shape[axis + 1 :])
+        for step in _strides(mask.shape):
             inside[:-step] &= flat[step:]
             inside[step:] &= flat[:-step]
         filled = flat & ~inside
         return cls(filled, np.flatnonzero(filled), mask.shape)
+
+    def along_row(self) -> NDArray[np.uint8]:
+        """Cells from each to the nearest filled one of its row; ``_REACH`` + 1 if beyond reach."""
+        reached = self.filled.view(np.uint8)
+        left = np.full(reached.shape, _REACH + 1, np.uint8)
+        for _ in range(_REACH):
+            left -= reached
+            wider = reached.copy()
+            wider[1:] |= reached[:-1]
+            wider[:-1] |= reached[1:]
+            reached = wider
+        left -= reached
+        return left
 
     def places(self, spacing: FloatArray) -> FloatArray:
         return np.stack(np.unravel_index(self.keys, self.shape), axis=1) * spacing
@@ -231,40 +244,48 @@ def _directed(job: tuple[_Side, _Side, FloatArray]) -> FloatArray:
     """Distance of each cell of the one to the nearest of the other.
 
     Borders of two masks of one thing run close to each other, so the neighbourhood of each cell
-    is looked up first, from the middle outwards; a tree is built for what is farther away.
+    is looked up first, a row of cells at a time and the nearest rows first; a tree is built for
+    what is farther away.
     """
     one, other, spacing = job
-    distances = np.zeros(len(one.keys))
-    steps, apart = _neighbourhood(tuple(spacing.tolist()), _REACH)
-    shape = one.shape
-    moves = steps @ np.array([math.prod(shape[axis + 1 :]) for axis in range(len(shape))])
-    left, keys, start = np.arange(len(one.keys)), one.keys, 0
-    for stop in (*(ring for ring in _RINGS if ring < apart.size), apart.size):
-        if not left.size:
-            break
-        ring = slice(start, stop)
-        there = other.filled.take(keys[:, None] + moves[ring])
-        first = there.argmax(axis=1)
-        distances[left] = apart[ring].take(first)
-        missed = np.flatnonzero(~there[np.arange(first.size), first])
-        few = missed.size < 0.9 * left.size
-        left, keys, start = left[missed], keys[missed], stop
-        if not few and start > _CLOSE:
-            break  # these two run far from each other
+    nearest = np.full(len(one.keys), np.inf)  # squared
+    along_row = other.along_row()
+    squares = (np.arange(_REACH + 2) * spacing[-1]) ** 2
+    squares[-1] = np.inf
+    beyond = ((_REACH + 1) * float(spacing.min())) ** 2  # anything nearer is within reach
+    steps, apart = _rows(tuple(spacing[:-1].tolist()), _REACH, beyond)
+    moves = steps @ np.array(_strides(one.shape))[:-1]
+    left, keys, best, start = np.arange(len(one.keys)), one.keys, nearest, 0
+    for stop in (*(stop for stop in _ROUNDS if stop < apart.size), apart.size):
+        there = squares.take(along_row.take(moves[start:stop, None] + keys))
+        there += apart[start:stop, None]
+        best = np.minimum(best, there.min(axis=0))
+        nearest[left] = best
+        not_yet = np.flatnonzero(best > min([beyond, *apart[stop : stop + 1]]))
+        few = not_yet.size < 0.9 * left.size
+        left, keys, best, start = left[not_yet], keys[not_yet], best[not_yet], stop
+        if not left.size or (not few and start > _CLOSE):
+            break  # all are found, or these two run far from each other
+    distances: FloatArray = np.sqrt(nearest)
     if left.size:
         tree = cKDTree(other.places(spacing), leafsize=32, balanced_tree=False, compact_nodes=False)
         distances[left] = tree.query(one.places(spacing)[left])[0]
     return distances
 
 
+def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Cells from one to the next along each axis."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
 @lru_cache(maxsize=64)
-def _neighbourhood(spacing: tuple[float, ...], reach: int) -> tuple[IntArray, FloatArray]:
-    """Steps on the grid by rising distance: all that are nearer than any step beyond them."""
-    cube = np.indices((2 * reach + 1,) * len(spacing)).reshape(len(spacing), -1).T - reach
-    apart = np.linalg.norm(cube * np.array(spacing), axis=1)
+def _rows(spacing: tuple[float, ...], reach: int, beyond: float) -> tuple[IntArray, FloatArray]:
+    """Steps to the rows around a cell by rising distance, and its square, up to ``beyond``."""
+    square = np.indices((2 * reach + 1,) * len(spacing)).reshape(len(spacing), -1).T - reach
+    apart = ((square * np.array(spacing)) ** 2).sum(axis=1)
     order = np.argsort(apart, kind="stable")
-    order = order[apart[order] < (reach + 1) * min(spacing)]
-    return cube[order], apart[order]
+    order = order[apart[order] < beyond]
+    return square[order], apart[order]
 
 
 def _percentile(values: FloatArray, percentile: float) -> float:

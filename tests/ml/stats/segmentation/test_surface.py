@@ -199,3 +199,11 @@ def test_a_neighbour_along_a_diagonal_does_not_hide_a_nearer_one(seed):
 def test_percentiles_are_those_of_numpy(percentile, n, rng):
     values = rng.integers(0, 5, n).astype(float)
     assert _percentile(values, percentile) == pytest.approx(np.percentile(values, percentile))
+
+
+@pytest.mark.parametrize("how", [np.transpose, lambda mask: mask[:, ::2], lambda mask: mask[:, 8:]])
+def test_the_order_of_the_memory_does_not_matter(how):
+    draw = np.random.default_rng(3)
+    one, other = (how(draw.random((32, 32)) < 0.1) for _ in range(2))
+    copied = surface_distances(MaskPair.of(one.copy(), other.copy()))
+    assert surface_distances(MaskPair.of(one, other)).hausdorff_mm == copied.hausdorff_mm

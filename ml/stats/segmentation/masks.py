@@ -92,9 +92,14 @@ class MaskPair:
 
     def cropped(self, margin: int = 1) -> "MaskPair":
         """Both masks within the box around their union, padded with background by ``margin``."""
-        boxes = [b for b in (self._box_prediction, self._box_reference) if b is not None]
-        if not boxes:
+        if self.emptiness == "both":
             return self
+        prediction, reference = self.stacked(margin)
+        return MaskPair(prediction, reference, self.spacing_mm)
+
+    def stacked(self, margin: int) -> BoolArray:
+        """The same as one array (2, ...), of masks of which at least one has a voxel."""
+        boxes = [b for b in (self._box_prediction, self._box_reference) if b is not None]
         box = tuple(
             slice(min(s.start for s in along), max(s.stop for s in along))
             for along in zip(*boxes, strict=True)
@@ -104,7 +109,7 @@ class MaskPair:
         crop = np.zeros((2, *shape), dtype=np.bool_)
         for held, mask in zip(crop, (self.prediction, self.reference), strict=True):
             held[inner] = mask[box]
-        return MaskPair(crop[0], crop[1], self.spacing_mm)
+        return crop
 
 
 def _bounding_box(mask: BoolArray) -> tuple[slice, ...] | None:

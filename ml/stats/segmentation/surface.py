@@ -2,23 +2,17 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from ml.stats.arrays import BoolArray, FloatArray, IntArray
+from ml.stats.arrays import BoolArray, FloatArray
 from ml.stats.segmentation.masks import MaskPair
+from ml.stats.segmentation.nearest import Borders, nearest
 from ml.stats.segmentation.surfels import surfels
-from ml.stats.side_by_side import side_by_side
 
 Surface = Literal["voxel", "surfel"]
-_MANY = 10_000  # points from which a second thread is worth starting
-_REACH = 4  # steps along an axis within which neighbours are looked up
-_ROUNDS = (1, 5, 13, 29)  # up to which row of neighbours is looked at a time, the nearest first
-_CLOSE = 5  # rows tried before a border may be called far away
 
 
 @dataclass(frozen=True)
@@ -158,21 +152,16 @@ def surface_distances(pair: MaskPair, surface: Surface = "voxel") -> SurfaceDist
         return SurfaceDistances(
             nothing, nothing, nothing, nothing, surface, diagonal, emptiness == "both"
         )
-    spacing = np.array(pair.spacing_mm)
     if surface == "voxel":
-        crop = pair.cropped(margin=_REACH)
-        sides = (_Side.of_mask(crop.prediction), _Side.of_mask(crop.reference))
-        weights = (np.ones(len(sides[0].keys)), np.ones(len(sides[1].keys)))
+        from_a, from_b = nearest(Borders.of_masks(pair), pair.spacing_mm)
+        weights = (np.ones(len(from_a)), np.ones(len(from_b)))
     else:
         crop = pair.cropped(margin=1)
         (at_a, area_a), (at_b, area_b) = (
             surfels(mask, crop.spacing_mm) for mask in (crop.prediction, crop.reference)
         )
-        reach = np.maximum(at_a.max(axis=0), at_b.max(axis=0)) + 1 + 2 * _REACH
-        shape = tuple(int(cells) for cells in reach)
-        sides = (_Side.of_points(at_a, shape), _Side.of_points(at_b, shape))
+        from_a, from_b = nearest(Borders.of_points(at_a, at_b), pair.spacing_mm)
         weights = (area_a, area_b)
-    from_a, from_b = _nearest(sides[0], sides[1], spacing)
     return SurfaceDistances(from_a, from_b, weights[0], weights[1], surface, None, False)
 
 
@@ -187,105 +176,6 @@ def _border(mask: BoolArray) -> BoolArray:
             inside[(slice(None),) * axis + (end,)] = False
     outer: BoolArray = mask & ~inside
     return outer
-
-
-@dataclass(frozen=True)
-class _Side:
-    """The border of one mask: filled cells of a grid that is empty ``_REACH`` cells around."""
-
-    filled: BoolArray  # (cells,)
-    keys: IntArray  # (n,) where it is filled, rising
-    shape: tuple[int, ...]
-
-    @classmethod
-    def of_points(cls, points: IntArray, shape: tuple[int, ...]) -> "_Side":
-        keys = np.ravel_multi_index(tuple(points.T + _REACH), shape)
-        filled = np.zeros(int(np.prod(shape)), bool)
-        filled[keys] = True
-        return cls(filled, keys, shape)
-
-    @classmethod
-    def of_mask(cls, mask: BoolArray) -> "_Side":
-        """From a mask with background all around it: steps to a neighbour are steps in memory."""
-        flat = np.ascontiguousarray(mask).ravel()
-        inside = flat.copy()
-        for step in _strides(mask.shape):
-            inside[:-step] &= flat[step:]
-            inside[step:] &= flat[:-step]
-        filled = flat & ~inside
-        return cls(filled, np.flatnonzero(filled), mask.shape)
-
-    def along_row(self) -> NDArray[np.uint8]:
-        """Cells from each to the nearest filled one of its row; ``_REACH`` + 1 if beyond reach."""
-        reached = self.filled.view(np.uint8)
-        left = np.full(reached.shape, _REACH + 1, np.uint8)
-        for _ in range(_REACH):
-            left -= reached
-            wider = reached.copy()
-            wider[1:] |= reached[:-1]
-            wider[:-1] |= reached[1:]
-            reached = wider
-        left -= reached
-        return left
-
-    def places(self, spacing: FloatArray) -> FloatArray:
-        return np.stack(np.unravel_index(self.keys, self.shape), axis=1) * spacing
-
-
-def _nearest(a: _Side, b: _Side, spacing: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Distance of each cell of ``a`` to the nearest of ``b``, and of each of ``b`` to ``a``."""
-    there, back = (a, b, spacing), (b, a, spacing)
-    if len(a.keys) + len(b.keys) < _MANY:
-        return _directed(there), _directed(back)
-    return side_by_side(_directed, there, back)
-
-
-def _directed(job: tuple[_Side, _Side, FloatArray]) -> FloatArray:
-    """Distance of each cell of the one to the nearest of the other.
-
-    Borders of two masks of one thing run close to each other, so the neighbourhood of each cell
-    is looked up first, a row of cells at a time and the nearest rows first; a tree is built for
-    what is farther away.
-    """
-    one, other, spacing = job
-    nearest = np.full(len(one.keys), np.inf)  # squared
-    along_row = other.along_row()
-    squares = (np.arange(_REACH + 2) * spacing[-1]) ** 2
-    squares[-1] = np.inf
-    beyond = ((_REACH + 1) * float(spacing.min())) ** 2  # anything nearer is within reach
-    steps, apart = _rows(tuple(spacing[:-1].tolist()), _REACH, beyond)
-    moves = steps @ np.array(_strides(one.shape))[:-1]
-    left, keys, best, start = np.arange(len(one.keys)), one.keys, nearest, 0
-    for stop in (*(stop for stop in _ROUNDS if stop < apart.size), apart.size):
-        there = squares.take(along_row.take(moves[start:stop, None] + keys))
-        there += apart[start:stop, None]
-        best = np.minimum(best, there.min(axis=0))
-        nearest[left] = best
-        not_yet = np.flatnonzero(best > min([beyond, *apart[stop : stop + 1]]))
-        few = not_yet.size < 0.9 * left.size
-        left, keys, best, start = left[not_yet], keys[not_yet], best[not_yet], stop
-        if not left.size or (not few and start > _CLOSE):
-            break  # all are found, or these two run far from each other
-    distances: FloatArray = np.sqrt(nearest)
-    if left.size:
-        tree = cKDTree(other.places(spacing), leafsize=32, balanced_tree=False, compact_nodes=False)
-        distances[left] = tree.query(one.places(spacing)[left])[0]
-    return distances
-
-
-def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Cells from one to the next along each axis."""
-    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
-
-
-@lru_cache(maxsize=64)
-def _rows(spacing: tuple[float, ...], reach: int, beyond: float) -> tuple[IntArray, FloatArray]:
-    """Steps to the rows around a cell by rising distance, and its square, up to ``beyond``."""
-    square = np.indices((2 * reach + 1,) * len(spacing)).reshape(len(spacing), -1).T - reach
-    apart = ((square * np.array(spacing)) ** 2).sum(axis=1)
-    order = np.argsort(apart, kind="stable")
-    order = order[apart[order] < beyond]
-    return square[order], apart[order]
 
 
 def _percentile(values: FloatArray, percentile: float) -> float:

@@ -108,7 +108,7 @@ def test_two_empty_masks_have_no_distance():
 def test_masks_of_many_voxels_are_searched_by_threads_with_the_same_result(monkeypatch):
     a, b = box((40, 40, 9), (2, 3, 1), (30, 31, 8)), box((40, 40, 9), (4, 3, 1), (33, 30, 7))
     alone = surface_distances(MaskPair.of(a, b))
-    monkeypatch.setattr("ml.stats.segmentation.surface._MANY", 0)
+    monkeypatch.setattr("ml.stats.segmentation.nearest._MANY", 0)
     threaded = surface_distances(MaskPair.of(a, b))
 
     assert threaded.from_prediction.tolist() == alone.from_prediction.tolist()
@@ -169,7 +169,7 @@ def test_surfels_of_a_large_ball_come_near_its_area():
 @pytest.mark.parametrize("apart", [0, 1, 3, 4, 5, 9, 25])
 @pytest.mark.parametrize("reach", [4, 1])
 def test_near_by_look_up_and_far_by_tree_are_the_same_distance(monkeypatch, spacing, apart, reach):
-    monkeypatch.setattr("ml.stats.segmentation.surface._REACH", reach)
+    monkeypatch.setattr("ml.stats.segmentation.nearest.REACH", reach)
     a, b = np.zeros((2, 14, 12, 44), bool)
     a[3:9, 2:9, 3:12] = True
     b[2:9, 3:10, 3 + apart : 13 + apart] = True

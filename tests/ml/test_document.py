@@ -221,6 +221,16 @@ def test_a_quoted_limit_of_another_check_judges_nothing():
     assert judged_limits(document) == []
 
 
+def test_a_finding_that_only_informs_judges_no_limit():
+    document = document_of_findings(
+        limited("x", "auroc"), Finding("x.auroc", State.INFO, "So.", measure="auroc", limit=LIMIT)
+    )
+
+    (found,) = judged_limits(document)
+    assert found.state is State.NOT_ASSESSED
+    assert found.finding["claim"] == "So."
+
+
 def test_limits_of_other_checks_are_not_counted():
     assert judged_limits(document_of_findings(limited("y", "auroc"))) == []
 

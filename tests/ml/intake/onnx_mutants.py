@@ -1,32 +1,16 @@
-"""Damaged ONNX files by the hundred: each is run, or refused with a code. Runs in a child.
+"""Damaged ONNX files: ``python -m tests.ml.intake.onnx_mutants SEED COUNT FOLDER`` runs them."""
 
-``python -m tests.ml.intake.onnx_mutants SEED COUNT FOLDER`` prints how many ended how, as JSON;
-anything else than a code ends it with that error.
-"""
-
-import json
 import random
-import resource
 import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import onnx
-import torch
 from onnx import helper
 
-from ml.engine.program_session import open_program
-from ml.engine.session import ModelError
-from ml.engine.smoke import noise
-from ml.intake.model_manifest import ModelManifest
-from ml.intake.program import read_program
-from ml.intake.refusal import Refused
-from tests.ml.intake.build import MANIFEST
+from tests.ml.intake.mutants import count
 from tests.ml.intake.onnx_graphs import cases, ints, of, weights
 
-MEMORY, SECONDS = 6 * 1024**3, 500
-DECLARED = ModelManifest.model_validate(MANIFEST)
 ODD = (0, 1, -1, 2, 3, 7, 63, -5, 1000, 10**6, 2**31 - 1, 2**31, 2**40, 2**63 - 1, -(2**63))
 
 
@@ -159,33 +143,6 @@ def _port(model: onnx.ModelProto, rng: random.Random) -> None:
         tensor.ClearField("shape")
 
 
-def outcome(path: Path) -> str:
-    """ "ran", "memory", or the code that the file is refused with."""
-    try:
-        read_program(path, "onnx")
-    except Refused as refused:
-        return refused.refusals[0].code
-    try:
-        open_program(path, DECLARED).run(noise(DECLARED.input, 2))
-    except ModelError as error:
-        return error.code
-    except MemoryError:
-        return "memory"
-    return "ran"
-
-
-def main(seed: int, count: int, folder: Path) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    torch.set_num_threads(1)
-    rng, path, counts = random.Random(seed), folder / "mutant.onnx", Counter[str]()
-    path.write_bytes(sound().SerializeToString())
-    assert outcome(path) == "ran"
-    for _ in range(count):
-        path.write_bytes(mutated(rng))
-        counts[outcome(path)] += 1
-    print(json.dumps(counts))
-
-
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    whole = bytes(sound().SerializeToString())
+    count("onnx", whole, mutated, int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

@@ -129,6 +129,19 @@ def test_a_truncated_zip(tmp_path):
     assert refused_codes(path, tmp_path) == ["archive_corrupt"]
 
 
+def test_entries_that_share_their_bytes(tmp_path):
+    """A bomb without nesting: every name of the list leads to the same packed numbers."""
+    path = make_zip(tmp_path / "a.zip", [("aa", bytes(1000)), ("ab", b"x")])
+    data = bytearray(path.read_bytes())
+    first = data.index(b"PK\x01\x02")
+    second = data.index(b"PK\x01\x02", first + 4)
+    data[second + 16 : second + 28] = data[first + 16 : first + 28]  # CRC and sizes
+    data[second + 42 : second + 46] = data[first + 42 : first + 46]  # where it lies
+    path.write_bytes(data)
+
+    assert refused_codes(path, tmp_path) == ["archive_corrupt"]
+
+
 def test_an_unusual_method(tmp_path):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:

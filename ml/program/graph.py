@@ -142,6 +142,11 @@ class Program:
         return tuple(reached)
 
 
+def where(node: Node) -> str:
+    """What people call a node: the module it was written in, else its value."""
+    return node.scope or node.name
+
+
 def _names(argument: Argument) -> Iterator[str]:
     if isinstance(argument, Ref):
         yield argument.name

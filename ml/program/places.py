@@ -15,8 +15,8 @@ _CHANNELS_FIRST = ("conv", "batch_norm", "instance_norm", "group_norm", "max_poo
 _CHANNELS_LAST = ("linear", "addmm", "layer_norm", "rms_norm")
 # Operations that leave every number at its place.
 _PLACED = {"relu", "relu6", "leaky_relu", "prelu", "elu", "selu", "gelu", "mish", "silu", "tanh",
-           "sigmoid", "hardswish", "hardsigmoid", "hardtanh", "add", "mul", "clamp", "dropout",
-           "feature_dropout", *_SILENT}  # fmt: skip
+           "sigmoid", "hardswish", "hardsigmoid", "hardtanh", "add", "mul", "clamp", "cat",
+           "dropout", "feature_dropout", *_SILENT}  # fmt: skip
 
 
 def logits_of(program: Program, output: str) -> str:
@@ -133,26 +133,38 @@ def channel_axis(program: Program, name: str, dims: int) -> int:
     """
     if dims < 3:
         return dims - 1
-    made, seen, waiting = producers(program), {name}, [name]
+    made = producers(program)
     readers: dict[str, list[Node]] = {}
     for node in program.nodes:
         for one in node.uses:
             readers.setdefault(one, []).append(node)
+    # Names that hold the same numbers, and whether with the second and third axis exchanged.
+    seen, waiting = {name}, [(name, False)]
     while waiting:
-        here = waiting.pop(0)
+        here, swapped = waiting.pop(0)
         around = [*readers.get(here, []), *([made[here]] if here in made else [])]
         for node in around:
             base = node.operation.base
-            if base.startswith(_CHANNELS_FIRST):
-                return 1
-            if base.startswith(_CHANNELS_LAST):
-                return dims - 1
-            if base in _PLACED:
+            first = base.startswith(_CHANNELS_FIRST)
+            if first or base.startswith(_CHANNELS_LAST):
+                return 1 if first != swapped else dims - 1
+            if base in _PLACED or _exchanges(node, dims) or _joins_positions(node):
                 names = [one for one in (*node.outputs, *node.uses) if one and one not in seen]
                 names = [one for one in names if one not in program.weights]
                 seen.update(names)
-                waiting.extend(names)
+                waiting.extend((one, swapped != _exchanges(node, dims)) for one in names)
     return 1 if dims > 3 else dims - 1
+
+
+def _exchanges(node: Node, dims: int) -> bool:
+    """Whether it makes channels first out of channels last, or back, of a row of positions."""
+    axes = {node.arguments.get(key) for key in ("dim0", "dim1")}
+    return dims == 3 and node.operation.name == "transpose.int" and axes in ({1, 2}, {-1, -2})
+
+
+def _joins_positions(node: Node) -> bool:
+    """Whether it lays the positions of a map out in a row, behind their channels."""
+    return node.operation.base == "flatten" and node.arguments.get("start_dim") in (2, -2)
 
 
 def found_value(program: Program, name: str) -> str:

@@ -89,7 +89,7 @@ class FusedWalker:
         *,
         linear: bool = True,
     ) -> None:
-        self.program = folded(program, keep)
+        self.program, self.linear = folded(program, keep), linear
         self.kept = frozenset([*self.program.outputs, *keep])
         walker = Walker(self.program)
         self.weights = walker.weights

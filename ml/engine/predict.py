@@ -2,12 +2,14 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
+import pyarrow as pa
 
 from ml.engine.session import Session, open_session
 from ml.estimate import JsonObject, JsonValue
@@ -20,6 +22,8 @@ from ml.intake.model_manifest import ModelManifest
 from ml.sandbox.messages import Reporter
 
 TABLE = "predict.parquet"
+Row = TypeVar("Row")
+Opened = TypeVar("Opened")
 _TRANSIENT = {"image_missing", "image_changed"}
 
 
@@ -30,12 +34,65 @@ class Case:
 
 
 @dataclass
-class Outputs:
+class Outputs(Generic[Row]):
     """What has been computed so far; a case is in `rows` or in `errors`."""
 
-    rows: dict[str, list[float]] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)  # per case; not part of the evidence
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a job over the cases of one model asks for; see ``ml.engine.plan.job_of_shard``."""
+
+    path: Path
+    manifest: ModelManifest
+    cases: tuple[Case, ...]
+    batch: int
+    threads: int
+    gpu: bool  # where there is one, else the processor
+
+    @classmethod
+    def of(cls, inputs: JsonObject) -> "Asked":
+        model = cast(JsonObject, inputs["model"])
+        cases = (
+            Case(str(row["case_id"]), tuple(map(Path, cast(list[str], row["images"]))))
+            for row in cast(list[JsonObject], inputs["cases"])
+        )
+        return cls(
+            path=Path(str(model["path"])),
+            manifest=ModelManifest.model_validate(model["manifest"]),
+            cases=tuple(cases),
+            batch=int(cast(int, inputs.get("batch", 8))),
+            threads=int(cast(int, inputs.get("threads", 1))),
+            gpu=inputs.get("device") == "cuda",
+        )
+
+    @property
+    def case_ids(self) -> list[str]:
+        return [case.case_id for case in self.cases]
+
+    def session(self) -> Session:
+        """The model, opened; the last one again if it is of the same file and settings."""
+        opening = partial(open_session, threads=self.threads, gpu=self.gpu)
+        return self.opened("session", lambda: opening(self.path, self.manifest))
+
+    def opened(self, what: str, make: Callable[[], Opened]) -> Opened:
+        """Something made of the model's file, kept for the next shard of the same child."""
+        file = self.path.stat() if self.path.exists() else None
+        identity = None if file is None else (file.st_ino, file.st_size, file.st_mtime_ns)
+        about = (self.path, identity, self.manifest.model_dump_json(), self.threads, self.gpu)
+        if _kept.get("about") != about:
+            _kept.clear()  # first away with the old one: both may not fit
+            _kept["about"] = about
+        if what not in _kept:
+            _kept[what] = make()
+        return cast(Opened, _kept[what])
+
+
+# What the last job opened: a child that is kept for the next shard opens its model once.
+_kept: dict[str, object] = {}
 
 
 def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
@@ -43,7 +100,8 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
 
     Args:
         inputs: model {path, manifest}, cases [{case_id, images: [path]}], batch,
-            threads, device ("cuda" is used where there is one, else the processor).
+            threads, device ("cuda" is used where there is one, else the processor); features,
+            names of layers whose features the same forward is to leave.
         out_dir: where the table is written.
         reporter: told after every batch.
 
@@ -51,51 +109,37 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
         table (file name), sha256, runtime, seconds {case id: seconds}, failed, reusable (False
         when a stored file was missing or changed: that says nothing about the model).
     """
-    model = cast(JsonObject, inputs["model"])
-    manifest = ModelManifest.model_validate(model["manifest"])
-    session = _opened(
-        Path(str(model["path"])),
-        manifest,
-        threads=int(cast(int, inputs.get("threads", 1))),
-        gpu=inputs.get("device") == "cuda",
+    if inputs.get("features"):
+        from ml.engine.features import features_job  # torch is loaded where it is asked for
+
+        return features_job(inputs, out_dir, reporter)
+    asked = Asked.of(inputs)
+    session = asked.session()
+    outputs = predict(
+        session, asked.manifest.input, asked.cases, batch=asked.batch, reporter=reporter
     )
-    cases = [
-        Case(str(row["case_id"]), tuple(Path(str(path)) for path in cast(list[str], row["images"])))
-        for row in cast(list[JsonObject], inputs["cases"])
-    ]
-    batch = int(cast(int, inputs.get("batch", 8)))
-    outputs = predict(session, manifest.input, cases, batch=batch, reporter=reporter)
     nothing = [None] * session.n_classes
     table = outputs_table(
-        [case.case_id for case in cases],
-        [outputs.rows.get(case.case_id, nothing) for case in cases],
+        asked.case_ids,
+        [outputs.rows.get(case_id, nothing) for case_id in asked.case_ids],
         outputs.errors,
     )
+    return finished(asked, outputs, table, out_dir / TABLE, session.runtime_json)
+
+
+def finished(
+    asked: Asked, outputs: Outputs[Any], table: pa.Table, path: Path, runtime: JsonObject
+) -> JsonObject:
+    """Write the table of a shard; what its job answers."""
     seconds: dict[str, JsonValue] = {key: round(s, 6) for key, s in outputs.seconds.items()}
     return {
-        "table": TABLE,
-        "sha256": write_table(table, out_dir / TABLE),
-        "runtime": session.runtime_json | {"threads": inputs.get("threads", 1)},
+        "table": path.name,
+        "sha256": write_table(table, path),
+        "runtime": runtime | {"threads": asked.threads},
         "seconds": seconds,
         "failed": len(outputs.errors),
         "reusable": not _TRANSIENT & set(outputs.errors.values()),
     }
-
-
-# What the last job opened: a child that is kept for the next shard opens its model once.
-_last: tuple[tuple[object, ...], Session] | None = None
-
-
-def _opened(path: Path, manifest: ModelManifest, *, threads: int, gpu: bool) -> Session:
-    """The session of the last job if it was of the same file and settings, else a new one."""
-    global _last
-    file = path.stat() if path.exists() else None
-    identity = None if file is None else (file.st_ino, file.st_size, file.st_mtime_ns)
-    key = (path, identity, manifest.model_dump_json(), threads, gpu)
-    if _last is None or _last[0] != key:
-        _last = None  # first away with the old one: both may not fit
-        _last = key, open_session(path, manifest, threads=threads, gpu=gpu)
-    return _last[1]
 
 
 def predict(
@@ -105,24 +149,44 @@ def predict(
     *,
     batch: int = 8,
     reporter: Reporter,
-) -> Outputs:
-    """Run the model over cases in batches of fixed membership.
+) -> Outputs[list[float]]:
+    """Run the model over cases: the raw outputs of each. See :func:`in_batches`."""
+
+    def rows(_: Sequence[Case], arrays: Float32Array) -> list[list[float] | None]:
+        found = session.run(arrays)
+        return [row.tolist() if np.isfinite(row).all() else None for row in found]
+
+    return in_batches(declared, cases, rows, batch=batch, reporter=reporter)
+
+
+def in_batches(
+    declared: Input,
+    cases: Sequence[Case],
+    compute: Callable[[Sequence[Case], Float32Array], Sequence[Row | None]],
+    *,
+    batch: int = 8,
+    reporter: Reporter,
+) -> Outputs[Row]:
+    """Compute something of the cases in batches of fixed membership.
 
     A case that cannot be read, or whose output is not finite, gets an error code and costs no
     other case its place in a batch: its place is taken by zeros, so that scores depend on the
     order of the cases alone.
+
+    Args:
+        compute: what each case of a batch gives, from the prepared arrays (n, ...) of all;
+            None where it is not finite.
     """
-    outputs = Outputs()
+    outputs: Outputs[Row] = Outputs()
     for start in range(0, len(cases), batch):
         began = time.perf_counter()
         members = cases[start : start + batch]
         arrays = [_array(case, declared, outputs) for case in members]
-        values = session.run(np.stack(arrays))
-        for case, row in zip(members, values, strict=True):
+        for case, row in zip(members, compute(members, np.stack(arrays)), strict=True):
             if case.case_id in outputs.errors:
                 continue
-            if np.isfinite(row).all():
-                outputs.rows[case.case_id] = row.tolist()
+            if row is not None:
+                outputs.rows[case.case_id] = row
             else:
                 outputs.errors[case.case_id] = "non_finite_output"
         took = time.perf_counter() - began
@@ -133,7 +197,7 @@ def predict(
     return outputs
 
 
-def _array(case: Case, declared: Input, outputs: Outputs) -> Float32Array:
+def _array(case: Case, declared: Input, outputs: Outputs[Any]) -> Float32Array:
     """The prepared image of a case; zeros and an error code when there is none."""
     try:
         return prepare_case(case, declared)

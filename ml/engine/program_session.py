@@ -68,12 +68,20 @@ def open_program(
     Raises:
         ModelError: model_unloadable, model_shape.
     """
+    return as_session(program_of(path, manifest), manifest, threads=threads, gpu=gpu)
+
+
+def program_of(path: Path, manifest: ModelManifest) -> Program:
+    """The program of a stored model, whatever its format.
+
+    Raises:
+        ModelError: model_unloadable.
+    """
     try:
         by_name = manifest.architecture is not None
-        program = open_by_name(path, manifest) if by_name else read_program(path, manifest.format)
+        return open_by_name(path, manifest) if by_name else read_program(path, manifest.format)
     except Refused as refused:
         raise ModelError("model_unloadable", refused.refusals[0].message) from None
-    return as_session(program, manifest, threads=threads, gpu=gpu)
 
 
 def as_session(

@@ -1,10 +1,11 @@
 """Evidence as a child left it, held against what was asked for before anything reads it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ml.evidence.packed import BYTES
 from ml.evidence.store import EvidenceError, cases_of, table
 
 _HEAD_BYTES = 1 << 20  # the file's own words: columns, row groups, pages
@@ -15,6 +16,11 @@ _COMPARED_TEXT = ("a", "b")
 def most_bytes(rows: int) -> int:
     """The size, compressed or not, that a table of so many rows cannot exceed."""
     return _HEAD_BYTES + rows * _ROW_BYTES
+
+
+def most_outputs_bytes(rows: int, packed: Mapping[str, int] | None = None) -> int:
+    """The same of a table of outputs with further columns of many numbers."""
+    return most_bytes(rows) + rows * BYTES * sum((packed or {}).values())
 
 
 def most_comparisons(structures: int, masks: Sequence[int]) -> int:
@@ -28,15 +34,22 @@ def most_comparisons(structures: int, masks: Sequence[int]) -> int:
     return sum(max(1, structures * (n * n + 4 * n)) for n in masks)
 
 
-def check_outputs(data: bytes, case_ids: Sequence[str], width: int) -> None:
+def check_outputs(
+    data: bytes, case_ids: Sequence[str], width: int, packed: Mapping[str, int] | None = None
+) -> None:
     """See that a table holds one row per case of a shard, in order, and `width` outputs.
+
+    Args:
+        packed: further columns of many numbers, with the most that a row can have.
 
     Raises:
         EvidenceError: with what it is instead.
     """
     columns = {"case_id": pa.string(), "error": pa.string()}
     columns |= {f"output_{at}": pa.float64() for at in range(width)}
-    _check_head(data, columns, len(case_ids), len(case_ids))
+    rows = len(case_ids)
+    most = most_outputs_bytes(rows, packed)
+    check_head(data, columns, rows, rows, packed=packed, most=most)
     if table(data)["case_id"].to_pylist() != list(case_ids):
         raise EvidenceError("its cases are not those that were asked for")
 
@@ -49,25 +62,32 @@ def check_comparisons(data: bytes, case_ids: Sequence[str], most_rows: int) -> N
     """
     columns = {"case_id": pa.string(), "error": pa.string(), "structure": pa.int64()}
     columns |= dict.fromkeys(_COMPARED_TEXT, pa.string())
-    _check_head(data, columns, len(case_ids) and 1, most_rows, others=pa.float64())
+    check_head(data, columns, len(case_ids) and 1, most_rows, others=pa.float64())
     order = {case_id: at for at, case_id in enumerate(case_ids)}
     places = [order.get(case_id, -1) for case_id in cases_of(table(data))]
     if -1 in places or places != sorted(places):
         raise EvidenceError("its cases are not those that were asked for")
 
 
-def _check_head(
+def check_head(
     data: bytes,
     columns: dict[str, pa.DataType],
     least_rows: int,
     most_rows: int,
     others: pa.DataType | None = None,
+    packed: Mapping[str, int] | None = None,
+    most: int | None = None,
 ) -> None:
     """Hold what the file says of itself against what it may be; no row is read.
 
     Args:
         columns: name -> type, all of which must be there.
         others: the type of any further column; None if there may be none.
+        packed: name -> most numbers of a row, columns of ``ml.evidence.packed``; all must be there.
+        most: its contents have at most so many bytes; by default :func:`most_bytes`.
+
+    Raises:
+        EvidenceError: with what it is instead.
     """
     try:
         head = pq.read_metadata(pa.BufferReader(data))
@@ -82,9 +102,19 @@ def _check_head(
     found = {field.name: field.type for field in schema}
     if len(found) != len(schema) or not columns.items() <= found.items():
         raise EvidenceError("its columns are not those that were asked for")
+    for name, numbers in (packed or {}).items():
+        if name not in found or not _is_packed(found.pop(name), numbers):
+            raise EvidenceError("its columns are not those that were asked for")
     if any(kind != others for name, kind in found.items() if name not in columns):
         raise EvidenceError("it has further columns")
     if not least_rows <= head.num_rows <= most_rows:
         raise EvidenceError(f"it has {head.num_rows} rows; at most {most_rows} can be right")
-    if size > most_bytes(most_rows):
+    if size > (most_bytes(most_rows) if most is None else most):
         raise EvidenceError("its contents are larger than they can be")
+
+
+def _is_packed(kind: pa.DataType, most_numbers: int) -> bool:
+    if not pa.types.is_fixed_size_binary(kind):
+        return False
+    width: int = kind.byte_width
+    return width > 0 and width % BYTES == 0 and width <= most_numbers * BYTES

@@ -44,10 +44,10 @@ class Cut:
     """A program in two parts.
 
     Attributes:
-        trunk: gives what the tail reads, and the outputs that no chosen site touches.
+        trunk: gives what the tail reads; with sites, also the outputs that none of them touches.
         tail: takes ``between``, then a mask for each site; gives the other outputs.
         between: names of the values that pass from one to the other.
-        sites: the dropout sites, in order; in the tail each is a product with its mask.
+        sites: dropout sites, in order; in the tail each is a product with its mask.
     """
 
     trunk: Program
@@ -78,6 +78,59 @@ def cut_at_dropout(program: Program, sites: Sequence[Node]) -> Cut:
     moved = tuple(name for name in program.outputs if name in inside)
     if not moved:
         raise ValueError("no output depends on the chosen sites")
+    trunk, tail, between = _divided(program, cone, moved)
+    kept = tuple(node for node in tail.nodes if id(node) in chosen)
+    masks = [Port(f"{node.name}.mask", (None,), "float32") for node in kept]
+    tail = replace(
+        tail,
+        inputs=(*tail.inputs, *masks),
+        nodes=tuple(_masked(node) if id(node) in chosen else node for node in tail.nodes),
+    )
+    return Cut(trunk, tail, between, kept)
+
+
+def cut_at(program: Program, name: str, output: str) -> Cut:
+    """What leads to a value in the trunk, what leads from it to an output in the tail.
+
+    Args:
+        program: the network.
+        name: of the value; an input may be named too.
+        output: name of a value that depends on it; it is all that the tail gives.
+
+    Returns:
+        ``between`` holds ``name`` first, then whatever else the tail reads: where all that the
+        output hears of the inputs goes through the value, that is sizes and constants alone.
+
+    Raises:
+        ValueError: where the output does not depend on the value.
+
+    Example:
+        >>> from ml.program.operations import allowed
+        >>> relu, x = allowed()["relu"], Port("x", (None, 3), "float32")
+        >>> nodes = tuple(Node(relu, {"self": Ref(a)}, (b,)) for a, b in ("xa", "ab", "bc"))
+        >>> found = cut_at(Program((x,), {}, nodes, ("c",)), "a", "c")
+        >>> found.between, [node.name for node in found.tail.nodes]
+        (('a',), ['b', 'c'])
+    """
+    cone = program.cone([node for node in program.nodes if name in node.uses])
+    if output == name or not any(output in node.outputs for node in cone):
+        raise ValueError(f"{output!r} does not depend on {name!r}")
+    trunk, tail, between = _divided(program, cone, (output,))
+    ordered = (name, *(other for other in between if other != name))
+    ports = {port.name: port for port in tail.inputs}
+    return Cut(
+        only_needed(replace(trunk, outputs=ordered)),
+        replace(tail, inputs=tuple(ports[one] for one in ordered)),
+        ordered,
+        (),
+    )
+
+
+def _divided(
+    program: Program, cone: Sequence[Node], moved: tuple[str, ...]
+) -> tuple[Program, Program, tuple[str, ...]]:
+    """Trunk, tail, and what passes between them; the tail is the part of a cone that is needed."""
+    inside = {name for node in cone for name in node.outputs if name}
     needed = {id(node) for node in program.needed(moved)}
     tail_nodes = tuple(node for node in cone if id(node) in needed)
     # Sizes are read off what they belong to again: the tail's batch is another one.
@@ -85,16 +138,13 @@ def cut_at_dropout(program: Program, sites: Sequence[Node]) -> Cut:
     between = tuple(name for name in read if name not in inside and name not in program.weights)
     still = tuple(name for name in program.outputs if name not in inside)
     trunk = replace(program, outputs=(*between, *(name for name in still if name not in between)))
-    kept = tuple(node for node in tail_nodes if id(node) in chosen)
-    ports = [Port(name, (None,), "float32") for name in between]
-    masks = [Port(f"{node.name}.mask", (None,), "float32") for node in kept]
     tail = Program(
-        inputs=(*ports, *masks),
+        inputs=tuple(Port(name, (None,), "float32") for name in between),
         weights={name: program.weights[name] for name in read if name in program.weights},
-        nodes=tuple(_masked(node) if id(node) in chosen else node for node in tail_nodes),
+        nodes=tail_nodes,
         outputs=moved,
     )
-    return Cut(_only_needed(trunk), tail, between, kept)
+    return only_needed(trunk), tail, between
 
 
 def _masked(node: Node) -> Node:
@@ -103,7 +153,8 @@ def _masked(node: Node) -> Node:
     return replace(node, operation=product, arguments=arguments)
 
 
-def _only_needed(program: Program) -> Program:
+def only_needed(program: Program) -> Program:
+    """The program without what none of its outputs depends on."""
     nodes = program.needed(program.outputs)
     read = {name for node in nodes for name in node.uses} | set(program.outputs)
     weights = {name: value for name, value in program.weights.items() if name in read}

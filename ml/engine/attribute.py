@@ -1,0 +1,324 @@
+"""Maps of what moves a score: Grad-CAM and its kin from a value kept in the middle, and gradients.
+
+For class activation maps the trunk is run once and its last value kept (the cut); the gradient
+runs through the tail alone. The layer is not named by a kind of layer: see :func:`map_layer`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import torch
+
+from ml.engine.fused import FusedWalker, prepared
+from ml.program.cut import Cut, Shape, cut_at, only_needed, zeros
+from ml.program.graph import Program
+from ml.program.places import channel_axis, found_value, logits_of, single_cuts, spatial
+from ml.program.walk import Values, Walker
+
+_SEED = 20261127
+_MOVED = 0.5  # of its positions must have a gradient
+
+
+@dataclass(frozen=True)
+class MapLayer:
+    """The value that class activation maps are taken of.
+
+    Attributes:
+        axis: along which its channels lie.
+        sides: of the map, without batch and channels; tokens have been laid out as a grid.
+        skipped: tokens before those of the grid, such as a class token.
+    """
+
+    name: str
+    axis: int
+    sides: Shape
+    skipped: int = 0
+
+
+@dataclass(frozen=True)
+class Cached:
+    """What one forward of the trunk left for some cases: enough for the map of any class."""
+
+    between: tuple[Any, ...]  # what the tail reads, the value of the map layer first
+    n: int
+
+
+def map_layer(
+    program: Program, case: Sequence[Shape], logits: str, name: str | None = None
+) -> MapLayer:
+    """Where class activation maps are taken, found in the graph.
+
+    Of the values through which everything passes that the logits hear of the inputs, and which
+    have more than one position, the last where the gradient of the logits moves half of the
+    positions. So it is behind the last concatenation of a DenseNet, where "the last convolution"
+    is one growth slice, and before the last block of a transformer, of whose last output one
+    token alone is read.
+
+    Args:
+        program: the network.
+        case: the shape of each input without its batch.
+        logits: name of the value whose gradient is asked for.
+        name: of the value or module to take instead.
+
+    Raises:
+        KeyError: if nothing is called ``name``.
+        ValueError: if there is no such layer, the named one has no positions, or an input holds
+            whole numbers, through which no gradient is taken.
+        RuntimeError: what torch says of shapes that do not fit.
+    """
+    chosen = None if name is None else found_value(program, name)
+    cuts = [one for one in single_cuts(program, logits) if one != logits]
+    shares = moved_positions(program, case, logits, [chosen] if chosen else cuts)
+    fitting = [one for one, (share, _) in shares.items() if share >= _MOVED or one == chosen]
+    if not fitting:
+        raise ValueError("no layer with more than one position passes everything on")
+    _, shape = shares[fitting[-1]]
+    axis = channel_axis(program, fitting[-1], len(shape))
+    sides = spatial(shape, axis)
+    grid, skipped = (sides, 0) if len(sides) > 1 else _grid(sides[0], case[0])
+    return MapLayer(fitting[-1], axis, grid, skipped)
+
+
+def moved_positions(
+    program: Program, case: Sequence[Shape], logits: str, names: Sequence[str]
+) -> dict[str, tuple[float, Shape]]:
+    """The share of positions of values where the logits' gradient is not zero, and their shapes.
+
+    On two cases of noise, of a sum of the logits with weights of no meaning: plain sums of
+    probabilities have no gradient. Values without several positions are left out.
+    """
+    inputs = _noise(program, case)
+    if not all(one.is_floating_point() for one in inputs):
+        raise ValueError("the network takes whole numbers, through which no gradient is taken")
+    inputs = [one.requires_grad_() for one in inputs]
+    walker = Walker(only_needed(replace(program, outputs=(logits,))))
+    seen: Values = {}
+
+    def note(values: Values, new: Sequence[str]) -> None:
+        seen.update({name: values[name] for name in new if name in names})
+
+    with torch.enable_grad():
+        found = walker.run(inputs, watch=note)[logits]
+        weights = torch.randn(found.shape[1:2], generator=torch.Generator().manual_seed(_SEED))
+        score = (found * _along_classes(weights.expand(len(found), -1), found)).sum()
+        shown = {
+            name: value
+            for name in names
+            if isinstance(value := seen.get(name), torch.Tensor)
+            and value.requires_grad
+            and value.dim() > 2
+            and len(value) == len(inputs[0])
+            and prod(spatial(value.shape, channel_axis(program, name, value.dim()))) > 1
+        }
+        values = list(shown.values())
+        slopes = torch.autograd.grad(score, values, allow_unused=True) if values else ()
+    shares = {}
+    for (name, value), slope in zip(shown.items(), slopes, strict=True):
+        axis = channel_axis(program, name, value.dim())
+        moved = 0.0 if slope is None else float((slope != 0).any(dim=axis).float().mean())
+        shares[name] = (moved, tuple(value.shape))
+    return shares
+
+
+def _noise(program: Program, case: Sequence[Shape]) -> list[torch.Tensor]:
+    source = torch.Generator().manual_seed(_SEED)
+    return [torch.randn(one.shape, generator=source).to(one.dtype) for one in zeros(program, case)]
+
+
+def _grid(tokens: int, case: Shape) -> tuple[Shape, int]:
+    """Tokens as a grid of the picture's proportions: all of them, or all but the first."""
+    sides = case[1:] if case[0] <= case[-1] else case[:-1]  # channels are few, first or last
+    for skipped in (0, 1) if len(sides) == 2 else ():
+        left = tokens - skipped
+        for rows in range(1, left + 1):
+            if left % rows == 0 and rows * sides[1] == left // rows * sides[0]:
+                return (rows, left // rows), skipped
+    return (tokens,), 0
+
+
+class Attributor:
+    """Maps of a network's scores.
+
+    Args:
+        program: the network, in floats.
+        case: the shape of each input without its batch.
+        output: the answer that is explained; by default the first.
+        layer: of class activation maps, a value or a module; by default :func:`map_layer`.
+
+    Raises:
+        KeyError, ValueError, RuntimeError: see :func:`map_layer`.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        case: Sequence[Shape],
+        *,
+        output: str | None = None,
+        layer: str | None = None,
+    ) -> None:
+        self.logits = logits_of(program, output or program.outputs[0])
+        self.layer = map_layer(program, case, self.logits, layer)
+        self.fixed_batch = program.inputs[0].shape[0]
+        self.case, self.program = list(case), program
+        cut = cut_at(program, self.layer.name, self.logits)
+        self._kept = _Kept(cut, program, case)
+        self._tail = Walker(cut.tail)
+        self._whole = Walker(only_needed(replace(program, outputs=(self.logits,))))
+
+    def forward(self, inputs: Sequence[torch.Tensor]) -> Cached:
+        """One forward of the trunk; what it leaves is enough for the maps of all classes.
+
+        Args:
+            inputs: one tensor for each input, n cases each.
+        """
+        return self._kept.run(inputs)
+
+    def scores(self, cached: Cached) -> torch.Tensor:
+        """(n, k, ...) logits of cases whose cut is kept: the tail's forward."""
+        with torch.inference_mode():
+            found: torch.Tensor = self._tail.run(cached.between)[self.logits]
+        return found
+
+    def class_map(
+        self, cached: Cached, weights: torch.Tensor, method: str = "grad-cam"
+    ) -> torch.Tensor:
+        """Class activation maps, signed and at the layer's own resolution, before any ReLU.
+
+        Args:
+            cached: of n cases.
+            weights: (n, k) what each logit counts in the score that is explained: a row with a
+                single 1 for one class. Dense outputs are summed over their positions.
+            method: "grad-cam", "grad-cam++" or "hires-cam".
+
+        Returns:
+            (n, *sides of the layer), in units of the score; float32.
+
+        Raises:
+            ValueError: for another method.
+
+        Source:
+            Selvaraju et al. (2017), ICCV (Grad-CAM); Chattopadhay et al. (2018), WACV
+            (Grad-CAM++, without the factor exp(score), which is the same for all channels of a
+            case); Draelos, Carin (2020), arXiv:2011.08891 (HiResCAM).
+        """
+        if method not in CLASS_MAPS:
+            raise ValueError(f"no such map: {method!r}; there are {', '.join(CLASS_MAPS)}")
+        with torch.enable_grad():
+            value = cached.between[0].detach().requires_grad_()
+            found = self._tail.run([value, *cached.between[1:]])[self.logits]
+            (slope,) = torch.autograd.grad(score_of(found, weights).sum(), value)
+        around = [at for at in range(1, value.dim()) if at != self.layer.axis]
+        channels = CLASS_MAPS[method](value.detach(), slope, around)
+        found = channels.sum(dim=self.layer.axis).flatten(1)[:, self.layer.skipped :]
+        return found.reshape(len(found), *self.layer.sides)
+
+    def gradient(self, inputs: Sequence[torch.Tensor], weights: torch.Tensor) -> torch.Tensor:
+        """The gradient of the score by the first input: (n, *its shape), in score per input unit.
+
+        Args:
+            inputs, weights: as of :meth:`class_map`.
+
+        Source:
+            Simonyan, Vedaldi, Zisserman (2014), ICLR workshop.
+        """
+        with torch.enable_grad():
+            first = inputs[0].detach().clone().requires_grad_()
+            found = self._whole.run([first, *inputs[1:]])[self.logits]
+            slope: torch.Tensor
+            (slope,) = torch.autograd.grad(score_of(found, weights).sum(), first)
+        return slope
+
+    def integrated_gradients(
+        self,
+        inputs: Sequence[torch.Tensor],
+        weights: torch.Tensor,
+        baseline: torch.Tensor,
+        steps: int = 32,
+    ) -> torch.Tensor:
+        """Integrated gradients of the first input along the straight line from a baseline.
+
+        Args:
+            inputs, weights: as of :meth:`class_map`.
+            baseline: (n, *shape of the first input) or what broadcasts to it.
+            steps: of the midpoint rule; the completeness gap says whether they were enough.
+
+        Returns:
+            (n, *shape), in units of the score; sums to score minus the baseline's.
+
+        Source:
+            Sundararajan, Taly, Yan (2017), ICML.
+        """
+        way = inputs[0] - baseline
+        total = torch.zeros_like(inputs[0])
+        for step in range(steps):
+            at = baseline + (step + 0.5) / steps * way
+            total += self.gradient([at, *inputs[1:]], weights)
+        return way * total / steps
+
+
+def score_of(logits: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """(n,) the sum of logits (n, k, ...) with the weights (n, k) of each case."""
+    return (logits * _along_classes(weights, logits)).flatten(1).sum(dim=1)
+
+
+def _along_classes(weights: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    if logits.dim() < 2:  # one number for each case
+        return weights.reshape(len(weights), -1)[:, 0]
+    return weights.reshape(*weights.shape, *[1] * (logits.dim() - 2)).to(logits)
+
+
+def _grad_cam(value: torch.Tensor, slope: torch.Tensor, around: list[int]) -> torch.Tensor:
+    return slope.mean(dim=around, keepdim=True) * value
+
+
+def _grad_cam_plus(value: torch.Tensor, slope: torch.Tensor, around: list[int]) -> torch.Tensor:
+    square = slope.square()
+    below = 2 * square + value.sum(dim=around, keepdim=True) * square * slope
+    share = torch.where(below != 0, square / torch.where(below != 0, below, 1), 0)
+    return (share * slope.relu()).sum(dim=around, keepdim=True) * value
+
+
+def _hires_cam(value: torch.Tensor, slope: torch.Tensor, around: list[int]) -> torch.Tensor:
+    del around
+    return slope * value
+
+
+CLASS_MAPS: dict[str, Callable[[torch.Tensor, torch.Tensor, list[int]], torch.Tensor]] = {
+    "grad-cam": _grad_cam,
+    "grad-cam++": _grad_cam_plus,
+    "hires-cam": _hires_cam,
+}
+
+
+class _Kept:
+    """The trunk of a cut, prepared; and the sizes that the tail reads for any number of cases."""
+
+    def __init__(self, cut: Cut, program: Program, case: Sequence[Shape]) -> None:
+        plain = Walker(cut.trunk)
+        with torch.inference_mode():
+            two, three = (plain.run(zeros(program, case, n)) for n in (2, 3))
+        self.sizes = {
+            name: (two[name], three[name] - two[name])
+            for name in cut.between
+            if not isinstance(two[name], torch.Tensor)
+        }
+        self.between = cut.between
+        tensors = tuple(name for name in cut.between if name not in self.sizes)
+        trunk = only_needed(replace(cut.trunk, outputs=tensors))
+        self.walker: Walker | FusedWalker = prepared(trunk, case)
+
+    def run(self, inputs: Sequence[torch.Tensor]) -> Cached:
+        with torch.inference_mode():
+            found = self.walker.run(inputs)
+        n = len(inputs[0])
+        between = []
+        for name in self.between:
+            if name in self.sizes:
+                at_two, step = self.sizes[name]
+                between.append(at_two + step * (n - 2))
+            else:  # a copy: what inference mode made takes no gradient
+                between.append(found[name].clone())
+        return Cached(tuple(between), n)

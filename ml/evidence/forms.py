@@ -1,0 +1,86 @@
+"""What the table of a pass must look like, known before the pass is run; a child may lie."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from ml.evidence.checked import check_head, most_bytes
+from ml.evidence.packed import BYTES, unpacked
+from ml.evidence.store import EvidenceError, table
+
+Key = str | int
+_TYPES: dict[type, pa.DataType] = {str: pa.string(), int: pa.int64()}
+
+
+@dataclass(frozen=True)
+class Form:
+    """The columns and rows of a pass's table: as many rows for every case, in one order.
+
+    Attributes:
+        keys: columns that tell the rows of one case apart, with their values in order; each has
+            as many. Without any, a case has one row.
+        numbers: columns of one finite float64 each, null where the row has an error.
+        loose: of these, columns that may be null elsewhere too.
+        counts: columns of one int64 from 0 up.
+        arrays: columns of many float32 each, with the most numbers that a row can have.
+    """
+
+    keys: Mapping[str, Sequence[Key]] = field(default_factory=dict)
+    numbers: tuple[str, ...] = ()
+    loose: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
+    arrays: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Of one case."""
+        return next((len(values) for values in self.keys.values()), 1)
+
+    def most_bytes(self, cases: int) -> int:
+        """The size, compressed or not, that the table of so many cases cannot exceed."""
+        rows = cases * self.rows
+        return most_bytes(rows) + rows * BYTES * sum(self.arrays.values())
+
+    def check(self, data: bytes, case_ids: Sequence[str]) -> None:
+        """See that a table is of these cases and of this form.
+
+        Raises:
+            EvidenceError: with what it is instead.
+        """
+        rows = len(case_ids) * self.rows
+        columns = {"case_id": pa.string(), "error": pa.string()}
+        columns |= {name: _TYPES[type(values[0])] for name, values in self.keys.items()}
+        columns |= dict.fromkeys(self.numbers, pa.float64())
+        columns |= dict.fromkeys(self.counts, pa.int64())
+        check_head(
+            data, columns, rows, rows, packed=self.arrays, most=self.most_bytes(len(case_ids))
+        )
+        found = table(data)
+        if found["case_id"].to_pylist() != [one for one in case_ids for _ in range(self.rows)]:
+            raise EvidenceError("its cases are not those that were asked for")
+        for name, values in self.keys.items():
+            if found[name].to_pylist() != list(values) * len(case_ids):
+                raise EvidenceError(f"its column {name} is not what was asked for")
+        self._check_values(found)
+
+    def _check_values(self, found: pa.Table) -> None:
+        """Finite numbers where there is no error, and none where there is one."""
+        failed = np.array([bool(error) for error in found["error"].to_pylist()], dtype=bool)
+        for name in (*self.numbers, *self.counts, *self.arrays):
+            column = found[name]
+            missing = column.is_null().to_numpy(zero_copy_only=False)
+            if (missing < failed).any() or (name not in self.loose and (missing > failed).any()):
+                raise EvidenceError(
+                    f"its column {name} has not one value for each row that went well"
+                )
+            if name in self.counts:
+                fine = all(count is None or count >= 0 for count in column.to_pylist())
+            elif name in self.arrays:
+                fine = bool(np.isfinite(unpacked(column)[~missing]).all())
+            else:
+                numbers = column.to_numpy(zero_copy_only=False)
+                fine = bool(np.isfinite(numbers[~missing]).all())
+            if not fine:
+                raise EvidenceError(f"its column {name} holds what is no number")

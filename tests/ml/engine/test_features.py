@@ -1,0 +1,170 @@
+"""One forward leaves outputs and features, and the outputs are the predict pass's own."""
+
+import io
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from ml.engine.features import (
+    COLUMN,
+    MOST_FEATURES,
+    columns,
+    layers_of,
+    outputs_alone,
+    pooled,
+    tapped,
+)
+from ml.engine.predict import predict_job
+from ml.engine.program_session import as_session
+from ml.engine.session import ModelError, open_session
+from ml.engine.smoke import noise
+from ml.evidence.checked import check_outputs
+from ml.evidence.packed import packed, unpacked
+from ml.evidence.store import EvidenceError, write_table
+from ml.intake.model_manifest import ModelManifest
+from ml.intake.pt2 import read_pt2
+from ml.program.walk import Walker
+from tests.ml.engine.small import CLASSIFIERS, small
+from tests.ml.engine.test_predict import model_file, stored_image
+from tests.ml.intake.build import MANIFEST, QUIET, merged
+from tests.ml.program.test_walk import apart
+
+LAYERS = ["penultimate", "early"]
+
+
+def manifest_of(name, **changes):
+    net = small(name)
+    classes = ["a", "b"] if name == "tiny" else ["a", "b", "c"]
+    output = {"kind": "logits", "classes": classes, "positive": ["b"]}
+    given = {"format": "pt2", "file": "m.pt2", "input": {"size": net.shape[1:]}, "output": output}
+    return ModelManifest.model_validate(merged(merged(MANIFEST, given), changes))
+
+
+@pytest.mark.parametrize("name", [*CLASSIFIERS, "tiny"])
+def test_outputs_keep_every_bit_and_features_are_the_modules(name):
+    net, manifest = small(name), manifest_of(name)
+    program = read_pt2(net.path)
+    session = as_session(program, manifest)
+    found = tapped(session, program, manifest, LAYERS)
+    batch = noise(manifest.input, 5)
+
+    outputs, features = found.run(batch)
+
+    assert found.same_forward, "the penultimate value and the first map cost no second forward"
+    assert np.array_equal(outputs, session.run(batch))
+    names = [layer.value for layer in found.layers]
+    with torch.no_grad():
+        plain = Walker(program).run([torch.from_numpy(batch)], taps=names)
+    assert features["penultimate"].shape[0] == 5
+    assert apart(torch.from_numpy(features["penultimate"]), plain[names[0]]) <= 1e-4
+    early = plain[names[1]]
+    around = list(range(2, early.dim()))
+    expected = torch.cat([early.mean(around), early.std(around, unbiased=False)], dim=1)
+    assert apart(torch.from_numpy(features["early"]), expected) <= 1e-4
+
+
+def test_a_layer_that_would_change_the_outputs_is_walked_apart(monkeypatch):
+    """A convolution that is read before its normalisation is not computed together with it."""
+    net, manifest = small("tiny"), manifest_of("tiny")
+    program = read_pt2(net.path)
+    first = next(node.name for node in program.nodes if node.operation.base == "conv2d")
+    session = as_session(program, manifest)
+    batch = noise(manifest.input, 4)
+    found = tapped(session, program, manifest, [first])
+
+    outputs, features = found.run(batch)
+
+    assert np.array_equal(outputs, session.run(batch))
+    with torch.no_grad():
+        plain = Walker(program).run([torch.from_numpy(batch)], taps=[first])[first]
+    assert apart(torch.from_numpy(features[first]), plain.mean((2, 3))) <= 1e-4
+    # The way out is taken whenever one bit differs.
+    run = type(session).run
+    monkeypatch.setattr(type(session), "run", lambda self, cases: run(self, cases) + 1e-12)
+    monkeypatch.setattr("ml.engine.features.np.array_equal", lambda a, b: False)
+    assert not tapped(session, program, manifest, ["penultimate"]).same_forward
+
+
+def test_onnxruntime_computes_the_outputs_and_the_program_the_features(tmp_path):
+    manifest = ModelManifest.model_validate(MANIFEST)
+    session = open_session(model_file(tmp_path), manifest)
+    from ml.engine.program_session import program_of
+
+    program = program_of(tmp_path / "weights", manifest)
+    found = tapped(session, program, manifest, ["penultimate"])
+    batch = noise(manifest.input, 3)
+
+    outputs, features = found.run(batch)
+
+    assert np.array_equal(outputs, session.run(batch))
+    assert features["penultimate"] == pytest.approx(batch.mean((1, 2, 3))[:, None], rel=1e-5)
+
+
+def test_layers_are_named_or_refused():
+    program = read_pt2(small("tiny").path)
+    asked = layers_of(program, ["penultimate", "early", "second"], program.outputs[0])
+
+    assert len({layer.value for layer in asked}) == 3
+    with pytest.raises(ModelError, match="no layer 'third'"):
+        layers_of(program, ["third"], program.outputs[0])
+
+
+def test_channels_last_are_pooled_along_the_others():
+    value = np.arange(12.0).reshape(1, 3, 4)
+
+    assert pooled(value, 2).tolist() == [[4, 5, 6, 7]]
+    assert pooled(value, 1).tolist() == [[1.5, 5.5, 9.5]]
+
+
+@pytest.fixture
+def job(tmp_path):
+    net = small("tiny")
+    cases = [
+        {"case_id": f"c{shade}", "images": [str(stored_image(tmp_path, shade))]}
+        for shade in (3, 90, 200)
+    ]
+    cases.insert(1, {"case_id": "gone", "images": [str(tmp_path / "nowhere")]})
+    model = {"path": str(net.path), "manifest": manifest_of("tiny").model_dump(mode="json")}
+    return {"model": model, "cases": cases, "batch": 2}
+
+
+def test_the_table_of_predict_is_in_it_to_the_last_byte(job, tmp_path):
+    plain, more = tmp_path / "plain", tmp_path / "more"
+    plain.mkdir()
+    more.mkdir()
+    without = predict_job(job, plain, QUIET)
+    with_them = predict_job({**job, "features": LAYERS}, more, QUIET)
+    data = (more / with_them["table"]).read_bytes()
+    table = pq.read_table(io.BytesIO(data))
+
+    assert write_table(outputs_alone(table), tmp_path / "again") == without["sha256"]
+    assert with_them["runtime"]["features"] == "same forward"
+    assert not with_them["reusable"]
+    found = unpacked(table[COLUMN + "penultimate"])
+    assert found.shape == (4, 6)
+    assert np.isnan(found[1]).all()
+    assert np.isfinite(found[[0, 2, 3]]).all()
+    ids = [case["case_id"] for case in job["cases"]]
+    check_outputs(data, ids, 2, columns(LAYERS))
+
+
+def test_a_table_that_lies_about_its_features_is_refused(job, tmp_path):
+    result = predict_job({**job, "features": LAYERS}, tmp_path, QUIET)
+    table = pq.read_table(tmp_path / result["table"])
+    ids = [case["case_id"] for case in job["cases"]]
+    at = table.column_names.index(COLUMN + "early")
+
+    def refused(changed, match):
+        write_table(changed, tmp_path / "lie")
+        with pytest.raises(EvidenceError, match=match):
+            check_outputs((tmp_path / "lie").read_bytes(), ids, 2, columns(LAYERS))
+
+    refused(table.remove_column(at), "its columns")
+    refused(table.set_column(at, COLUMN + "early", table["error"]), "its columns")
+    large = packed([np.zeros(MOST_FEATURES + 1, np.float32)] * 4)
+    refused(table.set_column(at, COLUMN + "early", large), "its columns")
+    refused(table.append_column("more", packed([np.zeros(1, np.float32)] * 4)), "further columns")
+    with pytest.raises(EvidenceError, match="further columns"):
+        check_outputs((tmp_path / result["table"]).read_bytes(), ids, 2)

@@ -23,9 +23,10 @@ from ml.assemble import (
 )
 from ml.checks.registry import State, checks_of
 from ml.cli.errors import DONE, LIMIT_FAILED, checked
-from ml.cli.intake import say
+from ml.cli.intake import own_policy, say
 from ml.cli.shards import Shards, tell
 from ml.document import build_audit
+from ml.engine.linked import link_of_intake, link_of_shard
 from ml.engine.plan import (
     COMPARE,
     PREDICT,
@@ -180,7 +181,10 @@ class _Inputs:
             say(f"reading {kind} {path}")
             job = Job(f"intake-{kind}", {"path": str(path.resolve())}, out)
             limits = limits_of(job.kind)
-            return checked(run_job(job, limits=limits, on_event=tell(kind)), str(path)).result
+            with link_of_intake(own_policy()) as link:
+                answers = link if kind == "model" else None
+                done = run_job(job, limits=limits, on_event=tell(kind), answers=answers)
+            return checked(done, str(path)).result
 
         model = None if arguments.model is None else intake("model", arguments.model)
         predictions = (
@@ -239,6 +243,7 @@ def _predicted(
         arguments.device,
         reads=[path, stored],
         check=lambda data, shard: check_outputs(data, shard, width),
+        link=lambda shard: link_of_shard(manifest, len(shard), own_policy()),
     )
     table = runner.run(list(images), arguments.workers)
     return _Outputs(table, runner.runtime)

@@ -2,14 +2,18 @@
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import cast
 
 from ml.cli.errors import DONE, checked
+from ml.endpoint.policy import HOSTS, Policy
+from ml.engine.linked import link_of_intake
 from ml.engine.plan import limits_of
 from ml.estimate import JsonObject, JsonValue
+from ml.intake.refusal import refuse
 from ml.sandbox.messages import Job
 from ml.sandbox.parent import run as run_job
 
@@ -18,10 +22,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Read the path in a child; print the capability card or the counts."""
     with tempfile.TemporaryDirectory() as work:
         inputs: JsonObject = {"path": str(arguments.path.resolve()), "card_only": True}
-        outcome = checked(
-            run_job(Job("intake", inputs, Path(work)), limits=limits_of("intake-model")),
-            str(arguments.path),
-        )
+        job, limits = Job("intake", inputs, Path(work)), limits_of("intake-model")
+        with link_of_intake(own_policy()) as link:
+            outcome = checked(run_job(job, limits=limits, answers=link), str(arguments.path))
     if arguments.json:
         print(json.dumps(outcome.result, indent=1, ensure_ascii=False))
     else:
@@ -51,7 +54,21 @@ def _lines(result: JsonObject) -> list[str]:
     return lines + [str(note) for note in cast(list[JsonValue], card.get("notes", []))]
 
 
+def own_policy() -> Policy:
+    """What may be called from here: the environment is that of the person at the keyboard.
+
+    Raises:
+        Refused: option_invalid, for a list of hosts that cannot be read.
+    """
+    try:
+        return Policy.of(os.environ, None)
+    except ValueError as error:
+        raise refuse("option_invalid", f"{HOSTS}: {error}.") from None
+
+
 def _read(card: JsonObject) -> str:
+    if card["format"] == "endpoint":
+        return f"a black box behind an address, {card['producer'] or 'of an unnamed platform'}"
     if card["format"] == "onnx":
         reasons = cast(list[str], card["not_taken_over"])
         white = f"{card['dropout_sites']} dropout sites" if card["gradients"] else "a black box"

@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from ml.cli.errors import Stop, checked
 from ml.cli.intake import say
+from ml.endpoint.link import Link
 from ml.engine.plan import PassPlan, limits_of, shards
 from ml.estimate import JsonObject
 from ml.evidence import store
@@ -39,6 +41,7 @@ class Shards:
         *,
         reads: Sequence[Path],
         check: Callable[[bytes, Sequence[str]], None],
+        link: Callable[[Sequence[str]], Link | None] = lambda shard: None,
     ) -> None:
         """A pass over cases.
 
@@ -51,9 +54,10 @@ class Shards:
             device: cpu or cuda.
             reads: what the jobs read.
             check: raises EvidenceError if the table of a shard is not what was asked for.
+            link: who answers what the job of a shard asks.
         """
         self.planned, self.key, self.job, self.work = planned, key, job, work
-        self.reads, self.check = reads, check
+        self.reads, self.check, self.link = reads, check, link
         self.own = threading.local()  # the child of each thread of the pool
         self.children: list[WarmChild] = []
         self.folder, self.device = evidence_folder, device
@@ -94,9 +98,13 @@ class Shards:
         child = self._child()
         what = f"shard {number + 1}"
         with child.place() as place:
-            done = child.run(
-                self.job(shard, place.out), on_event=tell(what), should_stop=self.failed.is_set
-            )
+            with self.link(shard) or nullcontext() as link:
+                done = child.run(
+                    self.job(shard, place.out),
+                    on_event=tell(what),
+                    should_stop=self.failed.is_set,
+                    answers=link,
+                )
             result = checked(done, what).result
             try:
                 most = most_bytes(MOST_ROWS)

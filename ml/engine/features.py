@@ -238,7 +238,7 @@ def features_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
         ``ml.evidence.packed``.
     """
     asked, names = Asked.of(inputs), [str(name) for name in cast(list[str], inputs["features"])]
-    session = asked.session()
+    session = asked.session(reporter, out_dir)
     program = asked.opened("program", lambda: program_of(asked.path, asked.manifest))
     taps = asked.opened(
         f"features {names}", lambda: tapped(session, program, asked.manifest, names)

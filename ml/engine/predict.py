@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar, cast
 import numpy as np
 import pyarrow as pa
 
-from ml.engine.session import Session, open_session
+from ml.engine.endpoint import open_endpoint
+from ml.engine.session import CasesFailed, Session, open_session
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import outputs_table, write_table
 from ml.imaging.declared import Input
@@ -31,6 +32,13 @@ _TRANSIENT = {"image_missing", "image_changed"}
 class Case:
     case_id: str
     images: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class CaseError:
+    """Why there is nothing of one case."""
+
+    code: str
 
 
 @dataclass
@@ -73,8 +81,10 @@ class Asked:
     def case_ids(self) -> list[str]:
         return [case.case_id for case in self.cases]
 
-    def session(self) -> Session:
+    def session(self, reporter: Reporter, out_dir: Path) -> Session:
         """The model, opened; the last one again if it is of the same file and settings."""
+        if self.manifest.format == "endpoint":  # is asked anew what it is, every time
+            return open_endpoint(self.path, self.manifest, ask=reporter.ask, out_dir=out_dir)
         opening = partial(open_session, threads=self.threads, gpu=self.gpu)
         return self.opened("session", lambda: opening(self.path, self.manifest))
 
@@ -114,7 +124,7 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
 
         return features_job(inputs, out_dir, reporter)
     asked = Asked.of(inputs)
-    session = asked.session()
+    session = asked.session(reporter, out_dir)
     outputs = predict(
         session, asked.manifest.input, asked.cases, batch=asked.batch, reporter=reporter
     )
@@ -124,11 +134,18 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
         [outputs.rows.get(case_id, nothing) for case_id in asked.case_ids],
         outputs.errors,
     )
-    return finished(asked, outputs, table, out_dir / TABLE, session.runtime_json)
+    path, reusable = out_dir / TABLE, session.reusable
+    return finished(asked, outputs, table, path, session.runtime_json, reusable=reusable)
 
 
 def finished(
-    asked: Asked, outputs: Outputs[Any], table: pa.Table, path: Path, runtime: JsonObject
+    asked: Asked,
+    outputs: Outputs[Any],
+    table: pa.Table,
+    path: Path,
+    runtime: JsonObject,
+    *,
+    reusable: bool = True,
 ) -> JsonObject:
     """Write the table of a shard; what its job answers."""
     seconds: dict[str, JsonValue] = {key: round(s, 6) for key, s in outputs.seconds.items()}
@@ -138,7 +155,7 @@ def finished(
         "runtime": runtime | {"threads": asked.threads},
         "seconds": seconds,
         "failed": len(outputs.errors),
-        "reusable": not _TRANSIENT & set(outputs.errors.values()),
+        "reusable": reusable and not _TRANSIENT & set(outputs.errors.values()),
     }
 
 
@@ -152,9 +169,14 @@ def predict(
 ) -> Outputs[list[float]]:
     """Run the model over cases: the raw outputs of each. See :func:`in_batches`."""
 
-    def rows(_: Sequence[Case], arrays: Float32Array) -> list[list[float] | None]:
-        found = session.run(arrays)
-        return [row.tolist() if np.isfinite(row).all() else None for row in found]
+    def rows(_: Sequence[Case], arrays: Float32Array) -> list[list[float] | CaseError | None]:
+        codes: Mapping[int, str] = {}
+        try:
+            found = session.run(arrays)
+        except CasesFailed as failed:
+            found, codes = failed.outputs, failed.codes
+        finite = [row.tolist() if np.isfinite(row).all() else None for row in found]
+        return [CaseError(codes[at]) if at in codes else row for at, row in enumerate(finite)]
 
     return in_batches(declared, cases, rows, batch=batch, reporter=reporter)
 
@@ -162,7 +184,7 @@ def predict(
 def in_batches(
     declared: Input,
     cases: Sequence[Case],
-    compute: Callable[[Sequence[Case], Float32Array], Sequence[Row | None]],
+    compute: Callable[[Sequence[Case], Float32Array], Sequence[Row | CaseError | None]],
     *,
     batch: int = 8,
     reporter: Reporter,
@@ -175,7 +197,7 @@ def in_batches(
 
     Args:
         compute: what each case of a batch gives, from the prepared arrays (n, ...) of all;
-            None where it is not finite.
+            None where it is not finite, a code where there is nothing.
     """
     outputs: Outputs[Row] = Outputs()
     for start in range(0, len(cases), batch):
@@ -185,7 +207,9 @@ def in_batches(
         for case, row in zip(members, compute(members, np.stack(arrays)), strict=True):
             if case.case_id in outputs.errors:
                 continue
-            if row is not None:
+            if isinstance(row, CaseError):
+                outputs.errors[case.case_id] = row.code
+            elif row is not None:
                 outputs.rows[case.case_id] = row
             else:
                 outputs.errors[case.case_id] = "non_finite_output"

@@ -37,6 +37,8 @@ def engine_block(runtime: Mapping[str, JsonValue] | None) -> JsonObject:
         "providers": runtime.get("providers", []) if runtime else [],
         # How the model was locked in while it ran; None when none was run, or by older evidence.
         "isolation": runtime.get("isolation") if runtime else None,
+        # Whom was asked, where the model is behind an address.
+        **({"endpoint": runtime["endpoint"]} if runtime and "endpoint" in runtime else {}),
     }
 
 

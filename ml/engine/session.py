@@ -2,7 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,15 @@ class ModelError(Exception):
         self.message = message
 
 
+class CasesFailed(Exception):
+    """Some cases of a batch have no outputs, and it is they that are the reason."""
+
+    def __init__(self, outputs: FloatArray, codes: Mapping[int, str]) -> None:
+        super().__init__(f"{len(codes)} cases failed")
+        self.outputs = outputs  # (n, k); NaN where a case failed
+        self.codes = codes  # place in the batch -> error code
+
+
 @dataclass(frozen=True)
 class Session(ABC):
     fixed_batch: int | None  # the batch size the graph insists on
@@ -51,6 +60,7 @@ class Session(ABC):
         Raises:
             ModelError: model_shape if the output has another shape; model_failed if it breaks.
             MemoryError: if the runtime could not get the memory it needs.
+            CasesFailed: if it gives nothing for some of the cases.
         """
         size = self.fixed_batch or len(batch)
         pieces = [self._run(batch[at : at + size], size) for at in range(0, len(batch), size)]
@@ -77,6 +87,11 @@ class Session(ABC):
     @abstractmethod
     def runtime_json(self) -> JsonObject:
         """What computed the outputs, for the appendix of a report."""
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the same cases would get the same outputs another time."""
+        return True
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from ml.evidence.store import file_sha256, sha256_of
 from ml.intake.architectures import checked
 from ml.intake.bundle import METADATA, Bundle, read_bundle
 from ml.intake.checkpoint import read_checkpoint
+from ml.intake.endpoint import read_endpoint
 from ml.intake.folder import Folder, at_marker, open_folder, open_plain
 from ml.intake.formats import READ, format_of, refuse_format
 from ml.intake.manifest import read_yaml, validated
@@ -57,6 +58,8 @@ def read_model(
         folder = at_marker(opened, METADATA)
         bundle = _bundle(folder, given) if METADATA in folder else None
         manifest = _checked(bundle.manifest) if bundle else _manifest(folder, given)
+        if manifest is not None and manifest.format == "endpoint":
+            return read_endpoint(manifest, out_dir, reporter, MANIFEST)
         weights = bundle.weights if bundle else _weights(folder, manifest)
         size = folder.sizes[weights]
         if size > MOST_BYTES:
@@ -158,6 +161,14 @@ def _manifest(folder: Folder, given: dict[str, object] | None) -> ModelManifest 
     lone = next(iter(folder.sizes)) if len(folder.sizes) == 1 else None
     if MANIFEST in folder:
         value = read_yaml(folder, MANIFEST)
+    elif lone is not None and lone.lower().endswith((".yaml", ".yml")):
+        value = read_yaml(folder, lone)  # of a model that is no file, stored by another name
+        if value.get("format") != "endpoint":
+            raise refuse(
+                "file_missing",
+                f"This is a {MANIFEST} by itself: hand it in together with the file it names.",
+                file=MANIFEST,
+            )
     elif given is not None:
         value = {"file": lone, **given} if lone and "files" not in given else given
     elif lone is not None:

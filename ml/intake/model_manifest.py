@@ -1,6 +1,6 @@
 """`model.yaml`: what a model says of itself, and how its input and output are to be understood."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -18,6 +18,8 @@ Format = Literal[
 ]
 
 
+# How a model and its version may be called in an address.
+PathWord = Annotated[Name, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 BY_NAME = ("safetensors", "monai-bundle")  # weights alone: the network is built from its name
 
 
@@ -75,6 +77,18 @@ class Architecture(Strict):
     axes: Literal["yx", "xy"] = "yx"
 
 
+class Endpoint(Strict):
+    """How a model behind an address is asked, by the Open Inference Protocol v2."""
+
+    model: PathWord
+    version: PathWord | None = None  # absent: whichever the server takes
+    input: Name | None = None  # name of the tensor; absent: the one of the server's metadata
+    datatype: Literal["FP32", "FP16", "FP64", "UINT8"] = "FP32"
+    data: Literal["json", "binary"] = "json"
+    most_cases: int = Field(default=8, ge=1, le=64)  # in one request
+    seconds: float = Field(default=30.0, ge=0.1, le=300)  # that one request may take
+
+
 class ModelManifest(Strict):
     name: Name
     version: Name
@@ -90,20 +104,28 @@ class ModelManifest(Strict):
     feature_layer: Name | None = None
     dropout: Literal["allowed"] | None = None
     architecture: Architecture | None = None
+    url: Text | None = None
+    endpoint: Endpoint | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_others_never_had(
         self, handler: SerializerFunctionWrapHandler
     ) -> dict[str, Any]:
-        """Manifests of other formats keep the hash they had before there was an architecture."""
+        """Manifests of other formats keep the hash they had before there were these keys."""
         value: dict[str, Any] = handler(self)
-        if self.architecture is None:
-            del value["architecture"]
+        for name in ("architecture", "url", "endpoint"):
+            if getattr(self, name) is None:
+                del value[name]
         return value
 
     @model_validator(mode="after")
     def _one_file(self) -> "ModelManifest":
-        if (self.file is None) == (self.files is None):
+        remote = self.format == "endpoint"
+        if remote != (self.url is not None) or remote != (self.endpoint is not None):
+            raise ValueError("'url' and 'endpoint' belong to the format endpoint, and to no other.")
+        if remote and (self.file or self.files):
+            raise ValueError("a model behind an address has no file: leave 'file' out.")
+        if not remote and (self.file is None) == (self.files is None):
             raise ValueError("name the weights once: 'file: NAME' or 'files: [NAME, ...]'.")
         names = [point.name for point in self.operating_points]
         if len(set(names)) < len(names):

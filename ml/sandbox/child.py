@@ -45,17 +45,24 @@ def main(jobs: Mapping[str, str] = JOBS) -> int:
     say("ready", walls=walls)
     while line := sys.stdin.buffer.readline():
         renew_cpu(setup["limits"])
-        if not _work(json.loads(line), jobs, say):
+        if not _work(json.loads(line), jobs, say, tuple(map(str, walls))):
             return 1
     return 0
 
 
-def _work(job: JsonObject, jobs: Mapping[str, str], say: Say) -> bool:
+def _work(job: JsonObject, jobs: Mapping[str, str], say: Say, walls: tuple[str, ...]) -> bool:
     """Do one job; whether another may follow in the same process."""
     number = job["id"]
+
+    def ask(question: JsonObject) -> JsonObject:
+        say("ask", id=number, question=question)
+        return cast(JsonObject, json.loads(sys.stdin.buffer.readline()))
+
     reporter = Reporter(
         log=lambda line: say("log", line=line[:_LINE]),
         progress=lambda done, total: say("progress", done=done, total=total),
+        ask=ask,
+        walls=walls,
     )
     try:
         module, _, name = jobs[str(job["kind"])].partition(":")
@@ -71,7 +78,9 @@ def _work(job: JsonObject, jobs: Mapping[str, str], say: Say) -> bool:
         return False
     except Exception as error:
         traceback.print_exc()
-        say("error", id=number, kind=type(error).__name__, message=str(error)[:_LINE])
+        code = getattr(error, "code", None)  # of our own: stable, and asked for by people
+        message = f"{error} ({code})" if isinstance(code, str) else str(error)
+        say("error", id=number, kind=type(error).__name__, message=message[:_LINE])
         return False
     return True
 

@@ -32,7 +32,7 @@ def confine(setup: JsonObject) -> list[str]:
         OSError: if one of them cannot be put up. The child must then do no work.
     """
     limits, walls = cast(JsonObject, setup["limits"]), cast(list[str], setup["walls"])
-    gpu = bool(setup["gpu"])
+    gpu, network = bool(setup["gpu"]), bool(limits.get("network"))
     limit_self(limits, int(cast(int, setup["jobs"])))
     if "namespaces" not in walls:  # there, bubblewrap sees to both
         die_with_parent(int(cast(int, setup["parent_pid"])))
@@ -44,10 +44,10 @@ def confine(setup: JsonObject) -> list[str]:
         read = [Path(path) for path in cast(list[str], setup["read"])]
         write = [Path(path) for path in cast(list[str], setup["write"])]
         devices = [*map(Path, view.DEVICES), *(view.gpu_devices() if gpu else ())]
-        landlock.restrict(read=read, write=write, devices=devices)
+        landlock.restrict(read=read, write=write, devices=devices, network=network)
         stand.append("landlock")
     if "seccomp" in walls:
-        seccomp.install(gpu=gpu)
+        seccomp.install(gpu=gpu, network=network)
         stand.append("seccomp")
     if "namespaces" in walls:
         stand.append("namespaces")

@@ -43,6 +43,7 @@ class Ears:
         self.printed = 0
         self.pending = {"events": b"", "output": b""}
         self.progress: Event | None = None
+        self.asked: JsonObject | None = None  # a question that nobody has taken up yet
         self.last: JsonObject = {}  # the closing message: result, refused or error
 
     @property
@@ -96,6 +97,9 @@ class Ears:
             done, total = message.get("done"), message.get("total")
             if isinstance(done, int) and isinstance(total, int):
                 self.progress = Event("progress", {"done": done, "total": total})
+        elif kind == "ask" and message.get("id") == self.number:
+            question = message.get("question")
+            self.asked = question if isinstance(question, dict) else {}
         elif kind in ("result", "refused", "error") and message.get("id") == self.number:
             self.last = message
         else:

@@ -52,11 +52,18 @@ def handled(version: int) -> tuple[int, int, int]:
     return files, _NETWORK if version >= 4 else 0, _SCOPES if version >= 6 else 0
 
 
-def restrict(*, read: Sequence[Path], write: Sequence[Path], devices: Sequence[Path] = ()) -> None:
+def restrict(
+    *,
+    read: Sequence[Path],
+    write: Sequence[Path],
+    devices: Sequence[Path] = (),
+    network: bool = False,
+) -> None:
     """Leave this thread and what it starts with these files and folders and what is beneath.
 
     Nothing may be executed, and no link, pipe, socket or device made, anywhere. Paths that do not
-    exist are left out. Must be called before there are threads.
+    exist are left out. With ``network`` it may still connect. Must be called before there are
+    threads.
 
     Raises:
         LandlockError: if the kernel has no Landlock or does not take the rules.
@@ -64,9 +71,10 @@ def restrict(*, read: Sequence[Path], write: Sequence[Path], devices: Sequence[P
     version = abi()
     if version < 1:
         raise LandlockError(errno.ENOSYS, "this kernel has no Landlock")
-    files, network, scopes = handled(version)
+    files, taken, scopes = handled(version)
+    taken = 0 if network else taken
     # A kernel takes a shorter structure for an older one: fields were only ever added at its end.
-    packed = struct.pack("=QQQ", files, network, scopes)
+    packed = struct.pack("=QQQ", files, taken, scopes)
     length = 24 if version >= 6 else 16 if version >= 4 else 8
     rules = _checked(
         "create",

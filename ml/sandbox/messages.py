@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from ml.estimate import JsonObject, JsonValue
 from ml.intake.refusal import Refusal
@@ -35,6 +35,7 @@ class Limits:
     log_lines: int = 200  # kept: the last ones
     isolation: str = "auto"  # or a level of ml.sandbox.levels, which is then insisted on
     gpu: bool = False  # let it at the devices and the driver of a GPU
+    network: bool = False  # let it open connections: of ml.endpoint.broker alone
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,35 @@ class Outcome:
     isolation: JsonObject = field(default_factory=dict)  # level and walls it was computed behind
 
 
+class Answers(Protocol):
+    """What a parent does about the questions of a child. A child may ask whatever it likes."""
+
+    @property
+    def busy(self) -> bool:
+        """A question is open; the child waits."""
+
+    def ask(self, question: JsonObject, out_dir: Path) -> None:
+        """Begin with a question; files that it names lie in the job's folder. Does not block."""
+
+    def wait(self, seconds: float) -> JsonObject | None:
+        """The answer, if there is one within that time."""
+
+    def close(self) -> None:
+        """Nothing more will be asked."""
+
+
+def _nobody(question: JsonObject) -> JsonObject:
+    raise RuntimeError(f"nobody answers {question}")
+
+
 @dataclass(frozen=True)
 class Reporter:
     """The child's way to speak while it works."""
 
     log: Callable[[str], None]
     progress: Callable[[int, int], None]  # done, total
+    ask: Callable[[JsonObject], JsonObject] = _nobody  # the parent, who answers where it can
+    walls: tuple[str, ...] = ()  # that stand around this process
 
 
 JobFunction = Callable[[JsonObject, Path, Reporter], JsonObject]

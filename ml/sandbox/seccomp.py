@@ -36,7 +36,9 @@ _CLONE_NEW = 0x7E020080  # a namespace of any kind
 _PRCTL_ALLOWED = (15, 16, 0x53564D41)  # a thread's name, set and got; the name of a mapping
 # FIOCLEX, FIONCLEX, FIONREAD, FIONBIO; TCGETS and TIOCGWINSZ are how a library asks "a terminal?"
 _IOCTL_ALLOWED = (0x5451, 0x5450, 0x541B, 0x5421, 0x5401, 0x5413)
+_INTERNET = (2, 10)  # families of sockets: IPv4 and IPv6
 _FCNTL_REFUSED = (8, 10, 15, 1024, 1026)  # owners of signals, leases, notices
+_NETWORK_RULES = ("network-only", "internet-only")
 
 Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
 
@@ -58,13 +60,16 @@ def calls(machine: str) -> dict[str, tuple[int, str]]:
     return {row[0]: (int(row[column]), row[3]) for row in rows if row[column] != "-"}
 
 
-def program(machine: str, pid: int, *, gpu: bool = False) -> list[Instruction]:
+def program(
+    machine: str, pid: int, *, gpu: bool = False, network: bool = False
+) -> list[Instruction]:
     """The filter for one process.
 
     Args:
         machine: ``x86_64`` or ``aarch64``.
         pid: of the process; it may send signals to no other.
         gpu: a driver speaks to its devices by ioctl, so all of these are let through then.
+        network: connections may be opened, and none taken.
     """
     steps: list[Instruction] = [
         (_LOAD, 0, 0, _ARCH),
@@ -75,19 +80,23 @@ def program(machine: str, pid: int, *, gpu: bool = False) -> list[Instruction]:
     if machine == "x86_64":
         steps += [(_AT_LEAST, 0, 1, _X32), _give(KILL_PROCESS)]
     for number, rule in calls(machine).values():
-        block = _block(rule, pid, gpu)
+        block = _block(rule, pid, gpu, network)
         steps += [(_EQUAL, 0, len(block), number), *block]
     return [*steps, (_AT_LEAST, 0, 1, _NEWEST), _refuse(errno.ENOSYS), _refuse()]
 
 
-def _block(rule: str, pid: int, gpu: bool) -> list[Instruction]:
+def _block(rule: str, pid: int, gpu: bool, network: bool) -> list[Instruction]:
     """What is done about a call; every way through it ends in a verdict."""
     if gpu and rule in ("gpu-only", "terminal-questions"):
         return [_give(ALLOW)]
+    if network and rule in _NETWORK_RULES:
+        return _among(0, _INTERNET) if rule == "internet-only" else [_give(ALLOW)]
     rules: dict[str, Callable[[], list[Instruction]]] = {
         "allow": lambda: [_give(ALLOW)],
         "refuse": lambda: [_refuse()],
         "gpu-only": lambda: [_refuse()],
+        "network-only": lambda: [_refuse()],
+        "internet-only": lambda: [_refuse()],
         "absent": lambda: [_refuse(errno.ENOSYS)],  # its arguments lie where no filter can look
         "threads-only": lambda: [
             (_LOAD, 0, 0, _argument(0)),
@@ -140,7 +149,7 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_char_p))
 
 
-def install(*, gpu: bool = False) -> None:
+def install(*, gpu: bool = False, network: bool = False) -> None:
     """Put all threads of this process under the filter, for good.
 
     Raises:
@@ -152,7 +161,7 @@ def install(*, gpu: bool = False) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         raise FilterError(ctypes.get_errno(), "no_new_privs")
-    steps = program(machine, os.getpid(), gpu=gpu)
+    steps = program(machine, os.getpid(), gpu=gpu, network=network)
     packed = b"".join(struct.pack("=HBBI", *step) for step in steps)
     given = _Program(len(steps), packed)
     call = ctypes.c_long(_SECCOMP[machine])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ml.sandbox import levels
 from ml.sandbox.launch import CannotStart, Child
-from ml.sandbox.messages import Event, Job, Limits, Outcome
+from ml.sandbox.messages import Answers, Event, Job, Limits, Outcome
 from ml.sandbox.parent import CHILD_MODULE, work
 
 MOST_JOBS = 50  # of one child, so that what a library leaks is given back
@@ -84,6 +84,7 @@ class WarmChild:
         on_event: Callable[[Event], None] | None = None,
         tick: Callable[[], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        answers: Answers | None = None,
     ) -> Outcome:
         """As :func:`ml.sandbox.parent.run`; the job's files lie in a :meth:`place`."""
         with self.lock:
@@ -100,7 +101,7 @@ class WarmChild:
             try:
                 outcome = work(
                     self.child, job, self.isolation, self.limits, started, on_event, tick,
-                    should_stop, ready=ready, keep=True,
+                    should_stop, ready=ready, keep=True, answers=answers,
                 )  # fmt: skip
                 well = outcome.state == "done" and self.left > 0
             finally:

@@ -3,8 +3,8 @@
 import ast
 import re
 
-FOLDERS = ("intake", "imaging", "engine", "cli")
-MAKERS = {"refuse", "_bad", "add", "ImageError", "ModelError", "Refusal"}
+FOLDERS = ("intake", "imaging", "engine", "cli", "endpoint")
+MAKERS = {"refuse", "_bad", "add", "ImageError", "ModelError", "EndpointError", "Refusal"}
 PAGE_ROW = re.compile(r"^\| `([a-z_]+)` \|", re.MULTILINE)
 
 

@@ -145,7 +145,6 @@ def test_what_is_no_onnx(data, code, tmp_path):
         ("safetensors", "manifest_invalid"),
         ("monai-bundle", "bundle_invalid"),
         ("ensemble", "format_unsupported"),
-        ("endpoint", "format_unsupported"),
         ("keras", "manifest_invalid"),
     ],
 )

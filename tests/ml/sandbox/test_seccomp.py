@@ -11,7 +11,7 @@ ALLOW = "allow"
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 
 
-def verdict(machine, name, *arguments, number=None, arch=None, gpu=False):
+def verdict(machine, name, *arguments, number=None, arch=None, gpu=False, network=False):
     """Walk through the program with one call, as seccomp(2) says it is done."""
     if number is None:
         number = seccomp.calls(machine)[name][0]
@@ -20,7 +20,7 @@ def verdict(machine, name, *arguments, number=None, arch=None, gpu=False):
         value = arguments[at] if at < len(arguments) else 0
         words[16 + 8 * at] = value & 0xFFFFFFFF
         words[20 + 8 * at] = value >> 32
-    steps = seccomp.program(machine, PID, gpu=gpu)
+    steps = seccomp.program(machine, PID, gpu=gpu, network=network)
     held, at = 0, 0
     while True:
         code, yes, no, operand = steps[at]
@@ -119,3 +119,17 @@ def test_known_numbers_of_both_tables():
     assert seccomp.calls("aarch64")["socket"][0] == 198
     assert seccomp.calls("aarch64")["newfstatat"][0] == 79
     assert "open" not in seccomp.calls("aarch64")
+
+
+def test_connections_only_where_they_are_asked_for(machine):
+    names = ["connect", "sendto", "recvfrom", "sendmmsg", "setsockopt", "getpeername", "shutdown"]
+    for name in names:
+        assert verdict(machine, name) == "EPERM", name
+        assert verdict(machine, name, network=True) == ALLOW, name
+    for family in (2, 10):  # IPv4, IPv6
+        assert verdict(machine, "socket", family) == "EPERM"
+        assert verdict(machine, "socket", family, network=True) == ALLOW
+    for family in (1, 16, 17, 40):  # unix, netlink, packet, vsock
+        assert verdict(machine, "socket", family, network=True) == "EPERM"
+    for name in ("bind", "listen", "accept", "accept4", "socketpair", "ptrace"):
+        assert verdict(machine, name, network=True) == "EPERM", name

@@ -1,0 +1,1 @@
+"""Models behind an address: which addresses may be called, and how they are asked."""

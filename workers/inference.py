@@ -1,6 +1,7 @@
 """Runs shards of a pass. The work is done in a child process; the worker holds lease and rows."""
 
 import time
+from contextlib import nullcontext
 from typing import cast
 
 from celery.utils.log import get_task_logger
@@ -10,7 +11,7 @@ from django.db import close_old_connections
 from ml.estimate import JsonObject
 from ml.evidence import store as tables
 from ml.evidence.store import EvidenceError
-from ml.sandbox.messages import Event, Job, Outcome
+from ml.sandbox.messages import Answers, Event, Job, Outcome
 from ml.sandbox.results import ResultError, take
 from ml.sandbox.warm import WarmChild
 from portal.audits import actions
@@ -71,7 +72,8 @@ def _work(shard: Shard, fence: int) -> None:
     if known is None:
         child = warm.child_of(str(shard.work.pk), child_limits(settings.SHARD_WALL_SECONDS))
         with child.place() as place:
-            outcome = _run_child(shard, fence, child, work.job(place, child.shared))
+            with work.link() or nullcontext() as link:
+                outcome = _run_child(shard, fence, child, work.job(place, child.shared), link)
             if outcome.state != "done":
                 actions.fail_shard(shard, fence, outcome.reason)
                 return
@@ -107,9 +109,11 @@ def _numbers(evidence: Evidence) -> list[tuple[str, list[float], str]]:
     return [(case_id, outputs or [], error) for case_id, outputs, error in rows]
 
 
-def _run_child(shard: Shard, fence: int, child: WarmChild, job: Job) -> Outcome:
+def _run_child(
+    shard: Shard, fence: int, child: WarmChild, job: Job, answers: Answers | None
+) -> Outcome:
     progress = _Progress(shard, fence)
-    return child.run(job, on_event=progress.hear, tick=progress.tick)
+    return child.run(job, on_event=progress.hear, tick=progress.tick, answers=answers)
 
 
 class _Progress:

@@ -8,16 +8,19 @@ from celery.utils.log import get_task_logger
 from django.conf import settings
 from django.db import DataError, close_old_connections
 
+from ml.engine.linked import link_of_intake
+from ml.estimate import JsonValue
 from ml.sandbox.messages import Event, Job, Outcome
 from ml.sandbox.parent import run
 from ml.sandbox.results import ResultError
 from portal.blobs import store
 from portal.intake import actions
-from portal.intake.models import Upload
+from portal.intake.models import Upload, UploadKind
 from portal.jobs import Job as Name
 from portal.jobs import app
 from portal.leases import LeaseLost, claim, kept, renew
 from workers.limits import child_limits
+from workers.permissions import allowed_formats, policy_of
 
 logger = get_task_logger(__name__)
 
@@ -51,14 +54,18 @@ def _read(upload: Upload, fence: int, folder: Path) -> Outcome:
     out.mkdir()
     suffix = "".join(Path(upload.file_name).suffixes[-1:]).lower()
     path = store.local_path(upload.blob, folder, suffix or ".zip")
-    job = Job(f"intake-{upload.kind}", {"path": str(path)}, out)
+    allow = list[JsonValue](allowed_formats(upload.team))
+    job = Job(f"intake-{upload.kind}", {"path": str(path), "allow": allow}, out)
     watcher = Watcher(lambda changes: renew(Upload, upload.pk, fence, **changes))
-    return run(
-        job,
-        limits=child_limits(settings.INTAKE_WALL_SECONDS),
-        on_event=watcher.hear,
-        tick=watcher.tick,
-    )
+    with link_of_intake(policy_of(upload.team)) as link:
+        return run(
+            job,
+            limits=child_limits(settings.INTAKE_WALL_SECONDS),
+            on_event=watcher.hear,
+            tick=watcher.tick,
+            # A cohort or a table has nothing to ask anybody.
+            answers=link if upload.kind == UploadKind.MODEL else None,
+        )
 
 
 def _keep(upload: Upload, fence: int, outcome: Outcome, out: Path) -> None:

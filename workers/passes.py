@@ -7,6 +7,8 @@ from pathlib import Path
 from django.conf import settings
 
 from ml.assemble import masks_of_table
+from ml.endpoint.link import Link
+from ml.engine.linked import link_of_shard
 from ml.engine.plan import (
     COMPARE,
     PassPlan,
@@ -25,6 +27,7 @@ from portal.audits.models import Audit, Shard
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts import catalogue
+from workers.permissions import allowed_formats, policy_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Work:
     check: Callable[[bytes], None]  # of the table it left; raises EvidenceError
     most_bytes: int  # that the table can have
     per_case: bool  # one row of outputs per case, to be shown with it
+    link: Callable[[], Link | None] = lambda: None  # who answers what the job asks
 
 
 def of_shard(shard: Shard) -> Work:
@@ -45,7 +49,7 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
     version = shard.work.audit.model_version
     assert version is not None  # the pass exists only where there is a model
     assert version.weights is not None
-    weights, manifest = version.weights, version.manifest
+    weights, manifest, team = version.weights, version.manifest, shard.work.audit.team
     images = images_by_case(catalogue.load(shard.work.audit.cohort_version))
 
     def job(place: Place, shared: Path) -> Job:
@@ -63,6 +67,7 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
             threads=settings.CHILD_THREADS,
             # Where there is no such device the child takes the processor; its evidence says so.
             device="cpu" if settings.INFERENCE_DEVICE == "cpu" else "cuda",
+            allow=allowed_formats(team),
         )
 
     key = key_of_shard(
@@ -79,6 +84,7 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
         check=lambda data: check_outputs(data, shard.case_ids, width),
         most_bytes=most_bytes(len(shard.case_ids)),
         per_case=True,
+        link=lambda: link_of_shard(manifest, len(shard.case_ids), policy_of(team)),
     )
 
 

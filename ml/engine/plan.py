@@ -153,13 +153,19 @@ def job_of_shard(
     out_dir: Path,
     threads: int = 1,
     device: str = "cpu",
+    allow: Sequence[str] = (),
 ) -> Job:
-    """The job that computes one shard. Image files are named by their SHA-256."""
+    """The job that computes one shard. Image files are named by their SHA-256.
+
+    Args:
+        allow: formats that run code of their own and that the team takes all the same.
+    """
     cases: list[JsonValue] = [
         {"case_id": case_id, "images": [str(path) for path in images[case_id]]} for case_id in shard
     ]
     model: JsonObject = {"path": str(model_path), "manifest": manifest}
     inputs: JsonObject = {"model": model, "cases": cases, "threads": threads, "device": device}
+    inputs["allow"] = list[JsonValue](allow)
     return Job(planned.name, {**inputs, **planned.params}, out_dir)
 
 

@@ -52,6 +52,20 @@ def remove_member(*, actor: User, team: Team, user: User) -> None:
     record(team=team, actor=actor, action="member removed", obj=user)
 
 
+@transaction.atomic
+def allow_models(*, actor: User, team: Team, torchscript: bool, endpoints: bool) -> None:
+    """Which models that are not plain networks the team takes; only what changes is recorded."""
+    check_may(actor, team, Act.MANAGE_TEAM)
+    held = Team.objects.select_for_update().get(pk=team.pk)
+    for name, allowed in (("torchscript", torchscript), ("endpoints", endpoints)):
+        if getattr(held, f"allows_{name}") != allowed:
+            action = f"{name} {'allowed' if allowed else 'no longer allowed'}"
+            record(team=team, actor=actor, action=action, obj=team)
+    Team.objects.filter(pk=team.pk).update(
+        allows_torchscript=torchscript, allows_endpoints=endpoints
+    )
+
+
 def _check_not_last_owner(team: Team, user: User) -> None:
     owners = Membership.objects.select_for_update().filter(team=team, role=Role.OWNER)
     if [owner.user_id for owner in owners] == [user.pk]:

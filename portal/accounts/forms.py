@@ -97,5 +97,21 @@ class PersonForm(forms.Form):
     role = forms.ChoiceField(choices=Role.choices, initial=Role.VIEWER)
 
 
+class AllowForm(forms.Form):
+    endpoints = forms.BooleanField(
+        label="Models behind an address",
+        required=False,
+        help_text="Audits send the prepared pictures of a cohort to the server that model.yaml "
+        "names: they leave this portal. Whoever may hand in a model chooses the address.",
+    )
+    torchscript = forms.BooleanField(
+        label="TorchScript",
+        required=False,
+        help_text="Opening such a file runs code that it brings. It is opened in a process without "
+        "a network that sees its own inputs alone, and only where the machine can make one; a "
+        "fault in the kernel would open the way out. It is a black box: no gradients, no dropout.",
+    )
+
+
 class RoleForm(forms.Form):
     role = forms.ChoiceField(choices=Role.choices)

@@ -67,6 +67,9 @@ class Team(models.Model):
     name = models.CharField(max_length=80)
     slug = models.SlugField(max_length=60, unique=True)
     is_demo = models.BooleanField(default=False)  # the pages say so
+    # Kinds of models that are not plain networks read as data; off until an owner says otherwise.
+    allows_torchscript = models.BooleanField(default=False)
+    allows_endpoints = models.BooleanField(default=False)
     created_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:

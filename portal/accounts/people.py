@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from portal.accounts import actions
 from portal.accounts.access import check_may, get_team_or_404, signed_in
-from portal.accounts.forms import PersonForm, RoleForm
+from portal.accounts.forms import AllowForm, PersonForm, RoleForm
 from portal.accounts.models import Team
 from portal.accounts.roles import MAY, Act, Role
 
@@ -87,6 +87,20 @@ def remove(request: HttpRequest, team: str, user_id: UUID) -> HttpResponse:
     return redirect("home" if member.user == user else found)
 
 
+@require_POST
+@login_required
+def allow(request: HttpRequest, team: str) -> HttpResponse:
+    """Which kinds of models the team takes besides plain networks."""
+    user = signed_in(request)
+    found = get_team_or_404(user, team)
+    check_may(user, found, Act.MANAGE_TEAM)
+    form = AllowForm(request.POST)
+    if form.is_valid():  # two boxes: there is nothing that could be wrong
+        actions.allow_models(actor=user, team=found, **form.cleaned_data)
+        messages.success(request, "Kept. It counts for what is read from now on.")
+    return redirect("accounts:team-settings", found.slug)
+
+
 def _page(request: HttpRequest, team: Team, *, status: int = 200, **more: Any) -> HttpResponse:
     members = team.memberships.select_related("user").order_by("user__name")
     context = {
@@ -95,5 +109,11 @@ def _page(request: HttpRequest, team: Team, *, status: int = 200, **more: Any) -
         "roles": Role.choices,
         "may": [(role.label, [act for act in Act if act in MAY[role]]) for role in Role],
         "form": PersonForm(),
+        "allow": AllowForm(
+            initial={
+                "endpoints": team.allows_endpoints,
+                "torchscript": team.allows_torchscript,
+            }
+        ),
     } | more
     return render(request, "accounts/team_settings.html", context, status=status)

@@ -20,7 +20,7 @@ class Act(StrEnum):
     WRITE_PROTOCOL = "write or lock a protocol"
     RUN_AUDIT = "start, stop or retry an audit"
     SHARE_REPORT = "share a report or end a share link"
-    MANAGE_TEAM = "add people and change their roles"
+    MANAGE_TEAM = "add people, change their roles and say which kinds of models are taken"
 
 
 MAY: dict[Role, frozenset[Act]] = {

@@ -14,6 +14,7 @@ urlpatterns = [
     path("account/tokens/<uuid:token_id>/end/", views.end_token, name="token-end"),
     path("t/<slug:team>/running/", home.running, name="running"),
     path("t/<slug:team>/settings/", people.team_settings, name="team-settings"),
+    path("t/<slug:team>/settings/models/", people.allow, name="team-allow"),
     path("t/<slug:team>/settings/people/", people.add, name="person-add"),
     path("t/<slug:team>/settings/people/<uuid:user_id>/role/", people.role, name="person-role"),
     path(

@@ -23,6 +23,11 @@ PARTS: Mapping[UploadKind, tuple[Part, ...]] = {
     UploadKind.MODEL: (
         Part("model.yaml", "how input and output are meant", "model.yaml"),
         Part("model.onnx, model.pt2 or model.safetensors", "the network, named in model.yaml"),
+        Part(
+            "model.yaml alone, of an address",
+            "a model that stays on its server; an owner allows it in the team’s settings",
+            "model-endpoint.yaml",
+        ),
     ),
     UploadKind.COHORT: (
         Part("cohort.yaml", "title, classes, what counts as the finding", "cohort.yaml"),

@@ -18,6 +18,9 @@ FROM_COHORT = {
 WITH_SCORES = frozenset({"prediction", "probabilities"})
 WITH_MASKS = frozenset({"predicted-masks"})
 
+# what there is to say of formats that are more than tensors
+_WHAT = {"endpoint": "It runs on a server that is not ours"}
+
 
 @dataclass(frozen=True)
 class Row:
@@ -56,6 +59,10 @@ def _gradients(card: dict[str, Any]) -> list[Row]:
 
 
 def _safe(version: ModelVersion) -> Row:
+    if version.format == "endpoint":
+        host = version.card["endpoint"]["host"]
+        answer = f"nothing was handed in; audits send the prepared pictures to {host}"
+        return Row("caution", "Stays in this portal", answer)
     size = numbers.size(version.weights.size_bytes) if version.weights else ""
     facts = f"{version.format.upper()}, no custom operators, no external data, no code"
     return Row("pass", "Safe to open", f"{facts}; {size}" if size else facts)
@@ -86,10 +93,11 @@ def _scores(output: dict[str, Any]) -> str:
 def verdict(version: ModelVersion) -> str:
     """One sentence above the rows."""
     cautions = sum(row.state in ("caution", "fail") for row in rows(version))
+    what = _WHAT.get(version.format, "It holds nothing but tensors")
     if not cautions:
-        return "Accepted. It holds nothing but tensors, and its trial run went through."
+        return f"Accepted. {what}, and its trial run went through."
     open_points = "One point is" if cautions == 1 else f"{cautions} points are"
-    return f"Accepted. It holds nothing but tensors. {open_points} open."
+    return f"Accepted. {what}. {open_points} open."
 
 
 def auditable(needs_met: frozenset[str]) -> list[Row]:

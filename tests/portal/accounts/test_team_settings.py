@@ -1,5 +1,6 @@
 """/t/<team>/settings/: people and roles"""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from portal.accounts.models import Membership, User
+from portal.trail.models import TrailEvent
 from tests.portal.people import text
 
 
@@ -104,3 +106,44 @@ def test_a_made_up_role_changes_nothing(team: Any, as_owner: Client) -> None:
 
 def test_a_stranger_sees_nothing(team: Any, as_stranger: Client) -> None:
     assert as_stranger.get(page(team)).status_code == 404
+
+
+def allow(team: Any) -> str:
+    return reverse("accounts:team-allow", args=[team.slug])
+
+
+def test_an_owner_allows_kinds_of_models_and_the_trail_says_so(team: Any, as_owner: Client) -> None:
+    assert not team.allows_endpoints
+    assert not team.allows_torchscript
+    shown = text(as_owner.get(page(team)))
+    assert "they leave this portal" in shown
+    assert "runs code that it brings" in shown
+
+    response = as_owner.post(allow(team), {"torchscript": "on"}, follow=True)
+    team.refresh_from_db()
+    assert (team.allows_torchscript, team.allows_endpoints) == (True, False)
+    boxes = re.findall(r'<input type="checkbox" name="(\w+)"([^>]*)>', text(response))
+    assert {name: "checked" in rest for name, rest in boxes} == {
+        "endpoints": False,
+        "torchscript": True,
+    }
+    as_owner.post(allow(team), {"endpoints": "on"})
+    as_owner.post(allow(team), {"endpoints": "on"})  # changes nothing, and so says nothing
+
+    said = TrailEvent.objects.filter(team=team).order_by("pk").values_list("action", flat=True)
+    assert list(said)[-3:] == [
+        "torchscript allowed",
+        "torchscript no longer allowed",
+        "endpoints allowed",
+    ]
+
+
+def test_a_mate_sees_what_is_allowed_and_changes_nothing(team: Any, as_viewer: Client) -> None:
+    assert "TorchScript: not allowed" in text(as_viewer.get(page(team)))
+    assert as_viewer.post(allow(team), {"torchscript": "on"}).status_code == 403
+    team.refresh_from_db()
+    assert not team.allows_torchscript
+
+
+def test_a_stranger_finds_no_team(team: Any, as_stranger: Client) -> None:
+    assert as_stranger.post(allow(team), {"torchscript": "on"}).status_code == 404

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from ml.endpoint.address import parse
 from ml.intake.cohort import read_cohort
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.predictions import read_predictions
@@ -30,7 +31,9 @@ def folder(tmp_path: Path) -> Callable[[UploadKind], Path]:
         place = tmp_path / kind
         place.mkdir()
         for part in examples.PARTS[kind]:
-            if part.example and "-masks" not in part.example:
+            if part.example and not part.example.endswith(
+                ("-masks.yaml", "-masks.csv", "-endpoint.yaml")
+            ):
                 shutil.copy(examples.FOLDER / part.example, place)
         return place
 
@@ -95,3 +98,11 @@ def test_the_predicted_masks_are_read(masks: Callable[[str], Path], tmp_path: Pa
     out.mkdir()
 
     assert read_predictions(masks("predictions"), out, Silent())["n"] == 3
+
+
+def test_the_manifest_of_an_address_is_valid() -> None:
+    text = examples.text("model-endpoint.yaml")
+    manifest = ModelManifest.model_validate(yaml.safe_load(text))
+
+    assert manifest.endpoint is not None
+    assert parse(manifest.url or "").host == "models.example.org"

@@ -1,0 +1,94 @@
+"""A model behind an address: allowed by an owner, asked by a worker, named in the report."""
+
+import json
+
+import pytest
+
+from ml.zoo.shades import cohort_folder
+from portal.accounts.actions import allow_models
+from portal.audits.models import Evidence, Shard
+from portal.audits.planning import start_audit
+from portal.intake.models import UploadKind
+from portal.trail.models import TrailEvent
+from tests.ml.endpoint.folders import endpoint_folder
+from tests.ml.endpoint.server import Model, serving
+from tests.workers.test_run import cohort, document_of, read_in, run_all, team  # noqa: F401
+from workers import inference
+
+TOKEN = "a-secret-that-nobody-may-see"
+SIZE = [16, 16]
+
+
+@pytest.fixture
+def server(monkeypatch):
+    with serving(Model(shape=(-1, 1, *SIZE))) as (served, url):
+        monkeypatch.setenv("ENDPOINT_ALLOWED_HOSTS", url)
+        monkeypatch.setenv("ENDPOINT_TOKEN_127_0_0_1", TOKEN)
+        yield served, url
+
+
+@pytest.fixture
+def folder(server, tmp_path):
+    declared = {"size": SIZE, "colour": "gray", "intensity": {"scale": 255}}
+    return endpoint_folder(tmp_path / "far", server[1], input=declared)
+
+
+def test_a_team_that_has_not_allowed_it_calls_nobody(team, read_in, folder, server):  # noqa: F811
+    upload = read_in(UploadKind.MODEL, folder)
+
+    assert [refusal["code"] for refusal in upload.refusals] == ["endpoint_refused"]
+    assert "owner" in upload.refusals[0]["message"]
+    assert server[0].requests == []
+
+
+def test_from_address_to_report(team, read_in, folder, cohort, server, monkeypatch):  # noqa: F811
+    served, url = server
+    monkeypatch.setenv("ENDPOINT_TEAMS_127_0_0_1", team.slug)
+    allow_models(actor=team.owner, team=team, torchscript=False, endpoints=True)
+    version = read_in(UploadKind.MODEL, folder).model_version
+    assert version.format == "endpoint"
+    audits = [
+        start_audit(actor=team.owner, team=team, cohort_version=cohort, model_version=version)
+        for _ in range(2)
+    ]
+    for audit in audits:
+        run_all(audit)
+        assert audit.state == "sealed"
+
+    document = document_of(audits[0])
+    assert document["engine"]["endpoint"]["model_version"] == "1"
+    assert document["engine"]["endpoint"]["host"] == url.partition("//")[2]
+    states = Shard.objects.filter(work__audit=audits[1]).values_list("state", flat=True)
+    assert set(states) == {"reused"}
+    assert all(headers["Authorization"] == f"Bearer {TOKEN}" for *_, headers in served.requests)
+    kept = [*TrailEvent.objects.values(), *Evidence.objects.values(), version.card, document]
+    assert TOKEN not in json.dumps(kept, default=str)
+
+
+def run_shards(audit):
+    shards = Shard.objects.filter(work__audit=audit).order_by("position")
+    for shard in shards:
+        inference.run_shard(str(shard.pk))
+    return list(shards.all())
+
+
+def test_no_version_no_reuse_no_token_of_another_team(team, read_in, folder, server, tmp_path, monkeypatch):  # noqa: F811, E501  # fmt: skip
+    served, _ = server
+    served.versions, served.answers_version = (), None
+    monkeypatch.setenv("ENDPOINT_TEAMS_127_0_0_1", "others")
+    allow_models(actor=team.owner, team=team, torchscript=False, endpoints=True)
+    version = read_in(UploadKind.MODEL, folder).model_version
+    few = read_in(UploadKind.COHORT, cohort_folder(tmp_path / "few", n=4)).cohort_version
+
+    def start():
+        return start_audit(actor=team.owner, team=team, cohort_version=few, model_version=version)
+
+    for _ in range(2):
+        assert [shard.state for shard in run_shards(start())] == ["done"]
+    assert not any("Authorization" in headers for *_, headers in served.requests)
+
+    allow_models(actor=team.owner, team=team, torchscript=False, endpoints=False)
+    asked = len(served.requests)
+    (shard,) = run_shards(start())
+    assert len(served.requests) == asked
+    assert "endpoint_refused" in shard.error

@@ -22,7 +22,7 @@ from ml.assemble import (
     run_checks,
 )
 from ml.checks.registry import State, checks_of
-from ml.cli.errors import DONE, LIMIT_FAILED, checked
+from ml.cli.errors import DONE, LIMIT_FAILED, Stop, checked
 from ml.cli.intake import own_policy, say
 from ml.cli.shards import Shards, tell
 from ml.document import build_audit
@@ -41,7 +41,7 @@ from ml.engine.plan import (
     plan,
 )
 from ml.engine.runtime import engine_block
-from ml.estimate import JsonObject
+from ml.estimate import JsonObject, JsonValue
 from ml.evidence import store
 from ml.evidence.checked import check_comparisons, check_outputs, most_comparisons
 from ml.intake.manifest import parse_yaml
@@ -179,7 +179,9 @@ class _Inputs:
             out = work / kind
             out.mkdir()
             say(f"reading {kind} {path}")
-            job = Job(f"intake-{kind}", {"path": str(path.resolve())}, out)
+            inputs: JsonObject = {"path": str(path.resolve())}
+            inputs["allow"] = list[JsonValue](arguments.allow)
+            job = Job(f"intake-{kind}", inputs, out)
             limits = limits_of(job.kind)
             with link_of_intake(own_policy()) as link:
                 answers = link if kind == "model" else None
@@ -211,6 +213,8 @@ def _predicted(
     manifest = cast(JsonObject, model["manifest"])
     images = images_by_case(read.catalogue)
     path = left(read.work / "model", cast(list[JsonObject], model["files"])[0]["path"])
+    if store.file_sha256(path) != model["sha256"]:  # evidence is found under what was said
+        raise Stop("The reader of the model left another file than it says.")
     stored = read.work / "cohort" / "files"
 
     def key(shard: Sequence[str]) -> str:
@@ -231,6 +235,7 @@ def _predicted(
             images={case_id: [stored / name for name in images[case_id]] for case_id in shard},
             out_dir=out,
             device=arguments.device,
+            allow=arguments.allow,
         )
 
     width = len(cast(list[str], cast(JsonObject, manifest["output"])["classes"]))

@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Read the path in a child; print the capability card or the counts."""
     with tempfile.TemporaryDirectory() as work:
         inputs: JsonObject = {"path": str(arguments.path.resolve()), "card_only": True}
+        inputs["allow"] = list[JsonValue](arguments.allow)
         job, limits = Job("intake", inputs, Path(work)), limits_of("intake-model")
         with link_of_intake(own_policy()) as link:
             outcome = checked(run_job(job, limits=limits, answers=link), str(arguments.path))
@@ -67,6 +68,8 @@ def own_policy() -> Policy:
 
 
 def _read(card: JsonObject) -> str:
+    if card["format"] == "torchscript":
+        return "TorchScript, a black box"
     if card["format"] == "endpoint":
         return f"a black box behind an address, {card['producer'] or 'of an unnamed platform'}"
     if card["format"] == "onnx":

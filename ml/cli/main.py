@@ -32,6 +32,17 @@ def main(argv: Sequence[str]) -> int:
         return BROKEN
 
 
+def _allow_torchscript(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--allow-torchscript",
+        dest="allow",
+        action="append_const",
+        const="torchscript",
+        default=[],
+        help="open TorchScript, which runs code it brings, behind namespaces (docs/formats.md)",
+    )
+
+
 def parser(*, stats_wanted: bool = True) -> argparse.ArgumentParser:
     """All commands; the measures of `stats` only where wanted: a hundred of them take time."""
     top = argparse.ArgumentParser(prog="python -m ml", description=__doc__)
@@ -47,12 +58,14 @@ def parser(*, stats_wanted: bool = True) -> argparse.ArgumentParser:
     command.add_argument("--reference", type=Path, help="development cohort")
     command.add_argument("--out", type=Path, required=True, help="folder for audit.json, evidence")
     command.add_argument("--workers", type=int, default=1, help="shards computed at a time")
+    _allow_torchscript(command)
     command.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     command.set_defaults(run=audit.run)
 
     command = commands.add_parser("intake", help="read, check and smoke-run one folder or file")
     command.add_argument("path", type=Path)
     command.add_argument("--json", action="store_true", help="print the whole result as JSON")
+    _allow_torchscript(command)
     command.set_defaults(run=intake.run)
 
     command = commands.add_parser("stats", help="any measure from a table")

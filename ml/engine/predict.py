@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from ml.engine.endpoint import open_endpoint
-from ml.engine.session import CasesFailed, Session, open_session
+from ml.engine.session import CasesFailed, Session, check_may_open, open_session
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import outputs_table, write_table
 from ml.imaging.declared import Input
@@ -60,6 +60,7 @@ class Asked:
     batch: int
     threads: int
     gpu: bool  # where there is one, else the processor
+    allow: tuple[str, ...] = ()  # formats that bring code and are taken all the same
 
     @classmethod
     def of(cls, inputs: JsonObject) -> "Asked":
@@ -75,6 +76,7 @@ class Asked:
             batch=int(cast(int, inputs.get("batch", 8))),
             threads=int(cast(int, inputs.get("threads", 1))),
             gpu=inputs.get("device") == "cuda",
+            allow=tuple(cast(list[str], inputs.get("allow", []))),
         )
 
     @property
@@ -85,7 +87,19 @@ class Asked:
         """The model, opened; the last one again if it is of the same file and settings."""
         if self.manifest.format == "endpoint":  # is asked anew what it is, every time
             return open_endpoint(self.path, self.manifest, ask=reporter.ask, out_dir=out_dir)
+        opening: Callable[[Path, ModelManifest], Session]
         opening = partial(open_session, threads=self.threads, gpu=self.gpu)
+        if self.manifest.format == "torchscript":
+            check_may_open(self.allow, reporter.walls)
+            from ml.engine.script_session import open_script  # torch, where it is asked for
+
+            opening = partial(
+                open_script,
+                allow=self.allow,
+                walls=reporter.walls,
+                threads=self.threads,
+                gpu=self.gpu,
+            )
         return self.opened("session", lambda: opening(self.path, self.manifest))
 
     def opened(self, what: str, make: Callable[[], Opened]) -> Opened:

@@ -2,7 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from ml.estimate import JsonObject
 from ml.imaging.preprocess import Float32Array
+from ml.intake.formats import not_allowed
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.onnx_graph import at_rest
 
 FloatArray = NDArray[np.float64]
+SCRIPT_WALL = "namespaces"  # without which no file that brings code is opened
 
 _DTYPES: dict[str, np.dtype[np.generic]] = {
     "tensor(float)": np.dtype(np.float32),
@@ -212,6 +214,26 @@ def _matched(runtime: ort.InferenceSession, manifest: ModelManifest) -> OnnxSess
         output_name=name,
         n_classes=len(manifest.output.classes),
     )
+
+
+def check_may_open(allow: Collection[str], walls: Collection[str]) -> None:
+    """Hold back a file that brings code, before torch itself is loaded.
+
+    Args:
+        allow: formats that the team's owner allows.
+        walls: that stand around this process.
+
+    Raises:
+        ModelError: pickle_refused, isolation_required.
+    """
+    if "torchscript" not in allow:
+        raise ModelError("pickle_refused", not_allowed())
+    if SCRIPT_WALL not in walls:
+        raise ModelError(
+            "isolation_required",
+            "TorchScript runs code of its own, so it is opened behind namespaces only, and this "
+            f"machine has {', '.join(walls) or 'no walls'}: docs/sandbox.md says how to get them.",
+        )
 
 
 def check_case_shape(rest: Sequence[object], manifest: ModelManifest) -> None:

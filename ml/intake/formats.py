@@ -1,6 +1,7 @@
 """Which kind of model file this is, told by its first bytes, and the answer to the refused ones."""
 
 import zipfile
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -17,6 +18,10 @@ _PICKLE = (
     "Files of this kind can run code on the machine that opens them, so they are never opened "
     "here. Export the network alone with these three lines, to an archive of torch.export:\n"
     + HOW_TO_EXPORT
+)
+_OR_ALLOW = (
+    "An owner of a team can allow TorchScript as a black box (team settings; at the command line "
+    "--allow-torchscript): it is then opened behind namespaces, and nowhere else."
 )
 _UNSUPPORTED = (
     "Models in this format are not run in this version ({what}). Hand it in as ONNX, or as an "
@@ -36,15 +41,25 @@ _MAGIC = (
 _NO_MODEL = ((b"\x89PNG", 0), (b"\xff\xd8\xff", 0), (b"%PDF", 0), (b"\x7fELF", 0), (b"MZ", 0))
 
 
+def not_allowed() -> str:
+    """Why TorchScript is refused, the way out, and the other way."""
+    return f"{_PICKLE}\n{_OR_ALLOW}"
+
+
 def refuse_format(name: str) -> Refused:
     """The answer to a format that is known but not accepted."""
     if name == "torchscript":
-        return refuse("pickle_refused", _PICKLE)
+        return refuse("pickle_refused", not_allowed())
     return refuse("format_unsupported", _UNSUPPORTED.format(what=_KINDS.get(name, name)))
 
 
-def format_of(path: Path, file: str) -> Literal["onnx", "pt2", "safetensors"]:
+def format_of(
+    path: Path, file: str, allow: Collection[str] = ()
+) -> Literal["onnx", "pt2", "safetensors", "torchscript"]:
     """Which of the formats that are run this file is in; ONNX itself has no magic.
+
+    Args:
+        allow: formats that bring code of their own and are taken all the same.
 
     Raises:
         Refused: empty_file, pickle_refused, format_unsupported, model_not_onnx.
@@ -54,9 +69,14 @@ def format_of(path: Path, file: str) -> Literal["onnx", "pt2", "safetensors"]:
     if not head:
         raise refuse("empty_file", "The file is empty.", file=file)
     if head.startswith(b"PK"):
-        if _is_pt2(path):
+        names = _names(path)
+        if any(name.rpartition("/")[2] == "archive_format" for name in names):
             return "pt2"
-        raise _zip_answer(path, file)
+        if _is_script(names):
+            if "torchscript" in allow:
+                return "torchscript"
+            raise refuse("pickle_refused", not_allowed(), file=file)
+        raise _zip_answer(names, file)
     # Before pickles: the length of a header may begin as one does.
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000:
         return "safetensors"
@@ -74,21 +94,25 @@ def format_of(path: Path, file: str) -> Literal["onnx", "pt2", "safetensors"]:
     return "onnx"
 
 
-def _is_pt2(path: Path) -> bool:
+def _names(path: Path) -> list[str]:
+    """Names in a zip; none where it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return any(PurePosixPath(name).name == "archive_format" for name in archive.namelist())
+            return archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return False
+        return []
 
 
-def _zip_answer(path: Path, file: str) -> Refused:
+def _is_script(names: list[str]) -> bool:
+    """TorchScript has its code beside its pickles; a checkpoint has pickles alone."""
+    ends = {name.partition("/")[2] for name in names}
+    return "constants.pkl" in ends and any(end.startswith("code/") for end in ends)
+
+
+def _zip_answer(names: list[str], file: str) -> Refused:
     """A zip where weights should be: which framework packed it?"""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = {PurePosixPath(name).name for name in archive.namelist()}
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    if not names:
         return refuse("model_not_onnx", "This is a damaged zip, not an ONNX file.", file=file)
-    if names & {"data.pkl", "constants.pkl"}:
+    if {PurePosixPath(name).name for name in names} & {"data.pkl", "constants.pkl"}:
         return refuse("pickle_refused", _PICKLE, file=file)
     return refuse("model_not_onnx", "This is a zip, not an ONNX file.", file=file)

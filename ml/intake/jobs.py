@@ -11,9 +11,10 @@ from ml.sandbox.messages import Reporter
 
 
 def intake_model(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
-    """inputs: path; manifest, where a form gives it to a lone file."""
+    """inputs: path; manifest, where a form gives it to a lone file; allow, see ``read_model``."""
     given = cast(dict[str, object] | None, inputs.get("manifest"))
-    result = model.read_model(_path(inputs), out_dir, reporter, given)
+    allow = cast(list[str], inputs.get("allow", []))
+    result = model.read_model(_path(inputs), out_dir, reporter, given, allow)
     if result["manifest"] is None and not inputs.get("card_only"):
         raise refuse(
             "manifest_missing",

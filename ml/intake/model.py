@@ -1,11 +1,12 @@
 """A model folder becomes a manifest, a capability card and one stored file of weights."""
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import cast
 
-from ml.engine.session import ModelError, Session
+from ml.engine.session import ModelError, Session, check_may_open
 from ml.engine.smoke import program_check, smoke_run
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import file_sha256, sha256_of
@@ -34,15 +35,22 @@ MANIFEST = "model.yaml"
 
 
 def read_model(
-    path: Path, out_dir: Path, reporter: Reporter, given: dict[str, object] | None = None
+    path: Path,
+    out_dir: Path,
+    reporter: Reporter,
+    given: dict[str, object] | None = None,
+    allow: Collection[str] = (),
 ) -> JsonObject:
     """Read, check and smoke-run a model without executing anything of its own but the graph.
+
+    The one exception is TorchScript, where ``allow`` names it: see ``ml.engine.script_session``.
 
     Args:
         path: a folder, a zip of it, or one weights file.
         out_dir: the accepted bytes go to ``files/<sha256>`` below it.
         reporter: told what is being done.
         given: the manifest of a lone file, as a form or the API passes it.
+        allow: formats that bring code of their own and are taken all the same.
 
     Returns:
         manifest, card, sha256 (weights), manifest_sha256, files. For a lone file without a
@@ -57,7 +65,7 @@ def read_model(
     ):
         folder = at_marker(opened, METADATA)
         bundle = _bundle(folder, given) if METADATA in folder else None
-        manifest = _checked(bundle.manifest) if bundle else _manifest(folder, given)
+        manifest = _checked(bundle.manifest) if bundle else _manifest(folder, given, allow)
         if manifest is not None and manifest.format == "endpoint":
             return read_endpoint(manifest, out_dir, reporter, MANIFEST)
         weights = bundle.weights if bundle else _weights(folder, manifest)
@@ -67,7 +75,7 @@ def read_model(
         source, notes = folder.path(weights), bundle.notes if bundle else []
         if bundle and weights.endswith(".pt"):
             source = _rewritten(source, weights, Path(work), notes)
-        kind = format_of(source, weights)
+        kind = format_of(source, weights, () if bundle else allow)
         declared = None if manifest is None else manifest.format
         if declared is not None and kind != ("safetensors" if bundle else declared):
             raise refuse(
@@ -81,6 +89,8 @@ def read_model(
             card = describe_program(read_pt2(source))
         elif kind == "safetensors":
             card, session = _by_name(source, manifest, weights, notes)
+        elif kind == "torchscript":
+            card, session = _script(source, manifest, weights, reporter, allow)
         else:
             model = read_graph(folder.read(weights, most=MOST_BYTES), weights)
             card = describe_onnx(model, weights)
@@ -157,7 +167,37 @@ def _by_name(
         raise refuse(error.code, error.message, file=file) from None
 
 
-def _manifest(folder: Folder, given: dict[str, object] | None) -> ModelManifest | None:
+def _script(
+    source: Path,
+    manifest: ModelManifest | None,
+    file: str,
+    reporter: Reporter,
+    allow: Collection[str],
+) -> tuple[JsonObject, Session]:
+    """The card of a TorchScript file, and the session: it is opened once, and only if it may be."""
+    if manifest is None:
+        raise refuse("manifest_missing", f"It is not opened without a {MANIFEST}.", file=MANIFEST)
+    try:
+        check_may_open(allow, reporter.walls)
+        from ml.engine.script_session import describe_script, open_script
+    except ModelError as error:
+        raise refuse(error.code, error.message, file=file) from None
+    except ModuleNotFoundError:
+        raise refuse(
+            "format_unsupported",
+            "TorchScript needs torch, which is not installed on this machine.",
+            file=file,
+        ) from None
+    try:
+        session = open_script(source, manifest, allow=allow, walls=reporter.walls)
+    except ModelError as error:
+        raise refuse(error.code, error.message, file=file) from None
+    return describe_script(source, session), session
+
+
+def _manifest(
+    folder: Folder, given: dict[str, object] | None, allow: Collection[str]
+) -> ModelManifest | None:
     lone = next(iter(folder.sizes)) if len(folder.sizes) == 1 else None
     if MANIFEST in folder:
         value = read_yaml(folder, MANIFEST)
@@ -177,7 +217,7 @@ def _manifest(folder: Folder, given: dict[str, object] | None) -> ModelManifest 
         _answer_foreign(folder)
         value = read_yaml(folder, MANIFEST)  # refuses, saying what is missing
     # A foreign format is answered as such, whatever else its manifest lacks.
-    if isinstance(value.get("format"), str) and value["format"] not in READ:
+    if isinstance(value.get("format"), str) and value["format"] not in (*READ, *allow):
         known = ModelManifest.model_fields["format"].annotation
         if value["format"] in getattr(known, "__args__", ()):
             raise refuse_format(str(value["format"]))

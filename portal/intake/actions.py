@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from ml.assemble import masks_of_table
 from ml.evidence import store as tables
-from ml.sandbox.results import left
+from ml.sandbox.results import ResultError, left
 from portal.accounts.access import check_may
 from portal.accounts.models import Team, User
 from portal.accounts.roles import Act
@@ -118,6 +118,8 @@ def accept_model(
         refuse(upload, fence, [LONE_FILE], log)
         return
     weights = store.put_path(left(folder, f"files/{result['sha256']}"))
+    if weights.sha256 != result["sha256"]:  # what evidence is found under must be the file's own
+        raise ResultError("The reader left another file than it says.")
     read = registry.ReadModel(
         manifest=result["manifest"],
         card=result["card"],

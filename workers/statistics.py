@@ -12,7 +12,7 @@ from ml.checks import all_checks
 from ml.checks.registry import Check, CheckResult, not_assessed
 from ml.document import check_block, document_of, headline
 from ml.engine.plan import COMPARE
-from ml.engine.runtime import engine_block
+from ml.engine.runtime import engine_block, of_all
 from ml.evidence import store as tables
 from ml.evidence.tables import Evidence
 from portal.audits import actions
@@ -171,8 +171,7 @@ def _runtime(audit: Audit) -> dict[str, Any] | None:
     made = evidence_of(audit)
     if not made:
         return None
-    runtime: dict[str, Any] = made[0].runtime["runtime"]
-    return runtime
+    return of_all([evidence.runtime["runtime"] for evidence in made])
 
 
 def _stored(check_run: CheckRun) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ml.cli.errors import Stop, checked
 from ml.cli.intake import say
 from ml.endpoint.link import Link
 from ml.engine.plan import PassPlan, limits_of, shards
+from ml.engine.runtime import of_all
 from ml.estimate import JsonObject
 from ml.evidence import store
 from ml.evidence.checked import most_bytes
@@ -61,7 +62,7 @@ class Shards:
         self.own = threading.local()  # the child of each thread of the pool
         self.children: list[WarmChild] = []
         self.folder, self.device = evidence_folder, device
-        self.runtime: JsonObject = {"device": device, "providers": []}
+        self.runtimes: list[JsonObject] = []
         self.failed = threading.Event()
 
     def run(self, case_ids: Sequence[str], workers: int) -> pa.Table:
@@ -78,13 +79,19 @@ class Shards:
         assert table is not None  # there is at least one case
         return table
 
+    @property
+    def runtime(self) -> JsonObject:
+        """What the shards were computed with."""
+        return of_all(self.runtimes or [{"device": self.device, "providers": []}])
+
     def outputs(self, number: int, shard: Sequence[str]) -> bytes:
         """The bytes of one shard's table."""
         known = _Known(self.folder, self.key(shard))
         found = known.read(shard)
         if found is not None:
             say(f"shard {number + 1}: reused")
-            data, self.runtime = found
+            data, runtime = found
+            self.runtimes.append(runtime)
             return data
         if self.failed.is_set():
             raise Stop("another shard failed")
@@ -112,9 +119,10 @@ class Shards:
                 self.check(data, shard)
             except (ResultError, store.EvidenceError) as problem:
                 raise Stop(f"{what}: its result cannot be used: {problem}") from None
-        self.runtime = {**cast(JsonObject, result["runtime"]), "isolation": done.isolation}
+        runtime = {**cast(JsonObject, result["runtime"]), "isolation": done.isolation}
+        self.runtimes.append(runtime)
         if result["reusable"]:
-            known.write(data, {**result, "runtime": self.runtime})
+            known.write(data, {**result, "runtime": runtime})
         return data
 
     def _child(self) -> WarmChild:

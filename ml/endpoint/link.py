@@ -24,7 +24,7 @@ from ml.sandbox.levels import Isolation
 from ml.sandbox.messages import Limits
 from ml.sandbox.results import ResultError, take
 
-BROKER = "ml.endpoint.broker"
+CALLER = "ml.endpoint.caller"
 GRACE_SECONDS = 20.0  # beyond what a question may take: looking up a name has no limit of its own
 _LIMITS = Limits(memory_bytes=2 << 30, file_bytes=0, open_files=32, tasks=16, network=True)
 # What a resolver and TLS read; links are followed to what they mean.
@@ -38,7 +38,7 @@ TargetOf = Callable[[JsonObject], Target]  # from the question that opens
 
 
 class Link:
-    """Answers the questions of one job, by a broker process that is started with the first.
+    """Answers the questions of one job, by a caller process that is started with the first.
 
     A child may ask: ``{"what": "open", ...}``, once and first; then ``{"what": "infer", "n": cases,
     "file": name}`` with float32 numbers in a file of its folder. It names no address, no model and
@@ -53,7 +53,7 @@ class Link:
     def __init__(self, target_of: TargetOf, policy: Policy, *, most_cases: int) -> None:
         self.target_of, self.policy, self.left = target_of, policy, most_cases
         self.target: Target | None = None
-        self.broker: Child | None = None
+        self.caller: Child | None = None
         self.folder: Path | None = None
         self.ready = False
         self.n = 0  # cases of the open question
@@ -81,8 +81,8 @@ class Link:
 
     def wait(self, seconds: float) -> JsonObject | None:
         """The answer, if there is one within that time."""
-        if self.answered is None and self.broker is not None:
-            self._listen(self.broker, min(seconds, max(self.until - time.monotonic(), 0.0)))
+        if self.answered is None and self.caller is not None:
+            self._listen(self.caller, min(seconds, max(self.until - time.monotonic(), 0.0)))
             if self.answered is None and time.monotonic() >= self.until:
                 self.close()
                 late = EndpointError("endpoint_timeout", "The endpoint gave no answer in time.")
@@ -93,10 +93,10 @@ class Link:
         return self.answered
 
     def close(self) -> None:
-        """End the broker; the token goes with it."""
-        if self.broker is not None:
-            self.broker.close()
-            self.broker = None
+        """End the caller; the token goes with it."""
+        if self.caller is not None:
+            self.caller.close()
+            self.caller = None
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = None
@@ -120,26 +120,26 @@ class Link:
             total_seconds=policy.total_seconds,
         )
         address = parse(self.target.url, Allowed.of(policy.allowed))
-        self.folder = Path(tempfile.mkdtemp(prefix="broker-")).resolve()
+        self.folder = Path(tempfile.mkdtemp(prefix="caller-")).resolve()
         walls = _walls()
         try:
-            self.broker = Child(
+            self.caller = Child(
                 Isolation("landlock", walls),
                 _LIMITS,
-                BROKER,
+                CALLER,
                 read=_readable(policy.ca_file),
                 write=[self.folder],
             )
         except (CannotStart, OSError) as error:
             raise EndpointError(
-                "endpoint_unreachable", f"No broker can be started: {error}"
+                "endpoint_unreachable", f"No caller can be started: {error}"
             ) from None
         token = policy.token(address.host)
         self._send({"what": "open", "target": asdict(self.target), "token": token}, questions=2)
 
     def _infer(self, question: JsonObject, out_dir: Path) -> None:
         target, n = self.target, question.get("n")
-        if target is None or self.broker is None:
+        if target is None or self.caller is None:
             raise EndpointError("endpoint_refused", "The endpoint is not open.")
         if type(n) is not int or not 0 < n <= self.left:
             raise EndpointError("endpoint_refused", "More cases are sent than there are.")
@@ -157,19 +157,19 @@ class Link:
         self._send({"what": "infer", "n": n, "cases": base64.b64encode(cases).decode()})
 
     def _send(self, question: Mapping[str, object], *, questions: int = 1) -> None:
-        assert self.broker is not None
+        assert self.caller is not None
         assert self.target is not None
         self.until = time.monotonic() + questions * self.target.total_seconds + GRACE_SECONDS
-        self.broker.send(json.dumps(question).encode() + b"\n")
+        self.caller.send(json.dumps(question).encode() + b"\n")
 
-    def _listen(self, broker: Child, seconds: float) -> None:
-        for source, piece in broker.read(seconds):
+    def _listen(self, caller: Child, seconds: float) -> None:
+        for source, piece in caller.read(seconds):
             if source == "events":  # what it prints is not looked at: it could hold the token
                 self.pending += piece
         *lines, self.pending = self.pending.split(b"\n")
         for line in lines:
             self._line(line)
-        if len(self.pending) > 4 * METADATA_BYTES or not broker.runs():
+        if len(self.pending) > 4 * METADATA_BYTES or not caller.runs():
             self._broke()
 
     def _line(self, line: bytes) -> None:
@@ -191,7 +191,7 @@ class Link:
             self.answered = _problem(broke)
 
     def _checked(self, message: Mapping[str, Any]) -> JsonObject:
-        """What the broker said, as far as it is what was asked for."""
+        """What the caller said, as far as it is what was asked for."""
         code = message.get("code")
         if code in CODES:
             return {"code": code, "message": str(message.get("message"))[:500]}
@@ -204,7 +204,7 @@ class Link:
             if len(raw) == 8 * self.n * self.target.n_classes:
                 requests: JsonValue = message.get("requests")
                 return {"values": values, "version": version, "requests": requests}
-        return _problem(EndpointError("endpoint_protocol", "The broker's answer cannot be used."))
+        return _problem(EndpointError("endpoint_protocol", "The caller's answer cannot be used."))
 
 
 def _problem(error: EndpointError) -> JsonObject:

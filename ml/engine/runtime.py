@@ -1,8 +1,9 @@
 """What a result was computed with: the versions and settings an appendix lists."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import cast
 
 from ml.estimate import JsonObject, JsonValue
 from ml.version import ENGINE_VERSION
@@ -18,6 +19,33 @@ PACKAGES = (
     "pylibjpeg",
     "nibabel",
 )
+
+
+def of_all(runtimes: Sequence[Mapping[str, JsonValue]]) -> JsonObject:
+    """What the shards of one pass were computed with: as the first says, asked over all of them.
+
+    Args:
+        runtimes: what each shard's pass reported of itself; at least one.
+
+    Returns:
+        The first of them; of an endpoint, the requests of all, from the first to the last.
+
+    Example:
+        >>> one = {"endpoint": {"requests": 2, "began": "10:00", "ended": "10:01"}}
+        >>> two = {"endpoint": {"requests": 3, "began": "09:00", "ended": "09:01"}}
+        >>> of_all([one, two])["endpoint"]
+        {'requests': 5, 'began': '09:00', 'ended': '10:01'}
+    """
+    found = dict(runtimes[0])
+    asked = [cast(JsonObject, one["endpoint"]) for one in runtimes if "endpoint" in one]
+    if asked:
+        found["endpoint"] = {
+            **asked[0],
+            "requests": sum(cast(int, one["requests"]) for one in asked),
+            "began": min(str(one["began"]) for one in asked),
+            "ended": max(str(one["ended"]) for one in asked),
+        }
+    return found
 
 
 def engine_block(runtime: Mapping[str, JsonValue] | None) -> JsonObject:

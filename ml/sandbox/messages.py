@@ -35,7 +35,7 @@ class Limits:
     log_lines: int = 200  # kept: the last ones
     isolation: str = "auto"  # or a level of ml.sandbox.levels, which is then insisted on
     gpu: bool = False  # let it at the devices and the driver of a GPU
-    network: bool = False  # let it open connections: of ml.endpoint.broker alone
+    network: bool = False  # let it open connections: of ml.endpoint.caller alone
 
 
 @dataclass(frozen=True)

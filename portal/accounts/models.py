@@ -78,6 +78,11 @@ class Team(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("home-team", args=[self.slug])
 
+    def allows(self, model_format: str) -> bool:
+        """Whether models of a format may be run; plain networks always may."""
+        asked = {"torchscript": self.allows_torchscript, "endpoint": self.allows_endpoints}
+        return asked.get(model_format, True)
+
 
 class Membership(models.Model):
     team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="memberships")

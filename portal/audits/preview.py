@@ -133,6 +133,11 @@ def _blocked(choice: Choice) -> str:
     unfit = unfit_task(choice.cohort, choice.model, choice.predictions)
     if unfit is not None:
         return unfit
+    if choice.model is not None and not choice.team.allows(choice.model.format):
+        return (
+            f"The team does not take models of the format {choice.model.format} any more. An owner "
+            "can allow them in the team’s settings."
+        )
     if choice.model is not None and choice.cohort.n_images == 0:
         return (
             "This cohort has no images, so a model cannot run on it. Audit its readings without a "

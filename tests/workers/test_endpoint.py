@@ -3,15 +3,18 @@
 import json
 
 import pytest
+from django.urls import reverse
 
 from ml.zoo.shades import cohort_folder
 from portal.accounts.actions import allow_models
 from portal.audits.models import Evidence, Shard
 from portal.audits.planning import start_audit
 from portal.intake.models import UploadKind
+from portal.reports.models import Report
 from portal.trail.models import TrailEvent
 from tests.ml.endpoint.folders import endpoint_folder
 from tests.ml.endpoint.server import Model, serving
+from tests.portal.people import signed_in, text
 from tests.workers.test_run import cohort, document_of, read_in, run_all, team  # noqa: F401
 from workers import inference
 
@@ -55,9 +58,17 @@ def test_from_address_to_report(team, read_in, folder, cohort, server, monkeypat
         run_all(audit)
         assert audit.state == "sealed"
 
-    document = document_of(audits[0])
-    assert document["engine"]["endpoint"]["model_version"] == "1"
-    assert document["engine"]["endpoint"]["host"] == url.partition("//")[2]
+    document, host = document_of(audits[0]), url.partition("//")[2]
+    endpoint = document["engine"]["endpoint"]
+    assert endpoint["model_version"] == "1"
+    assert endpoint["host"] == host
+    assert endpoint["requests"] == 9  # fifty and ten cases, in batches of eight
+    page = text(signed_in(team.owner).get(Report.objects.get(audit=audits[0]).get_absolute_url()))
+    assert f"{host}, model cxr, version 1 as the server states it; 9 requests" in page
+    card = text(signed_in(team.owner).get(version.get_absolute_url()))
+    assert f"audits send the prepared pictures to {host}" in card
+    assert "It runs on a server that is not ours" in card
+    assert "holds nothing but tensors" not in card
     states = Shard.objects.filter(work__audit=audits[1]).values_list("state", flat=True)
     assert set(states) == {"reused"}
     assert all(headers["Authorization"] == f"Bearer {TOKEN}" for *_, headers in served.requests)
@@ -80,6 +91,12 @@ def test_no_version_no_reuse_no_token_of_another_team(team, read_in, folder, ser
     version = read_in(UploadKind.MODEL, folder).model_version
     few = read_in(UploadKind.COHORT, cohort_folder(tmp_path / "few", n=4)).cohort_version
 
+    page = reverse("audits:new", args=[team.slug])
+    choice = {"model": version.pk, "cohort": few.pk}
+    before = text(signed_in(team.owner).get(page, choice))
+    assert "Pictures leave this portal." in before
+    assert "Those of 4 cases" in before
+
     def start():
         return start_audit(actor=team.owner, team=team, cohort_version=few, model_version=version)
 
@@ -89,6 +106,8 @@ def test_no_version_no_reuse_no_token_of_another_team(team, read_in, folder, ser
 
     allow_models(actor=team.owner, team=team, torchscript=False, endpoints=False)
     asked = len(served.requests)
+    after = text(signed_in(team.owner).get(page, choice))
+    assert "does not take models of the format endpoint any more" in after
     (shard,) = run_shards(start())
     assert len(served.requests) == asked
     assert "endpoint_refused" in shard.error

@@ -55,12 +55,12 @@ def intake(path, out, policy, where=None):
 
 
 def in_child(job, link):
-    """A job in a child without a network, the broker beside it."""
+    """A job in a child without a network, the caller beside it."""
     return run(job, limits=LIMITS, answers=link)
 
 
 def in_process(job, link):
-    """The same job in this process, which is faster; the broker is one of its own all the same."""
+    """The same job in this process, which is faster; the caller is one of its own all the same."""
 
     def ask(question):
         link.ask(json.loads(json.dumps(question)), job.out_dir)

@@ -1,4 +1,4 @@
-"""A broker that tries what a broker must not be able to."""
+"""A caller that tries what a caller must not be able to."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""From model.yaml to numbers: a child without a network, a broker with one, a server here."""
+"""From model.yaml to numbers: a child without a network, a caller with one, a server here."""
 
 import json
 from dataclasses import replace

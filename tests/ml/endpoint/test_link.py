@@ -1,4 +1,4 @@
-"""What a hostile child can get out of its parent's link, and what the broker cannot do."""
+"""What a hostile child can get out of its parent's link, and what the caller cannot do."""
 
 import base64
 import os
@@ -105,29 +105,29 @@ def test_a_manifest_that_is_none(server, tmp_path):
         assert asked(link, {"what": "open"}, tmp_path)["code"] == "endpoint_refused"
 
 
-def test_a_broker_that_hangs_or_dies_is_an_answer(link, server, tmp_path):
+def test_a_caller_that_hangs_or_dies_is_an_answer(link, server, tmp_path):
     asked(link, {"what": "open"}, tmp_path)
     _plain(tmp_path)
-    process = link.broker.process.pid
+    process = link.caller.process.pid
     os.kill(process, signal.SIGSTOP)
     link.ask(QUESTION, tmp_path)
     link.until = time.monotonic() + 0.2
     assert link.wait(0.1) is None
     time.sleep(0.15)
     assert link.wait(0.1)["code"] == "endpoint_timeout"
-    assert link.broker is None
+    assert link.caller is None
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
 
 
-def test_a_broker_that_is_killed(link, tmp_path):
+def test_a_caller_that_is_killed(link, tmp_path):
     asked(link, {"what": "open"}, tmp_path)
     _plain(tmp_path)
-    link.broker.process.kill()
+    link.caller.process.kill()
     assert asked(link, QUESTION, tmp_path)["code"] == "endpoint_unreachable"
 
 
-def test_the_folder_of_the_broker_goes_with_it(link, tmp_path):
+def test_the_folder_of_the_caller_goes_with_it(link, tmp_path):
     asked(link, {"what": "open"}, tmp_path)
     folder = link.folder
     assert folder.exists()
@@ -138,7 +138,7 @@ def test_the_folder_of_the_broker_goes_with_it(link, tmp_path):
 PROBE = "tests.ml.endpoint.probe"
 
 
-def test_what_a_broker_can_do(server, tmp_path):
+def test_what_a_caller_can_do(server, tmp_path):
     """It connects, and does nothing else: no files, no listening, no other kinds of sockets."""
     secret = tmp_path / "secret"
     secret.write_text("of another team")
@@ -166,7 +166,7 @@ def test_what_a_broker_can_do(server, tmp_path):
         assert said["read"] == "PermissionError"
 
 
-def test_sockets_here_would_do_what_the_broker_may_not():
+def test_sockets_here_would_do_what_the_caller_may_not():
     """So that the test above can fail."""
     for family in (socket.AF_UNIX, socket.AF_INET):
         with socket.socket(family, socket.SOCK_STREAM) as opened:

@@ -17,7 +17,6 @@ from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import output_columns
 from ml.evidence.tables import (
     Evidence,
-    FloatArray,
     IntArray,
     MaskComparisons,
     Prediction,
@@ -27,8 +26,8 @@ from ml.evidence.tables import (
 )
 from ml.intake.model_manifest import Scores
 from ml.protocol import DEFAULT_TOLERANCE_MM, Protocol
+from ml.scores import activated, finding_score
 
-SUM_TOLERANCE = 1e-3
 NOT_PREDICTED = "not_predicted"
 UNKNOWN_CASE = "unknown_case"
 SCORE_RANGE = "score_range"
@@ -190,11 +189,9 @@ def _scored(
         if case_id not in row_of:
             failures[case_id] = NOT_PREDICTED
         elif case_id not in failures:
-            row = activated(raw[row_of[case_id]], declared)
-            if row is None:
+            probabilities[at] = activated(raw[row_of[case_id]], declared)
+            if np.isnan(probabilities[at]).any():
                 failures[case_id] = SCORE_RANGE
-            else:
-                probabilities[at] = row
     return Prediction(
         classes=tuple(declared.classes),
         positive=tuple(declared.positive),
@@ -205,68 +202,6 @@ def _scored(
         source=source,
         operating_points=points,
     )
-
-
-def finding_score(probabilities: FloatArray, declared: Scores) -> FloatArray:
-    """P(finding present): the probabilities of the positive classes, added.
-
-    Where the classes exclude each other, that is also 1 minus the other classes. Of the two, the
-    one that adds fewer numbers is taken, and the positive classes themselves when both add as
-    many: a model with several kinds of finding and one "none" is scored by 1 - P(none).
-
-    Args:
-        probabilities: (n, k) 0..1, NaN rows where a case failed.
-        declared: classes, positive classes and activation.
-
-    Returns:
-        (n,) 0..1, NaN where a case failed.
-
-    Source:
-        docs/adr/0008-score-of-several-positive-classes.md
-
-    Example:
-        >>> kinds = Scores(kind="probabilities", classes=["a", "b", "none"], positive=["a", "b"])
-        >>> finding_score(np.array([[0.25, 0.25, 0.5]]), kinds)
-        array([0.5])
-    """
-    counted = [declared.classes.index(name) for name in declared.positive]
-    others = [at for at in range(len(declared.classes)) if at not in counted]
-    if declared.softmax and len(others) < len(counted):
-        score = 1 - probabilities[:, others].sum(axis=1)
-    else:
-        score = probabilities[:, counted].sum(axis=1)
-    return cast(FloatArray, score.clip(0, 1))
-
-
-def activated(raw: FloatArray, declared: Scores) -> FloatArray | None:
-    """Probabilities of one case; None when the numbers are not what was declared.
-
-    Args:
-        raw: (k,) outputs.
-        declared: kind and activation.
-
-    Returns:
-        (k,) 0..1. Declared probabilities are taken as they are, never rescaled.
-
-    Example:
-        >>> logits = Scores(kind="logits", activation="softmax", classes=["a", "b"], positive=["b"])
-        >>> activated(np.array([0.0, 0.0]), logits)
-        array([0.5, 0.5])
-    """
-    if not np.isfinite(raw).all():
-        return None
-    if declared.kind == "logits":
-        if declared.activation == "softmax":
-            powers = np.exp(raw - raw.max())
-            return cast(FloatArray, powers / powers.sum())
-        # Of the two forms, each is used where it cannot overflow.
-        small = np.exp(-np.abs(raw))
-        return np.where(raw >= 0, 1 / (1 + small), small / (1 + small))
-    if raw.min() < -SUM_TOLERANCE or raw.max() > 1 + SUM_TOLERANCE:
-        return None
-    if declared.softmax and abs(float(raw.sum()) - 1) > SUM_TOLERANCE:
-        return None
-    return raw.clip(0, 1)
 
 
 def masks_of_table(table: pa.Table) -> dict[str, str]:

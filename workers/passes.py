@@ -19,12 +19,15 @@ from ml.engine.plan import (
 )
 from ml.evidence import store as tables
 from ml.evidence.checked import check_comparisons, check_outputs, most_bytes, most_comparisons
+from ml.intake.ensemble import members_in
+from ml.intake.model_manifest import ENSEMBLE
 from ml.sandbox.messages import Job
 from ml.sandbox.warm import Place
 from portal.audits.models import Audit, Shard
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts import catalogue
+from portal.registry.models import ModelVersion
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,13 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
     assert version is not None  # the pass exists only where there is a model
     assert version.weights is not None
     weights, manifest = version.weights, version.manifest
+    members = _members(version)
     images = images_by_case(catalogue.load(shard.work.audit.cohort_version))
 
     def job(place: Place, shared: Path) -> Job:
         blobs = Blob.objects.in_bulk([sha for case in shard.case_ids for sha in images[case]])
+        for member in members:
+            store.placed(member, shared)
         return job_of_shard(
             planned,
             model_path=store.placed(weights, shared),
@@ -80,6 +86,14 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
         most_bytes=most_bytes(len(shard.case_ids)),
         per_case=True,
     )
+
+
+def _members(version: ModelVersion) -> list[Blob]:
+    """The members of an ensemble, which its index names and which must lie beside it."""
+    if version.format != ENSEMBLE or version.weights is None:
+        return []
+    named = [one.sha256 for one in members_in(store.read_bytes(version.weights))]
+    return list(Blob.objects.in_bulk(named).values())
 
 
 def _masks(shard: Shard, planned: PassPlan) -> Work:

@@ -206,7 +206,9 @@ def _predicted(
     model = read.model
     manifest = cast(JsonObject, model["manifest"])
     images = images_by_case(read.catalogue)
-    path = left(read.work / "model", cast(list[JsonObject], model["files"])[0]["path"])
+    path, *members = (
+        left(read.work / "model", one["path"]) for one in cast(list[JsonObject], model["files"])
+    )
     stored = read.work / "cohort" / "files"
 
     def key(shard: Sequence[str]) -> str:
@@ -237,7 +239,7 @@ def _predicted(
         read.work,
         arguments.out / "evidence",
         arguments.device,
-        reads=[path, stored],
+        reads=[path, *members, stored],
         check=lambda data, shard: check_outputs(data, shard, width),
     )
     table = runner.run(list(images), arguments.workers)

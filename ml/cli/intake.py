@@ -52,6 +52,10 @@ def _lines(result: JsonObject) -> list[str]:
 
 
 def _read(card: JsonObject) -> str:
+    if "members" in card:
+        members = cast(list[JsonObject], card["members"])
+        each = "; ".join(f"{member['name']}: {_read(member)}" for member in members)
+        return f"ensemble of {len(members)} ({each})"
     if card["format"] == "onnx":
         reasons = cast(list[str], card["not_taken_over"])
         white = f"{card['dropout_sites']} dropout sites" if card["gradients"] else "a black box"

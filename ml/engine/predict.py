@@ -9,7 +9,8 @@ from typing import cast
 
 import numpy as np
 
-from ml.engine.session import Session, open_session
+from ml.engine.ensemble import open_model
+from ml.engine.session import Session
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import outputs_table, write_table
 from ml.imaging.declared import Input
@@ -94,7 +95,7 @@ def _opened(path: Path, manifest: ModelManifest, *, threads: int, gpu: bool) -> 
     key = (path, identity, manifest.model_dump_json(), threads, gpu)
     if _last is None or _last[0] != key:
         _last = None  # first away with the old one: both may not fit
-        _last = key, open_session(path, manifest, threads=threads, gpu=gpu)
+        _last = key, open_model(path, manifest, threads=threads, gpu=gpu)
     return _last[1]
 
 

@@ -56,8 +56,12 @@ def _gradients(card: dict[str, Any]) -> list[Row]:
 
 
 def _safe(version: ModelVersion) -> Row:
-    size = numbers.size(version.weights.size_bytes) if version.weights else ""
-    facts = f"{version.format.upper()}, no custom operators, no external data, no code"
+    # Of an ensemble, the stored weights are the list of its members.
+    stored = version.weights.size_bytes if version.weights else 0
+    size = numbers.size(version.card.get("size_bytes", stored)) if version.weights else ""
+    members = version.card.get("members")
+    kind = f"Ensemble of {len(members)}" if members else version.format.upper()
+    facts = f"{kind}, no custom operators, no external data, no code"
     return Row("pass", "Safe to open", f"{facts}; {size}" if size else facts)
 
 

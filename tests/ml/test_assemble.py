@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 
 from ml.assemble import (
-    activated,
     cohort_block,
     evidence,
-    finding_score,
     model_block,
     run_checks,
 )
@@ -14,6 +12,7 @@ from ml.checks.registry import Check, State
 from ml.evidence.store import outputs_table
 from ml.intake.model_manifest import Scores
 from ml.protocol import Protocol
+from ml.scores import activated, finding_score
 
 META = {
     "kind": "probabilities",
@@ -185,8 +184,8 @@ def test_declared_probabilities_are_never_rescaled():
     declared = Scores(**{key: META[key] for key in Scores.model_fields})
 
     assert activated(np.array([0.2, 0.8004]), declared).tolist() == [0.2, 0.8004]
-    assert activated(np.array([0.2, 0.9]), declared) is None
-    assert activated(np.array([np.nan, 0.5]), declared) is None
+    assert np.isnan(activated(np.array([0.2, 0.9]), declared)).all()
+    assert np.isnan(activated(np.array([np.nan, 0.5]), declared)).all()
 
 
 def test_readings_are_kept_one_by_one():

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.checks.registry import Check, CheckResult, not_assessed
+from ml.engine.sampling import ONE_ANSWER
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import output_columns
 from ml.evidence.tables import (
@@ -22,15 +23,16 @@ from ml.evidence.tables import (
     Prediction,
     Question,
     Readings,
+    Samples,
     Scale,
 )
 from ml.intake.model_manifest import Scores
 from ml.protocol import DEFAULT_TOLERANCE_MM, Protocol
+from ml.sampled import SCORE_RANGE, Kind, is_sampled, kind_of, means_table, samples_of
 from ml.scores import activated, finding_score
 
 NOT_PREDICTED = "not_predicted"
 UNKNOWN_CASE = "unknown_case"
-SCORE_RANGE = "score_range"
 
 
 def evidence(
@@ -41,6 +43,8 @@ def evidence(
     uploaded: tuple[Mapping[str, JsonValue], pa.Table] | None = None,
     compared: pa.Table | None = None,
     tolerance_mm: float = DEFAULT_TOLERANCE_MM,
+    samples: pa.Table | None = None,
+    no_samples: str = "",
 ) -> Evidence:
     """Join everything by case.
 
@@ -51,6 +55,8 @@ def evidence(
         uploaded: a predictions folder's normalised manifest and table, in place of a model.
         compared: what the pass over masks left behind, all shards in one table.
         tolerance_mm: that pass was run with.
+        samples: what the samples pass left behind, all shards in one table.
+        no_samples: why the model cannot be sampled.
 
     Returns:
         One row per case of the catalogue, in its order. A case without a usable score is NaN
@@ -80,6 +86,8 @@ def evidence(
         prediction=_prediction(case_ids, outputs, manifest, None if masks_only else uploaded),
         readings=_readings(catalogue, case_ids),
         masks=None if compared is None else _masks(catalogue, case_ids, compared, tolerance_mm),
+        samples=_samples(case_ids, samples, manifest, None if masks_only else uploaded),
+        no_samples=no_samples if uploaded is None else ONE_ANSWER,
     )
 
 
@@ -156,6 +164,8 @@ def _prediction(
         raise ValueError("an audit has a model or an uploaded table, not both")
     if uploaded is not None:
         meta, table = uploaded
+        if is_sampled(table):
+            table = means_table(table, _scores(meta))
         return _scored(case_ids, table, _scores(meta), _points(meta), "uploaded")
     if outputs is None:
         return None
@@ -163,6 +173,24 @@ def _prediction(
         raise ValueError("outputs need the manifest that says what they mean")
     declared = _scores(_object(manifest["output"]))
     return _scored(case_ids, outputs, declared, _points(manifest), "model")
+
+
+def _samples(
+    case_ids: Sequence[str],
+    samples: pa.Table | None,
+    manifest: Mapping[str, JsonValue] | None,
+    uploaded: tuple[Mapping[str, JsonValue], pa.Table] | None,
+) -> Samples | None:
+    if uploaded is not None:
+        meta, table = uploaded
+        if not is_sampled(table):
+            return None
+        kind: Kind = "members" if meta.get("several") == "member" else "samples"
+        return samples_of(case_ids, table, _scores(meta), kind, "uploaded")
+    if samples is None or manifest is None:
+        return None
+    declared = _scores(_object(manifest["output"]))
+    return samples_of(case_ids, samples, declared, kind_of(manifest), "model")
 
 
 def _scored(

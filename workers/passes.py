@@ -9,6 +9,7 @@ from django.conf import settings
 from ml.assemble import masks_of_table
 from ml.engine.plan import (
     COMPARE,
+    PREDICT,
     PassPlan,
     images_by_case,
     job_of_masks,
@@ -16,9 +17,10 @@ from ml.engine.plan import (
     key_of_masks,
     key_of_shard,
     masks_by_case,
+    rows_of,
 )
 from ml.evidence import store as tables
-from ml.evidence.checked import check_comparisons, check_outputs, most_bytes, most_comparisons
+from ml.evidence.checked import check_comparisons, most_bytes, most_comparisons
 from ml.intake.ensemble import members_in
 from ml.intake.model_manifest import ENSEMBLE
 from ml.sandbox.messages import Job
@@ -41,10 +43,10 @@ class Work:
 
 def of_shard(shard: Shard) -> Work:
     planned = PassPlan(shard.work.name, shard.work.params)
-    return _masks(shard, planned) if planned.name == COMPARE else _predict(shard, planned)
+    return _masks(shard, planned) if planned.name == COMPARE else _of_model(shard, planned)
 
 
-def _predict(shard: Shard, planned: PassPlan) -> Work:
+def _of_model(shard: Shard, planned: PassPlan) -> Work:
     version = shard.work.audit.model_version
     assert version is not None  # the pass exists only where there is a model
     assert version.weights is not None
@@ -78,13 +80,13 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
         shard=shard.case_ids,
         images=images,
     )
-    width = len(manifest["output"]["classes"])
+    rows = rows_of(planned, manifest, shard.case_ids)
     return Work(
         key,
         job,
-        check=lambda data: check_outputs(data, shard.case_ids, width),
-        most_bytes=most_bytes(len(shard.case_ids)),
-        per_case=True,
+        check=rows.check,
+        most_bytes=most_bytes(rows.most),
+        per_case=planned.name == PREDICT,
     )
 
 

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from ml.engine.ensemble import open_model
+from ml.engine.kept import Kept
 from ml.engine.session import Session
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import outputs_table, write_table
@@ -21,13 +22,39 @@ from ml.intake.model_manifest import ModelManifest
 from ml.sandbox.messages import Reporter
 
 TABLE = "predict.parquet"
-_TRANSIENT = {"image_missing", "image_changed"}
+TRANSIENT = {"image_missing", "image_changed"}  # they say nothing about the model
 
 
 @dataclass(frozen=True)
 class Case:
     case_id: str
     images: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a job over cases is asked for, whatever its pass."""
+
+    path: Path  # of the weights
+    manifest: ModelManifest
+    cases: tuple[Case, ...]
+    batch: int
+    threads: int
+
+    @classmethod
+    def of(cls, inputs: JsonObject) -> "Asked":
+        model = cast(JsonObject, inputs["model"])
+        rows = cast(list[JsonObject], inputs["cases"])
+        return cls(
+            path=Path(str(model["path"])),
+            manifest=ModelManifest.model_validate(model["manifest"]),
+            cases=tuple(
+                Case(str(row["case_id"]), tuple(map(Path, cast(list[str], row["images"]))))
+                for row in rows
+            ),
+            batch=int(cast(int, inputs.get("batch", 8))),
+            threads=int(cast(int, inputs.get("threads", 1))),
+        )
 
 
 @dataclass
@@ -52,20 +79,15 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
         table (file name), sha256, runtime, seconds {case id: seconds}, failed, reusable (False
         when a stored file was missing or changed: that says nothing about the model).
     """
-    model = cast(JsonObject, inputs["model"])
-    manifest = ModelManifest.model_validate(model["manifest"])
-    session = _opened(
-        Path(str(model["path"])),
-        manifest,
-        threads=int(cast(int, inputs.get("threads", 1))),
-        gpu=inputs.get("device") == "cuda",
+    asked = Asked.of(inputs)
+    path, manifest, cases = asked.path, asked.manifest, asked.cases
+    gpu = inputs.get("device") == "cuda"
+    session = _kept.opened(
+        path,
+        (manifest.model_dump_json(), asked.threads, gpu),
+        lambda: open_model(path, manifest, threads=asked.threads, gpu=gpu),
     )
-    cases = [
-        Case(str(row["case_id"]), tuple(Path(str(path)) for path in cast(list[str], row["images"])))
-        for row in cast(list[JsonObject], inputs["cases"])
-    ]
-    batch = int(cast(int, inputs.get("batch", 8)))
-    outputs = predict(session, manifest.input, cases, batch=batch, reporter=reporter)
+    outputs = predict(session, manifest.input, cases, batch=asked.batch, reporter=reporter)
     nothing = [None] * session.n_classes
     table = outputs_table(
         [case.case_id for case in cases],
@@ -76,27 +98,14 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
     return {
         "table": TABLE,
         "sha256": write_table(table, out_dir / TABLE),
-        "runtime": session.runtime_json | {"threads": inputs.get("threads", 1)},
+        "runtime": session.runtime_json | {"threads": asked.threads},
         "seconds": seconds,
         "failed": len(outputs.errors),
-        "reusable": not _TRANSIENT & set(outputs.errors.values()),
+        "reusable": not TRANSIENT & set(outputs.errors.values()),
     }
 
 
-# What the last job opened: a child that is kept for the next shard opens its model once.
-_last: tuple[tuple[object, ...], Session] | None = None
-
-
-def _opened(path: Path, manifest: ModelManifest, *, threads: int, gpu: bool) -> Session:
-    """The session of the last job if it was of the same file and settings, else a new one."""
-    global _last
-    file = path.stat() if path.exists() else None
-    identity = None if file is None else (file.st_ino, file.st_size, file.st_mtime_ns)
-    key = (path, identity, manifest.model_dump_json(), threads, gpu)
-    if _last is None or _last[0] != key:
-        _last = None  # first away with the old one: both may not fit
-        _last = key, open_model(path, manifest, threads=threads, gpu=gpu)
-    return _last[1]
+_kept: Kept[Session] = Kept()
 
 
 def predict(
@@ -117,8 +126,7 @@ def predict(
     for start in range(0, len(cases), batch):
         began = time.perf_counter()
         members = cases[start : start + batch]
-        arrays = [_array(case, declared, outputs) for case in members]
-        values = session.run(np.stack(arrays))
+        values = session.run(prepared_cases(members, declared, outputs.errors))
         for case, row in zip(members, values, strict=True):
             if case.case_id in outputs.errors:
                 continue
@@ -134,13 +142,16 @@ def predict(
     return outputs
 
 
-def _array(case: Case, declared: Input, outputs: Outputs) -> Float32Array:
-    """The prepared image of a case; zeros and an error code when there is none."""
-    try:
-        return prepare_case(case, declared)
-    except ImageError as error:
-        outputs.errors[case.case_id] = error.code
-        return np.zeros(declared.shape, dtype=np.float32)
+def prepared_cases(cases: Sequence[Case], declared: Input, errors: dict[str, str]) -> Float32Array:
+    """The prepared images of cases, (n, ...); zeros and an error code where there is none."""
+    arrays = []
+    for case in cases:
+        try:
+            arrays.append(prepare_case(case, declared))
+        except ImageError as error:
+            errors[case.case_id] = error.code
+            arrays.append(np.zeros(declared.shape, dtype=np.float32))
+    return np.stack(arrays)
 
 
 def prepare_case(case: Case, declared: Input) -> Float32Array:

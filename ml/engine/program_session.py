@@ -69,11 +69,28 @@ def open_program(
         ModelError: model_unloadable, model_shape.
     """
     try:
-        by_name = manifest.architecture is not None
-        program = open_by_name(path, manifest) if by_name else read_program(path, manifest.format)
+        program = program_of(path, manifest)
     except Refused as refused:
         raise ModelError("model_unloadable", refused.refusals[0].message) from None
     return as_session(program, manifest, threads=threads, gpu=gpu)
+
+
+def program_of(path: Path, manifest: ModelManifest) -> Program:
+    """The network in stored weights, whatever their format.
+
+    Raises:
+        Refused: as ``read_program`` and ``open_by_name``.
+    """
+    by_name = manifest.architecture is not None
+    return open_by_name(path, manifest) if by_name else read_program(path, manifest.format)
+
+
+def settle(threads: int) -> None:
+    """The settings of torch under which one input gives one output."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Nothing here reads memory that it has not written: filling it first would cost a pass.
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
 
 
 def as_session(
@@ -84,10 +101,7 @@ def as_session(
     Raises:
         ModelError: model_shape.
     """
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # Nothing here reads memory that it has not written: filling it first would cost a pass.
-    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
+    settle(threads)
     if len(program.inputs) != 1:
         raise ModelError(
             "model_shape",

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 from ml.engine.session import ModelError, Session
-from ml.engine.smoke import program_check, smoke_run
+from ml.engine.smoke import program_check, sampling_check, smoke_run
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import file_sha256, sha256_of
 from ml.intake.architectures import checked
@@ -131,6 +131,9 @@ def _read_file(
             card["program_difference"] = difference
             if why_not:
                 card |= without_program([why_not])
+        if manifest.dropout is not None:
+            reporter.log("switching its dropout on")
+            card["sampling"] = _sampling(source, manifest, card)
     _store(source, out_dir / "files", sha256)
     return card
 
@@ -267,6 +270,14 @@ def _smoke(path: Path, manifest: ModelManifest, file: str, session: Session | No
         return smoke_run(path, manifest, session)
     except ModelError as error:
         raise refuse(error.code, error.message, file=file) from None
+
+
+def _sampling(path: Path, manifest: ModelManifest, card: JsonObject) -> JsonObject:
+    if not card["gradients"]:
+        return {"works": False, "reason": "Run as a black box, its dropout cannot be switched on."}
+    if not card["has_dropout"]:
+        return {"works": False, "reason": "The file holds no dropout that could be switched on."}
+    return sampling_check(path, manifest)
 
 
 def _store(source: Path, files: Path, sha256: str) -> None:

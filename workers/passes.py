@@ -9,6 +9,7 @@ from django.conf import settings
 from ml.assemble import masks_of_table
 from ml.engine.plan import (
     COMPARE,
+    PREDICT,
     PassPlan,
     images_by_case,
     job_of_masks,
@@ -16,15 +17,19 @@ from ml.engine.plan import (
     key_of_masks,
     key_of_shard,
     masks_by_case,
+    rows_of,
 )
 from ml.evidence import store as tables
-from ml.evidence.checked import check_comparisons, check_outputs, most_bytes, most_comparisons
+from ml.evidence.checked import check_comparisons, most_bytes, most_comparisons
+from ml.intake.ensemble import members_in
+from ml.intake.model_manifest import ENSEMBLE
 from ml.sandbox.messages import Job
 from ml.sandbox.warm import Place
 from portal.audits.models import Audit, Shard
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts import catalogue
+from portal.registry.models import ModelVersion
 
 
 @dataclass(frozen=True)
@@ -38,18 +43,21 @@ class Work:
 
 def of_shard(shard: Shard) -> Work:
     planned = PassPlan(shard.work.name, shard.work.params)
-    return _masks(shard, planned) if planned.name == COMPARE else _predict(shard, planned)
+    return _masks(shard, planned) if planned.name == COMPARE else _of_model(shard, planned)
 
 
-def _predict(shard: Shard, planned: PassPlan) -> Work:
+def _of_model(shard: Shard, planned: PassPlan) -> Work:
     version = shard.work.audit.model_version
     assert version is not None  # the pass exists only where there is a model
     assert version.weights is not None
     weights, manifest = version.weights, version.manifest
+    members = _members(version)
     images = images_by_case(catalogue.load(shard.work.audit.cohort_version))
 
     def job(place: Place, shared: Path) -> Job:
         blobs = Blob.objects.in_bulk([sha for case in shard.case_ids for sha in images[case]])
+        for member in members:
+            store.placed(member, shared)
         return job_of_shard(
             planned,
             model_path=store.placed(weights, shared),
@@ -72,14 +80,22 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
         shard=shard.case_ids,
         images=images,
     )
-    width = len(manifest["output"]["classes"])
+    rows = rows_of(planned, manifest, shard.case_ids)
     return Work(
         key,
         job,
-        check=lambda data: check_outputs(data, shard.case_ids, width),
-        most_bytes=most_bytes(len(shard.case_ids)),
-        per_case=True,
+        check=rows.check,
+        most_bytes=most_bytes(rows.most),
+        per_case=planned.name == PREDICT,
     )
+
+
+def _members(version: ModelVersion) -> list[Blob]:
+    """The members of an ensemble, which its index names and which must lie beside it."""
+    if version.format != ENSEMBLE or version.weights is None:
+        return []
+    named = [one.sha256 for one in members_in(store.read_bytes(version.weights))]
+    return list(Blob.objects.in_bulk(named).values())
 
 
 def _masks(shard: Shard, planned: PassPlan) -> Work:

@@ -11,8 +11,9 @@ from ml.assemble import evidence as assemble
 from ml.checks import all_checks
 from ml.checks.registry import Check, CheckResult, not_assessed
 from ml.document import check_block, document_of, headline
-from ml.engine.plan import COMPARE
+from ml.engine.plan import COMPARE, SAMPLES
 from ml.engine.runtime import engine_block
+from ml.engine.sampling import why_no_samples
 from ml.evidence import store as tables
 from ml.evidence.tables import Evidence
 from portal.audits import actions
@@ -48,6 +49,8 @@ def load_evidence(audit: Audit) -> Evidence:
         manifest=version.manifest if version else None,
         uploaded=uploaded,
         compared=compared,
+        samples=tables.joined(store.read_bytes(made.blob) for made in evidence_of(audit, SAMPLES)),
+        no_samples=why_no_samples(version.manifest, version.card) if version else "",
         tolerance_mm=read_rules(audit.protocol_body).tolerance_mm,
     )
 

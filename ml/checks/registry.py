@@ -65,6 +65,10 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
         ),
         "There are no class probabilities. Hand in predictions with one column per class.",
     ),
+    "samples": (
+        lambda evidence: evidence.samples is not None,
+        "There is one answer to each case, and several are needed.",
+    ),
     "covariates": (
         lambda evidence: bool(evidence.covariates),
         "This cohort has no covariates. Columns such as sex, age or site in cases.csv add them.",
@@ -96,7 +100,11 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
     ),
 }
 
-_PART_OF = {"probabilities": "prediction", "identified-readers": "readings"}
+_PART_OF = {
+    "probabilities": "prediction",
+    "samples": "prediction",
+    "identified-readers": "readings",
+}
 
 
 @dataclass(frozen=True)
@@ -122,7 +130,13 @@ class Check:
         lacking = [need for need in self.needs if not _NEEDS[need][0](evidence)]
         # Of what is not there nothing more needs to be asked.
         named = [need for need in lacking if _PART_OF.get(need) not in lacking]
-        return " ".join(_NEEDS[need][1] for need in named) or None
+        return " ".join(_sentence(need, evidence) for need in named) or None
+
+
+def _sentence(need: str, evidence: Evidence) -> str:
+    """Why it is not there: as the model's own card says it, where it says anything."""
+    own = evidence.no_samples if need == "samples" else ""
+    return own or _NEEDS[need][1]
 
 
 def not_assessed(

@@ -29,6 +29,7 @@ from ml.document import build_audit
 from ml.engine.plan import (
     COMPARE,
     PREDICT,
+    SAMPLES,
     PassPlan,
     images_by_case,
     job_of_masks,
@@ -38,11 +39,13 @@ from ml.engine.plan import (
     limits_of,
     masks_by_case,
     plan,
+    rows_of,
 )
 from ml.engine.runtime import engine_block
+from ml.engine.sampling import samples_params, why_no_samples
 from ml.estimate import JsonObject
 from ml.evidence import store
-from ml.evidence.checked import check_comparisons, check_outputs, most_comparisons
+from ml.evidence.checked import check_comparisons, most_comparisons
 from ml.intake.manifest import parse_yaml
 from ml.intake.refusal import Problems, Refusal, Refused, refuse
 from ml.protocol import Protocol, ProtocolError
@@ -79,9 +82,11 @@ def run(arguments: argparse.Namespace) -> int:
                 has_model=read.model is not None,
                 has_images=any(images_by_case(read.catalogue).values()),
                 has_masks=any(masks.values()),
+                samples=None if read.model is None else samples_params(protocol, *read.described),
             )
         }
-        outputs = _predicted(read, passes.get(PREDICT), arguments)
+        outputs = _run_model(read, passes.get(PREDICT), arguments)
+        samples = _run_model(read, passes.get(SAMPLES), arguments)
         compared = _compared(read, passes.get(COMPARE), masks, arguments)
     checks = checks_of(protocol, str(read.catalogue["task"]))
     found = evidence(
@@ -90,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         manifest=None if read.model is None else cast(JsonObject, read.model["manifest"]),
         uploaded=uploaded,
         compared=compared,
+        samples=None if samples is None else samples.table,
+        no_samples="" if read.model is None else why_no_samples(*read.described),
         tolerance_mm=protocol.tolerance_mm,
     )
     if found.prediction is not None and found.prediction.failures:
@@ -190,6 +197,12 @@ class _Inputs:
         catalogue = json.loads(left(work / "cohort", cohort.pop("catalogue")).read_bytes())
         return cls(model, predictions, catalogue, cohort, work)
 
+    @property
+    def described(self) -> tuple[JsonObject, JsonObject]:
+        """Manifest and card of the model, which is there."""
+        assert self.model is not None
+        return cast(JsonObject, self.model["manifest"]), cast(JsonObject, self.model["card"])
+
 
 @dataclass(frozen=True)
 class _Outputs:
@@ -197,16 +210,18 @@ class _Outputs:
     runtime: JsonObject
 
 
-def _predicted(
+def _run_model(
     read: _Inputs, planned: PassPlan | None, arguments: argparse.Namespace
 ) -> _Outputs | None:
-    """The outputs of the model's pass, or None when none is planned."""
+    """The outputs of one pass of the model, or None when it is not planned."""
     if planned is None or read.model is None:
         return None
     model = read.model
     manifest = cast(JsonObject, model["manifest"])
     images = images_by_case(read.catalogue)
-    path = left(read.work / "model", cast(list[JsonObject], model["files"])[0]["path"])
+    path, *members = (
+        left(read.work / "model", one["path"]) for one in cast(list[JsonObject], model["files"])
+    )
     stored = read.work / "cohort" / "files"
 
     def key(shard: Sequence[str]) -> str:
@@ -229,7 +244,6 @@ def _predicted(
             device=arguments.device,
         )
 
-    width = len(cast(list[str], cast(JsonObject, manifest["output"])["classes"]))
     runner = Shards(
         planned,
         key,
@@ -237,8 +251,8 @@ def _predicted(
         read.work,
         arguments.out / "evidence",
         arguments.device,
-        reads=[path, stored],
-        check=lambda data, shard: check_outputs(data, shard, width),
+        reads=[path, *members, stored],
+        check=lambda data, shard: rows_of(planned, manifest, shard).check(data),
     )
     table = runner.run(list(images), arguments.workers)
     return _Outputs(table, runner.runtime)

@@ -9,6 +9,7 @@ from typing import cast
 
 from ml.cli.errors import DONE, checked
 from ml.engine.plan import limits_of
+from ml.engine.sampling import why_no_samples
 from ml.estimate import JsonObject, JsonValue
 from ml.sandbox.messages import Job
 from ml.sandbox.parent import run as run_job
@@ -48,10 +49,17 @@ def _lines(result: JsonObject) -> list[str]:
     if smoke:
         repeats = "the same both times" if smoke["deterministic"] else "NOT the same both times"
         lines.append(f"ran on noise: {repeats}, {smoke['seconds_per_case']} s per case")
+    if manifest:
+        why_not = why_no_samples(manifest, card)
+        lines.append(f"one answer to a case: {why_not}" if why_not else "can be sampled")
     return lines + [str(note) for note in cast(list[JsonValue], card.get("notes", []))]
 
 
 def _read(card: JsonObject) -> str:
+    if "members" in card:
+        members = cast(list[JsonObject], card["members"])
+        each = "; ".join(f"{member['name']}: {_read(member)}" for member in members)
+        return f"ensemble of {len(members)} ({each})"
     if card["format"] == "onnx":
         reasons = cast(list[str], card["not_taken_over"])
         white = f"{card['dropout_sites']} dropout sites" if card["gradients"] else "a black box"

@@ -1,6 +1,6 @@
 """What has to be computed for a protocol, cut into shards: one plan for every way to run it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -8,12 +8,13 @@ from typing import cast
 from ml.checks import all_checks
 from ml.checks.registry import Check
 from ml.estimate import JsonObject, JsonValue
+from ml.evidence.checked import check_outputs, check_samples
 from ml.evidence.store import shard_key
 from ml.protocol import Protocol
 from ml.sandbox.messages import Job, Limits
 
 SHARD_CASES = 50
-PREDICT, COMPARE = "predict", "compare-masks"
+PREDICT, SAMPLES, COMPARE = "predict", "samples", "compare-masks"
 _NEEDS_PREDICT = {"prediction", "probabilities"}
 _NEEDS_COMPARE = {"predicted-masks", "reference-masks", "reader-masks"}
 # Which cases share a batch is part of the evidence key; threads and device are recorded beside.
@@ -22,7 +23,7 @@ _PREDICT_PARAMS: JsonObject = {"batch": 8}
 
 @dataclass(frozen=True)
 class PassPlan:
-    name: str  # PREDICT or COMPARE
+    name: str  # PREDICT, SAMPLES or COMPARE
     params: JsonObject = field(default_factory=dict)  # whatever can change a value
 
 
@@ -33,10 +34,15 @@ def plan(
     has_model: bool,
     has_images: bool = True,
     has_masks: bool = False,
+    samples: JsonObject | None = None,
 ) -> tuple[PassPlan, ...]:
     """The passes that the protocol's checks need and that can be run.
 
     Without a model or images nothing is planned; checks then say what they lack.
+
+    Args:
+        samples: what the samples pass is run with, from ``ml.engine.sampling``; None where the
+            model cannot be sampled.
     """
     known = all_checks() if checks is None else checks
     wanted = {need for check in known if check.id in protocol.checks for need in check.needs}
@@ -44,6 +50,8 @@ def plan(
     # Agreement takes the model as one more reader where it can, without needing it.
     if has_model and has_images and wanted & (_NEEDS_PREDICT | {"readings"}):
         passes.append(PassPlan(PREDICT, dict(_PREDICT_PARAMS)))
+    if has_model and has_images and samples is not None and "samples" in wanted:
+        passes.append(PassPlan(SAMPLES, {**_PREDICT_PARAMS, **samples}))
     if has_masks and wanted & _NEEDS_COMPARE:
         passes.append(PassPlan(COMPARE, {"tolerance_mm": protocol.tolerance_mm}))
     return tuple(passes)
@@ -163,9 +171,30 @@ def job_of_shard(
     return Job(planned.name, {**inputs, **planned.params}, out_dir)
 
 
+@dataclass(frozen=True)
+class RowsOf:
+    """What the table of one shard of a model's pass may hold."""
+
+    most: int  # rows
+    check: Callable[[bytes], None]  # raises EvidenceError
+
+
+def rows_of(planned: PassPlan, manifest: Mapping[str, JsonValue], shard: Sequence[str]) -> RowsOf:
+    """The rows that a pass of a model leaves of one shard.
+
+    Args:
+        manifest: the model's, normalised.
+    """
+    width = len(cast(list[str], cast(JsonObject, manifest["output"])["classes"]))
+    if planned.name != SAMPLES:
+        return RowsOf(len(shard), lambda data: check_outputs(data, shard, width))
+    count = int(cast(int, planned.params["samples"]))
+    return RowsOf(len(shard) * count, lambda data: check_samples(data, shard, width, count))
+
+
 def limits_of(kind: str, *, device: str = "cpu") -> Limits:
     """The limits a kind of job runs under where no installation sets its own."""
-    if kind == "predict":
+    if kind in (PREDICT, SAMPLES):
         # A GPU's driver maps more address space than it uses.
         return Limits(memory_bytes=None, gpu=True) if device == "cuda" else Limits()
     if kind == "intake-model":

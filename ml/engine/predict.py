@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar, cast
 import numpy as np
 import pyarrow as pa
 
-from ml.engine.session import Session, open_session
+from ml.engine.ensemble import open_model
+from ml.engine.session import Session
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import outputs_table, write_table
 from ml.imaging.declared import Input
@@ -24,7 +25,7 @@ from ml.sandbox.messages import Reporter
 TABLE = "predict.parquet"
 Row = TypeVar("Row")
 Opened = TypeVar("Opened")
-_TRANSIENT = {"image_missing", "image_changed"}
+_TRANSIENT = {"image_missing", "image_changed"}  # they say nothing about the model
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Asked:
 
     def session(self) -> Session:
         """The model, opened; the last one again if it is of the same file and settings."""
-        opening = partial(open_session, threads=self.threads, gpu=self.gpu)
+        opening = partial(open_model, threads=self.threads, gpu=self.gpu)
         return self.opened("session", lambda: opening(self.path, self.manifest))
 
     def opened(self, what: str, make: Callable[[], Opened]) -> Opened:

@@ -84,6 +84,14 @@ def program_of(path: Path, manifest: ModelManifest) -> Program:
         raise ModelError("model_unloadable", refused.refusals[0].message) from None
 
 
+def settle(threads: int) -> None:
+    """The settings of torch under which one input gives one output."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Nothing here reads memory that it has not written: filling it first would cost a pass.
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
+
+
 def as_session(
     program: Program, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
 ) -> ProgramSession:
@@ -92,10 +100,7 @@ def as_session(
     Raises:
         ModelError: model_shape.
     """
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # Nothing here reads memory that it has not written: filling it first would cost a pass.
-    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
+    settle(threads)
     if len(program.inputs) != 1:
         raise ModelError(
             "model_shape",

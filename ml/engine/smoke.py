@@ -13,6 +13,7 @@ from ml.imaging.declared import Input
 from ml.imaging.picture import Picture
 from ml.imaging.preprocess import Float32Array, prepare
 from ml.intake.model_manifest import ModelManifest, Scores
+from ml.protocol import DEFAULT_DROPOUT_SAMPLES
 
 SEED = 20261123
 SUM_TOLERANCE = 1e-3
@@ -74,6 +75,40 @@ def program_check(path: Path, manifest: ModelManifest) -> tuple[float | None, st
     return difference, (
         f"Taken over, it gives other numbers than onnxruntime (by {difference:.2g} of the largest)."
     )
+
+
+def sampling_check(path: Path, manifest: ModelManifest) -> JsonObject:
+    """Can dropout be switched on? Thirty samples of two cases of noise, which must differ.
+
+    Returns:
+        works; reason, "" where it does; else seconds_per_case, of the thirty samples of one.
+    """
+    try:
+        found, seconds = _sampled(path, manifest)
+    except ModelError as error:
+        return {"works": False, "reason": error.message}
+    except MemoryError:
+        return {"works": False, "reason": "With its dropout on it does not fit into memory."}
+    if not np.isfinite(found).all():
+        return {"works": False, "reason": "With its dropout on it gives NaN or infinity."}
+    if (found == found[0]).all():
+        return {"works": False, "reason": "With its dropout on it answers as it does at rest."}
+    return {"works": True, "reason": "", "seconds_per_case": round(seconds / 2, 6)}
+
+
+def _sampled(path: Path, manifest: ModelManifest) -> tuple[FloatArray, float]:
+    try:
+        from ml.engine.dropout_session import open_dropout
+    except ModuleNotFoundError:
+        raise ModelError(
+            "format_unsupported",
+            "Dropout is sampled by torch, which is not installed on this machine: "
+            "requirements-engine.txt holds it.",
+        ) from None
+    session = open_dropout(path, manifest, samples=DEFAULT_DROPOUT_SAMPLES, seed=SEED)
+    began = time.perf_counter()
+    found = session.sample(noise(manifest.input, 2), ("first", "second"))
+    return found, time.perf_counter() - began
 
 
 def noise(declared: Input, n: int) -> Float32Array:

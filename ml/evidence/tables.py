@@ -88,6 +88,28 @@ class Readings:
             raise ValueError(f"readings answer undeclared questions: {', '.join(sorted(unknown))}")
 
 
+@dataclass(frozen=True)
+class Samples:
+    """Several answers to each case: of an ensemble's members, of dropout, or as handed in.
+
+    A case without all of them is NaN in every sample and an entry in ``failures``.
+    """
+
+    kind: Literal["members", "dropout", "samples"]
+    classes: tuple[str, ...]
+    probabilities: FloatArray  # (t, n, k) 0..1 after the declared activation
+    score: FloatArray  # (t, n) P(finding present), 0..1; NaN where the case failed
+    failures: Mapping[str, str] = field(default_factory=dict)  # case id -> error code
+    source: str = "model"  # "model" | "uploaded"
+
+    def __post_init__(self) -> None:
+        t, n = self.score.shape
+        if self.probabilities.shape != (t, n, len(self.classes)):
+            raise ValueError(f"probabilities must fit {t} samples of {n} cases")
+        if t < 2:
+            raise ValueError("one sample says nothing of the spread between them")
+
+
 REFERENCE, MODEL, CONSENSUS, OTHERS = "reference", "model", "consensus", "others"
 
 
@@ -143,6 +165,8 @@ class Evidence:
     prediction: Prediction | None = None
     readings: Readings | None = None
     masks: MaskComparisons | None = None
+    samples: Samples | None = None
+    no_samples: str = ""  # why there are none and the way out, where that is known
 
     def __post_init__(self) -> None:
         n = len(self.case_ids)
@@ -153,6 +177,8 @@ class Evidence:
                 raise ValueError("present must be 1, 0 or -1 (no label)")
         if self.prediction is not None:
             sizes["prediction"] = self.prediction.score.size
+        if self.samples is not None:
+            sizes["samples"] = self.samples.score.shape[1]
         sizes |= {name: len(column) for name, column in self.covariates.items()}
         wrong = {name: size for name, size in sizes.items() if size != n}
         if wrong:

@@ -22,9 +22,8 @@ _UNSUPPORTED = (
     "Models in this format are not run in this version ({what}). Hand it in as ONNX, or as an "
     "archive of torch.export (.pt2)."
 )
-READ = ("onnx", "pt2", "safetensors", "monai-bundle")
+READ = ("onnx", "pt2", "safetensors", "monai-bundle", "ensemble")
 _KINDS = {
-    "ensemble": "ensemble of several files",
     "endpoint": "model behind an address",
 }
 # first bytes, at this offset -> what the file is

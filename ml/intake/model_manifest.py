@@ -18,7 +18,10 @@ Format = Literal[
 ]
 
 
+MANIFEST = "model.yaml"
 BY_NAME = ("safetensors", "monai-bundle")  # weights alone: the network is built from its name
+ENSEMBLE: Format = "ensemble"
+MOST_MEMBERS = 20
 
 
 class OperatingPoint(Strict):
@@ -81,6 +84,7 @@ class ModelManifest(Strict):
     format: Format
     file: Name | None = None
     files: list[Name] | None = None
+    members: list[Name] | None = Field(default=None, max_length=MOST_MEMBERS)  # of an ensemble
     task: Literal["classification", "segmentation"] = "classification"
     intended_use: Text = ""
     operating_points: list[OperatingPoint] = Field(default_factory=list, max_length=20)
@@ -95,20 +99,29 @@ class ModelManifest(Strict):
     def _without_what_others_never_had(
         self, handler: SerializerFunctionWrapHandler
     ) -> dict[str, Any]:
-        """Manifests of other formats keep the hash they had before there was an architecture."""
+        """Manifests of other formats keep the hash they had before there were such keys."""
         value: dict[str, Any] = handler(self)
-        if self.architecture is None:
-            del value["architecture"]
+        for name in ("architecture", "members"):
+            if value[name] is None:
+                del value[name]
         return value
 
     @model_validator(mode="after")
     def _one_file(self) -> "ModelManifest":
-        if (self.file is None) == (self.files is None):
+        if (self.members is not None) != (self.format == ENSEMBLE):
+            raise ValueError(
+                "an ensemble names its files as 'members: [NAME, NAME, ...]', and no other format "
+                "does."
+            )
+        given = [one for one in (self.file, self.files, self.members) if one is not None]
+        if len(given) != 1:
             raise ValueError("name the weights once: 'file: NAME' or 'files: [NAME, ...]'.")
+        if self.members is not None and self.dropout is not None:
+            raise ValueError("the members of an ensemble are its samples: leave 'dropout' out.")
         names = [point.name for point in self.operating_points]
         if len(set(names)) < len(names):
             raise ValueError("two operating points have the same name.")
-        if (self.architecture is not None) != (self.format in BY_NAME):
+        if self.format != ENSEMBLE and (self.architecture is not None) != (self.format in BY_NAME):
             raise ValueError(
                 f"an architecture belongs to the formats {' and '.join(BY_NAME)}, and to no other."
             )
@@ -118,4 +131,15 @@ class ModelManifest(Strict):
 
     @property
     def weights(self) -> list[str]:
-        return self.files or [self.file or ""]
+        return self.members or self.files or [self.file or ""]
+
+    def of_member(self, kind: Format) -> "ModelManifest":
+        """What a member of this ensemble declares, as a model of its own.
+
+        Args:
+            kind: the format that its file is in.
+        """
+        named = self.architecture if kind in BY_NAME else None
+        return self.model_copy(
+            update={"format": kind, "members": None, "file": "member", "architecture": named}
+        )

@@ -21,6 +21,7 @@ JOBS: Mapping[str, str] = {
     "intake-cohort": "ml.intake.jobs:intake_cohort",
     "intake-predictions": "ml.intake.jobs:intake_predictions",
     "predict": "ml.engine.predict:predict_job",
+    "samples": "ml.engine.samples:samples_job",
     "compare-masks": "ml.engine.compare:compare_job",
 }
 

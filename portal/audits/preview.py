@@ -8,7 +8,13 @@ from django.db.models import Count, Max
 
 from ml.checks import all_checks
 from ml.checks.registry import Check, checks_of
-from ml.engine.plan import images_by_case, key_of_shard, plan, shards
+from ml.engine.plan import SAMPLES, images_by_case, key_of_shard, plan, shards
+from ml.engine.sampling import (
+    ONE_ANSWER,
+    samples_params,
+    seconds_of_samples,
+    why_no_samples,
+)
 from ml.protocol import Protocol as Rules
 from portal.accounts.models import Team
 from portal.audits import mask_preview
@@ -56,10 +62,13 @@ class Cost:
     n_cases: int  # that the model still has to be run on, or whose masks are to be compared
     seconds_per_case: float | None  # of the trial run at intake
     of_masks: bool = False  # nothing is inferred: masks are compared
+    sampling_seconds: float = 0.0  # of several answers to a case, as the trial run took for them
 
     @property
     def seconds(self) -> float | None:
-        return None if self.seconds_per_case is None else self.n_cases * self.seconds_per_case
+        if self.seconds_per_case is None:
+            return None
+        return self.n_cases * self.seconds_per_case + self.sampling_seconds
 
     @property
     def about(self) -> float | None:
@@ -146,7 +155,7 @@ def _line(check: Check, choice: Choice) -> Line:
         return _will_not(check, "The protocol does not ask for it.")
     for need in check.needs:
         if not _is_met(need, choice):
-            return _will_not(check, MISSING[need])
+            return _will_not(check, _no_samples(choice) if need == "samples" else MISSING[need])
     if "readings" in check.needs and _most_readers(choice.cohort) < 2:
         return _will_not(check, "No case was answered by two readers.")
     if check.id == "operating-point" and _names_unknown_point(choice):
@@ -180,8 +189,19 @@ def _is_met(need: str, choice: Choice) -> bool:
         return of_masks and choice.predictions is not None
     if of_masks:
         return False
+    if need == "samples":
+        return not _no_samples(choice)
     has_images = choice.cohort.n_images > 0
     return choice.predictions is not None or (choice.model is not None and has_images)
+
+
+def _no_samples(choice: Choice) -> str:
+    """Why there will be one answer to a case and no more; "" if there will be more."""
+    if choice.predictions is not None:
+        return "" if choice.predictions.meta.get("several") else ONE_ANSWER
+    if choice.model is None:
+        return MISSING["prediction"]
+    return why_no_samples(choice.model.manifest, choice.model.card)
 
 
 def _has_masks(cohort: CohortVersion, need: str) -> bool:
@@ -284,11 +304,16 @@ def _cost(choice: Choice) -> Cost:
     model = choice.model
     smoke = (model.card.get("smoke") or {}) if model else {}
     per_case = smoke.get("seconds_per_case")
-    passes = plan(choice.rules, has_model=model is not None, has_images=choice.cohort.n_images > 0)
+    passes = plan(
+        choice.rules,
+        has_model=model is not None,
+        has_images=choice.cohort.n_images > 0,
+        samples=samples_params(choice.rules, model.manifest, model.card) if model else None,
+    )
     if model is None or not passes:
         return Cost(0, 0, 0, per_case)
     images = images_by_case(catalogue.load(choice.cohort))
-    keys: dict[str, int] = {}
+    keys: dict[str, tuple[str, int]] = {}
     for planned in passes:
         for piece in shards(list(images)):
             key = key_of_shard(
@@ -298,7 +323,10 @@ def _cost(choice: Choice) -> Cost:
                 shard=piece,
                 images=images,
             )
-            keys[key] = len(piece)
+            keys[key] = planned.name, len(piece)
     known = _known(choice.team, keys)
-    left = sum(n for key, n in keys.items() if key not in known)
-    return Cost(len(keys), len(known), left, per_case)
+    left = [value for key, value in keys.items() if key not in known]
+    plain = sum(n for name, n in left if name != SAMPLES)
+    sampled = sum(n for name, n in left if name == SAMPLES)
+    each = seconds_of_samples(choice.rules, model.card)
+    return Cost(len(keys), len(known), plain, per_case, sampling_seconds=sampled * each)

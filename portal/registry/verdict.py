@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml.checks import all_checks
-from portal.registry.models import ModelVersion
+from ml.engine.sampling import why_no_samples
+from portal.registry.models import ModelVersion, Predictions
 from portal.ui import numbers
 
 # what a check needs beside a model -> where it comes from
@@ -16,6 +17,8 @@ FROM_COHORT = {
     "reader-masks": "the masks of several readers",
 }
 WITH_SCORES = frozenset({"prediction", "probabilities"})
+WITH_SAMPLES = WITH_SCORES | {"samples"}
+IN_WORDS = {"samples": "several answers to a case"}
 WITH_MASKS = frozenset({"predicted-masks"})
 
 
@@ -36,9 +39,7 @@ def rows(version: ModelVersion) -> list[Row]:
         Row("pass", "Intended use", "stated by its author")
         if manifest.get("intended_use")
         else Row("caution", "Intended use", "not stated: who may rely on it for what stays open"),
-        Row("info", "Dropout sampling", "the graph holds dropout layers")
-        if card.get("has_dropout")
-        else Row("not assessed", "Dropout sampling", "no dropout layer in the exported graph"),
+        _sampling(version),
         *_gradients(card),
     ]
 
@@ -55,9 +56,23 @@ def _gradients(card: dict[str, Any]) -> list[Row]:
     return [Row("not assessed", "Gradients", answer)]
 
 
+def _sampling(version: ModelVersion) -> Row:
+    reason = why_no_samples(version.manifest, version.card)
+    if reason:
+        return Row("not assessed", "Several answers to a case", reason)
+    members = version.card.get("members")
+    if members:
+        return Row("info", "Several answers to a case", f"an ensemble of {len(members)}")
+    return Row("info", "Several answers to a case", "its dropout was switched on, and works")
+
+
 def _safe(version: ModelVersion) -> Row:
-    size = numbers.size(version.weights.size_bytes) if version.weights else ""
-    facts = f"{version.format.upper()}, no custom operators, no external data, no code"
+    # Of an ensemble, the stored weights are the list of its members.
+    stored = version.weights.size_bytes if version.weights else 0
+    size = numbers.size(version.card.get("size_bytes", stored)) if version.weights else ""
+    members = version.card.get("members")
+    kind = f"Ensemble of {len(members)}" if members else version.format.upper()
+    facts = f"{kind}, no custom operators, no external data, no code"
     return Row("pass", "Safe to open", f"{facts}; {size}" if size else facts)
 
 
@@ -92,6 +107,17 @@ def verdict(version: ModelVersion) -> str:
     return f"Accepted. It holds nothing but tensors. {open_points} open."
 
 
+def needs_met(subject: ModelVersion | Predictions) -> frozenset[str]:
+    """What a subject brings for checks by itself."""
+    if isinstance(subject, ModelVersion):
+        read = bool(subject.manifest)
+        sampled = read and not why_no_samples(subject.manifest, subject.card)
+        return WITH_SAMPLES if sampled else WITH_SCORES
+    if subject.meta["kind"] == "masks":
+        return WITH_MASKS
+    return WITH_SAMPLES if subject.meta.get("several") else WITH_SCORES
+
+
 def auditable(needs_met: frozenset[str]) -> list[Row]:
     """The checks of this installation, and what the cohort must bring for each.
 
@@ -105,7 +131,8 @@ def auditable(needs_met: frozenset[str]) -> list[Row]:
         missing = [need for need in check.needs if need not in needs_met]
         brings = [FROM_COHORT[need] for need in missing if need in FROM_COHORT]
         if len(brings) < len(missing):
-            answer = "needs " + " and ".join(need for need in missing if need not in FROM_COHORT)
+            lacking = [need for need in missing if need not in FROM_COHORT]
+            answer = "needs " + " and ".join(IN_WORDS.get(need, need) for need in lacking)
             found.append(Row("not assessed", check.title, answer))
         elif brings:
             found.append(Row("info", check.title, f"with a cohort that has {' and '.join(brings)}"))

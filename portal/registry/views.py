@@ -25,7 +25,7 @@ from portal.registry import access, actions
 from portal.registry.forms import WithdrawForm
 from portal.registry.models import ModelVersion
 from portal.registry.results import Headline, headlines
-from portal.registry.verdict import WITH_MASKS, WITH_SCORES, auditable, rows, verdict
+from portal.registry.verdict import auditable, needs_met, rows, verdict
 
 PER_PAGE = 50
 
@@ -98,7 +98,7 @@ def predictions(request: HttpRequest, team: str, predictions_id: UUID) -> HttpRe
         "predictions": shown,
         "audits": _with_measures(audits_of(found).filter(predictions=shown)[:PER_PAGE]),
         "of_masks": shown.meta["kind"] == "masks",
-        "can_do": auditable(WITH_MASKS if shown.meta["kind"] == "masks" else WITH_SCORES),
+        "can_do": auditable(needs_met(shown)),
     }
     return render(request, "registry/predictions.html", context)
 
@@ -115,7 +115,7 @@ def _version_page(request: HttpRequest, shown: ModelVersion, form: WithdrawForm)
         "operations": sorted(
             (shown.card.get("operations") or {}).items(), key=lambda item: (-item[1], item[0])
         ),
-        "can_do": auditable(WITH_SCORES),
+        "can_do": auditable(needs_met(shown)),
         "audits": _with_measures(audits_of(team).filter(model_version=shown)[:PER_PAGE]),
         "siblings": access.versions_of(team).filter(model=shown.model),
         "upload": uploads_of(team).filter(model_version=shown).first(),

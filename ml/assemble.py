@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from ml.checks.registry import Check, CheckResult, not_assessed
 from ml.estimate import JsonObject, JsonValue
+from ml.evidence.passes import features_of, of_passes
 from ml.evidence.store import output_columns
 from ml.evidence.tables import (
     Evidence,
@@ -42,6 +43,7 @@ def evidence(
     uploaded: tuple[Mapping[str, JsonValue], pa.Table] | None = None,
     compared: pa.Table | None = None,
     tolerance_mm: float = DEFAULT_TOLERANCE_MM,
+    passes: Mapping[str, pa.Table] | None = None,
 ) -> Evidence:
     """Join everything by case.
 
@@ -52,6 +54,7 @@ def evidence(
         uploaded: a predictions folder's normalised manifest and table, in place of a model.
         compared: what the pass over masks left behind, all shards in one table.
         tolerance_mm: that pass was run with.
+        passes: what further passes of the model left behind, by name of the pass.
 
     Returns:
         One row per case of the catalogue, in its order. A case without a usable score is NaN
@@ -81,6 +84,8 @@ def evidence(
         prediction=_prediction(case_ids, outputs, manifest, None if masks_only else uploaded),
         readings=_readings(catalogue, case_ids),
         masks=None if compared is None else _masks(catalogue, case_ids, compared, tolerance_mm),
+        features=None if outputs is None else features_of(outputs, case_ids),
+        **of_passes(passes or {}, case_ids),
     )
 
 

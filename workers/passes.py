@@ -7,8 +7,10 @@ from pathlib import Path
 from django.conf import settings
 
 from ml.assemble import masks_of_table
+from ml.engine.passes import check_of, most_bytes_of
 from ml.engine.plan import (
     COMPARE,
+    PREDICT,
     PassPlan,
     images_by_case,
     job_of_masks,
@@ -18,7 +20,7 @@ from ml.engine.plan import (
     masks_by_case,
 )
 from ml.evidence import store as tables
-from ml.evidence.checked import check_comparisons, check_outputs, most_bytes, most_comparisons
+from ml.evidence.checked import check_comparisons, most_bytes, most_comparisons
 from ml.sandbox.messages import Job
 from ml.sandbox.warm import Place
 from portal.audits.models import Audit, Shard
@@ -38,10 +40,10 @@ class Work:
 
 def of_shard(shard: Shard) -> Work:
     planned = PassPlan(shard.work.name, shard.work.params)
-    return _masks(shard, planned) if planned.name == COMPARE else _predict(shard, planned)
+    return _masks(shard, planned) if planned.name == COMPARE else _of_model(shard, planned)
 
 
-def _predict(shard: Shard, planned: PassPlan) -> Work:
+def _of_model(shard: Shard, planned: PassPlan) -> Work:
     version = shard.work.audit.model_version
     assert version is not None  # the pass exists only where there is a model
     assert version.weights is not None
@@ -65,6 +67,8 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
             device="cpu" if settings.INFERENCE_DEVICE == "cpu" else "cuda",
         )
 
+    width = len(manifest["output"]["classes"])
+    check = check_of(planned.name, planned.params, width)
     key = key_of_shard(
         planned,
         model_sha256=version.sha256,
@@ -72,13 +76,12 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
         shard=shard.case_ids,
         images=images,
     )
-    width = len(manifest["output"]["classes"])
     return Work(
         key,
         job,
-        check=lambda data: check_outputs(data, shard.case_ids, width),
-        most_bytes=most_bytes(len(shard.case_ids)),
-        per_case=True,
+        check=lambda data: check(data, shard.case_ids),
+        most_bytes=most_bytes_of(planned.name, planned.params, width, len(shard.case_ids)),
+        per_case=planned.name == PREDICT,
     )
 
 

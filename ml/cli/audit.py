@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -26,6 +27,7 @@ from ml.cli.errors import DONE, LIMIT_FAILED, checked
 from ml.cli.intake import say
 from ml.cli.shards import Shards, tell
 from ml.document import build_audit
+from ml.engine.passes import PASSES, check_of, most_bytes_of
 from ml.engine.plan import (
     COMPARE,
     PREDICT,
@@ -42,7 +44,7 @@ from ml.engine.plan import (
 from ml.engine.runtime import engine_block
 from ml.estimate import JsonObject
 from ml.evidence import store
-from ml.evidence.checked import check_comparisons, check_outputs, most_comparisons
+from ml.evidence.checked import check_comparisons, most_comparisons
 from ml.intake.manifest import parse_yaml
 from ml.intake.refusal import Problems, Refusal, Refused, refuse
 from ml.protocol import Protocol, ProtocolError
@@ -79,9 +81,15 @@ def run(arguments: argparse.Namespace) -> int:
                 has_model=read.model is not None,
                 has_images=any(images_by_case(read.catalogue).values()),
                 has_masks=any(masks.values()),
+                walks=read.walks,
             )
         }
-        outputs = _predicted(read, passes.get(PREDICT), arguments)
+        outputs = _computed(read, passes.get(PREDICT), arguments)
+        further = {
+            name: made.table
+            for name in PASSES
+            if (made := _computed(read, passes.get(name), arguments)) is not None
+        }
         compared = _compared(read, passes.get(COMPARE), masks, arguments)
     checks = checks_of(protocol, str(read.catalogue["task"]))
     found = evidence(
@@ -91,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         uploaded=uploaded,
         compared=compared,
         tolerance_mm=protocol.tolerance_mm,
+        passes=further,
     )
     if found.prediction is not None and found.prediction.failures:
         _say_failures(found.prediction.failures)
@@ -172,6 +181,12 @@ class _Inputs:
     counts: JsonObject
     work: Path
 
+    @property
+    def walks(self) -> bool:
+        """The model can be looked into."""
+        card = cast(JsonObject, self.model["card"]) if self.model is not None else {}
+        return bool(card.get("gradients"))
+
     @classmethod
     def read(cls, arguments: argparse.Namespace, work: Path) -> "_Inputs":
         def intake(kind: str, path: Path) -> JsonObject:
@@ -197,10 +212,10 @@ class _Outputs:
     runtime: JsonObject
 
 
-def _predicted(
+def _computed(
     read: _Inputs, planned: PassPlan | None, arguments: argparse.Namespace
 ) -> _Outputs | None:
-    """The outputs of the model's pass, or None when none is planned."""
+    """What a pass of the model left, or None when it is not planned."""
     if planned is None or read.model is None:
         return None
     model = read.model
@@ -238,7 +253,8 @@ def _predicted(
         arguments.out / "evidence",
         arguments.device,
         reads=[path, stored],
-        check=lambda data, shard: check_outputs(data, shard, width),
+        check=check_of(planned.name, planned.params, width),
+        most_bytes=partial(most_bytes_of, planned.name, planned.params, width),
     )
     table = runner.run(list(images), arguments.workers)
     return _Outputs(table, runner.runtime)

@@ -194,6 +194,7 @@ def _write_plan(audit: Audit, rules: Rules) -> None:
         has_model=audit.model_version is not None,
         has_images=any(images.values()),
         has_masks=task == SEGMENTATION,
+        walks=bool(audit.model_version and audit.model_version.card.get("gradients")),
     )
     for position, planned in enumerate(passes):
         pieces = shards(case_ids)

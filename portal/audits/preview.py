@@ -8,7 +8,9 @@ from django.db.models import Count, Max
 
 from ml.checks import all_checks
 from ml.checks.registry import Check, checks_of
-from ml.engine.plan import images_by_case, key_of_shard, plan, shards
+from ml.engine.cost import Sizes, estimate
+from ml.engine.passes import PASSES, cost_of
+from ml.engine.plan import PassPlan, images_by_case, key_of_shard, plan, shards
 from ml.protocol import Protocol as Rules
 from portal.accounts.models import Team
 from portal.audits import mask_preview
@@ -35,7 +37,13 @@ MISSING = {
     "predicted-masks": "Only readers are audited here. Choose predictions with masks.",
     "reference-masks": "The cohort has no reference masks. A column “mask” in cases.csv adds them.",
     "reader-masks": "No case has the masks of two readers.",
+    "features": "Only a model that can be looked into has features. Choose one; its page says so.",
+    "attributions": "Only a model whose gradients can be had can be explained. Choose one.",
+    "perturbations": "Only a model whose gradients can be had can be explained. Choose one.",
+    "corruptions": "Only a model can be run on corrupted images. Choose one.",
+    "randomisations": "Only a model whose gradients can be had can be explained. Choose one.",
 }
+_OF_A_MODEL = {"features", *(one.need for one in PASSES.values())}
 _UNITS = {"case": "cases", "patient": "patients", "group": "groups"}
 
 
@@ -56,10 +64,7 @@ class Cost:
     n_cases: int  # that the model still has to be run on, or whose masks are to be compared
     seconds_per_case: float | None  # of the trial run at intake
     of_masks: bool = False  # nothing is inferred: masks are compared
-
-    @property
-    def seconds(self) -> float | None:
-        return None if self.seconds_per_case is None else self.n_cases * self.seconds_per_case
+    seconds: float | None = None  # of all passes, by what each declares; None where not timed
 
     @property
     def about(self) -> float | None:
@@ -75,6 +80,11 @@ class Choice:
     model: ModelVersion | None
     predictions: Predictions | None
     protocol: Protocol | None
+
+    @property
+    def walks(self) -> bool:
+        """The model can be looked into: features, gradients."""
+        return bool(self.model and self.model.card.get("gradients"))
 
     @cached_property
     def rules(self) -> Rules:
@@ -181,6 +191,8 @@ def _is_met(need: str, choice: Choice) -> bool:
     if of_masks:
         return False
     has_images = choice.cohort.n_images > 0
+    if need in _OF_A_MODEL:
+        return choice.model is not None and has_images and (need == "corruptions" or choice.walks)
     return choice.predictions is not None or (choice.model is not None and has_images)
 
 
@@ -284,11 +296,16 @@ def _cost(choice: Choice) -> Cost:
     model = choice.model
     smoke = (model.card.get("smoke") or {}) if model else {}
     per_case = smoke.get("seconds_per_case")
-    passes = plan(choice.rules, has_model=model is not None, has_images=choice.cohort.n_images > 0)
+    passes = plan(
+        choice.rules,
+        has_model=model is not None,
+        has_images=choice.cohort.n_images > 0,
+        walks=choice.walks,
+    )
     if model is None or not passes:
         return Cost(0, 0, 0, per_case)
     images = images_by_case(catalogue.load(choice.cohort))
-    keys: dict[str, int] = {}
+    keys: dict[str, tuple[PassPlan, int]] = {}
     for planned in passes:
         for piece in shards(list(images)):
             key = key_of_shard(
@@ -298,7 +315,19 @@ def _cost(choice: Choice) -> Cost:
                 shard=piece,
                 images=images,
             )
-            keys[key] = len(piece)
+            keys[key] = planned, len(piece)
     known = _known(choice.team, keys)
-    left = sum(n for key, n in keys.items() if key not in known)
-    return Cost(len(keys), len(known), left, per_case)
+    left = [work for key, work in keys.items() if key not in known]
+    seconds = None if per_case is None else _seconds(model, left, per_case)
+    return Cost(len(keys), len(known), sum(n for _, n in left), per_case, seconds=seconds)
+
+
+def _seconds(model: ModelVersion, left: Iterable[tuple[PassPlan, int]], per_case: float) -> float:
+    """What the passes declare, at the pace of the trial run."""
+    sizes = Sizes(outputs=len(model.manifest["output"]["classes"]))
+    onnx = model.manifest["format"] == "onnx"
+    costs = [
+        (cost_of(planned.name, planned.params, sizes, by_onnxruntime=onnx), n)
+        for planned, n in left
+    ]
+    return estimate(costs, per_case).seconds

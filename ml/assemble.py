@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from ml.checks.registry import Check, CheckResult, not_assessed
 from ml.engine.sampling import ONE_ANSWER
 from ml.estimate import JsonObject, JsonValue
+from ml.evidence.passes import features_of, of_passes
 from ml.evidence.store import output_columns
 from ml.evidence.tables import (
     Evidence,
@@ -45,6 +46,7 @@ def evidence(
     tolerance_mm: float = DEFAULT_TOLERANCE_MM,
     samples: pa.Table | None = None,
     no_samples: str = "",
+    passes: Mapping[str, pa.Table] | None = None,
 ) -> Evidence:
     """Join everything by case.
 
@@ -57,6 +59,7 @@ def evidence(
         tolerance_mm: that pass was run with.
         samples: what the samples pass left behind, all shards in one table.
         no_samples: why the model cannot be sampled.
+        passes: what further passes of the model left behind, by name of the pass.
 
     Returns:
         One row per case of the catalogue, in its order. A case without a usable score is NaN
@@ -88,6 +91,8 @@ def evidence(
         masks=None if compared is None else _masks(catalogue, case_ids, compared, tolerance_mm),
         samples=_samples(case_ids, samples, manifest, None if masks_only else uploaded),
         no_samples=no_samples if uploaded is None else ONE_ANSWER,
+        features=None if outputs is None else features_of(outputs, case_ids),
+        **of_passes(passes or {}, case_ids),
     )
 
 

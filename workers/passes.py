@@ -7,6 +7,7 @@ from pathlib import Path
 from django.conf import settings
 
 from ml.assemble import masks_of_table
+from ml.engine.passes import check_of, most_bytes_of
 from ml.engine.plan import (
     COMPARE,
     PREDICT,
@@ -17,7 +18,6 @@ from ml.engine.plan import (
     key_of_masks,
     key_of_shard,
     masks_by_case,
-    rows_of,
 )
 from ml.evidence import store as tables
 from ml.evidence.checked import check_comparisons, most_bytes, most_comparisons
@@ -73,6 +73,8 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
             device="cpu" if settings.INFERENCE_DEVICE == "cpu" else "cuda",
         )
 
+    width = len(manifest["output"]["classes"])
+    check = check_of(planned.name, planned.params, width)
     key = key_of_shard(
         planned,
         model_sha256=version.sha256,
@@ -80,12 +82,11 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
         shard=shard.case_ids,
         images=images,
     )
-    rows = rows_of(planned, manifest, shard.case_ids)
     return Work(
         key,
         job,
-        check=rows.check,
-        most_bytes=most_bytes(rows.most),
+        check=lambda data: check(data, shard.case_ids),
+        most_bytes=most_bytes_of(planned.name, planned.params, width, len(shard.case_ids)),
         per_case=planned.name == PREDICT,
     )
 

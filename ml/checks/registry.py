@@ -98,6 +98,26 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
         ),
         "No case has the masks of two readers. They lie under masks/<reader_id>/<case_id>.nii.gz.",
     ),
+    "features": (
+        lambda evidence: evidence.features is not None,
+        "There are no features. They take a model that can be looked into, and images.",
+    ),
+    "attributions": (
+        lambda evidence: evidence.attributions is not None,
+        "There are no maps. They take images and a model with gradients.",
+    ),
+    "perturbations": (
+        lambda evidence: evidence.perturbations is not None,
+        "No parts of images were taken away. That takes images and a model with gradients.",
+    ),
+    "corruptions": (
+        lambda evidence: evidence.corruptions is not None,
+        "No corrupted images were run. That takes a model and images.",
+    ),
+    "randomisations": (
+        lambda evidence: evidence.randomisations is not None,
+        "No weights were randomised. That takes images and a model with gradients.",
+    ),
 }
 
 _PART_OF = {

@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -26,10 +27,10 @@ from ml.cli.errors import DONE, LIMIT_FAILED, checked
 from ml.cli.intake import say
 from ml.cli.shards import Shards, tell
 from ml.document import build_audit
+from ml.engine.passes import PASSES, SAMPLES, check_of, most_bytes_of
 from ml.engine.plan import (
     COMPARE,
     PREDICT,
-    SAMPLES,
     PassPlan,
     images_by_case,
     job_of_masks,
@@ -39,7 +40,6 @@ from ml.engine.plan import (
     limits_of,
     masks_by_case,
     plan,
-    rows_of,
 )
 from ml.engine.runtime import engine_block
 from ml.engine.sampling import samples_params, why_no_samples
@@ -83,10 +83,16 @@ def run(arguments: argparse.Namespace) -> int:
                 has_images=any(images_by_case(read.catalogue).values()),
                 has_masks=any(masks.values()),
                 samples=None if read.model is None else samples_params(protocol, *read.described),
+                walks=read.walks,
             )
         }
-        outputs = _run_model(read, passes.get(PREDICT), arguments)
-        samples = _run_model(read, passes.get(SAMPLES), arguments)
+        outputs = _computed(read, passes.get(PREDICT), arguments)
+        samples = _computed(read, passes.get(SAMPLES), arguments)
+        further = {
+            name: made.table
+            for name in PASSES
+            if (made := _computed(read, passes.get(name), arguments)) is not None
+        }
         compared = _compared(read, passes.get(COMPARE), masks, arguments)
     checks = checks_of(protocol, str(read.catalogue["task"]))
     found = evidence(
@@ -98,6 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
         samples=None if samples is None else samples.table,
         no_samples="" if read.model is None else why_no_samples(*read.described),
         tolerance_mm=protocol.tolerance_mm,
+        passes=further,
     )
     if found.prediction is not None and found.prediction.failures:
         _say_failures(found.prediction.failures)
@@ -179,6 +186,12 @@ class _Inputs:
     counts: JsonObject
     work: Path
 
+    @property
+    def walks(self) -> bool:
+        """The model can be looked into."""
+        card = cast(JsonObject, self.model["card"]) if self.model is not None else {}
+        return bool(card.get("gradients"))
+
     @classmethod
     def read(cls, arguments: argparse.Namespace, work: Path) -> "_Inputs":
         def intake(kind: str, path: Path) -> JsonObject:
@@ -210,10 +223,10 @@ class _Outputs:
     runtime: JsonObject
 
 
-def _run_model(
+def _computed(
     read: _Inputs, planned: PassPlan | None, arguments: argparse.Namespace
 ) -> _Outputs | None:
-    """The outputs of one pass of the model, or None when it is not planned."""
+    """What a pass of the model left, or None when it is not planned."""
     if planned is None or read.model is None:
         return None
     model = read.model
@@ -244,6 +257,7 @@ def _run_model(
             device=arguments.device,
         )
 
+    width = len(cast(list[str], cast(JsonObject, manifest["output"])["classes"]))
     runner = Shards(
         planned,
         key,
@@ -252,7 +266,8 @@ def _run_model(
         arguments.out / "evidence",
         arguments.device,
         reads=[path, *members, stored],
-        check=lambda data, shard: rows_of(planned, manifest, shard).check(data),
+        check=check_of(planned.name, planned.params, width),
+        most_bytes=partial(most_bytes_of, planned.name, planned.params, width),
     )
     table = runner.run(list(images), arguments.workers)
     return _Outputs(table, runner.runtime)

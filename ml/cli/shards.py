@@ -39,6 +39,7 @@ class Shards:
         *,
         reads: Sequence[Path],
         check: Callable[[bytes, Sequence[str]], None],
+        most_bytes: Callable[[int], int] = lambda cases: most_bytes(MOST_ROWS),
     ) -> None:
         """A pass over cases.
 
@@ -51,9 +52,10 @@ class Shards:
             device: cpu or cuda.
             reads: what the jobs read.
             check: raises EvidenceError if the table of a shard is not what was asked for.
+            most_bytes: that the table of a shard of so many cases can have.
         """
         self.planned, self.key, self.job, self.work = planned, key, job, work
-        self.reads, self.check = reads, check
+        self.reads, self.check, self.most_bytes = reads, check, most_bytes
         self.own = threading.local()  # the child of each thread of the pool
         self.children: list[WarmChild] = []
         self.folder, self.device = evidence_folder, device
@@ -99,7 +101,7 @@ class Shards:
             )
             result = checked(done, what).result
             try:
-                most = most_bytes(MOST_ROWS)
+                most = self.most_bytes(len(shard))
                 data = take(place.out, str(result["table"]), most_bytes=most)
                 self.check(data, shard)
             except (ResultError, store.EvidenceError) as problem:

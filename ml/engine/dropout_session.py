@@ -10,7 +10,7 @@ import torch
 
 from ml.engine.dropout import Draw, DropoutSampler, seeded
 from ml.engine.fused import alike
-from ml.engine.program_session import program_of, settle
+from ml.engine.program_session import program_of, use_threads
 from ml.engine.session import FloatArray, ModelError
 from ml.estimate import JsonObject
 from ml.imaging.preprocess import Float32Array
@@ -92,7 +92,7 @@ def open_dropout(
         ModelError: model_unloadable, model_shape; dropout_unavailable where no site can be
             switched on.
     """
-    settle(threads)
+    use_threads(threads)
     program = program_of(path, manifest)
     output = manifest.output.name or program.outputs[0]
     if output not in program.outputs:

@@ -13,12 +13,14 @@ import pyarrow as pa
 import torch
 
 from ml.engine.fused import FusedWalker
+from ml.engine.passes import EARLY, MOST_FEATURES, PENULTIMATE
 from ml.engine.predict import TABLE, Asked, Case, finished, in_batches
 from ml.engine.program_session import ProgramSession, as_session, program_of
 from ml.engine.session import FloatArray, ModelError, Session
 from ml.engine.smoke import noise
 from ml.estimate import JsonObject
 from ml.evidence.packed import Float32Array, packed
+from ml.evidence.passes import FEATURES
 from ml.evidence.store import outputs_table
 from ml.imaging.declared import Input
 from ml.intake.model_manifest import ModelManifest
@@ -34,10 +36,6 @@ from ml.program.places import (
 )
 from ml.program.walk import Values, Walker
 from ml.sandbox.messages import Reporter
-
-PENULTIMATE, EARLY = "penultimate", "early"
-MOST_FEATURES = 65_536  # numbers of one layer and case
-COLUMN = "features."  # before the name of a layer
 
 
 @dataclass(frozen=True)
@@ -266,16 +264,11 @@ def features_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
     )
     for at, name in enumerate(names):
         column = [found.rows[one][1][at] if one in found.rows else None for one in asked.case_ids]
-        table = table.append_column(COLUMN + name, packed(column))
+        table = table.append_column(FEATURES + name, packed(column))
     runtime = session.runtime_json | {"features": "same forward" if taps.same_forward else "second"}
     return finished(asked, found, table, out_dir / TABLE, runtime)
 
 
-def columns(asked: Sequence[str]) -> dict[str, int]:
-    """The columns that features are in, with the most numbers that a row can have."""
-    return {COLUMN + name: MOST_FEATURES for name in asked}
-
-
 def outputs_alone(table: pa.Table) -> pa.Table:
     """The table of the predict pass, to the last byte, of one with features beside the outputs."""
-    return table.select([name for name in table.column_names if not name.startswith(COLUMN)])
+    return table.select([name for name in table.column_names if not name.startswith(FEATURES)])

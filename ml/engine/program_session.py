@@ -84,8 +84,8 @@ def program_of(path: Path, manifest: ModelManifest) -> Program:
         raise ModelError("model_unloadable", refused.refusals[0].message) from None
 
 
-def settle(threads: int) -> None:
-    """The settings of torch under which one input gives one output."""
+def use_threads(threads: int) -> None:
+    """Have torch compute with so many threads, and the same on every run."""
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Nothing here reads memory that it has not written: filling it first would cost a pass.
@@ -100,7 +100,7 @@ def as_session(
     Raises:
         ModelError: model_shape.
     """
-    settle(threads)
+    use_threads(threads)
     if len(program.inputs) != 1:
         raise ModelError(
             "model_shape",

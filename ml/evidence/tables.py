@@ -7,6 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.evidence.packed import Float32Array
+from ml.evidence.passes import CaseMaps, CaseOutputs
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -167,6 +170,12 @@ class Evidence:
     masks: MaskComparisons | None = None
     samples: Samples | None = None
     no_samples: str = ""  # why there are none and the way out, where that is known
+    # Of the model, where a check asks for them; (n, ...) each.
+    features: Mapping[str, Float32Array] | None = None  # by layer, (n, d)
+    attributions: CaseMaps | None = None
+    perturbations: CaseOutputs | None = None
+    corruptions: CaseOutputs | None = None
+    randomisations: CaseMaps | None = None
 
     def __post_init__(self) -> None:
         n = len(self.case_ids)
@@ -180,6 +189,13 @@ class Evidence:
         if self.samples is not None:
             sizes["samples"] = self.samples.score.shape[1]
         sizes |= {name: len(column) for name, column in self.covariates.items()}
+        sizes |= {f"features {name}": len(rows) for name, rows in (self.features or {}).items()}
+        for name in ("attributions", "randomisations"):
+            if (maps := getattr(self, name)) is not None:
+                sizes[name] = len(maps.score)
+        for name in ("perturbations", "corruptions"):
+            if (versions := getattr(self, name)) is not None:
+                sizes[name] = len(versions.outputs)
         wrong = {name: size for name, size in sizes.items() if size != n}
         if wrong:
             raise ValueError(f"expected {n} rows for {n} cases, got {wrong}")

@@ -23,6 +23,10 @@ JOBS: Mapping[str, str] = {
     "predict": "ml.engine.predict:predict_job",
     "samples": "ml.engine.samples:samples_job",
     "compare-masks": "ml.engine.compare:compare_job",
+    "attribute": "ml.engine.explain:attribute_job",
+    "perturb": "ml.engine.perturb:perturb_job",
+    "corrupt": "ml.engine.corrupt:corrupt_job",
+    "randomise": "ml.engine.randomise:randomise_job",
 }
 
 _LINE = 2000  # characters of one log line

@@ -18,6 +18,7 @@ from ml.evidence.store import output_columns
 from ml.evidence.tables import (
     Evidence,
     FloatArray,
+    IntakeRecord,
     IntArray,
     MaskComparisons,
     Prediction,
@@ -39,6 +40,7 @@ def evidence(
     *,
     outputs: pa.Table | None = None,
     manifest: Mapping[str, JsonValue] | None = None,
+    card: Mapping[str, JsonValue] | None = None,
     uploaded: tuple[Mapping[str, JsonValue], pa.Table] | None = None,
     compared: pa.Table | None = None,
     tolerance_mm: float = DEFAULT_TOLERANCE_MM,
@@ -48,7 +50,8 @@ def evidence(
     Args:
         catalogue: as intake wrote it.
         outputs: raw outputs of the predict pass, all shards in one table.
-        manifest: the model's, normalised; required with ``outputs``.
+        manifest: the model's, normalised; required with ``outputs`` and ``card``.
+        card: what intake found out about the model.
         uploaded: a predictions folder's normalised manifest and table, in place of a model.
         compared: what the pass over masks left behind, all shards in one table.
         tolerance_mm: that pass was run with.
@@ -81,6 +84,7 @@ def evidence(
         prediction=_prediction(case_ids, outputs, manifest, None if masks_only else uploaded),
         readings=_readings(catalogue, case_ids),
         masks=None if compared is None else _masks(catalogue, case_ids, compared, tolerance_mm),
+        intake=None if card is None else IntakeRecord(dict(card), dict(manifest or {})),
     )
 
 

@@ -46,6 +46,7 @@ def load_evidence(audit: Audit) -> Evidence:
         catalogue.load(audit.cohort_version),
         outputs=outputs,
         manifest=version.manifest if version else None,
+        card=version.card if version else None,
         uploaded=uploaded,
         compared=compared,
         tolerance_mm=read_rules(audit.protocol_body).tolerance_mm,

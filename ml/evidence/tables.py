@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.estimate import JsonObject
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -129,6 +131,14 @@ class MaskComparisons:
 
 
 @dataclass(frozen=True)
+class IntakeRecord:
+    """What intake read of the model's files, and what the model's author declares."""
+
+    card: JsonObject
+    manifest: JsonObject
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One cohort, and what was said about it; n cases in one order everywhere."""
 
@@ -143,6 +153,7 @@ class Evidence:
     prediction: Prediction | None = None
     readings: Readings | None = None
     masks: MaskComparisons | None = None
+    intake: IntakeRecord | None = None  # None: no model was handed in
 
     def __post_init__(self) -> None:
         n = len(self.case_ids)

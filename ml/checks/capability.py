@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from ml.checks.intake_points import Point, as_int, as_list, as_object
 from ml.checks.registry import Check, State
-from ml.estimate import JsonObject, JsonValue
+from ml.estimate import JsonObject, JsonValue, counted
 
 # what a check needs beside a model -> where it comes from
 FROM_COHORT = {
@@ -19,6 +19,11 @@ WITH_SCORES = frozenset({"prediction", "probabilities"})
 WITH_MASKS = frozenset({"predicted-masks"})
 WITH_MODEL = WITH_SCORES | {"intake"}
 KEEP_DROPOUT = "docs/formats.md has the lines that keep dropout in an export."
+
+
+def met_by(card: Mapping[str, JsonValue]) -> frozenset[str]:
+    """The needs of checks that an accepted model meets, whatever its cohort brings."""
+    return WITH_MODEL
 
 
 def capabilities(card: Mapping[str, JsonValue]) -> list[Point]:
@@ -114,7 +119,8 @@ def _head(measured: JsonObject) -> list[Point]:
     head = as_object(measured.get("head"))
     if not head:
         return []
-    says = f"{head['where']}: {head['features']} features become {head['outputs']} numbers"
+    says = f"{head['where']}: {counted(as_int(head['features']), 'feature')} become "
+    says += counted(as_int(head["outputs"]), "number")
     return [Point("head", State.INFO, "Head", says)]
 
 

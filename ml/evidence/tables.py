@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.estimate import JsonObject
 from ml.evidence.packed import Float32Array
 from ml.evidence.passes import CaseMaps, CaseOutputs
 
@@ -154,6 +155,14 @@ class MaskComparisons:
 
 
 @dataclass(frozen=True)
+class IntakeRecord:
+    """What intake read of the model's files, and what the model's author declares."""
+
+    card: JsonObject
+    manifest: JsonObject
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One cohort, and what was said about it; n cases in one order everywhere."""
 
@@ -176,6 +185,7 @@ class Evidence:
     perturbations: CaseOutputs | None = None
     corruptions: CaseOutputs | None = None
     randomisations: CaseMaps | None = None
+    intake: IntakeRecord | None = None  # None: no model was handed in
 
     def __post_init__(self) -> None:
         n = len(self.case_ids)

@@ -110,6 +110,15 @@ def test_grey_pictures_of_three_channels_stay_grey_and_colour_gets_its_own_noise
     assert abs(np.corrcoef(own[:, :, 0].ravel(), own[:, :, 2].ravel())[0, 1]) < 0.2
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_resizing_took_beyond_the_range_stays_a_number(name):
+    """Bicubic resizing overshoots, and zeros stand for an image that could not be read."""
+    beyond = picture() * 1.4 - 0.2
+    assert beyond.min() < 0 < 1 < beyond.max()
+
+    assert np.isfinite(corruption(name)(beyond, 3, "c", 1)).all()
+
+
 def test_a_pack_of_its_own_can_be_added_once():
     one = Corruption("test-none", "t", "p", (1.0, 2.0, 3.0, 4.0, 5.0), 0.0, lambda p, v, n: p, "x")
     if not pack("x"):

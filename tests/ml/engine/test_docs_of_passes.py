@@ -4,6 +4,7 @@ import re
 
 from ml.checks.registry import _NEEDS
 from ml.corruptions import pack
+from ml.engine import attribute
 from ml.engine.passes import CLASS_MAPS, GRADIENT, INTEGRATED, PASSES
 
 
@@ -22,6 +23,7 @@ def test_the_page_lists_passes_needs_methods_and_severities(repo_root):
         assert one.need in _NEEDS
     for method in (*CLASS_MAPS, GRADIENT, INTEGRATED):
         assert f"`{method}`" in page
+    assert tuple(attribute.CLASS_MAPS) == CLASS_MAPS, "plans know them without torch"
     for one in pack("generic"):
         parameter, *values = table[one.id]
         assert parameter == one.parameter

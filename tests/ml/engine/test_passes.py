@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from ml.checks.registry import Check, CheckResult, State
-from ml.engine.attribute import Attributor
+from ml.engine.attribute import Attributor, score_of
 from ml.engine.cost import BACKWARD, Cost, Sizes, estimate
 from ml.engine.explain import Explainer, attribute_job
 from ml.engine.passes import PASSES, check_of, cost_of, most_bytes_of, perturb_rows
@@ -26,8 +26,9 @@ from ml.engine.program_session import as_session
 from ml.engine.randomise import randomise_job
 from ml.engine.session import ModelError
 from ml.engine.smoke import noise
+from ml.evidence.packed import packed
 from ml.evidence.passes import maps_of, outputs_of
-from ml.evidence.store import EvidenceError, table, write_table
+from ml.evidence.store import EvidenceError, joined, table, write_table
 from ml.intake.pt2 import read_pt2
 from ml.program.graph import Program
 from ml.program.randomise import layers_from_the_top, learnt, randomised, stages
@@ -112,6 +113,17 @@ def test_the_target_is_the_positive_classes_or_the_largest_logit():
     assert largest.score == pytest.approx(logits.max(1), abs=1e-5)
     with pytest.raises(ValueError, match="no method"):
         Explainer(program, manifest, method="lime")
+
+
+def test_a_score_is_the_sum_of_logits_in_whatever_shape_they_come():
+    weights = torch.tensor([[0.0, 2.0], [1.0, 0.0]])
+
+    for shape in ((2, 2), (2, 1, 2), (2, 2, 1, 1), (4,)):
+        assert score_of(torch.arange(4.0).reshape(shape), weights).tolist() == [2, 2]
+    assert score_of(torch.arange(2.0), torch.ones(2, 1)).tolist() == [0, 1]
+    assert score_of(torch.ones(2, 2, 3, 3), weights).tolist() == [18, 9]
+    with pytest.raises(ValueError, match="no logits of 2 classes"):
+        score_of(torch.ones(2, 3), weights)
 
 
 @pytest.mark.parametrize("method", ["gradient", "integrated-gradients"])
@@ -321,7 +333,9 @@ def test_maps_that_lie_are_refused(name, job, tmp_path):
     infinite = np.full(64, np.inf, "<f4").tobytes()
     refused(put("map", infinite), "no number")
     refused(put("map", None), "has not one value")
-    refused(put("rows", -1), "no number")
+    refused(put("rows", -1), "sides of its maps")
+    refused(put("rows", 4), "sides of its maps")
+    refused(put("columns", None), "has not one value")
     refused(put("score", float("inf")), "no number")
     refused(put("error", "because"), "has not one value")
     refused(honest.slice(1), "rows")
@@ -331,6 +345,18 @@ def test_maps_that_lie_are_refused(name, job, tmp_path):
     refused(honest.set_column(honest.column_names.index("map"), "map", lists), "its columns")
     with pytest.raises(ValueError, match="one size"):
         maps_of(put("rows", 4), IDS)
+
+
+def test_shards_whose_maps_have_other_sizes_are_not_joined(tmp_path):
+    parts = []
+    for width in (4, 9):
+        column = packed([np.zeros(width, np.float32)])
+        made = pa.table({"case_id": ["a"], "map": column, "error": pa.array([None], pa.string())})
+        write_table(made, tmp_path / "part")
+        parts.append((tmp_path / "part").read_bytes())
+
+    with pytest.raises(EvidenceError, match="do not fit together"):
+        joined(parts)
 
 
 def test_every_pass_has_its_job():
@@ -387,6 +413,9 @@ def test_every_pass_declares_what_it_costs():
     assert cost_of("predict", features, sizes).forwards == 1
     assert cost_of("predict", features, sizes, by_onnxruntime=True).forwards == 2
     assert cost_of("compare-masks", {}, sizes).forwards == 0
+    for kind, forwards in (("dropout", 30), ("members", 1)):
+        found = cost_of("samples", {"kind": kind, "samples": 30}, sizes)
+        assert (found.forwards, found.bytes) == (forwards, 30 * (64 + 24))
     gradients = cost_of("attribute", {"method": "integrated-gradients"}, sizes)
     assert (gradients.forwards, gradients.backwards) == (2, 32)
 

@@ -72,7 +72,10 @@ class Shards:
         finally:
             for child in self.children:
                 child.close()
-        table = store.joined(made)
+        try:
+            table = store.joined(made)
+        except store.EvidenceError as problem:
+            raise Stop(f"{self.planned.name}: {problem}") from None
         assert table is not None  # there is at least one case
         return table
 

@@ -48,9 +48,12 @@ def _legendre(degree: int, at: FloatArray) -> FloatArray:
 
 
 def gamma(picture: FloatArray, exponent: float, numbers: np.random.Generator) -> FloatArray:
-    """Every intensity to a power: above 1 the picture darkens, black and white stay."""
+    """Every intensity to a power: above 1 the picture darkens, black and white stay.
+
+    What resizing took below black is black: it has no power.
+    """
     del numbers
-    return picture**exponent
+    return picture.clip(0) ** exponent
 
 
 def gaussian_blur(picture: FloatArray, sd: float, numbers: np.random.Generator) -> FloatArray:

@@ -99,7 +99,7 @@ class Explainer:
             pieces = [
                 self._piece(arrays[at : at + size], size) for at in range(0, len(arrays), size)
             ]
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             text = " ".join(str(error).split())[:300]
             if "alloc" in text.lower():
                 raise MemoryError(text) from None
@@ -112,7 +112,8 @@ class Explainer:
         n = len(arrays)
         if n < size:  # a graph for exactly `size` cases: fill up with the last, cut off after
             arrays = np.concatenate([arrays, np.repeat(arrays[-1:], size - n, axis=0)])
-        ours, cases = self.attributor, torch.from_numpy(np.ascontiguousarray(arrays))
+        ours = self.attributor
+        cases = torch.from_numpy(np.ascontiguousarray(arrays)).to(ours.dtype)
         cached = ours.forward([cases])
         logits = ours.scores(cached)
         weights = self._weights(logits)
@@ -126,14 +127,17 @@ class Explainer:
             by_channel = ours.integrated_gradients([cases], weights, baseline, self.steps)
             found = by_channel.sum(dim=self._channels)
             below = _numbers(score_of(ours.scores(ours.forward([baseline])), weights))
-        return found.numpy()[:n], _numbers(score_of(logits, weights))[:n], below[:n]
+        return found.float().numpy()[:n], _numbers(score_of(logits, weights))[:n], below[:n]
 
     def _weights(self, logits: torch.Tensor) -> torch.Tensor:
         """(n, k) what each logit counts in the score of each case."""
         classes = self.manifest.output.classes
         weights = torch.zeros(len(logits), len(classes))
         if self.target == PREDICTED:
-            totals = logits.flatten(2).sum(2) if logits.dim() > 2 else logits
+            each = [torch.zeros_like(weights) for _ in classes]
+            for at, one in enumerate(each):
+                one[:, at] = 1
+            totals = torch.stack([score_of(logits, one) for one in each], dim=1)
             weights[torch.arange(len(logits)), totals.argmax(dim=1)] = 1
         else:
             for name in self.manifest.output.positive:
@@ -145,7 +149,7 @@ class Explainer:
         _, offset = unit_range(self.manifest.input)
         sides = [1] * cases.dim()
         sides[self._channels] = len(offset)
-        dark = torch.from_numpy(offset.astype(np.float32)).reshape(sides)
+        dark = torch.from_numpy(offset).to(cases.dtype).reshape(sides)
         return dark.expand_as(cases).contiguous()
 
 

@@ -92,6 +92,7 @@ class Tapped:
     Attributes:
         session: whose outputs they are.
         layers: that are tapped.
+        widths: numbers of each layer, by its name as asked for.
         same_forward: features are from the forward that gives the outputs. It is so if on noise
             the outputs keep every bit while the layers are tapped; else the program is walked
             a second time.
@@ -100,6 +101,7 @@ class Tapped:
     session: Session
     layers: tuple[Layer, ...]
     same_forward: bool
+    widths: Mapping[str, int]
     _taps: "_Taps"
     _tapping: ProgramSession
     _axes: Mapping[str, int]
@@ -209,7 +211,9 @@ def tapped(
         numbers = value[0].numel() // max(1, int(np.prod(spatial(value.shape, axes[name]))))
         if 2 * numbers > MOST_FEATURES:
             raise ModelError("feature_layer", f"The layer {name!r} has {numbers} channels.")
-    return Tapped(session, layers, bool(same), taps, tapping, axes)
+    found = Tapped(session, layers, bool(same), {}, taps, tapping, axes)
+    _, features = found.run(cases)
+    return replace(found, widths={name: rows.shape[1] for name, rows in features.items()})
 
 
 def _keeping(
@@ -264,7 +268,7 @@ def features_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
     )
     for at, name in enumerate(names):
         column = [found.rows[one][1][at] if one in found.rows else None for one in asked.case_ids]
-        table = table.append_column(FEATURES + name, packed(column))
+        table = table.append_column(FEATURES + name, packed(column, taps.widths[name]))
     runtime = session.runtime_json | {"features": "same forward" if taps.same_forward else "second"}
     return finished(asked, found, table, out_dir / TABLE, runtime)
 

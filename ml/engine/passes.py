@@ -12,6 +12,7 @@ from typing import cast
 from ml.corruptions import pack
 from ml.corruptions.registry import SEVERITIES
 from ml.engine.cost import Cost, Sizes
+from ml.engine.sampling import MEMBERS
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.checked import check_outputs, check_samples, most_bytes, most_outputs_bytes
 from ml.evidence.forms import Form, Key
@@ -63,7 +64,7 @@ def _maps(keys: Mapping[str, Sequence[Key]]) -> Form:
         keys=keys,
         numbers=("score", "baseline_score"),
         loose=("baseline_score",),
-        counts=("rows", "columns"),
+        sides=("rows", "columns"),
         arrays={"map": MOST_POSITIONS},
     )
 
@@ -225,6 +226,11 @@ def cost_of(name: str, params: JsonObject, sizes: Sizes, *, by_onnxruntime: bool
     """
     if name in PASSES:
         return PASSES[name].cost(params, sizes)
+    if name == SAMPLES:  # an ensemble's members are its one forward; dropout repeats a tail at most
+        count = _count(params, "samples")
+        return Cost(
+            1 if params["kind"] == MEMBERS else count, 0, count * (_ROW + 8 * sizes.outputs)
+        )
     if name == "compare-masks":
         return Cost(0, 0, 16 * (_ROW + 11 * 8))
     layers = len(_texts(params, "features"))

@@ -23,8 +23,8 @@ from ml.engine.explain import (
 )
 from ml.engine.passes import CASCADING, randomise_form, randomise_rows
 from ml.engine.predict import Asked, Outputs, finished, in_batches
-from ml.engine.session import ModelError
 from ml.estimate import JsonObject
+from ml.evidence.passes import NO_LAYER
 from ml.intake.model_manifest import ModelManifest
 from ml.program.graph import Program
 from ml.program.randomise import layers_from_the_top, randomised, stages
@@ -36,19 +36,12 @@ TABLE = "randomise.parquet"
 def programs(
     program: Program, output: str, params: JsonObject
 ) -> Iterator[tuple[str, int, Program]]:
-    """Order, stage and program of every row but the first of an order.
-
-    Raises:
-        ModelError: no_layers, where the network has fewer layers with weights than stages.
-    """
-    count = int(cast(int, params["stages"]))
-    groups = stages(layers_from_the_top(program, output), count)
-    if len(groups) < count:
-        raise ModelError("no_layers", f"The network has {len(groups)} layers with weights.")
+    """Order, stage and program of every stage that has layers, but the network as it is."""
+    groups = stages(layers_from_the_top(program, output), int(cast(int, params["stages"])))
+    seed = int(cast(int, params["seed"]))
     for order in cast(list[str], params["orders"]):
         for at in range(1, len(groups) + 1):
             chosen = groups[:at] if order == CASCADING else groups[at - 1 : at]
-            seed = int(cast(int, params["seed"]))
             yield order, at, randomised(program, [one for group in chosen for one in group], seed)
 
 
@@ -59,7 +52,8 @@ def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
         inputs: as of ``predict_job``; method, target, orders, stages, seed.
 
     Returns:
-        As ``predict_job``, with a table of :func:`ml.engine.passes.randomise_form`.
+        As ``predict_job``, with a table of :func:`ml.engine.passes.randomise_form`. Where the
+        network has fewer layers than there are stages, the last rows have the error "no_layer".
     """
     asked = Asked.of(inputs)
     first = explainer_of(asked, inputs)
@@ -77,8 +71,9 @@ def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
     rows: list[Map | None] = []
     errors: list[str | None] = []
     for case_id, key in product(asked.case_ids, keys):
-        rows.append(found[key].rows.get(case_id))
-        errors.append(found[key].errors.get(case_id))
+        made = found.get(key)
+        rows.append(made.rows.get(case_id) if made else None)
+        errors.append(made.errors.get(case_id) if made else NO_LAYER)
     shape = randomise_form(inputs, 0)
     columns = {"case_id": pa.array([one for one in asked.case_ids for _ in keys], pa.string())}
     columns |= {name: pa.array(list(of) * len(asked.case_ids)) for name, of in shape.keys.items()}

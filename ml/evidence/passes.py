@@ -13,6 +13,7 @@ from ml.evidence.store import output_columns
 
 FloatArray = NDArray[np.float64]
 FEATURES = "features."  # before the name of a layer, as a column
+NO_LAYER = "no_layer"  # a stage of a network that has fewer layers: no case has failed
 _OF_A_ROW = ("case_id", "error", "score", "baseline_score", "rows", "columns", "map")
 
 
@@ -168,6 +169,6 @@ def _failures(table: pa.Table) -> dict[str, str]:
     failures: dict[str, str] = {}
     pairs = zip(table["case_id"].to_pylist(), table["error"].to_pylist(), strict=True)
     for case_id, error in pairs:
-        if error:
+        if error and error != NO_LAYER:
             failures.setdefault(case_id, error)
     return failures

@@ -111,9 +111,16 @@ def cases_of(content: pa.Table) -> list[str]:
 
 
 def joined(parts: Iterable[bytes]) -> pa.Table | None:
-    """The tables of several shards as one, in the given order; None when there are none."""
+    """The tables of several shards as one, in the given order; None when there are none.
+
+    Raises:
+        EvidenceError: if one is damaged, or a column has not one type in all of them.
+    """
     tables = [table(part) for part in parts]
-    return pa.concat_tables(tables, promote_options="default") if tables else None
+    try:
+        return pa.concat_tables(tables, promote_options="default") if tables else None
+    except pa.ArrowException as error:
+        raise EvidenceError(f"the tables of shards do not fit together: {error}") from None
 
 
 def rows(data: bytes) -> list[tuple[str, list[float] | None, str]]:

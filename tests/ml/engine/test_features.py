@@ -16,11 +16,11 @@ from ml.engine.smoke import noise
 from ml.evidence.checked import check_outputs
 from ml.evidence.packed import packed, unpacked
 from ml.evidence.passes import FEATURES
-from ml.evidence.store import EvidenceError, write_table
+from ml.evidence.store import EvidenceError, joined, write_table
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.pt2 import read_pt2
 from ml.program.walk import Walker
-from tests.ml.engine.small import CLASSIFIERS, small
+from tests.ml.engine.small import small
 from tests.ml.engine.test_predict import model_file, stored_image
 from tests.ml.intake.build import MANIFEST, QUIET, merged
 from tests.ml.program.test_walk import apart
@@ -36,7 +36,7 @@ def manifest_of(name, **changes):
     return ModelManifest.model_validate(merged(merged(MANIFEST, given), changes))
 
 
-@pytest.mark.parametrize("name", [*CLASSIFIERS, "tiny"])
+@pytest.mark.parametrize("name", ["densenet", "resnet", "vit", "tiny"])
 def test_outputs_keep_every_bit_and_features_are_the_modules(name):
     net, manifest = small(name), manifest_of(name)
     program = read_pt2(net.path)
@@ -142,6 +142,15 @@ def test_the_table_of_predict_is_in_it_to_the_last_byte(job, tmp_path):
     assert np.isfinite(found[[0, 2, 3]]).all()
     ids = [case["case_id"] for case in job["cases"]]
     check_outputs(data, ids, 2, feature_columns({"features": LAYERS}))
+
+
+def test_a_shard_of_failed_cases_alone_fits_the_others(job, tmp_path):
+    whole = predict_job({**job, "features": LAYERS}, tmp_path, QUIET)
+    first = (tmp_path / whole["table"]).read_bytes()
+    failed = predict_job({**job, "cases": job["cases"][1:2], "features": LAYERS}, tmp_path, QUIET)
+    second = (tmp_path / failed["table"]).read_bytes()
+
+    assert unpacked(joined([first, second])[FEATURES + "early"]).shape == (5, 8)
 
 
 def test_a_table_that_lies_about_its_features_is_refused(job, tmp_path):

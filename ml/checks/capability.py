@@ -136,8 +136,9 @@ def _several(card: Mapping[str, JsonValue]) -> list[Point]:
     dropout = _dropout(card)
     if dropout.state is State.NOT_ASSESSED:
         return [dropout]
-    return [dropout, Point("samples", State.NOT_ASSESSED, title, "nobody said that it may drop",
-                           "Write 'dropout: allowed' in model.yaml and hand it in again.")]  # fmt: skip
+    action = "Write 'dropout: allowed' in model.yaml and hand it in again."
+    says = "nobody said that it may drop"
+    return [dropout, Point("samples", State.NOT_ASSESSED, title, says, action)]
 
 
 def _dropout(card: Mapping[str, JsonValue]) -> Point:

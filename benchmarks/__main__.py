@@ -4,12 +4,13 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import audit, engine, statistics
+from benchmarks import audit, engine, explain, statistics
 from benchmarks.measuring import Result, Skipped
 
 GROUPS: dict[str, Callable[[], Iterable[Result | Skipped]]] = {
     "audit": audit.run,
     "engine": engine.run,
+    "explain": explain.run,
     "statistics": statistics.run,
 }
 

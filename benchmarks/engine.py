@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class Exported:
     module: Any
     program: Any
     cases: Any
+    found: list[Any] = field(default_factory=list)  # of the module, kept between measurements
 
 
 def against_runtimes(name: str) -> Result:
@@ -56,7 +57,7 @@ def against_runtimes(name: str) -> Result:
         first = {peer: min(seconds(call) for _ in range(3)) for peer, call in peers.items()}
         fastest = min(first, key=first.__getitem__)
         ours, peer = alternated(lambda: walker.run([net.cases]), peers[fastest], RUNS)
-        agree = _alike(walker.run([net.cases])[output], first_of(net.module(net.cases)))
+        agree = alike(walker.run([net.cases])[output], first_of(net.module(net.cases)))
     return Result(
         name=f"engine: forward of {name}",
         ours=ours,
@@ -92,7 +93,7 @@ def against_arithmetic(name: str) -> Result:
             partial(torch.conv2d, pictures, weight, padding=1),
             RUNS,
         )
-        agree = _alike(walker.run([net.cases])[net.program.outputs[0]], expected)
+        agree = alike(walker.run([net.cases])[net.program.outputs[0]], expected)
     least = one * counted.get_total_flops() / work
     return Result(
         name=f"engine: arithmetic of {name}",
@@ -133,7 +134,7 @@ def dropout_against_a_loop(name: str, goal: float) -> Result:
         net.module.eval()
         return found
 
-    agree = _alike(ours(), loop())
+    agree = alike(ours(), loop())
     own, peer = alternated(ours, loop, max(1, RUNS // 2))
     return Result(
         name=f"engine: MC dropout of {name}",
@@ -148,8 +149,8 @@ def dropout_against_a_loop(name: str, goal: float) -> Result:
     )
 
 
-def exported(name: str) -> Exported:
-    """A network with settled statistics, and its program."""
+def exported(name: str, batch: int = BATCH) -> Exported:
+    """A network with settled statistics, its program, and as many cases."""
     import torch
 
     from ml.intake.pt2 import read_pt2
@@ -163,7 +164,7 @@ def exported(name: str) -> Exported:
         elif name_of.endswith("running_var"):
             stored.uniform_(0.5, 1.5)
     module.eval()
-    cases = torch.rand(BATCH, channels, SIDE, SIDE)
+    cases = torch.rand(batch, channels, SIDE, SIDE)
     free = ({0: torch.export.Dim("batch")},)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt2"
@@ -190,6 +191,10 @@ def built(name: str) -> tuple[Any, int]:
         net = nets.BasicUNet(2, 1, 2)
         net.down_4.add_module("dropout", torch.nn.Dropout2d(0.3))
         return net, 1
+    if name == "SEResNet50":
+        return nets.SEResNet50(spatial_dims=2, in_channels=3, num_classes=3), 3
+    if name == "EfficientNet-B0":
+        return nets.EfficientNetBN("efficientnet-b0", pretrained=False, num_classes=3), 3
     if name == "ViT-S/16":
         return nets.ViT(3, (SIDE, SIDE), (16, 16), 384, 1536, 12, 6, classification=True,
                         num_classes=3, spatial_dims=2), 3  # fmt: skip
@@ -218,6 +223,6 @@ def first_of(answer: Any) -> Any:
     return answer[0] if isinstance(answer, tuple) else answer
 
 
-def _alike(found: Any, expected: Any) -> bool:
+def alike(found: Any, expected: Any) -> bool:
     apart = float((found - expected).abs().max())
     return bool(np.isfinite(apart)) and apart <= 1e-4 * float(expected.abs().max())

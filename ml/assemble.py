@@ -13,25 +13,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.checks.registry import Check, CheckResult, not_assessed
+from ml.engine.sampling import ONE_ANSWER
 from ml.estimate import JsonObject, JsonValue
+from ml.evidence.passes import features_of, of_passes
 from ml.evidence.store import output_columns
 from ml.evidence.tables import (
     Evidence,
-    FloatArray,
+    IntakeRecord,
     IntArray,
     MaskComparisons,
     Prediction,
     Question,
     Readings,
+    Samples,
     Scale,
 )
 from ml.intake.model_manifest import Scores
 from ml.protocol import DEFAULT_TOLERANCE_MM, Protocol
+from ml.sampled import SCORE_RANGE, Kind, is_sampled, kind_of, means_table, samples_of
+from ml.scores import activated, finding_score
 
-SUM_TOLERANCE = 1e-3
 NOT_PREDICTED = "not_predicted"
 UNKNOWN_CASE = "unknown_case"
-SCORE_RANGE = "score_range"
 
 
 def evidence(
@@ -39,19 +42,27 @@ def evidence(
     *,
     outputs: pa.Table | None = None,
     manifest: Mapping[str, JsonValue] | None = None,
+    card: Mapping[str, JsonValue] | None = None,
     uploaded: tuple[Mapping[str, JsonValue], pa.Table] | None = None,
     compared: pa.Table | None = None,
     tolerance_mm: float = DEFAULT_TOLERANCE_MM,
+    samples: pa.Table | None = None,
+    no_samples: str = "",
+    passes: Mapping[str, pa.Table] | None = None,
 ) -> Evidence:
     """Join everything by case.
 
     Args:
         catalogue: as intake wrote it.
         outputs: raw outputs of the predict pass, all shards in one table.
-        manifest: the model's, normalised; required with ``outputs``.
+        manifest: the model's, normalised; required with ``outputs`` and ``card``.
+        card: what intake found out about the model.
         uploaded: a predictions folder's normalised manifest and table, in place of a model.
         compared: what the pass over masks left behind, all shards in one table.
         tolerance_mm: that pass was run with.
+        samples: what the samples pass left behind, all shards in one table.
+        no_samples: why the model cannot be sampled.
+        passes: what further passes of the model left behind, by name of the pass.
 
     Returns:
         One row per case of the catalogue, in its order. A case without a usable score is NaN
@@ -81,6 +92,11 @@ def evidence(
         prediction=_prediction(case_ids, outputs, manifest, None if masks_only else uploaded),
         readings=_readings(catalogue, case_ids),
         masks=None if compared is None else _masks(catalogue, case_ids, compared, tolerance_mm),
+        samples=_samples(case_ids, samples, manifest, None if masks_only else uploaded),
+        no_samples=no_samples if uploaded is None else ONE_ANSWER,
+        features=None if outputs is None else features_of(outputs, case_ids),
+        **of_passes(passes or {}, case_ids),
+        intake=None if card is None else IntakeRecord(dict(card), dict(manifest or {})),
     )
 
 
@@ -157,6 +173,8 @@ def _prediction(
         raise ValueError("an audit has a model or an uploaded table, not both")
     if uploaded is not None:
         meta, table = uploaded
+        if is_sampled(table):
+            table = means_table(table, _scores(meta))
         return _scored(case_ids, table, _scores(meta), _points(meta), "uploaded")
     if outputs is None:
         return None
@@ -164,6 +182,24 @@ def _prediction(
         raise ValueError("outputs need the manifest that says what they mean")
     declared = _scores(_object(manifest["output"]))
     return _scored(case_ids, outputs, declared, _points(manifest), "model")
+
+
+def _samples(
+    case_ids: Sequence[str],
+    samples: pa.Table | None,
+    manifest: Mapping[str, JsonValue] | None,
+    uploaded: tuple[Mapping[str, JsonValue], pa.Table] | None,
+) -> Samples | None:
+    if uploaded is not None:
+        meta, table = uploaded
+        if not is_sampled(table):
+            return None
+        kind: Kind = "members" if meta.get("several") == "member" else "samples"
+        return samples_of(case_ids, table, _scores(meta), kind, "uploaded")
+    if samples is None or manifest is None:
+        return None
+    declared = _scores(_object(manifest["output"]))
+    return samples_of(case_ids, samples, declared, kind_of(manifest), "model")
 
 
 def _scored(
@@ -190,11 +226,9 @@ def _scored(
         if case_id not in row_of:
             failures[case_id] = NOT_PREDICTED
         elif case_id not in failures:
-            row = activated(raw[row_of[case_id]], declared)
-            if row is None:
+            probabilities[at] = activated(raw[row_of[case_id]], declared)
+            if np.isnan(probabilities[at]).any():
                 failures[case_id] = SCORE_RANGE
-            else:
-                probabilities[at] = row
     return Prediction(
         classes=tuple(declared.classes),
         positive=tuple(declared.positive),
@@ -205,68 +239,6 @@ def _scored(
         source=source,
         operating_points=points,
     )
-
-
-def finding_score(probabilities: FloatArray, declared: Scores) -> FloatArray:
-    """P(finding present): the probabilities of the positive classes, added.
-
-    Where the classes exclude each other, that is also 1 minus the other classes. Of the two, the
-    one that adds fewer numbers is taken, and the positive classes themselves when both add as
-    many: a model with several kinds of finding and one "none" is scored by 1 - P(none).
-
-    Args:
-        probabilities: (n, k) 0..1, NaN rows where a case failed.
-        declared: classes, positive classes and activation.
-
-    Returns:
-        (n,) 0..1, NaN where a case failed.
-
-    Source:
-        docs/adr/0008-score-of-several-positive-classes.md
-
-    Example:
-        >>> kinds = Scores(kind="probabilities", classes=["a", "b", "none"], positive=["a", "b"])
-        >>> finding_score(np.array([[0.25, 0.25, 0.5]]), kinds)
-        array([0.5])
-    """
-    counted = [declared.classes.index(name) for name in declared.positive]
-    others = [at for at in range(len(declared.classes)) if at not in counted]
-    if declared.softmax and len(others) < len(counted):
-        score = 1 - probabilities[:, others].sum(axis=1)
-    else:
-        score = probabilities[:, counted].sum(axis=1)
-    return cast(FloatArray, score.clip(0, 1))
-
-
-def activated(raw: FloatArray, declared: Scores) -> FloatArray | None:
-    """Probabilities of one case; None when the numbers are not what was declared.
-
-    Args:
-        raw: (k,) outputs.
-        declared: kind and activation.
-
-    Returns:
-        (k,) 0..1. Declared probabilities are taken as they are, never rescaled.
-
-    Example:
-        >>> logits = Scores(kind="logits", activation="softmax", classes=["a", "b"], positive=["b"])
-        >>> activated(np.array([0.0, 0.0]), logits)
-        array([0.5, 0.5])
-    """
-    if not np.isfinite(raw).all():
-        return None
-    if declared.kind == "logits":
-        if declared.activation == "softmax":
-            powers = np.exp(raw - raw.max())
-            return cast(FloatArray, powers / powers.sum())
-        # Of the two forms, each is used where it cannot overflow.
-        small = np.exp(-np.abs(raw))
-        return np.where(raw >= 0, 1 / (1 + small), small / (1 + small))
-    if raw.min() < -SUM_TOLERANCE or raw.max() > 1 + SUM_TOLERANCE:
-        return None
-    if declared.softmax and abs(float(raw.sum()) - 1) > SUM_TOLERANCE:
-        return None
-    return raw.clip(0, 1)
 
 
 def masks_of_table(table: pa.Table) -> dict[str, str]:

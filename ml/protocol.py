@@ -16,20 +16,23 @@ DEFAULT_SEED = 20261123
 DEFAULT_LEVEL = 0.95
 DEFAULT_DRAWS = 2000
 DEFAULT_THRESHOLD = 0.5
+DEFAULT_DROPOUT_SAMPLES = 30
 DEFAULT_TOLERANCE_MM = 2.0  # of surface Dice; a round number, to be replaced by the readers' own
 DEFAULT_CHECKS = (
     "discrimination", "operating-point", "calibration", "subgroups", "worst-slice",
     "clinical-utility", "agreement", "ai-vs-readers", "mrmc", "segmentation", "segmentation-panel",
+    "intake", "determinism",
 )  # fmt: skip
 
 _KEYS = frozenset(
     {"title", "checks", "limits", "operating_point", "prevalence", "subgroups", "seed", "level"}
-    | {"draws", "decision_thresholds", "tolerance_mm"}
+    | {"draws", "decision_thresholds", "tolerance_mm", "dropout_samples"}
 )
 _LIMIT_KEYS = frozenset({"check", "measure", "value", "direction", "origin", "reference"})
 _CHECK_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MAX_SEED = 2**63 - 1
 _DRAWS_RANGE = (200, 20_000)
+_DROPOUT_SAMPLES_RANGE = (4, 200)
 
 
 class ProtocolError(Exception):
@@ -54,6 +57,7 @@ class Protocol:
     level: float = DEFAULT_LEVEL  # of every interval
     draws: int = DEFAULT_DRAWS  # of every bootstrap and simulation
     tolerance_mm: float = DEFAULT_TOLERANCE_MM  # up to which two borders count as the same
+    dropout_samples: int = DEFAULT_DROPOUT_SAMPLES  # of each case, where dropout is switched on
     is_default: bool = False
     title: str = ""
 
@@ -115,6 +119,8 @@ class Protocol:
             content["decision_thresholds"] = list(self.decision_thresholds)
         if self.tolerance_mm != DEFAULT_TOLERANCE_MM:
             content["tolerance_mm"] = self.tolerance_mm
+        if self.dropout_samples != DEFAULT_DROPOUT_SAMPLES:
+            content["dropout_samples"] = self.dropout_samples
         return content
 
 
@@ -162,6 +168,9 @@ class _Reader:
             level=self._level(),
             draws=self._integer("draws", DEFAULT_DRAWS, *_DRAWS_RANGE),
             tolerance_mm=self._tolerance(),
+            dropout_samples=self._integer(
+                "dropout_samples", DEFAULT_DROPOUT_SAMPLES, *_DROPOUT_SAMPLES_RANGE
+            ),
             is_default=False,
             title=self._text("title"),
         )

@@ -9,8 +9,10 @@ from django.conf import settings
 from ml.assemble import masks_of_table
 from ml.endpoint.link import Link
 from ml.engine.linked import link_of_shard
+from ml.engine.passes import check_of, most_bytes_of
 from ml.engine.plan import (
     COMPARE,
+    PREDICT,
     PassPlan,
     images_by_case,
     job_of_masks,
@@ -20,13 +22,16 @@ from ml.engine.plan import (
     masks_by_case,
 )
 from ml.evidence import store as tables
-from ml.evidence.checked import check_comparisons, check_outputs, most_bytes, most_comparisons
+from ml.evidence.checked import check_comparisons, most_bytes, most_comparisons
+from ml.intake.ensemble import members_in
+from ml.intake.model_manifest import ENSEMBLE
 from ml.sandbox.messages import Job
 from ml.sandbox.warm import Place
 from portal.audits.models import Audit, Shard
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts import catalogue
+from portal.registry.models import ModelVersion
 from workers.permissions import allowed_formats, policy_of
 
 
@@ -42,18 +47,21 @@ class Work:
 
 def of_shard(shard: Shard) -> Work:
     planned = PassPlan(shard.work.name, shard.work.params)
-    return _masks(shard, planned) if planned.name == COMPARE else _predict(shard, planned)
+    return _masks(shard, planned) if planned.name == COMPARE else _of_model(shard, planned)
 
 
-def _predict(shard: Shard, planned: PassPlan) -> Work:
+def _of_model(shard: Shard, planned: PassPlan) -> Work:
     version = shard.work.audit.model_version
     assert version is not None  # the pass exists only where there is a model
     assert version.weights is not None
     weights, manifest, team = version.weights, version.manifest, shard.work.audit.team
+    members = _members(version)
     images = images_by_case(catalogue.load(shard.work.audit.cohort_version))
 
     def job(place: Place, shared: Path) -> Job:
         blobs = Blob.objects.in_bulk([sha for case in shard.case_ids for sha in images[case]])
+        for member in members:
+            store.placed(member, shared)
         return job_of_shard(
             planned,
             model_path=store.placed(weights, shared),
@@ -70,6 +78,8 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
             allow=allowed_formats(team),
         )
 
+    width = len(manifest["output"]["classes"])
+    check = check_of(planned.name, planned.params, width)
     key = key_of_shard(
         planned,
         model_sha256=version.sha256,
@@ -77,15 +87,24 @@ def _predict(shard: Shard, planned: PassPlan) -> Work:
         shard=shard.case_ids,
         images=images,
     )
-    width = len(manifest["output"]["classes"])
     return Work(
         key,
         job,
-        check=lambda data: check_outputs(data, shard.case_ids, width),
-        most_bytes=most_bytes(len(shard.case_ids)),
-        per_case=True,
-        link=lambda: link_of_shard(manifest, len(shard.case_ids), policy_of(team)),
+        check=lambda data: check(data, shard.case_ids),
+        most_bytes=most_bytes_of(planned.name, planned.params, width, len(shard.case_ids)),
+        per_case=planned.name == PREDICT,
+        link=lambda: link_of_shard(
+            manifest, planned.name, planned.params, len(shard.case_ids), policy_of(team)
+        ),
     )
+
+
+def _members(version: ModelVersion) -> list[Blob]:
+    """The members of an ensemble, which its index names and which must lie beside it."""
+    if version.format != ENSEMBLE or version.weights is None:
+        return []
+    named = [one.sha256 for one in members_in(store.read_bytes(version.weights))]
+    return list(Blob.objects.in_bulk(named).values())
 
 
 def _masks(shard: Shard, planned: PassPlan) -> Work:

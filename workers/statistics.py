@@ -4,6 +4,7 @@ import math
 import time
 from typing import Any
 
+import pyarrow as pa
 from celery.utils.log import get_task_logger
 from django.db import InterfaceError, OperationalError, close_old_connections
 
@@ -11,8 +12,10 @@ from ml.assemble import evidence as assemble
 from ml.checks import all_checks
 from ml.checks.registry import Check, CheckResult, not_assessed
 from ml.document import check_block, document_of, headline
-from ml.engine.plan import COMPARE
+from ml.engine.passes import PASSES, SAMPLES
+from ml.engine.plan import COMPARE, PREDICT
 from ml.engine.runtime import engine_block, of_all
+from ml.engine.sampling import why_no_samples
 from ml.evidence import store as tables
 from ml.evidence.tables import Evidence
 from portal.audits import actions
@@ -37,19 +40,28 @@ def load_evidence(audit: Audit) -> Evidence:
     version, predictions = audit.model_version, audit.predictions
     outputs = None
     if version is not None:
-        outputs = tables.joined(store.read_bytes(made.blob) for made in evidence_of(audit))
+        outputs = _table_of(audit, PREDICT)
     uploaded = None
     if predictions is not None:
         uploaded = (predictions.meta, tables.table(store.read_bytes(predictions.table)))
-    compared = tables.joined(store.read_bytes(made.blob) for made in evidence_of(audit, COMPARE))
+    compared = _table_of(audit, COMPARE)
     return assemble(
         catalogue.load(audit.cohort_version),
         outputs=outputs,
         manifest=version.manifest if version else None,
+        card=version.card if version else None,
         uploaded=uploaded,
         compared=compared,
+        samples=tables.joined(store.read_bytes(made.blob) for made in evidence_of(audit, SAMPLES)),
+        no_samples=why_no_samples(version.manifest, version.card) if version else "",
         tolerance_mm=read_rules(audit.protocol_body).tolerance_mm,
+        passes={name: table for name in PASSES if (table := _table_of(audit, name)) is not None},
     )
+
+
+def _table_of(audit: Audit, name: str) -> pa.Table | None:
+    """What a pass left, all its shards in one; None where there are none."""
+    return tables.joined(store.read_bytes(made.blob) for made in evidence_of(audit, name))
 
 
 @app.task(name=Name.RUN_CHECK)

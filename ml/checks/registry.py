@@ -51,6 +51,10 @@ Run = Callable[[Evidence, Protocol], CheckResult]
 
 # need -> (is it there?, the sentence when it is not)
 _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
+    "intake": (
+        lambda evidence: evidence.intake is not None,
+        "There is no model whose files could be looked at. Hand in the model itself.",
+    ),
     "labels": (
         lambda evidence: evidence.present is not None and bool((evidence.present >= 0).any()),
         "This cohort has no reference labels. A column 'label' in cases.csv adds them.",
@@ -64,6 +68,10 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
             evidence.prediction is not None and evidence.prediction.probabilities is not None
         ),
         "There are no class probabilities. Hand in predictions with one column per class.",
+    ),
+    "samples": (
+        lambda evidence: evidence.samples is not None,
+        "There is one answer to each case, and several are needed.",
     ),
     "covariates": (
         lambda evidence: bool(evidence.covariates),
@@ -94,9 +102,33 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
         ),
         "No case has the masks of two readers. They lie under masks/<reader_id>/<case_id>.nii.gz.",
     ),
+    "features": (
+        lambda evidence: evidence.features is not None,
+        "There are no features. They take a model that can be looked into, and images.",
+    ),
+    "attributions": (
+        lambda evidence: evidence.attributions is not None,
+        "There are no maps. They take images and a model with gradients.",
+    ),
+    "perturbations": (
+        lambda evidence: evidence.perturbations is not None,
+        "No parts of images were taken away. That takes images and a model with gradients.",
+    ),
+    "corruptions": (
+        lambda evidence: evidence.corruptions is not None,
+        "No corrupted images were run. That takes a model and images.",
+    ),
+    "randomisations": (
+        lambda evidence: evidence.randomisations is not None,
+        "No weights were randomised. That takes images and a model with gradients.",
+    ),
 }
 
-_PART_OF = {"probabilities": "prediction", "identified-readers": "readings"}
+_PART_OF = {
+    "probabilities": "prediction",
+    "samples": "prediction",
+    "identified-readers": "readings",
+}
 
 
 @dataclass(frozen=True)
@@ -122,7 +154,13 @@ class Check:
         lacking = [need for need in self.needs if not _NEEDS[need][0](evidence)]
         # Of what is not there nothing more needs to be asked.
         named = [need for need in lacking if _PART_OF.get(need) not in lacking]
-        return " ".join(_NEEDS[need][1] for need in named) or None
+        return " ".join(_sentence(need, evidence) for need in named) or None
+
+
+def _sentence(need: str, evidence: Evidence) -> str:
+    """Why it is not there: as the model's own card says it, where it says anything."""
+    own = evidence.no_samples if need == "samples" else ""
+    return own or _NEEDS[need][1]
 
 
 def not_assessed(

@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -27,6 +28,7 @@ from ml.cli.intake import own_policy, say
 from ml.cli.shards import Shards, tell
 from ml.document import build_audit
 from ml.engine.linked import link_of_intake, link_of_shard
+from ml.engine.passes import PASSES, SAMPLES, check_of, most_bytes_of
 from ml.engine.plan import (
     COMPARE,
     PREDICT,
@@ -41,9 +43,10 @@ from ml.engine.plan import (
     plan,
 )
 from ml.engine.runtime import engine_block
+from ml.engine.sampling import samples_params, why_no_samples
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence import store
-from ml.evidence.checked import check_comparisons, check_outputs, most_comparisons
+from ml.evidence.checked import check_comparisons, most_comparisons
 from ml.intake.manifest import parse_yaml
 from ml.intake.refusal import Problems, Refusal, Refused, refuse
 from ml.protocol import Protocol, ProtocolError
@@ -80,18 +83,30 @@ def run(arguments: argparse.Namespace) -> int:
                 has_model=read.model is not None,
                 has_images=any(images_by_case(read.catalogue).values()),
                 has_masks=any(masks.values()),
+                samples=None if read.model is None else samples_params(protocol, *read.described),
+                walks=read.walks,
             )
         }
-        outputs = _predicted(read, passes.get(PREDICT), arguments)
+        outputs = _computed(read, passes.get(PREDICT), arguments)
+        samples = _computed(read, passes.get(SAMPLES), arguments)
+        further = {
+            name: made.table
+            for name in PASSES
+            if (made := _computed(read, passes.get(name), arguments)) is not None
+        }
         compared = _compared(read, passes.get(COMPARE), masks, arguments)
     checks = checks_of(protocol, str(read.catalogue["task"]))
     found = evidence(
         read.catalogue,
         outputs=None if outputs is None else outputs.table,
         manifest=None if read.model is None else cast(JsonObject, read.model["manifest"]),
+        card=None if read.model is None else cast(JsonObject, read.model["card"]),
         uploaded=uploaded,
         compared=compared,
+        samples=None if samples is None else samples.table,
+        no_samples="" if read.model is None else why_no_samples(*read.described),
         tolerance_mm=protocol.tolerance_mm,
+        passes=further,
     )
     if found.prediction is not None and found.prediction.failures:
         _say_failures(found.prediction.failures)
@@ -173,6 +188,12 @@ class _Inputs:
     counts: JsonObject
     work: Path
 
+    @property
+    def walks(self) -> bool:
+        """The model can be looked into."""
+        card = cast(JsonObject, self.model["card"]) if self.model is not None else {}
+        return bool(card.get("gradients"))
+
     @classmethod
     def read(cls, arguments: argparse.Namespace, work: Path) -> "_Inputs":
         def intake(kind: str, path: Path) -> JsonObject:
@@ -196,6 +217,12 @@ class _Inputs:
         catalogue = json.loads(left(work / "cohort", cohort.pop("catalogue")).read_bytes())
         return cls(model, predictions, catalogue, cohort, work)
 
+    @property
+    def described(self) -> tuple[JsonObject, JsonObject]:
+        """Manifest and card of the model, which is there."""
+        assert self.model is not None
+        return cast(JsonObject, self.model["manifest"]), cast(JsonObject, self.model["card"])
+
 
 @dataclass(frozen=True)
 class _Outputs:
@@ -203,16 +230,18 @@ class _Outputs:
     runtime: JsonObject
 
 
-def _predicted(
+def _computed(
     read: _Inputs, planned: PassPlan | None, arguments: argparse.Namespace
 ) -> _Outputs | None:
-    """The outputs of the model's pass, or None when none is planned."""
+    """What a pass of the model left, or None when it is not planned."""
     if planned is None or read.model is None:
         return None
     model = read.model
     manifest = cast(JsonObject, model["manifest"])
     images = images_by_case(read.catalogue)
-    path = left(read.work / "model", cast(list[JsonObject], model["files"])[0]["path"])
+    path, *members = (
+        left(read.work / "model", one["path"]) for one in cast(list[JsonObject], model["files"])
+    )
     if store.file_sha256(path) != model["sha256"]:  # evidence is found under what was said
         raise Stop("The reader of the model left another file than it says.")
     stored = read.work / "cohort" / "files"
@@ -246,9 +275,12 @@ def _predicted(
         read.work,
         arguments.out / "evidence",
         arguments.device,
-        reads=[path, stored],
-        check=lambda data, shard: check_outputs(data, shard, width),
-        link=lambda shard: link_of_shard(manifest, len(shard), own_policy()),
+        reads=[path, *members, stored],
+        check=check_of(planned.name, planned.params, width),
+        most_bytes=partial(most_bytes_of, planned.name, planned.params, width),
+        link=lambda shard: link_of_shard(
+            manifest, planned.name, planned.params, len(shard), own_policy()
+        ),
     )
     table = runner.run(list(images), arguments.workers)
     return _Outputs(table, runner.runtime)

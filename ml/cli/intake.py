@@ -12,10 +12,11 @@ from ml.cli.errors import DONE, checked
 from ml.endpoint.policy import HOSTS, Policy
 from ml.engine.linked import link_of_intake
 from ml.engine.plan import limits_of
-from ml.estimate import JsonObject, JsonValue
+from ml.estimate import JsonObject, JsonValue, objects_in
 from ml.intake.refusal import refuse
 from ml.sandbox.messages import Job
 from ml.sandbox.parent import run as run_job
+from ml.verdict import verdict_of
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,10 +27,14 @@ def run(arguments: argparse.Namespace) -> int:
         job, limits = Job("intake", inputs, Path(work)), limits_of("intake-model")
         with link_of_intake(own_policy()) as link:
             outcome = checked(run_job(job, limits=limits, answers=link), str(arguments.path))
+    result = outcome.result
+    manifest = result.get("manifest")
+    if isinstance(manifest, dict):
+        result = result | {"verdict": verdict_of(cast(JsonObject, result["card"]), manifest)}
     if arguments.json:
-        print(json.dumps(outcome.result, indent=1, ensure_ascii=False))
+        print(json.dumps(result, indent=1, ensure_ascii=False))
     else:
-        print("\n".join(_lines(outcome.result)))
+        print("\n".join(_lines(result)))
     return DONE
 
 
@@ -39,7 +44,6 @@ def _lines(result: JsonObject) -> list[str]:
         return [f"accepted: a {result['kind']} folder", *counted, f"sha256: {result['sha256']}"]
     card = cast(JsonObject, result["card"])
     manifest = cast(JsonObject | None, result["manifest"])
-    smoke = cast(JsonObject | None, card.get("smoke"))
     lines = [
         f"accepted: {manifest['name']} {manifest['version']}"
         if manifest
@@ -49,10 +53,24 @@ def _lines(result: JsonObject) -> list[str]:
         f"output {card['outputs']}",
         f"sha256: {card['sha256']}",
     ]
-    if smoke:
-        repeats = "the same both times" if smoke["deterministic"] else "NOT the same both times"
-        lines.append(f"ran on noise: {repeats}, {smoke['seconds_per_case']} s per case")
-    return lines + [str(note) for note in cast(list[JsonValue], card.get("notes", []))]
+    verdict = result.get("verdict")
+    if not isinstance(verdict, dict):
+        return lines + [str(note) for note in cast(list[JsonValue], card.get("notes", []))]
+    for heading, key in _PARTS:
+        lines += ["", heading, *(_row(row) for row in objects_in(verdict[key]))]
+    return lines
+
+
+_PARTS = (
+    ("What was found", "points"),
+    ("What can be done with it", "capabilities"),
+    ("What can be audited", "checks"),
+)
+
+
+def _row(row: JsonObject) -> str:
+    action = f" -> {row['action']}" if row["action"] else ""
+    return f"  {row['state']:<12} {row['title']}: {row['says']}{action}"
 
 
 def own_policy() -> Policy:
@@ -72,6 +90,10 @@ def _read(card: JsonObject) -> str:
         return "TorchScript, a black box"
     if card["format"] == "endpoint":
         return f"a black box behind an address, {card['producer'] or 'of an unnamed platform'}"
+    if "members" in card:
+        members = cast(list[JsonObject], card["members"])
+        each = "; ".join(f"{member['name']}: {_read(member)}" for member in members)
+        return f"ensemble of {len(members)} ({each})"
     if card["format"] == "onnx":
         reasons = cast(list[str], card["not_taken_over"])
         white = f"{card['dropout_sites']} dropout sites" if card["gradients"] else "a black box"

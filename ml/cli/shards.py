@@ -43,6 +43,7 @@ class Shards:
         reads: Sequence[Path],
         check: Callable[[bytes, Sequence[str]], None],
         link: Callable[[Sequence[str]], Link | None] = lambda shard: None,
+        most_bytes: Callable[[int], int] = lambda cases: most_bytes(MOST_ROWS),
     ) -> None:
         """A pass over cases.
 
@@ -56,9 +57,10 @@ class Shards:
             reads: what the jobs read.
             check: raises EvidenceError if the table of a shard is not what was asked for.
             link: who answers what the job of a shard asks.
+            most_bytes: that the table of a shard of so many cases can have.
         """
         self.planned, self.key, self.job, self.work = planned, key, job, work
-        self.reads, self.check, self.link = reads, check, link
+        self.reads, self.check, self.most_bytes, self.link = reads, check, most_bytes, link
         self.own = threading.local()  # the child of each thread of the pool
         self.children: list[WarmChild] = []
         self.folder, self.device = evidence_folder, device
@@ -75,7 +77,10 @@ class Shards:
         finally:
             for child in self.children:
                 child.close()
-        table = store.joined(made)
+        try:
+            table = store.joined(made)
+        except store.EvidenceError as problem:
+            raise Stop(f"{self.planned.name}: {problem}") from None
         assert table is not None  # there is at least one case
         return table
 
@@ -114,7 +119,7 @@ class Shards:
                 )
             result = checked(done, what).result
             try:
-                most = most_bytes(MOST_ROWS)
+                most = self.most_bytes(len(shard))
                 data = take(place.out, str(result["table"]), most_bytes=most)
                 self.check(data, shard)
             except (ResultError, store.EvidenceError) as problem:

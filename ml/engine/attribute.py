@@ -101,8 +101,8 @@ def moved_positions(
 
     with torch.enable_grad():
         found = walker.run(inputs, watch=note)[logits]
-        weights = torch.randn(found.shape[1:2], generator=torch.Generator().manual_seed(_SEED))
-        score = (found * _along_classes(weights.expand(len(found), -1), found)).sum()
+        weights = torch.randn(found.shape[1:], generator=torch.Generator().manual_seed(_SEED))
+        score = (found * weights.to(found)).sum()
         shown = {
             name: value
             for name in names
@@ -162,7 +162,8 @@ class Attributor:
         self.logits = logits_of(program, output or program.outputs[0])
         self.layer = map_layer(program, case, self.logits, layer)
         self.fixed_batch = program.inputs[0].shape[0]
-        self.case, self.program = list(case), program
+        self.dtype: torch.dtype = getattr(torch, program.inputs[0].dtype)
+        self.program = program
         cut = cut_at(program, self.layer.name, self.logits)
         self._kept = _Kept(cut, program, case)
         self._tail = Walker(cut.tail)
@@ -260,14 +261,23 @@ class Attributor:
 
 
 def score_of(logits: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """(n,) the sum of logits (n, k, ...) with the weights (n, k) of each case."""
-    return (logits * _along_classes(weights, logits)).flatten(1).sum(dim=1)
+    """(n,) the sum of logits with the weights (n, k) of each case.
 
+    Args:
+        logits: k numbers for each case in any shape, or (n, k, ...), summed over positions.
 
-def _along_classes(weights: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    if logits.dim() < 2:  # one number for each case
-        return weights.reshape(len(weights), -1)[:, 0]
-    return weights.reshape(*weights.shape, *[1] * (logits.dim() - 2)).to(logits)
+    Raises:
+        ValueError: for another shape.
+
+    Example:
+        >>> score_of(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[0.0, 1.0]]))
+        tensor([2.])
+    """
+    if logits.numel() == weights.numel():
+        return (logits.reshape(weights.shape) * weights.to(logits)).sum(dim=1)
+    if logits.shape[:2] != weights.shape:
+        raise ValueError(f"{tuple(logits.shape)} are no logits of {weights.shape[1]} classes")
+    return (logits.flatten(2).sum(dim=2) * weights.to(logits)).sum(dim=1)
 
 
 def _grad_cam(value: torch.Tensor, slope: torch.Tensor, around: list[int]) -> torch.Tensor:

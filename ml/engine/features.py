@@ -13,12 +13,14 @@ import pyarrow as pa
 import torch
 
 from ml.engine.fused import FusedWalker
+from ml.engine.passes import EARLY, MOST_FEATURES, PENULTIMATE
 from ml.engine.predict import TABLE, Asked, Case, finished, in_batches
 from ml.engine.program_session import ProgramSession, as_session, program_of
 from ml.engine.session import FloatArray, ModelError, Session
 from ml.engine.smoke import noise
 from ml.estimate import JsonObject
 from ml.evidence.packed import Float32Array, packed
+from ml.evidence.passes import FEATURES
 from ml.evidence.store import outputs_table
 from ml.imaging.declared import Input
 from ml.intake.model_manifest import ModelManifest
@@ -34,10 +36,6 @@ from ml.program.places import (
 )
 from ml.program.walk import Values, Walker
 from ml.sandbox.messages import Reporter
-
-PENULTIMATE, EARLY = "penultimate", "early"
-MOST_FEATURES = 65_536  # numbers of one layer and case
-COLUMN = "features."  # before the name of a layer
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,7 @@ class Tapped:
     Attributes:
         session: whose outputs they are.
         layers: that are tapped.
+        widths: numbers of each layer, by its name as asked for.
         same_forward: features are from the forward that gives the outputs. It is so if on noise
             the outputs keep every bit while the layers are tapped; else the program is walked
             a second time.
@@ -102,6 +101,7 @@ class Tapped:
     session: Session
     layers: tuple[Layer, ...]
     same_forward: bool
+    widths: Mapping[str, int]
     _taps: "_Taps"
     _tapping: ProgramSession
     _axes: Mapping[str, int]
@@ -211,7 +211,9 @@ def tapped(
         numbers = value[0].numel() // max(1, int(np.prod(spatial(value.shape, axes[name]))))
         if 2 * numbers > MOST_FEATURES:
             raise ModelError("feature_layer", f"The layer {name!r} has {numbers} channels.")
-    return Tapped(session, layers, bool(same), taps, tapping, axes)
+    found = Tapped(session, layers, bool(same), {}, taps, tapping, axes)
+    _, features = found.run(cases)
+    return replace(found, widths={name: rows.shape[1] for name, rows in features.items()})
 
 
 def _keeping(
@@ -266,16 +268,11 @@ def features_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
     )
     for at, name in enumerate(names):
         column = [found.rows[one][1][at] if one in found.rows else None for one in asked.case_ids]
-        table = table.append_column(COLUMN + name, packed(column))
+        table = table.append_column(FEATURES + name, packed(column, taps.widths[name]))
     runtime = session.runtime_json | {"features": "same forward" if taps.same_forward else "second"}
     return finished(asked, found, table, out_dir / TABLE, runtime)
 
 
-def columns(asked: Sequence[str]) -> dict[str, int]:
-    """The columns that features are in, with the most numbers that a row can have."""
-    return {COLUMN + name: MOST_FEATURES for name in asked}
-
-
 def outputs_alone(table: pa.Table) -> pa.Table:
     """The table of the predict pass, to the last byte, of one with features beside the outputs."""
-    return table.select([name for name in table.column_names if not name.startswith(COLUMN)])
+    return table.select([name for name in table.column_names if not name.startswith(FEATURES)])

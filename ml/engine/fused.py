@@ -48,12 +48,15 @@ def prepared(program: Program, case: Sequence[Shape]) -> "Walker | FusedWalker":
             found = fused.run(example)
     except (RuntimeError, IndexError, KeyError, TypeError, ValueError):
         return plain  # which says it, when it is run
-    alike = all(_alike(found[name], value) for name, value in expected.items())
-    return fused if alike else plain
+    same = all(alike(found[name], value) for name, value in expected.items())
+    return fused if same else plain
 
 
-def _alike(found: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Never where a number is not finite: then nothing was compared."""
+def alike(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether two tensors are as near as they must be to stand for each other.
+
+    Never where a number is not finite: then nothing was compared.
+    """
     if found.shape != expected.shape:
         return False
     apart = float((found.double() - expected.double()).abs().max())

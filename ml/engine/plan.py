@@ -1,12 +1,13 @@
 """What has to be computed for a protocol, cut into shards: one plan for every way to run it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
 from ml.checks import all_checks
 from ml.checks.registry import Check
+from ml.engine.passes import PASSES, SAMPLES, asked_for, features_asked
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import shard_key
 from ml.protocol import Protocol
@@ -22,7 +23,7 @@ _PREDICT_PARAMS: JsonObject = {"batch": 8}
 
 @dataclass(frozen=True)
 class PassPlan:
-    name: str  # PREDICT or COMPARE
+    name: str  # PREDICT, SAMPLES, COMPARE or one of ml.engine.passes
     params: JsonObject = field(default_factory=dict)  # whatever can change a value
 
 
@@ -33,17 +34,30 @@ def plan(
     has_model: bool,
     has_images: bool = True,
     has_masks: bool = False,
+    samples: JsonObject | None = None,
+    walks: bool = True,
 ) -> tuple[PassPlan, ...]:
-    """The passes that the protocol's checks need and that can be run.
+    """The passes that the protocol's checks need and that can be run, in their order.
 
-    Without a model or images nothing is planned; checks then say what they lack.
+    Without a model or images nothing is planned; checks then say what they lack. Features come
+    from the predict pass, whose forward gives them too.
+
+    Args:
+        samples: what the samples pass is run with, from ``ml.engine.sampling``; None where the
+            model cannot be sampled.
+        walks: the model can be looked into (``gradients`` of its card).
     """
     known = all_checks() if checks is None else checks
     wanted = {need for check in known if check.id in protocol.checks for need in check.needs}
     passes = []
     # Agreement takes the model as one more reader where it can, without needing it.
-    if has_model and has_images and wanted & (_NEEDS_PREDICT | {"readings"}):
-        passes.append(PassPlan(PREDICT, dict(_PREDICT_PARAMS)))
+    if has_model and has_images:
+        beside = features_asked(wanted, walks=walks)
+        if beside or wanted & (_NEEDS_PREDICT | {"readings"}):
+            passes.append(PassPlan(PREDICT, _PREDICT_PARAMS | beside))
+        if samples is not None and "samples" in wanted:
+            passes.append(PassPlan(SAMPLES, _PREDICT_PARAMS | samples))
+        passes += [PassPlan(*one) for one in asked_for(wanted, walks=walks)]
     if has_masks and wanted & _NEEDS_COMPARE:
         passes.append(PassPlan(COMPARE, {"tolerance_mm": protocol.tolerance_mm}))
     return tuple(passes)
@@ -171,9 +185,12 @@ def job_of_shard(
 
 def limits_of(kind: str, *, device: str = "cpu") -> Limits:
     """The limits a kind of job runs under where no installation sets its own."""
-    if kind == "predict":
+    if kind in (PREDICT, SAMPLES) or kind in PASSES:
+        limits = Limits()
+        if kind in PASSES:  # some run a case dozens of times
+            limits = replace(limits, wall_seconds=14_400, cpu_seconds=28_800)
         # A GPU's driver maps more address space than it uses.
-        return Limits(memory_bytes=None, gpu=True) if device == "cuda" else Limits()
+        return replace(limits, memory_bytes=None, gpu=True) if device == "cuda" else limits
     if kind == "intake-model":
         return Limits(wall_seconds=600, cpu_seconds=600)
     return Limits(wall_seconds=3600)

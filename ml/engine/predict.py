@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from ml.engine.endpoint import open_endpoint
-from ml.engine.session import CasesFailed, Session, check_may_open, open_session
+from ml.engine.ensemble import open_model
+from ml.engine.session import CasesFailed, Session, check_may_open
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import outputs_table, write_table
 from ml.imaging.declared import Input
@@ -25,7 +26,7 @@ from ml.sandbox.messages import Reporter
 TABLE = "predict.parquet"
 Row = TypeVar("Row")
 Opened = TypeVar("Opened")
-_TRANSIENT = {"image_missing", "image_changed"}
+_TRANSIENT = {"image_missing", "image_changed"}  # they say nothing about the model
 
 
 @dataclass(frozen=True)
@@ -84,22 +85,21 @@ class Asked:
         return [case.case_id for case in self.cases]
 
     def session(self, reporter: Reporter, out_dir: Path) -> Session:
-        """The model, opened; the last one again if it is of the same file and settings."""
+        """The model, opened, whatever it is."""
         if self.manifest.format == "endpoint":  # is asked anew what it is, every time
             return open_endpoint(self.path, self.manifest, ask=reporter.ask, out_dir=out_dir)
-        opening: Callable[[Path, ModelManifest], Session]
-        opening = partial(open_session, threads=self.threads, gpu=self.gpu)
-        if self.manifest.format == "torchscript":
-            check_may_open(self.allow, reporter.walls)
-            from ml.engine.script_session import open_script  # torch, where it is asked for
+        if self.manifest.format != "torchscript":
+            return self.of_file()
+        check_may_open(self.allow, reporter.walls)
+        from ml.engine.script_session import open_script  # torch, where it is asked for
 
-            opening = partial(
-                open_script,
-                allow=self.allow,
-                walls=reporter.walls,
-                threads=self.threads,
-                gpu=self.gpu,
-            )
+        opening = partial(open_script, allow=self.allow, walls=reporter.walls)
+        machine = partial(opening, threads=self.threads, gpu=self.gpu)
+        return self.opened("session", lambda: machine(self.path, self.manifest))
+
+    def of_file(self) -> Session:
+        """The model, from a file that is data; the last one again if it is of the same file."""
+        opening = partial(open_model, threads=self.threads, gpu=self.gpu)
         return self.opened("session", lambda: opening(self.path, self.manifest))
 
     def opened(self, what: str, make: Callable[[], Opened]) -> Opened:

@@ -84,6 +84,14 @@ def program_of(path: Path, manifest: ModelManifest) -> Program:
         raise ModelError("model_unloadable", refused.refusals[0].message) from None
 
 
+def use_threads(threads: int) -> None:
+    """Have torch compute with so many threads, and the same on every run."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Nothing here reads memory that it has not written: filling it first would cost a pass.
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
+
+
 def as_session(
     program: Program, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
 ) -> ProgramSession:
@@ -92,10 +100,7 @@ def as_session(
     Raises:
         ModelError: model_shape.
     """
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # Nothing here reads memory that it has not written: filling it first would cost a pass.
-    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
+    use_threads(threads)
     if len(program.inputs) != 1:
         raise ModelError(
             "model_shape",

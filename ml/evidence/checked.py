@@ -54,6 +54,35 @@ def check_outputs(
         raise EvidenceError("its cases are not those that were asked for")
 
 
+def check_samples(data: bytes, case_ids: Sequence[str], width: int, samples: int) -> None:
+    """See that a table holds `samples` rows of `width` outputs per case of a shard, in order.
+
+    A case that failed has one row, with its error and nothing else.
+
+    Raises:
+        EvidenceError: with what it is instead.
+    """
+    columns = {"case_id": pa.string(), "error": pa.string(), "sample": pa.int64()}
+    columns |= {f"output_{at}": pa.float64() for at in range(width)}
+    check_head(data, columns, len(case_ids), len(case_ids) * samples)
+    found = table(data)
+    failed = {
+        case_id
+        for case_id, error in zip(
+            found["case_id"].to_pylist(), found["error"].to_pylist(), strict=True
+        )
+        if error is not None
+    }
+    expected = [
+        (case_id, at)
+        for case_id in case_ids
+        for at in ([None] if case_id in failed else range(samples))
+    ]
+    numbered = zip(found["case_id"].to_pylist(), found["sample"].to_pylist(), strict=True)
+    if list(numbered) != expected:
+        raise EvidenceError("its cases and samples are not those that were asked for")
+
+
 def check_comparisons(data: bytes, case_ids: Sequence[str], most_rows: int) -> None:
     """See that a table compares masks of the cases of a shard, in order.
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ml.evidence.checked import check_head, most_bytes
 from ml.evidence.packed import BYTES, unpacked
@@ -23,15 +25,16 @@ class Form:
             as many. Without any, a case has one row.
         numbers: columns of one finite float64 each, null where the row has an error.
         loose: of these, columns that may be null elsewhere too.
-        counts: columns of one int64 from 0 up.
         arrays: columns of many float32 each, with the most numbers that a row can have.
+        sides: columns of one int64 each, whose product is the width of all arrays: the same in
+            every row.
     """
 
     keys: Mapping[str, Sequence[Key]] = field(default_factory=dict)
     numbers: tuple[str, ...] = ()
     loose: tuple[str, ...] = ()
-    counts: tuple[str, ...] = ()
     arrays: Mapping[str, int] = field(default_factory=dict)
+    sides: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -53,7 +56,7 @@ class Form:
         columns = {"case_id": pa.string(), "error": pa.string()}
         columns |= {name: _TYPES[type(values[0])] for name, values in self.keys.items()}
         columns |= dict.fromkeys(self.numbers, pa.float64())
-        columns |= dict.fromkeys(self.counts, pa.int64())
+        columns |= dict.fromkeys(self.sides, pa.int64())
         check_head(
             data, columns, rows, rows, packed=self.arrays, most=self.most_bytes(len(case_ids))
         )
@@ -68,19 +71,31 @@ class Form:
     def _check_values(self, found: pa.Table) -> None:
         """Finite numbers where there is no error, and none where there is one."""
         failed = np.array([bool(error) for error in found["error"].to_pylist()], dtype=bool)
-        for name in (*self.numbers, *self.counts, *self.arrays):
+        for name in (*self.numbers, *self.sides, *self.arrays):
             column = found[name]
             missing = column.is_null().to_numpy(zero_copy_only=False)
             if (missing < failed).any() or (name not in self.loose and (missing > failed).any()):
                 raise EvidenceError(
                     f"its column {name} has not one value for each row that went well"
                 )
-            if name in self.counts:
-                fine = all(count is None or count >= 0 for count in column.to_pylist())
-            elif name in self.arrays:
+            if name in self.sides:
+                continue
+            if name in self.arrays:
                 fine = bool(np.isfinite(unpacked(column)[~missing]).all())
             else:
                 numbers = column.to_numpy(zero_copy_only=False)
                 fine = bool(np.isfinite(numbers[~missing]).all())
             if not fine:
                 raise EvidenceError(f"its column {name} holds what is no number")
+        if self.sides:
+            self._check_sides(found, failed)
+
+    def _check_sides(self, found: pa.Table, failed: NDArray[np.bool_]) -> None:
+        """One shape for all, and as many numbers as it says."""
+        rows = zip(*(found[name].to_pylist() for name in self.sides), strict=True)
+        shapes = {shape for shape, error in zip(rows, failed, strict=True) if not error}
+        widths = {found[name].type.byte_width // BYTES for name in self.arrays}
+        if any(min(shape) < 1 or widths != {prod(shape)} for shape in shapes) or len(shapes) > 1:
+            raise EvidenceError(
+                f"its columns {', '.join(self.sides)} are not the sides of its maps"
+            )

@@ -111,9 +111,16 @@ def cases_of(content: pa.Table) -> list[str]:
 
 
 def joined(parts: Iterable[bytes]) -> pa.Table | None:
-    """The tables of several shards as one, in the given order; None when there are none."""
+    """The tables of several shards as one, in the given order; None when there are none.
+
+    Raises:
+        EvidenceError: if one is damaged, or a column has not one type in all of them.
+    """
     tables = [table(part) for part in parts]
-    return pa.concat_tables(tables, promote_options="default") if tables else None
+    try:
+        return pa.concat_tables(tables, promote_options="default") if tables else None
+    except pa.ArrowException as error:
+        raise EvidenceError(f"the tables of shards do not fit together: {error}") from None
 
 
 def rows(data: bytes) -> list[tuple[str, list[float] | None, str]]:
@@ -155,4 +162,38 @@ def outputs_table(
         columns[f"output_{index}"] = pa.array([row[index] for row in outputs], pa.float64())
     failed = errors or {}
     columns["error"] = pa.array([failed.get(case_id) for case_id in case_ids], pa.string())
+    return pa.table(columns)
+
+
+def samples_table(
+    case_ids: Sequence[str],
+    samples: Mapping[str, Sequence[Sequence[float]]],
+    errors: Mapping[str, str],
+    width: int,
+) -> pa.Table:
+    """Raw outputs of several samples or members of each case, one row for each.
+
+    Args:
+        case_ids: (n,) in the order of the table.
+        samples: case id -> (t, k) floats, of the cases that have them.
+        errors: case id -> error code, of all others.
+        width: k.
+
+    Returns:
+        Columns ``case_id``, ``sample`` (0 to t - 1), ``output_0`` ... ``output_<k-1>``, ``error``.
+        A case that failed has one row, without sample and outputs.
+    """
+    rows: list[tuple[str, int | None, Sequence[float | None]]] = []
+    for case_id in case_ids:
+        if case_id in errors:
+            rows.append((case_id, None, [None] * width))
+        else:
+            rows += [(case_id, at, outputs) for at, outputs in enumerate(samples[case_id])]
+    columns: dict[str, pa.Array] = {
+        "case_id": pa.array([row[0] for row in rows], pa.string()),
+        "sample": pa.array([row[1] for row in rows], pa.int64()),
+    }
+    for index in range(width):
+        columns[f"output_{index}"] = pa.array([row[2][index] for row in rows], pa.float64())
+    columns["error"] = pa.array([errors.get(row[0]) for row in rows], pa.string())
     return pa.table(columns)

@@ -7,6 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.estimate import JsonObject
+from ml.evidence.packed import Float32Array
+from ml.evidence.passes import CaseMaps, CaseOutputs
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -88,6 +92,28 @@ class Readings:
             raise ValueError(f"readings answer undeclared questions: {', '.join(sorted(unknown))}")
 
 
+@dataclass(frozen=True)
+class Samples:
+    """Several answers to each case: of an ensemble's members, of dropout, or as handed in.
+
+    A case without all of them is NaN in every sample and an entry in ``failures``.
+    """
+
+    kind: Literal["members", "dropout", "samples"]
+    classes: tuple[str, ...]
+    probabilities: FloatArray  # (t, n, k) 0..1 after the declared activation
+    score: FloatArray  # (t, n) P(finding present), 0..1; NaN where the case failed
+    failures: Mapping[str, str] = field(default_factory=dict)  # case id -> error code
+    source: str = "model"  # "model" | "uploaded"
+
+    def __post_init__(self) -> None:
+        t, n = self.score.shape
+        if self.probabilities.shape != (t, n, len(self.classes)):
+            raise ValueError(f"probabilities must fit {t} samples of {n} cases")
+        if t < 2:
+            raise ValueError("one sample says nothing of the spread between them")
+
+
 REFERENCE, MODEL, CONSENSUS, OTHERS = "reference", "model", "consensus", "others"
 
 
@@ -129,6 +155,14 @@ class MaskComparisons:
 
 
 @dataclass(frozen=True)
+class IntakeRecord:
+    """What intake read of the model's files, and what the model's author declares."""
+
+    card: JsonObject
+    manifest: JsonObject
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One cohort, and what was said about it; n cases in one order everywhere."""
 
@@ -143,6 +177,15 @@ class Evidence:
     prediction: Prediction | None = None
     readings: Readings | None = None
     masks: MaskComparisons | None = None
+    samples: Samples | None = None
+    no_samples: str = ""  # why there are none and the way out, where that is known
+    # Of the model, where a check asks for them; (n, ...) each.
+    features: Mapping[str, Float32Array] | None = None  # by layer, (n, d)
+    attributions: CaseMaps | None = None
+    perturbations: CaseOutputs | None = None
+    corruptions: CaseOutputs | None = None
+    randomisations: CaseMaps | None = None
+    intake: IntakeRecord | None = None  # None: no model was handed in
 
     def __post_init__(self) -> None:
         n = len(self.case_ids)
@@ -153,7 +196,16 @@ class Evidence:
                 raise ValueError("present must be 1, 0 or -1 (no label)")
         if self.prediction is not None:
             sizes["prediction"] = self.prediction.score.size
+        if self.samples is not None:
+            sizes["samples"] = self.samples.score.shape[1]
         sizes |= {name: len(column) for name, column in self.covariates.items()}
+        sizes |= {f"features {name}": len(rows) for name, rows in (self.features or {}).items()}
+        for name in ("attributions", "randomisations"):
+            if (maps := getattr(self, name)) is not None:
+                sizes[name] = len(maps.score)
+        for name in ("perturbations", "corruptions"):
+            if (versions := getattr(self, name)) is not None:
+                sizes[name] = len(versions.outputs)
         wrong = {name: size for name, size in sizes.items() if size != n}
         if wrong:
             raise ValueError(f"expected {n} rows for {n} cases, got {wrong}")

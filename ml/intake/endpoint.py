@@ -6,6 +6,7 @@ from ml.engine.endpoint import EndpointSession, description, open_endpoint
 from ml.engine.session import CasesFailed, ModelError
 from ml.engine.smoke import smoke_run
 from ml.estimate import JsonObject, JsonValue
+from ml.evidence.intake_record import sealed
 from ml.evidence.store import canonical, file_sha256, sha256_of
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.program_card import without_program
@@ -45,18 +46,15 @@ def read_endpoint(
     written = files / NAME
     written.write_bytes(canonical(description(session)))
     sha256 = file_sha256(written)
-    card = _card(session) | {
-        "sha256": sha256,
-        "size_bytes": written.stat().st_size,
-        "smoke": smoke,
-    }
+    card = _card(session) | {"sha256": sha256, "size_bytes": written.stat().st_size}
+    card["smoke"] = smoke
     written.rename(files / sha256)
     normalised: JsonObject = manifest.model_dump(mode="json")
     stored: list[JsonValue] = [{"name": NAME, "sha256": sha256, "path": f"files/{sha256}"}]
     return {
         "manifest": normalised,
         "manifest_sha256": sha256_of(normalised),
-        "card": card,
+        "card": sealed(card),
         "sha256": sha256,
         "files": stored,
     }

@@ -27,10 +27,8 @@ _UNSUPPORTED = (
     "Models in this format are not run in this version ({what}). Hand it in as ONNX, or as an "
     "archive of torch.export (.pt2)."
 )
-READ = ("onnx", "pt2", "safetensors", "monai-bundle", "endpoint")
-_KINDS = {
-    "ensemble": "ensemble of several files",
-}
+READ = ("onnx", "pt2", "safetensors", "monai-bundle", "ensemble", "endpoint")
+_KINDS: dict[str, str] = {}
 # first bytes, at this offset -> what the file is
 _MAGIC = (
     (b"\x89HDF", 0, "HDF5, for instance Keras"),

@@ -1,23 +1,28 @@
-"""A model folder becomes a manifest, a capability card and one stored file of weights."""
+"""A model folder becomes a manifest, a capability card and the stored files of its weights."""
 
+import hashlib
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import cast
 
 from ml.engine.session import ModelError, Session, check_may_open
-from ml.engine.smoke import program_check, smoke_run
-from ml.estimate import JsonObject, JsonValue
+from ml.engine.smoke import program_check, sampling_check, smoke_run
+from ml.estimate import JsonObject, JsonValue, objects_in
+from ml.evidence.intake_record import sealed
 from ml.evidence.store import file_sha256, sha256_of
 from ml.intake.architectures import checked
 from ml.intake.bundle import METADATA, Bundle, read_bundle
 from ml.intake.checkpoint import read_checkpoint
 from ml.intake.endpoint import read_endpoint
+from ml.intake.ensemble import INDEX, index_of, read_members
 from ml.intake.folder import Folder, at_marker, open_folder, open_plain
 from ml.intake.formats import READ, format_of, refuse_format
 from ml.intake.manifest import read_yaml, validated
-from ml.intake.model_manifest import ModelManifest
+from ml.intake.model_manifest import ENSEMBLE, ModelManifest
+from ml.intake.model_manifest import MANIFEST as MANIFEST
 from ml.intake.onnx_graph import MOST_BYTES, read_graph
 from ml.intake.program_card import (
     describe_by_name,
@@ -27,11 +32,13 @@ from ml.intake.program_card import (
     without_program,
 )
 from ml.intake.pt2 import read_pt2
-from ml.intake.refusal import refuse
+from ml.intake.refusal import Refused, refuse
 from ml.intake.safetensors_file import read_safetensors, write_safetensors
+from ml.intake.scan import scan, scanned
+from ml.program.graph import Program
 from ml.sandbox.messages import Reporter
 
-MANIFEST = "model.yaml"
+MOST_TOLD = 20  # files of an upload that the log names
 
 
 def read_model(
@@ -47,14 +54,15 @@ def read_model(
 
     Args:
         path: a folder, a zip of it, or one weights file.
-        out_dir: the accepted bytes go to ``files/<sha256>`` below it.
+        out_dir: the accepted bytes go to ``files/<sha256>`` below it, each file for itself.
         reporter: told what is being done.
         given: the manifest of a lone file, as a form or the API passes it.
         allow: formats that bring code of their own and are taken all the same.
 
     Returns:
-        manifest, card, sha256 (weights), manifest_sha256, files. For a lone file without a
-        manifest the card ends before the smoke run, and manifest is null.
+        manifest, card, sha256 (weights), manifest_sha256, files (the weights first; of an
+        ensemble its index, then its members). For a lone file without a manifest the card ends
+        before the smoke run, and manifest is null.
 
     Raises:
         Refused: see docs/intake-codes.md.
@@ -64,56 +72,118 @@ def read_model(
         TemporaryDirectory(prefix=".weights-", dir=out_dir) as work,
     ):
         folder = at_marker(opened, METADATA)
+        seen = scan(folder)
+        for row in seen[:MOST_TOLD]:
+            reporter.log(f"{row['name']}: {row['kind']}, {row['bytes']:,} bytes")
         bundle = _bundle(folder, given) if METADATA in folder else None
         manifest = _checked(bundle.manifest) if bundle else _manifest(folder, given, allow)
         if manifest is not None and manifest.format == "endpoint":
             return read_endpoint(manifest, out_dir, reporter, MANIFEST)
-        weights = bundle.weights if bundle else _weights(folder, manifest)
-        size = folder.sizes[weights]
-        if size > MOST_BYTES:
-            raise refuse("model_limit", f"The file has {size:,} bytes; 2 GiB is the most.")
-        source, notes = folder.path(weights), bundle.notes if bundle else []
-        if bundle and weights.endswith(".pt"):
-            source = _rewritten(source, weights, Path(work), notes)
-        kind = format_of(source, weights, () if bundle else allow)
-        declared = None if manifest is None else manifest.format
-        if declared is not None and kind != ("safetensors" if bundle else declared):
-            raise refuse(
-                "manifest_invalid",
-                f"{MANIFEST} says 'format: {declared}', and the file is of the format {kind}.",
-                file=MANIFEST,
-            )
-        reporter.log(f"reading {weights}, {size:,} bytes")
-        session: Session | None = None
-        if kind == "pt2":
-            card = describe_program(read_pt2(source))
-        elif kind == "safetensors":
-            card, session = _by_name(source, manifest, weights, notes)
-        elif kind == "torchscript":
-            card, session = _script(source, manifest, weights, reporter, allow)
+        read_one = partial(_read_file, folder, out_dir=out_dir, work=Path(work), reporter=reporter)
+        if bundle is None and (manifest is None or manifest.format != ENSEMBLE):
+            read_one = partial(read_one, allow=allow)
+        if manifest is not None and manifest.format == ENSEMBLE:
+            card, names = _ensemble(folder, manifest, out_dir, read_one)
+            kinds = {str(one["name"]): str(one["format"]) for one in objects_in(card["members"])}
         else:
-            model = read_graph(folder.read(weights, most=MOST_BYTES), weights)
-            card = describe_onnx(model, weights)
-        sha256 = file_sha256(source)
-        card |= {"sha256": sha256, "size_bytes": source.stat().st_size}
-        if manifest is not None:
-            reporter.log("running it twice on two cases of noise")
-            card["smoke"] = _smoke(source, manifest, weights, session)
-            if kind == "onnx" and card["gradients"]:
-                difference, why_not = program_check(source, manifest)
-                card["program_difference"] = difference
-                if why_not:
-                    card |= without_program([why_not])
-        _store(source, out_dir / "files", sha256)
+            weights = bundle.weights if bundle else _weights(folder, manifest)
+            card = read_one(weights, manifest, bundle=bundle)
+            names = {str(card["sha256"]): weights}
+            rewritten = bundle is not None and weights.endswith(".pt")
+            kinds = {weights: "checkpoint" if rewritten else str(card["format"])}
+        card["scan"] = scanned(folder, seen, _used(folder, kinds, bundle), kinds)
     normalised = None if manifest is None else cast(JsonObject, manifest.model_dump(mode="json"))
-    files: list[JsonValue] = [{"name": weights, "sha256": sha256, "path": f"files/{sha256}"}]
+    files: list[JsonValue] = [
+        {"name": name, "sha256": sha256, "path": f"files/{sha256}"}
+        for sha256, name in names.items()
+    ]
     return {
         "manifest": normalised,
         "manifest_sha256": None if normalised is None else sha256_of(normalised),
-        "card": card,
-        "sha256": sha256,
+        "card": sealed(card),
+        "sha256": card["sha256"],
         "files": files,
     }
+
+
+def _read_file(
+    folder: Folder,
+    weights: str,
+    manifest: ModelManifest | None,
+    *,
+    out_dir: Path,
+    work: Path,
+    reporter: Reporter,
+    bundle: Bundle | None = None,
+    allow: Collection[str] = (),
+) -> JsonObject:
+    """The card of one file of weights, which is kept; with a manifest it is run as well.
+
+    A member of an ensemble may be in any format, which its own manifest then is in.
+    """
+    size = folder.sizes[weights]
+    if size > MOST_BYTES:
+        raise refuse("model_limit", f"The file has {size:,} bytes; 2 GiB is the most.")
+    source, notes = folder.path(weights), bundle.notes if bundle else []
+    if bundle and weights.endswith(".pt"):
+        source = _rewritten(source, weights, work, notes)
+    kind = format_of(source, weights, allow)
+    if manifest is not None and manifest.format == ENSEMBLE:
+        manifest = manifest.of_member(kind)
+    declared = None if manifest is None else manifest.format
+    if declared is not None and kind != ("safetensors" if bundle else declared):
+        raise refuse(
+            "manifest_invalid",
+            f"{MANIFEST} says 'format: {declared}', and the file is of the format {kind}.",
+            file=MANIFEST,
+        )
+    reporter.log(f"reading {weights}, {size:,} bytes")
+    session: Session | None = None
+    program: Program | None = None
+    if kind == "pt2":
+        program = read_pt2(source)
+        card = describe_program(program)
+    elif kind == "safetensors":
+        card, session, program = _by_name(source, manifest, weights, notes)
+    elif kind == "torchscript":
+        card, session = _script(source, manifest, weights, reporter, allow)
+    else:
+        model = read_graph(folder.read(weights, most=MOST_BYTES), weights)
+        card, program = describe_onnx(model, weights)
+    sha256 = file_sha256(source)
+    card |= {"sha256": sha256, "size_bytes": source.stat().st_size}
+    if manifest is not None:
+        reporter.log("running it twice on two cases of noise")
+        card["smoke"] = _smoke(source, manifest, weights, session)
+        if kind == "onnx" and card["gradients"]:
+            difference, why_not = program_check(source, manifest)
+            card["program_difference"] = difference
+            if why_not:
+                card |= without_program([why_not])
+                program = None
+        if program is not None:
+            card["measured"] = _measured(program, manifest)
+        if manifest.dropout is not None:
+            reporter.log("switching its dropout on")
+            card["sampling"] = _sampling(source, manifest, card)
+    _store(source, out_dir / "files", sha256)
+    return card
+
+
+def _ensemble(
+    folder: Folder, manifest: ModelManifest, out_dir: Path, read_one: Callable[..., JsonObject]
+) -> tuple[JsonObject, dict[str, str]]:
+    """The card of an ensemble, and the name of every stored file by its SHA-256."""
+    try:
+        card, members = read_members(folder, manifest, lambda name: read_one(name, manifest))
+    except Refused:
+        shutil.rmtree(out_dir / "files", ignore_errors=True)  # of members that were fine
+        raise
+    index = index_of(members)
+    sha256 = hashlib.sha256(index).hexdigest()
+    (out_dir / "files" / sha256).write_bytes(index)
+    names = zip(members, manifest.weights, strict=True)
+    return {**card, "sha256": sha256}, {sha256: INDEX} | {one.sha256: name for one, name in names}
 
 
 def _bundle(folder: Folder, given: dict[str, object] | None) -> Bundle:
@@ -141,11 +211,17 @@ def _rewritten(source: Path, file: str, work: Path, notes: list[str]) -> Path:
 
 def _by_name(
     source: Path, manifest: ModelManifest | None, file: str, notes: list[str]
-) -> tuple[JsonObject, Session | None]:
+) -> tuple[JsonObject, Session | None, Program | None]:
     """The card of weights alone; the network they belong to is built from its name, and open."""
     stored = read_safetensors(source, file=file)
-    if manifest is None or manifest.architecture is None:
-        return describe_weights(stored.tensors), None
+    if manifest is None:
+        return describe_weights(stored.tensors), None, None
+    if manifest.architecture is None:  # of an ensemble: others have one by then
+        raise refuse(
+            "manifest_invalid",
+            "Weights alone do not say which network they belong to: name it as 'architecture'.",
+            file=MANIFEST,
+        )
     try:
         from ml.engine.by_name import program_by_name
         from ml.engine.program_session import as_session
@@ -162,7 +238,7 @@ def _by_name(
     card = describe_by_name(program, manifest)
     card["notes"] = [*notes, *cast(list[JsonValue], card["notes"])]
     try:
-        return card, as_session(program, manifest)
+        return card, as_session(program, manifest), program
     except ModelError as error:
         raise refuse(error.code, error.message, file=file) from None
 
@@ -264,6 +340,36 @@ def _smoke(path: Path, manifest: ModelManifest, file: str, session: Session | No
         return smoke_run(path, manifest, session)
     except ModelError as error:
         raise refuse(error.code, error.message, file=file) from None
+
+
+def _sampling(path: Path, manifest: ModelManifest, card: JsonObject) -> JsonObject:
+    if not card["gradients"]:
+        return {"works": False, "reason": "Run as a black box, its dropout cannot be switched on."}
+    if not card["has_dropout"]:
+        return {"works": False, "reason": "The file holds no dropout that could be switched on."}
+    return sampling_check(path, manifest)
+
+
+def _measured(program: Program, manifest: ModelManifest) -> JsonObject:
+    try:
+        from ml.engine.measured import measured
+    except ModuleNotFoundError:
+        return {"reason": "torch is not installed on this machine, so nothing was counted."}
+    try:
+        return measured(program, manifest)
+    except ModelError as error:
+        return {"reason": error.message}
+    except MemoryError:
+        return {"reason": "There was not enough memory to count."}
+
+
+def _used(folder: Folder, weights: Iterable[str], bundle: Bundle | None) -> dict[str, str]:
+    used = dict.fromkeys(weights, "weights, read as data")
+    if MANIFEST in folder:
+        used[MANIFEST] = "manifest"
+    if bundle is not None:
+        used |= dict.fromkeys(bundle.read, "configuration, read as data")
+    return used
 
 
 def _store(source: Path, files: Path, sha256: str) -> None:

@@ -18,9 +18,12 @@ Format = Literal[
 ]
 
 
+MANIFEST = "model.yaml"
+BY_NAME = ("safetensors", "monai-bundle")  # weights alone: the network is built from its name
+ENSEMBLE: Format = "ensemble"
 # How a model and its version may be called in an address.
 PathWord = Annotated[Name, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-BY_NAME = ("safetensors", "monai-bundle")  # weights alone: the network is built from its name
+MOST_MEMBERS = 20
 
 
 class OperatingPoint(Strict):
@@ -95,6 +98,7 @@ class ModelManifest(Strict):
     format: Format
     file: Name | None = None
     files: list[Name] | None = None
+    members: list[Name] | None = Field(default=None, max_length=MOST_MEMBERS)  # of an ensemble
     task: Literal["classification", "segmentation"] = "classification"
     intended_use: Text = ""
     operating_points: list[OperatingPoint] = Field(default_factory=list, max_length=20)
@@ -111,26 +115,34 @@ class ModelManifest(Strict):
     def _without_what_others_never_had(
         self, handler: SerializerFunctionWrapHandler
     ) -> dict[str, Any]:
-        """Manifests of other formats keep the hash they had before there were these keys."""
+        """Manifests of other formats keep the hash they had before there were such keys."""
         value: dict[str, Any] = handler(self)
-        for name in ("architecture", "url", "endpoint"):
-            if getattr(self, name) is None:
+        for name in ("architecture", "members", "url", "endpoint"):
+            if value[name] is None:
                 del value[name]
         return value
 
     @model_validator(mode="after")
     def _one_file(self) -> "ModelManifest":
+        if (self.members is not None) != (self.format == ENSEMBLE):
+            raise ValueError(
+                "an ensemble names its files as 'members: [NAME, NAME, ...]', and no other format "
+                "does."
+            )
         remote = self.format == "endpoint"
         if remote != (self.url is not None) or remote != (self.endpoint is not None):
             raise ValueError("'url' and 'endpoint' belong to the format endpoint, and to no other.")
-        if remote and (self.file or self.files):
+        given = [one for one in (self.file, self.files, self.members) if one is not None]
+        if remote and given:
             raise ValueError("a model behind an address has no file: leave 'file' out.")
-        if not remote and (self.file is None) == (self.files is None):
+        if not remote and len(given) != 1:
             raise ValueError("name the weights once: 'file: NAME' or 'files: [NAME, ...]'.")
+        if self.members is not None and self.dropout is not None:
+            raise ValueError("the members of an ensemble are its samples: leave 'dropout' out.")
         names = [point.name for point in self.operating_points]
         if len(set(names)) < len(names):
             raise ValueError("two operating points have the same name.")
-        if (self.architecture is not None) != (self.format in BY_NAME):
+        if self.format != ENSEMBLE and (self.architecture is not None) != (self.format in BY_NAME):
             raise ValueError(
                 f"an architecture belongs to the formats {' and '.join(BY_NAME)}, and to no other."
             )
@@ -140,4 +152,15 @@ class ModelManifest(Strict):
 
     @property
     def weights(self) -> list[str]:
-        return self.files or [self.file or ""]
+        return self.members or self.files or [self.file or ""]
+
+    def of_member(self, kind: Format) -> "ModelManifest":
+        """What a member of this ensemble declares, as a model of its own.
+
+        Args:
+            kind: the format that its file is in.
+        """
+        named = self.architecture if kind in BY_NAME else None
+        return self.model_copy(
+            update={"format": kind, "members": None, "file": "member", "architecture": named}
+        )

@@ -8,11 +8,11 @@ from typing import Annotated, Literal, cast
 import pyarrow as pa
 from pydantic import BeforeValidator, Field
 
-from ml.estimate import JsonObject
-from ml.evidence.store import outputs_table, write_table
+from ml.estimate import JsonObject, JsonValue
+from ml.evidence.store import outputs_table, samples_table, write_table
 from ml.imaging.declared import Strict
 from ml.imaging.mask import MOST_STRUCTURES
-from ml.intake.folder import Folder, open_folder
+from ml.intake.folder import Folder, natural_order, open_folder
 from ml.intake.manifest import Name, Text, read_yaml, validated
 from ml.intake.masks import MaskStore, predicted_masks
 from ml.intake.model_manifest import OperatingPoint, Scores
@@ -24,6 +24,7 @@ MANIFEST = "predictions.yaml"
 TABLE = "predictions.csv"
 PARQUET = "predictions.parquet"
 SUM_TOLERANCE = 1e-3
+SEVERAL = ("member", "sample")  # the columns that number several answers to a case
 
 
 class Claimed(Strict):
@@ -69,16 +70,24 @@ def read_predictions(path: Path, out_dir: Path, reporter: Reporter) -> JsonObjec
             raise refuse("file_missing", f"The folder has no {TABLE} at its top.", file=TABLE)
         problems = Problems()
         table = read_csv(folder, TABLE, required=["case_id", *manifest.classes], problems=problems)
-        _check_columns(table, manifest)
-        rows = _rows(table, manifest, problems)
+        several = _check_columns(table, manifest)
+        answers = _answers(table, manifest, several, problems)
+        names = _check_complete(answers, several, problems) if several else [""]
         problems.raise_if_any()
-    reporter.log(f"{len(rows)} predictions")
-    parquet = outputs_table(list(rows), list(rows.values()))
+    reporter.log(f"{len(answers)} predictions")
+    meta = cast(JsonObject, manifest.model_dump(mode="json"))
+    ids = list(answers)
+    if several:
+        meta |= {"several": several, "names": list[JsonValue](names)}
+        rows = {case_id: [answers[case_id][name] for name in names] for case_id in ids}
+        parquet = samples_table(ids, rows, {}, len(manifest.classes))
+    else:
+        parquet = outputs_table(ids, [answers[case_id][""] for case_id in ids])
     return {
-        "meta": cast(JsonObject, manifest.model_dump(mode="json")),
+        "meta": meta,
         "table": PARQUET,
         "sha256": write_table(parquet, out_dir / PARQUET),
-        "n": len(rows),
+        "n": len(ids),
     }
 
 
@@ -128,16 +137,22 @@ def _manifest_value(folder: Folder) -> dict[str, object]:
     return value
 
 
-def _check_columns(table: Csv, manifest: PredictionsManifest) -> None:
-    several = [name for name in ("member", "sample") if name in table.columns]
-    if several:
+def _check_columns(table: Csv, manifest: PredictionsManifest) -> str:
+    """The column that numbers several answers to a case; "" where there is one to each.
+
+    Raises:
+        Refused: csv_header.
+    """
+    several = [name for name in SEVERAL if name in table.columns and name not in manifest.classes]
+    if len(several) > 1:
         raise refuse(
-            "format_unsupported",
-            f"Several predictions for a case (column {several[0]}) are not read in this version. "
-            "Hand in one row for each case.",
+            "csv_header",
+            "Several answers to a case are told apart by one column, member or sample, not both.",
             file=TABLE,
+            row=1,
         )
-    unknown = [name for name in table.columns if name not in ("case_id", *manifest.classes)]
+    known = ("case_id", *several, *manifest.classes)
+    unknown = [name for name in table.columns if name not in known]
     if unknown:
         raise refuse(
             "csv_header",
@@ -145,23 +160,52 @@ def _check_columns(table: Csv, manifest: PredictionsManifest) -> None:
             file=TABLE,
             row=1,
         )
+    return several[0] if several else ""
 
 
-def _rows(table: Csv, manifest: PredictionsManifest, problems: Problems) -> dict[str, list[float]]:
-    rows: dict[str, list[float]] = {}
+# Case id -> name of the member or sample ("" where there is one to each) -> scores.
+Answers = dict[str, dict[str, list[float]]]
+
+
+def _answers(
+    table: Csv, manifest: PredictionsManifest, several: str, problems: Problems
+) -> Answers:
+    found: Answers = {}
     for row in table.rows:
-        case_id = row.get("case_id")
-        wrong = bad_id(case_id)
+        case_id, name = row.get("case_id"), (row.get(several) if several else "")
+        wrong = bad_id(case_id) or (bad_id(name) if several else None)
         if wrong:
             problems.add("case_id", wrong, file=TABLE, row=row.number)
-        elif case_id in rows:
+        elif name in found.get(str(case_id), {}):
+            which = f", {several} {name}" if several else ""
             problems.add(
-                "label_duplicate_case", f"The case {case_id} is there twice.",
+                "label_duplicate_case", f"The case {case_id}{which} is there twice.",
                 file=TABLE, row=row.number,
             )  # fmt: skip
-        elif case_id is not None:
-            rows[case_id] = _scores(row, manifest, problems)
-    return rows
+        else:
+            found.setdefault(str(case_id), {})[str(name)] = _scores(row, manifest, problems)
+    return found
+
+
+def _check_complete(answers: Answers, several: str, problems: Problems) -> list[str]:
+    """The names of all members or samples, in their order; each case has each of them."""
+    names = sorted({name for one in answers.values() for name in one}, key=natural_order)
+    for case_id, one in answers.items():
+        missing = [name for name in names if name not in one]
+        if missing:
+            problems.add(
+                "samples_missing",
+                f"The case {case_id} has no row of {several} {missing[0]}: every case has every "
+                f"{several}.",
+                file=TABLE,
+            )
+    if len(names) == 1:
+        problems.add(
+            "samples_missing",
+            f"There is one {several} only. Leave the column out, or hand in at least two.",
+            file=TABLE,
+        )
+    return names
 
 
 def _scores(row: Row, manifest: PredictionsManifest, problems: Problems) -> list[float]:

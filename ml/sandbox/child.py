@@ -21,7 +21,12 @@ JOBS: Mapping[str, str] = {
     "intake-cohort": "ml.intake.jobs:intake_cohort",
     "intake-predictions": "ml.intake.jobs:intake_predictions",
     "predict": "ml.engine.predict:predict_job",
+    "samples": "ml.engine.samples:samples_job",
     "compare-masks": "ml.engine.compare:compare_job",
+    "attribute": "ml.engine.explain:attribute_job",
+    "perturb": "ml.engine.perturb:perturb_job",
+    "corrupt": "ml.engine.corrupt:corrupt_job",
+    "randomise": "ml.engine.randomise:randomise_job",
 }
 
 _LINE = 2000  # characters of one log line

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from ml.checks import all_checks
 from ml.checks.registry import checks_of
 from ml.engine.plan import images_by_case, plan, shards
+from ml.engine.sampling import samples_params
 from ml.protocol import Protocol as Rules
 from ml.protocol import ProtocolError
 from portal.accounts.access import check_may
@@ -188,12 +189,15 @@ def _write_plan(audit: Audit, rules: Rules) -> None:
     task = audit.cohort_version.task
     images = images_by_case(catalogue.load(audit.cohort_version))
     case_ids = list(images)
+    model = audit.model_version
     passes = plan(
         rules,
         all_checks(),
-        has_model=audit.model_version is not None,
+        has_model=model is not None,
         has_images=any(images.values()),
         has_masks=task == SEGMENTATION,
+        samples=samples_params(rules, model.manifest, model.card) if model else None,
+        walks=bool(model and model.card.get("gradients")),
     )
     for position, planned in enumerate(passes):
         pieces = shards(case_ids)

@@ -8,7 +8,15 @@ from django.db.models import Count, Max
 
 from ml.checks import all_checks
 from ml.checks.registry import Check, checks_of
-from ml.engine.plan import images_by_case, key_of_shard, plan, shards
+from ml.engine.cost import Sizes, estimate
+from ml.engine.passes import PASSES, SAMPLES, cost_of
+from ml.engine.plan import PassPlan, images_by_case, key_of_shard, plan, shards
+from ml.engine.sampling import (
+    ONE_ANSWER,
+    samples_params,
+    seconds_of_samples,
+    why_no_samples,
+)
 from ml.protocol import Protocol as Rules
 from portal.accounts.models import Team
 from portal.audits import mask_preview
@@ -35,7 +43,13 @@ MISSING = {
     "predicted-masks": "Only readers are audited here. Choose predictions with masks.",
     "reference-masks": "The cohort has no reference masks. A column “mask” in cases.csv adds them.",
     "reader-masks": "No case has the masks of two readers.",
+    "features": "Only a model that can be looked into has features. Choose one; its page says so.",
+    "attributions": "Only a model whose gradients can be had can be explained. Choose one.",
+    "perturbations": "Only a model whose gradients can be had can be explained. Choose one.",
+    "corruptions": "Only a model can be run on corrupted images. Choose one.",
+    "randomisations": "Only a model whose gradients can be had can be explained. Choose one.",
 }
+_OF_A_MODEL = {"features", *(one.need for one in PASSES.values())}
 _UNITS = {"case": "cases", "patient": "patients", "group": "groups"}
 
 
@@ -56,10 +70,7 @@ class Cost:
     n_cases: int  # that the model still has to be run on, or whose masks are to be compared
     seconds_per_case: float | None  # of the trial run at intake
     of_masks: bool = False  # nothing is inferred: masks are compared
-
-    @property
-    def seconds(self) -> float | None:
-        return None if self.seconds_per_case is None else self.n_cases * self.seconds_per_case
+    seconds: float | None = None  # of all passes, by what each declares; None where not timed
 
     @property
     def about(self) -> float | None:
@@ -75,6 +86,11 @@ class Choice:
     model: ModelVersion | None
     predictions: Predictions | None
     protocol: Protocol | None
+
+    @property
+    def walks(self) -> bool:
+        """The model can be looked into: features, gradients."""
+        return bool(self.model and self.model.card.get("gradients"))
 
     @cached_property
     def rules(self) -> Rules:
@@ -151,7 +167,7 @@ def _line(check: Check, choice: Choice) -> Line:
         return _will_not(check, "The protocol does not ask for it.")
     for need in check.needs:
         if not _is_met(need, choice):
-            return _will_not(check, MISSING[need])
+            return _will_not(check, _no_samples(choice) if need == "samples" else MISSING[need])
     if "readings" in check.needs and _most_readers(choice.cohort) < 2:
         return _will_not(check, "No case was answered by two readers.")
     if check.id == "operating-point" and _names_unknown_point(choice):
@@ -185,8 +201,21 @@ def _is_met(need: str, choice: Choice) -> bool:
         return of_masks and choice.predictions is not None
     if of_masks:
         return False
+    if need == "samples":
+        return not _no_samples(choice)
     has_images = choice.cohort.n_images > 0
+    if need in _OF_A_MODEL:
+        return choice.model is not None and has_images and (need == "corruptions" or choice.walks)
     return choice.predictions is not None or (choice.model is not None and has_images)
+
+
+def _no_samples(choice: Choice) -> str:
+    """Why there will be one answer to a case and no more; "" if there will be more."""
+    if choice.predictions is not None:
+        return "" if choice.predictions.meta.get("several") else ONE_ANSWER
+    if choice.model is None:
+        return MISSING["prediction"]
+    return why_no_samples(choice.model.manifest, choice.model.card)
 
 
 def _has_masks(cohort: CohortVersion, need: str) -> bool:
@@ -289,11 +318,17 @@ def _cost(choice: Choice) -> Cost:
     model = choice.model
     smoke = (model.card.get("smoke") or {}) if model else {}
     per_case = smoke.get("seconds_per_case")
-    passes = plan(choice.rules, has_model=model is not None, has_images=choice.cohort.n_images > 0)
+    passes = plan(
+        choice.rules,
+        has_model=model is not None,
+        has_images=choice.cohort.n_images > 0,
+        samples=samples_params(choice.rules, model.manifest, model.card) if model else None,
+        walks=choice.walks,
+    )
     if model is None or not passes:
         return Cost(0, 0, 0, per_case)
     images = images_by_case(catalogue.load(choice.cohort))
-    keys: dict[str, int] = {}
+    keys: dict[str, tuple[PassPlan, int]] = {}
     for planned in passes:
         for piece in shards(list(images)):
             key = key_of_shard(
@@ -303,7 +338,24 @@ def _cost(choice: Choice) -> Cost:
                 shard=piece,
                 images=images,
             )
-            keys[key] = len(piece)
+            keys[key] = planned, len(piece)
     known = _known(choice.team, keys)
-    left = sum(n for key, n in keys.items() if key not in known)
-    return Cost(len(keys), len(known), left, per_case)
+    left = [work for key, work in keys.items() if key not in known]
+    plain = sum(n for planned, n in left if planned.name != SAMPLES)
+    seconds = None if per_case is None else _seconds(choice.rules, model, left, per_case)
+    return Cost(len(keys), len(known), plain, per_case, seconds=seconds)
+
+
+def _seconds(
+    rules: Rules, model: ModelVersion, left: Iterable[tuple[PassPlan, int]], per_case: float
+) -> float:
+    """What the passes declare, at the pace of the trial runs."""
+    sizes = Sizes(outputs=len(model.manifest["output"]["classes"]))
+    onnx = model.manifest["format"] == "onnx"
+    costs, sampled = [], 0
+    for planned, n in left:
+        if planned.name == SAMPLES:  # samples were timed by themselves
+            sampled += n
+        else:
+            costs.append((cost_of(planned.name, planned.params, sizes, by_onnxruntime=onnx), n))
+    return estimate(costs, per_case).seconds + sampled * seconds_of_samples(rules, model.card)

@@ -10,6 +10,8 @@ from django.db.models.functions import Now
 
 from ml.assemble import masks_of_table
 from ml.evidence import store as tables
+from ml.intake.ensemble import members_in
+from ml.intake.model_manifest import ENSEMBLE
 from ml.sandbox.results import ResultError, left
 from portal.accounts.access import check_may
 from portal.accounts.models import Team, User
@@ -117,9 +119,14 @@ def accept_model(
     if result["manifest"] is None:
         refuse(upload, fence, [LONE_FILE], log)
         return
-    weights = store.put_path(left(folder, f"files/{result['sha256']}"))
+    weights, *others = [store.put_path(left(folder, file["path"])) for file in result["files"]]
     if weights.sha256 != result["sha256"]:  # what evidence is found under must be the file's own
         raise ResultError("The reader left another file than it says.")
+    if result["manifest"]["format"] == ENSEMBLE:
+        # An index may name no file but those that came with it: others are not the team's.
+        named = {one.sha256 for one in members_in(store.read_bytes(weights))}
+        if named != {blob.sha256 for blob in others}:
+            raise ResultError("Its index names other files than it left.")
     read = registry.ReadModel(
         manifest=result["manifest"],
         card=result["card"],

@@ -2,18 +2,17 @@ import numpy as np
 import pytest
 
 from ml.assemble import (
-    activated,
     cohort_block,
     evidence,
-    finding_score,
     model_block,
     run_checks,
 )
 from ml.checks.discrimination import discrimination
 from ml.checks.registry import Check, State
-from ml.evidence.store import outputs_table
+from ml.evidence.store import outputs_table, samples_table
 from ml.intake.model_manifest import Scores
 from ml.protocol import Protocol
+from ml.scores import activated, finding_score
 
 META = {
     "kind": "probabilities",
@@ -185,8 +184,8 @@ def test_declared_probabilities_are_never_rescaled():
     declared = Scores(**{key: META[key] for key in Scores.model_fields})
 
     assert activated(np.array([0.2, 0.8004]), declared).tolist() == [0.2, 0.8004]
-    assert activated(np.array([0.2, 0.9]), declared) is None
-    assert activated(np.array([np.nan, 0.5]), declared) is None
+    assert np.isnan(activated(np.array([0.2, 0.9]), declared)).all()
+    assert np.isnan(activated(np.array([np.nan, 0.5]), declared)).all()
 
 
 def test_readings_are_kept_one_by_one():
@@ -256,3 +255,67 @@ def test_blocks_of_the_document():
     assert model_block(None, predictions)["name"] == "N"
     assert model_block(None, predictions)["kind"] == "predictions"
     assert cohort_block(catalogue(), {"n_cases": 0})["n_cases"] == 0
+
+
+DECLARED = {"name": "x", "format": "pt2", "output": META, "operating_points": []}
+THREE = {"a": [[0.2, 0.8], [0.4, 0.6], [0.0, 1.0]], "b": [[0.9, 0.1]] * 3}
+
+
+def test_samples_of_a_pass_stand_in_the_order_of_the_cohort():
+    table = samples_table(["b", "f", "a"], {**THREE, "f": []}, {"f": "no_image"}, 2)
+    cohort = catalogue(case("a"), case("f"), case("b"), case("never"))
+
+    found = evidence(cohort, manifest=DECLARED, samples=table).samples
+
+    assert found.kind == "dropout"
+    assert found.score.shape == (3, 4)
+    assert found.score[:, 0].tolist() == [0.8, 0.6, 1.0]
+    assert found.score[:, 2].tolist() == [0.1] * 3
+    assert np.isnan(found.score[:, [1, 3]]).all()
+    assert found.failures == {"f": "no_image", "never": "not_predicted"}
+    members = evidence(cohort, manifest={**DECLARED, "format": "ensemble"}, samples=table)
+    assert members.samples.kind == "members"
+
+
+def test_one_answer_that_is_none_fails_the_case_and_no_other():
+    wrong = {**THREE, "a": [[0.2, 0.8], [0.4, 0.9], [0.0, 1.0]]}
+    table = samples_table(["a", "b"], wrong, {}, 2)
+
+    found = evidence(catalogue(case("a"), case("b")), manifest=DECLARED, samples=table).samples
+
+    assert found.failures == {"a": "score_range"}
+    assert np.isnan(found.score[:, 0]).all()
+    assert np.isfinite(found.score[:, 1]).all()
+
+
+@pytest.mark.parametrize(("several", "kind"), [("member", "members"), ("sample", "samples")])
+def test_the_prediction_of_a_table_with_several_rows_is_their_mean(several, kind):
+    table = samples_table(["a", "b", "other"], {**THREE, "other": THREE["b"]}, {}, 2)
+    meta = {**META, "several": several}
+
+    found = evidence(catalogue(case("a"), case("b"), case("c")), uploaded=(meta, table))
+
+    assert found.prediction.score[:2] == pytest.approx([0.8, 0.1])
+    assert found.prediction.failures == {"other": "unknown_case", "c": "not_predicted"}
+    assert (found.samples.kind, found.samples.source) == (kind, "uploaded")
+    assert found.samples.score[:, 0].tolist() == [0.8, 0.6, 1.0]
+
+
+def test_logits_of_members_are_averaged_as_probabilities():
+    raw = {"a": [[0.0, 4.0], [0.0, -1.0]]}
+    meta = {**META, "kind": "logits", "activation": "softmax", "several": "member"}
+
+    found = evidence(catalogue(case("a")), uploaded=(meta, samples_table(["a"], raw, {}, 2)))
+
+    each = 1 / (1 + np.exp([-4.0, 1.0]))
+    assert found.samples.score[:, 0] == pytest.approx(each)
+    assert found.prediction.score == pytest.approx([each.mean()])
+
+
+def test_why_there_are_no_samples_is_passed_on():
+    plain = evidence(catalogue(case("a")), uploaded=uploaded({"a": [0.5, 0.5]}))
+    model = evidence(catalogue(case("a")), manifest=DECLARED, no_samples="It has no dropout.")
+
+    assert plain.samples is None
+    assert "one prediction for each case" in plain.no_samples
+    assert (model.samples, model.no_samples) == (None, "It has no dropout.")

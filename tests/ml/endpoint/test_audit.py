@@ -58,7 +58,9 @@ def predict(accepted, tmp_path, cases=5, policy=None, where=in_process):
         images={name: [pictures / f"{name}.png"] for name in names},
         out_dir=shard,
     )
-    with link_of_shard(result["manifest"], cases, policy or policy_for(url)) as link:
+    with link_of_shard(
+        result["manifest"], PREDICT, {"batch": 4}, cases, policy or policy_for(url)
+    ) as link:
         outcome = where(job, link)
     data = shard / "predict.parquet"
     return outcome, store.rows(data.read_bytes()) if outcome.state == "done" else []
@@ -73,7 +75,7 @@ def test_an_endpoint_is_accepted_as_a_black_box(accepted):
     stored = json.loads((out / result["files"][0]["path"]).read_bytes())
     assert stored["url"] == url
     assert stored["model_version"] == "1"
-    assert served.cases == [2, 2]
+    assert served.cases == [2, 2, 1, 1, 2]
     assert result["manifest"]["endpoint"]["most_cases"] == 8
 
 
@@ -264,7 +266,7 @@ def test_an_audit_at_the_command_line(server, tmp_path, monkeypatch, capsys):
     asked = len(served.requests)
     assert main([*map(str, words)]) == 0
     posts = [path for method, path, _ in served.requests[asked:] if method == "POST"]
-    assert len(posts) == 2  # of intake's trial: the shards are found under their key
+    assert len(posts) == 5  # of intake's trial: the shards are found under their key
 
 
 def test_the_address_is_part_of_what_evidence_is_found_under(accepted, tmp_path):

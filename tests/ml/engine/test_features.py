@@ -7,26 +7,20 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from ml.engine.features import (
-    COLUMN,
-    MOST_FEATURES,
-    columns,
-    layers_of,
-    outputs_alone,
-    pooled,
-    tapped,
-)
+from ml.engine.features import layers_of, outputs_alone, pooled, tapped
+from ml.engine.passes import MOST_FEATURES, feature_columns
 from ml.engine.predict import predict_job
 from ml.engine.program_session import as_session
 from ml.engine.session import ModelError, open_session
 from ml.engine.smoke import noise
 from ml.evidence.checked import check_outputs
 from ml.evidence.packed import packed, unpacked
-from ml.evidence.store import EvidenceError, write_table
+from ml.evidence.passes import FEATURES
+from ml.evidence.store import EvidenceError, joined, write_table
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.pt2 import read_pt2
 from ml.program.walk import Walker
-from tests.ml.engine.small import CLASSIFIERS, small
+from tests.ml.engine.small import small
 from tests.ml.engine.test_predict import model_file, stored_image
 from tests.ml.intake.build import MANIFEST, QUIET, merged
 from tests.ml.program.test_walk import apart
@@ -42,7 +36,7 @@ def manifest_of(name, **changes):
     return ModelManifest.model_validate(merged(merged(MANIFEST, given), changes))
 
 
-@pytest.mark.parametrize("name", [*CLASSIFIERS, "tiny"])
+@pytest.mark.parametrize("name", ["densenet", "resnet", "vit", "tiny"])
 def test_outputs_keep_every_bit_and_features_are_the_modules(name):
     net, manifest = small(name), manifest_of(name)
     program = read_pt2(net.path)
@@ -142,29 +136,40 @@ def test_the_table_of_predict_is_in_it_to_the_last_byte(job, tmp_path):
     assert write_table(outputs_alone(table), tmp_path / "again") == without["sha256"]
     assert with_them["runtime"]["features"] == "same forward"
     assert not with_them["reusable"]
-    found = unpacked(table[COLUMN + "penultimate"])
+    found = unpacked(table[FEATURES + "penultimate"])
     assert found.shape == (4, 6)
     assert np.isnan(found[1]).all()
     assert np.isfinite(found[[0, 2, 3]]).all()
     ids = [case["case_id"] for case in job["cases"]]
-    check_outputs(data, ids, 2, columns(LAYERS))
+    check_outputs(data, ids, 2, feature_columns({"features": LAYERS}))
+
+
+def test_a_shard_of_failed_cases_alone_fits_the_others(job, tmp_path):
+    whole = predict_job({**job, "features": LAYERS}, tmp_path, QUIET)
+    first = (tmp_path / whole["table"]).read_bytes()
+    failed = predict_job({**job, "cases": job["cases"][1:2], "features": LAYERS}, tmp_path, QUIET)
+    second = (tmp_path / failed["table"]).read_bytes()
+
+    assert unpacked(joined([first, second])[FEATURES + "early"]).shape == (5, 8)
 
 
 def test_a_table_that_lies_about_its_features_is_refused(job, tmp_path):
     result = predict_job({**job, "features": LAYERS}, tmp_path, QUIET)
     table = pq.read_table(tmp_path / result["table"])
     ids = [case["case_id"] for case in job["cases"]]
-    at = table.column_names.index(COLUMN + "early")
+    at = table.column_names.index(FEATURES + "early")
 
     def refused(changed, match):
         write_table(changed, tmp_path / "lie")
         with pytest.raises(EvidenceError, match=match):
-            check_outputs((tmp_path / "lie").read_bytes(), ids, 2, columns(LAYERS))
+            check_outputs(
+                (tmp_path / "lie").read_bytes(), ids, 2, feature_columns({"features": LAYERS})
+            )
 
     refused(table.remove_column(at), "its columns")
-    refused(table.set_column(at, COLUMN + "early", table["error"]), "its columns")
+    refused(table.set_column(at, FEATURES + "early", table["error"]), "its columns")
     large = packed([np.zeros(MOST_FEATURES + 1, np.float32)] * 4)
-    refused(table.set_column(at, COLUMN + "early", large), "its columns")
+    refused(table.set_column(at, FEATURES + "early", large), "its columns")
     refused(table.append_column("more", packed([np.zeros(1, np.float32)] * 4)), "further columns")
     with pytest.raises(EvidenceError, match="further columns"):
         check_outputs((tmp_path / result["table"]).read_bytes(), ids, 2)

@@ -144,7 +144,7 @@ def test_what_is_no_onnx(data, code, tmp_path):
         ("pt2", "manifest_invalid"),  # the file is ONNX
         ("safetensors", "manifest_invalid"),
         ("monai-bundle", "bundle_invalid"),
-        ("ensemble", "format_unsupported"),
+        ("ensemble", "manifest_invalid"),  # it names no members
         ("keras", "manifest_invalid"),
     ],
 )

@@ -1,6 +1,7 @@
 import pyarrow.parquet as pq
 import pytest
 
+from ml.evidence.store import table
 from ml.intake.predictions import read_predictions
 from ml.intake.refusal import Refused
 from tests.ml.intake.build import QUIET, codes, predictions_folder, zipped
@@ -75,7 +76,8 @@ def test_bad_rows_are_all_named(rows, found, tmp_path):
     [
         ("case_id,dark\na,1\n", {}, "csv_header"),
         ("case_id,dark,bright,extra\na,1,0,2\n", {}, "csv_header"),
-        ("case_id,dark,bright,member\na,1,0,1\n", {}, "format_unsupported"),
+        ("case_id,dark,bright,member,sample\na,1,0,1,1\n", {}, "csv_header"),
+        ("case_id,dark,bright,member\na,1,0,1\n", {}, "samples_missing"),
         (GOOD, {"model": None}, "manifest_invalid"),
         (GOOD, {"kind": "scores"}, "manifest_invalid"),
         (GOOD, {"positive": ["grey"]}, "manifest_invalid"),
@@ -99,3 +101,54 @@ def test_independent_probabilities_need_not_add_up(tmp_path):
     folder = predictions_folder(tmp_path / "p", rows, activation="sigmoid")
 
     assert read_predictions(folder, tmp_path, QUIET)["n"] == 1
+
+
+SEVERAL = """case_id,dark,bright,{column}
+b,0.9,0.1,10
+b,0.5,0.5,2
+a,0.2,0.8,2
+a,0.4,0.6,10
+"""
+
+
+@pytest.mark.parametrize("column", ["member", "sample"])
+def test_several_rows_of_a_case_are_kept_one_by_one(column, tmp_path):
+    folder = predictions_folder(tmp_path / "p", SEVERAL.format(column=column))
+
+    result = read_predictions(folder, tmp_path, QUIET)
+
+    assert (result["n"], result["meta"]["several"], result["meta"]["names"]) == (
+        2, column, ["2", "10"],
+    )  # fmt: skip
+    rows = table((tmp_path / result["table"]).read_bytes()).to_pylist()
+    assert [(row["case_id"], row["sample"], row["output_1"]) for row in rows] == [
+        ("b", 0, 0.5), ("b", 1, 0.1), ("a", 0, 0.8), ("a", 1, 0.6),
+    ]  # fmt: skip
+
+
+def test_a_class_may_be_called_member(tmp_path):
+    rows = "case_id,member,guest\na,1,0\n"
+    folder = predictions_folder(
+        tmp_path / "p", rows, classes=["member", "guest"], positive=["guest"]
+    )
+
+    result = read_predictions(folder, tmp_path, QUIET)
+
+    assert "several" not in result["meta"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ("a,0,1,x\na,0,1,y\nb,0,1,x\n", [("samples_missing", None)]),
+        ("a,0,1,x\na,0,1,x\na,0,1,y\n", [("label_duplicate_case", 3)]),
+        ("a,0,1,\na,0,1,y\n", [("case_id", 2), ("samples_missing", None)]),
+    ],
+)
+def test_every_case_has_every_member_once(rows, found, tmp_path):
+    folder = predictions_folder(tmp_path / "p", "case_id,dark,bright,member\n" + rows)
+
+    with pytest.raises(Refused) as refused:
+        read_predictions(folder, tmp_path, QUIET)
+
+    assert [(r.code, r.row) for r in refused.value.refusals] == found

@@ -1,0 +1,264 @@
+"""Maps of cases by a named method, from arrays to arrays; the attribute pass."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from ml.engine.attribute import CLASS_MAPS, Attributor, score_of
+from ml.engine.passes import GRADIENT, IG_STEPS, INTEGRATED, MOST_POSITIONS
+from ml.engine.predict import Asked, Case, finished, in_batches
+from ml.engine.program_session import program_of, use_threads
+from ml.engine.session import FloatArray, ModelError
+from ml.estimate import JsonObject
+from ml.evidence.packed import packed
+from ml.imaging.intensity import unit_range
+from ml.imaging.preprocess import Float32Array
+from ml.intake.model_manifest import ModelManifest
+from ml.program.graph import Program
+from ml.sandbox.messages import Reporter
+
+TABLE = "attribute.parquet"
+METHODS = (*CLASS_MAPS, GRADIENT, INTEGRATED)
+POSITIVE, PREDICTED = "positive", "predicted"
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Maps of n cases.
+
+    Attributes:
+        maps: (n, *sides) signed, in units of the score (for "gradient", per unit of the input).
+        score: (n,) the logit that is explained; of several positive classes, their sum.
+        baseline_score: (n,) of the baseline of integrated gradients; NaN for other methods.
+    """
+
+    maps: Float32Array
+    score: FloatArray
+    baseline_score: FloatArray
+
+
+class Explainer:
+    """Maps of a model's cases by one method.
+
+    Args:
+        program: the model's.
+        manifest: the model's: input, positive classes, target layer.
+        method: one of METHODS.
+        target: "positive", the logits of the positive classes; or "predicted", the largest logit.
+        steps: of integrated gradients, whose baseline has the lowest declared intensity.
+
+    Raises:
+        ModelError: map_layer, where there is no layer to take maps of or no gradient.
+        ValueError: for another method or target.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        manifest: ModelManifest,
+        *,
+        method: str = "grad-cam",
+        target: str = POSITIVE,
+        steps: int = IG_STEPS,
+    ) -> None:
+        if method not in METHODS or target not in (POSITIVE, PREDICTED):
+            raise ValueError(f"no method {method!r} or no target {target!r}")
+        self.method, self.target, self.steps, self.manifest = method, target, steps, manifest
+        try:
+            self.attributor = Attributor(
+                program, [manifest.input.shape],
+                output=manifest.output.name, layer=manifest.target_layer,
+            )  # fmt: skip
+        except (KeyError, ValueError) as error:
+            raise ModelError("map_layer", f"No map can be taken: {error.args[0]}.") from None
+        except RuntimeError as error:
+            text = " ".join(str(error).split())[:300]
+            raise ModelError("model_failed", f"The model broke while it ran: {text}") from None
+        self._channels = 1 if manifest.input.layout == "NCHW" else 3
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Of a map: those of the layer, or of the input."""
+        if self.method in CLASS_MAPS:
+            return self.attributor.layer.sides
+        return tuple(self.manifest.input.size)
+
+    def maps(self, arrays: Float32Array) -> Maps:
+        """Maps of a batch of prepared cases (n, ...).
+
+        Raises:
+            ModelError: model_failed, if the network breaks.
+        """
+        size = self.attributor.fixed_batch or len(arrays)
+        try:
+            pieces = [
+                self._piece(arrays[at : at + size], size) for at in range(0, len(arrays), size)
+            ]
+        except (RuntimeError, ValueError) as error:
+            text = " ".join(str(error).split())[:300]
+            if "alloc" in text.lower():
+                raise MemoryError(text) from None
+            raise ModelError("model_failed", f"The model broke while it ran: {text}") from None
+        return Maps(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
+
+    def _piece(
+        self, arrays: Float32Array, size: int
+    ) -> tuple[Float32Array, FloatArray, FloatArray]:
+        n = len(arrays)
+        if n < size:  # a graph for exactly `size` cases: fill up with the last, cut off after
+            arrays = np.concatenate([arrays, np.repeat(arrays[-1:], size - n, axis=0)])
+        ours = self.attributor
+        cases = torch.from_numpy(np.ascontiguousarray(arrays)).to(ours.dtype)
+        cached = ours.forward([cases])
+        logits = ours.scores(cached)
+        weights = self._weights(logits)
+        below = np.full(size, np.nan)
+        if self.method in CLASS_MAPS:
+            found = ours.class_map(cached, weights, self.method)
+        elif self.method == GRADIENT:
+            found = ours.gradient([cases], weights).sum(dim=self._channels)
+        else:
+            baseline = self._baseline(cases)
+            by_channel = ours.integrated_gradients([cases], weights, baseline, self.steps)
+            found = by_channel.sum(dim=self._channels)
+            below = _numbers(score_of(ours.scores(ours.forward([baseline])), weights))
+        return found.float().numpy()[:n], _numbers(score_of(logits, weights))[:n], below[:n]
+
+    def _weights(self, logits: torch.Tensor) -> torch.Tensor:
+        """(n, k) what each logit counts in the score of each case."""
+        classes = self.manifest.output.classes
+        weights = torch.zeros(len(logits), len(classes))
+        if self.target == PREDICTED:
+            each = [torch.zeros_like(weights) for _ in classes]
+            for at, one in enumerate(each):
+                one[:, at] = 1
+            totals = torch.stack([score_of(logits, one) for one in each], dim=1)
+            weights[torch.arange(len(logits)), totals.argmax(dim=1)] = 1
+        else:
+            for name in self.manifest.output.positive:
+                weights[:, classes.index(name)] = 1
+        return weights
+
+    def _baseline(self, cases: torch.Tensor) -> torch.Tensor:
+        """The lowest declared intensity everywhere."""
+        _, offset = unit_range(self.manifest.input)
+        sides = [1] * cases.dim()
+        sides[self._channels] = len(offset)
+        dark = torch.from_numpy(offset).to(cases.dtype).reshape(sides)
+        return dark.expand_as(cases).contiguous()
+
+
+def _numbers(values: torch.Tensor) -> FloatArray:
+    return np.asarray(values.double().numpy())
+
+
+def explainer_of(asked: Asked, params: JsonObject) -> Explainer:
+    """The explainer of a job, opened once for all shards of a child.
+
+    Raises:
+        ModelError: as :class:`Explainer`.
+    """
+    use_threads(asked.threads)
+    program = asked.opened("program", lambda: program_of(asked.path, asked.manifest))
+    method, target = str(params["method"]), str(params["target"])
+
+    def make() -> Explainer:
+        return Explainer(program, asked.manifest, method=method, target=target)
+
+    return asked.opened(f"explainer {method} {target}", make)
+
+
+@dataclass(frozen=True)
+class Map:
+    """Of one case; see :class:`Maps`."""
+
+    map: Float32Array
+    score: float
+    baseline_score: float
+
+
+def explain(explainer: Explainer) -> Callable[[Sequence[Case], Float32Array], list[Map | None]]:
+    """What :func:`ml.engine.predict.in_batches` computes for maps: None where one is not finite."""
+
+    def rows(_: Sequence[Case], arrays: Float32Array) -> list[Map | None]:
+        found = explainer.maps(arrays)
+        return [
+            Map(one, float(score), float(below))
+            if np.isfinite(one).all() and np.isfinite(score)
+            else None
+            for one, score, below in zip(found.maps, found.score, found.baseline_score, strict=True)
+        ]
+
+    return rows
+
+
+def attribute_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    """Run one shard inside a child.
+
+    Args:
+        inputs: as of ``predict_job``; method, target.
+
+    Returns:
+        As ``predict_job``, with a table of :func:`ml.engine.passes.map_form`; its runtime names
+        the layer.
+    """
+    asked = Asked.of(inputs)
+    explainer = explainer_of(asked, inputs)
+    check_sides(explainer.sides)
+    found = in_batches(
+        asked.manifest.input, asked.cases, explain(explainer), batch=asked.batch, reporter=reporter
+    )
+    columns = {"case_id": pa.array(asked.case_ids, pa.string())}
+    columns |= map_columns([found.rows.get(one) for one in asked.case_ids], explainer.sides)
+    columns["error"] = pa.array([found.errors.get(one) for one in asked.case_ids], pa.string())
+    return finished(asked, found, pa.table(columns), out_dir / TABLE, runtime_of(explainer))
+
+
+def check_sides(sides: Sequence[int]) -> None:
+    """Refuse maps that are no pictures or too large to keep.
+
+    Raises:
+        ModelError: map_layer.
+    """
+    if len(sides) > 2 or int(np.prod(sides)) > MOST_POSITIONS:
+        raise ModelError("map_layer", f"A map of {list(sides)} positions is not kept.")
+
+
+def map_columns(rows: Sequence[Map | None], sides: Sequence[int]) -> dict[str, pa.Array]:
+    """The columns of maps; null where a row failed.
+
+    Args:
+        sides: of every map; a row of positions that form no grid has one.
+    """
+    height, width = (1, *sides)[-2:]
+
+    below = [
+        None if row is None or not np.isfinite(row.baseline_score) else row.baseline_score
+        for row in rows
+    ]
+    return {
+        "score": pa.array([None if row is None else row.score for row in rows], pa.float64()),
+        "baseline_score": pa.array(below, pa.float64()),
+        "rows": pa.array([None if row is None else height for row in rows], pa.int64()),
+        "columns": pa.array([None if row is None else width for row in rows], pa.int64()),
+        "map": packed([None if row is None else row.map for row in rows], height * width),
+    }
+
+
+def runtime_of(explainer: Explainer) -> JsonObject:
+    """What computed the maps, for the appendix of a report."""
+    return cast(
+        JsonObject,
+        {
+            "torch": torch.__version__,
+            "providers": ["program on cpu"],
+            "device": "cpu",
+            "map_layer": explainer.attributor.layer.name,
+            "map_sides": list(explainer.sides),
+        },
+    )

@@ -1,0 +1,250 @@
+"""The passes over a model beside predict: what asks for each, with what, its evidence, its cost.
+
+Nothing here loads torch: plans are made where no model is run.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import cast
+
+from ml.corruptions import pack
+from ml.corruptions.registry import SEVERITIES
+from ml.engine.cost import Cost, Sizes
+from ml.engine.sampling import MEMBERS
+from ml.estimate import JsonObject, JsonValue
+from ml.evidence.checked import check_outputs, check_samples, most_bytes, most_outputs_bytes
+from ml.evidence.forms import Form, Key
+from ml.evidence.passes import FEATURES
+
+SAMPLES = "samples"
+ATTRIBUTE, PERTURB, CORRUPT, RANDOMISE = "attribute", "perturb", "corrupt", "randomise"
+PENULTIMATE, EARLY = "penultimate", "early"
+MORF, LERF = "morf", "lerf"  # most, least relevant first
+ORDERS = (MORF, LERF)
+CASCADING, INDEPENDENT = "cascading", "independent"
+CLASS_MAPS = ("grad-cam", "grad-cam++", "hires-cam")
+GRADIENT, INTEGRATED = "gradient", "integrated-gradients"
+IG_STEPS = 32
+MOST_FEATURES = 65_536  # numbers of one layer and case
+MOST_POSITIONS = 1 << 18  # of a map that is kept
+_ROW = 64  # bytes of the names in a row, about
+_SEED = 20261127
+
+
+@dataclass(frozen=True)
+class ModelPass:
+    """One pass of a model that leaves a table of its own.
+
+    Attributes:
+        need: of checks, that it fulfils.
+        params: whatever can change a value; part of the evidence key.
+        form: of its table, from the params and the number of outputs.
+        cost: of a case, from the params and sizes.
+        walks: it looks into the network, so outputs alone are not enough.
+    """
+
+    name: str
+    need: str
+    params: JsonObject
+    form: Callable[[JsonObject, int], Form]
+    cost: Callable[[JsonObject, Sizes], Cost]
+    walks: bool
+
+
+def map_form(params: JsonObject, n_outputs: int) -> Form:
+    """One row for each case: the map, its sides, and the score that it explains."""
+    del params, n_outputs
+    return _maps({})
+
+
+def _maps(keys: Mapping[str, Sequence[Key]]) -> Form:
+    return Form(
+        keys=keys,
+        numbers=("score", "baseline_score"),
+        loose=("baseline_score",),
+        sides=("rows", "columns"),
+        arrays={"map": MOST_POSITIONS},
+    )
+
+
+def perturb_rows(params: JsonObject) -> list[tuple[str, str, int]]:
+    """Baseline, order and step of every row of a case."""
+    return list(product(_texts(params, "baselines"), ORDERS, range(_count(params, "steps") + 1)))
+
+
+def perturb_form(params: JsonObject, n_outputs: int) -> Form:
+    """A row for each case, baseline, order and step from 0 (nothing gone) to all steps."""
+    wanted = perturb_rows(params)
+    keys: dict[str, list[Key]] = {
+        name: [row[at] for row in wanted] for at, name in enumerate(("baseline", "order", "step"))
+    }
+    return Form(keys=keys, numbers=_outputs(n_outputs))
+
+
+def corrupt_form(params: JsonObject, n_outputs: int) -> Form:
+    """A row for each case, corruption and severity, with the outputs."""
+    wanted = list(product(_texts(params, "corruptions"), range(1, SEVERITIES + 1)))
+    keys: dict[str, list[Key]] = {
+        "corruption": [one for one, _ in wanted],
+        "severity": [one for _, one in wanted],
+    }
+    return Form(keys=keys, numbers=_outputs(n_outputs))
+
+
+def randomise_rows(params: JsonObject) -> list[tuple[str, int]]:
+    """Order and stage of every row of a case."""
+    return list(product(_texts(params, "orders"), range(1 + _count(params, "stages"))))
+
+
+def randomise_form(params: JsonObject, n_outputs: int) -> Form:
+    """A row for each case, order and stage; stage 0 is the network as it is."""
+    del n_outputs
+    wanted = randomise_rows(params)
+    return _maps({"order": [one for one, _ in wanted], "stage": [one for _, one in wanted]})
+
+
+def _map_cost(params: JsonObject, sizes: Sizes) -> Cost:
+    method, size = params["method"], _ROW + 8 * 4 + 4 * sizes.positions
+    if method in CLASS_MAPS:  # the trunk once, then the tail
+        return Cost(1, 0, size)
+    # A gradient takes a forward of its own, which counts with the backward.
+    return Cost(1, 1, size) if method == GRADIENT else Cost(2, IG_STEPS, size)
+
+
+def _perturb_cost(params: JsonObject, sizes: Sizes) -> Cost:
+    steps, baselines = _count(params, "steps"), len(_texts(params, "baselines"))
+    # The whole picture is every curve's first, and a baseline the last of both orders.
+    pictures = 1 + baselines * (2 * (steps - 1) + 1)
+    found = _map_cost(params, sizes)
+    size = len(perturb_rows(params)) * (_ROW + 8 * sizes.outputs)
+    return Cost(found.forwards + pictures, found.backwards, size)
+
+
+def _corrupt_cost(params: JsonObject, sizes: Sizes) -> Cost:
+    rows = len(_texts(params, "corruptions")) * SEVERITIES
+    return Cost(rows, 0, rows * (_ROW + 8 * sizes.outputs))
+
+
+def _randomise_cost(params: JsonObject, sizes: Sizes) -> Cost:
+    one, networks = (
+        _map_cost(params, sizes),
+        1 + len(_texts(params, "orders")) * _count(params, "stages"),
+    )
+    return Cost(
+        networks * one.forwards, networks * one.backwards, len(randomise_rows(params)) * one.bytes
+    )
+
+
+_MAP: JsonObject = {"method": "grad-cam", "target": "positive"}
+
+PASSES: dict[str, ModelPass] = {
+    one.name: one
+    for one in (
+        ModelPass(ATTRIBUTE, "attributions", {"batch": 8, **_MAP}, map_form, _map_cost, True),
+        ModelPass(
+            PERTURB, "perturbations",
+            {"batch": 8, **_MAP, "baselines": ["mean", "blur"], "steps": 16},
+            perturb_form, _perturb_cost, True,
+        ),
+        ModelPass(
+            CORRUPT, "corruptions",
+            {"batch": 8, "corruptions": [one.id for one in pack("generic")], "seed": _SEED},
+            corrupt_form, _corrupt_cost, False,
+        ),
+        ModelPass(
+            RANDOMISE, "randomisations",
+            {"batch": 8, **_MAP, "orders": [CASCADING, INDEPENDENT], "stages": 6, "seed": _SEED},
+            randomise_form, _randomise_cost, True,
+        ),
+    )
+}  # fmt: skip
+
+
+def asked_for(wanted: Iterable[str], *, walks: bool) -> list[tuple[str, JsonObject]]:
+    """Name and params of the passes that fulfil some needs, in the order they are run.
+
+    Args:
+        wanted: needs of checks.
+        walks: the model can be looked into.
+    """
+    needs = set(wanted)
+    return [
+        (one.name, dict(one.params))
+        for one in PASSES.values()
+        if one.need in needs and (walks or not one.walks)
+    ]
+
+
+def needs_of_passes(*, walks: bool) -> frozenset[str]:
+    """The needs of checks that passes over a model can fulfil.
+
+    Args:
+        walks: the model can be looked into.
+    """
+    beside = {"features"} if walks else set()
+    return frozenset(beside | {one.need for one in PASSES.values() if walks or not one.walks})
+
+
+def features_asked(wanted: Iterable[str], *, walks: bool) -> JsonObject:
+    """What the predict pass is asked for beside the outputs, as params; {} for nothing."""
+    names: list[JsonValue] = [PENULTIMATE, EARLY]
+    return {"features": names} if walks and "features" in set(wanted) else {}
+
+
+def feature_columns(params: JsonObject) -> dict[str, int]:
+    """The columns that features are in, with the most numbers that a row can have."""
+    return {FEATURES + name: MOST_FEATURES for name in _texts(params, "features")}
+
+
+def check_of(
+    name: str, params: JsonObject, n_outputs: int
+) -> Callable[[bytes, Sequence[str]], None]:
+    """What holds the table of a shard against what was asked for; raises EvidenceError."""
+    if name in PASSES:
+        return PASSES[name].form(params, n_outputs).check
+    if name == SAMPLES:
+        return partial(check_samples, width=n_outputs, samples=_count(params, "samples"))
+    return partial(check_outputs, width=n_outputs, packed=feature_columns(params))
+
+
+def most_bytes_of(name: str, params: JsonObject, n_outputs: int, cases: int) -> int:
+    """The size that the table of a shard of so many cases cannot exceed."""
+    if name in PASSES:
+        return PASSES[name].form(params, n_outputs).most_bytes(cases)
+    if name == SAMPLES:
+        return most_bytes(cases * _count(params, "samples"))
+    return most_outputs_bytes(cases, feature_columns(params))
+
+
+def cost_of(name: str, params: JsonObject, sizes: Sizes, *, by_onnxruntime: bool = False) -> Cost:
+    """What a pass costs for each case.
+
+    Args:
+        by_onnxruntime: the outputs do not come from the walk that gives features.
+    """
+    if name in PASSES:
+        return PASSES[name].cost(params, sizes)
+    if name == SAMPLES:  # an ensemble's members are its one forward; dropout repeats a tail at most
+        count = _count(params, "samples")
+        return Cost(
+            1 if params["kind"] == MEMBERS else count, 0, count * (_ROW + 8 * sizes.outputs)
+        )
+    if name == "compare-masks":
+        return Cost(0, 0, 16 * (_ROW + 11 * 8))
+    layers = len(_texts(params, "features"))
+    again = 1 if layers and by_onnxruntime else 0
+    return Cost(1 + again, 0, _ROW + 8 * sizes.outputs + 4 * layers * sizes.features)
+
+
+def _outputs(n: int) -> tuple[str, ...]:
+    return tuple(f"output_{at}" for at in range(n))
+
+
+def _texts(params: JsonObject, key: str) -> list[str]:
+    return [str(one) for one in cast(list[JsonValue], params.get(key) or [])]
+
+
+def _count(params: JsonObject, key: str) -> int:
+    return int(cast(int, params[key]))

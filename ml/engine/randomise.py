@@ -1,0 +1,113 @@
+"""The randomise pass: the map of every case after weights were permuted, stage by stage.
+
+Cascading goes from the output down, each stage on top of those before; independent permutes one
+stage alone. A map that stays the same shows the picture, not what the network has learnt.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import cast
+
+import pyarrow as pa
+
+from ml.engine.explain import (
+    Explainer,
+    Map,
+    check_sides,
+    explain,
+    explainer_of,
+    map_columns,
+    runtime_of,
+)
+from ml.engine.passes import CASCADING, randomise_form, randomise_rows
+from ml.engine.predict import Asked, Outputs, finished, in_batches
+from ml.estimate import JsonObject
+from ml.evidence.passes import NO_LAYER
+from ml.intake.model_manifest import ModelManifest
+from ml.program.graph import Program
+from ml.program.randomise import layers_from_the_top, randomised, stages
+from ml.sandbox.messages import Reporter
+
+TABLE = "randomise.parquet"
+
+
+def programs(
+    program: Program, output: str, params: JsonObject
+) -> Iterator[tuple[str, int, Program]]:
+    """Order, stage and program of every stage that has layers, but the network as it is."""
+    groups = stages(layers_from_the_top(program, output), int(cast(int, params["stages"])))
+    seed = int(cast(int, params["seed"]))
+    for order in cast(list[str], params["orders"]):
+        for at in range(1, len(groups) + 1):
+            chosen = groups[:at] if order == CASCADING else groups[at - 1 : at]
+            yield order, at, randomised(program, [one for group in chosen for one in group], seed)
+
+
+def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
+    """Run one shard inside a child.
+
+    Args:
+        inputs: as of ``predict_job``; method, target, orders, stages, seed.
+
+    Returns:
+        As ``predict_job``, with a table of :func:`ml.engine.passes.randomise_form`. Where the
+        network has fewer layers than there are stages, the last rows have the error "no_layer".
+    """
+    asked = Asked.of(inputs)
+    first = explainer_of(asked, inputs)
+    check_sides(first.sides)
+    whole = first.attributor.program
+    keys = [("" if stage == 0 else f"{order} {stage}") for order, stage in randomise_rows(inputs)]
+    total = len(set(keys))
+    found = {"": _maps(asked, first, _part(reporter, 0, total))}
+    for order, stage, program in programs(whole, first.attributor.logits, inputs):
+        changed = Explainer(
+            program, with_layer(asked.manifest, first), method=first.method, target=first.target
+        )
+        part = _part(reporter, len(found), total)
+        found[f"{order} {stage}"] = _maps(asked, changed, part)
+    rows: list[Map | None] = []
+    errors: list[str | None] = []
+    for case_id, key in product(asked.case_ids, keys):
+        made = found.get(key)
+        rows.append(made.rows.get(case_id) if made else None)
+        errors.append(made.errors.get(case_id) if made else NO_LAYER)
+    shape = randomise_form(inputs, 0)
+    columns = {"case_id": pa.array([one for one in asked.case_ids for _ in keys], pa.string())}
+    columns |= {name: pa.array(list(of) * len(asked.case_ids)) for name, of in shape.keys.items()}
+    columns |= map_columns(rows, first.sides)
+    columns["error"] = pa.array(errors, pa.string())
+    return finished(
+        asked, _summed(found.values()), pa.table(columns), out_dir / TABLE, runtime_of(first)
+    )
+
+
+def with_layer(manifest: ModelManifest, explainer: Explainer) -> ModelManifest:
+    """The manifest that names the layer found: a randomised network keeps it."""
+    return manifest.model_copy(update={"target_layer": explainer.attributor.layer.name})
+
+
+def _part(reporter: Reporter, done: int, of: int) -> Reporter:
+    """A reporter whose progress is one part of the whole."""
+    return replace(
+        reporter,
+        progress=lambda at, total: reporter.progress((done * total + at) // of, total),
+    )
+
+
+def _maps(asked: Asked, explainer: Explainer, reporter: Reporter) -> Outputs[Map]:
+    return in_batches(
+        asked.manifest.input, asked.cases, explain(explainer), batch=asked.batch, reporter=reporter
+    )
+
+
+def _summed(parts: Iterable[Outputs[Map]]) -> Outputs[Map]:
+    """Errors and seconds of all stages: a case has failed if one of its rows has."""
+    total: Outputs[Map] = Outputs()
+    for part in parts:
+        total.errors |= part.errors
+        for case_id, took in part.seconds.items():
+            total.seconds[case_id] = total.seconds.get(case_id, 0.0) + took
+    return total

@@ -1,0 +1,174 @@
+"""What the passes over a model left, as arrays: one row per case, in the order of the cases."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ml.evidence.packed import Float32Array, unpacked
+from ml.evidence.store import output_columns
+
+FloatArray = NDArray[np.float64]
+FEATURES = "features."  # before the name of a layer, as a column
+NO_LAYER = "no_layer"  # a stage of a network that has fewer layers: no case has failed
+_OF_A_ROW = ("case_id", "error", "score", "baseline_score", "rows", "columns", "map")
+
+
+@dataclass(frozen=True)
+class CaseMaps:
+    """Maps of n cases, m of each: one of the network, or one for each row of ``keys``.
+
+    Attributes:
+        keys: what tells the maps of a case apart, (m,) each; {} where there is one.
+        maps: (n, m, height, width) signed; NaN where there is none.
+        score: (n, m) the logit that each explains.
+        baseline_score: (n, m) of the baseline of integrated gradients; NaN for other methods.
+        failures: case id -> error code of its first row that failed.
+    """
+
+    keys: Mapping[str, tuple[str | int, ...]]
+    maps: Float32Array
+    score: FloatArray
+    baseline_score: FloatArray
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CaseOutputs:
+    """Outputs of n cases in m versions of each: corrupted, or with parts taken away.
+
+    Attributes:
+        keys: what tells the versions apart, (m,) each: corruption and severity, or baseline,
+            order and step.
+        outputs: (n, m, k) raw, as of the predict pass; NaN where a version failed.
+        failures: case id -> error code of its first row that failed.
+    """
+
+    keys: Mapping[str, tuple[str | int, ...]]
+    outputs: FloatArray
+    failures: Mapping[str, str] = field(default_factory=dict)
+
+    def version(self, **wanted: str | int) -> NDArray[np.int64]:
+        """The places along m of the versions with these keys."""
+        columns = [self.keys[name] for name in wanted]
+        rows = zip(*columns, strict=True)
+        return np.array(
+            [at for at, row in enumerate(rows) if row == tuple(wanted.values())], np.int64
+        )
+
+
+def features_of(table: pa.Table, case_ids: Sequence[str]) -> dict[str, Float32Array] | None:
+    """By layer (n, d) features of a predict pass that was asked for some; None where it was not."""
+    names = [name for name in table.column_names if name.startswith(FEATURES)]
+    if not names:
+        return None
+    row_of = {case_id: row for row, case_id in enumerate(table["case_id"].to_pylist())}
+    places = [row_of.get(case_id, len(row_of)) for case_id in case_ids]  # the last one: nothing
+    found = {}
+    for name in names:
+        rows = unpacked(table[name])
+        nothing = np.full_like(rows[:1], np.nan)
+        found[name.removeprefix(FEATURES)] = np.concatenate([rows, nothing])[places]
+    return found
+
+
+def maps_of(table: pa.Table, case_ids: Sequence[str]) -> CaseMaps:
+    """The maps that the attribute or randomise pass left.
+
+    Raises:
+        ValueError: if maps of a table have sides of their own, or cases rows of their own.
+    """
+    keys, places = _versions(table, case_ids)
+    sides = {
+        pair
+        for pair in zip(table["rows"].to_pylist(), table["columns"].to_pylist(), strict=True)
+        if pair != (None, None)
+    }
+    flat = unpacked(table["map"])[places]
+    if len(sides) > 1 or any(height * width != flat.shape[-1] for height, width in sides):
+        raise ValueError(f"maps of one pass have one size, not {sorted(sides)}")
+    height, width = next(iter(sides), (1, flat.shape[-1]))
+    return CaseMaps(
+        keys,
+        flat.reshape(*places.shape, height, width),
+        _numbers(table, "score")[places],
+        _numbers(table, "baseline_score")[places],
+        _failures(table),
+    )
+
+
+def outputs_of(table: pa.Table, case_ids: Sequence[str]) -> CaseOutputs:
+    """The outputs that the corrupt or perturb pass left.
+
+    Raises:
+        ValueError: if cases have rows of their own.
+    """
+    keys, places = _versions(table, case_ids)
+    columns = [_numbers(table, name) for name in output_columns(table)]
+    return CaseOutputs(keys, np.stack(columns, axis=1)[places], _failures(table))
+
+
+class OfPasses(TypedDict, total=False):
+    """As ``ml.evidence.tables.Evidence`` calls them."""
+
+    attributions: CaseMaps
+    perturbations: CaseOutputs
+    corruptions: CaseOutputs
+    randomisations: CaseMaps
+
+
+def of_passes(tables: Mapping[str, pa.Table], case_ids: Sequence[str]) -> OfPasses:
+    """What evidence holds of the passes whose tables are there, by name of the pass."""
+    found: OfPasses = {}
+    if "attribute" in tables:
+        found["attributions"] = maps_of(tables["attribute"], case_ids)
+    if "perturb" in tables:
+        found["perturbations"] = outputs_of(tables["perturb"], case_ids)
+    if "corrupt" in tables:
+        found["corruptions"] = outputs_of(tables["corrupt"], case_ids)
+    if "randomise" in tables:
+        found["randomisations"] = maps_of(tables["randomise"], case_ids)
+    return found
+
+
+def _versions(
+    table: pa.Table, case_ids: Sequence[str]
+) -> tuple[dict[str, tuple[str | int, ...]], NDArray[np.int64]]:
+    """The keys of one case's rows, and (n, m) the places of all rows."""
+    names = [
+        name
+        for name in table.column_names
+        if name not in _OF_A_ROW and not name.startswith("output_")
+    ]
+    first = _places(table, case_ids)
+    ids = table["case_id"].to_pylist()
+    m = ids.count(ids[0])
+    places = first[:, None] + np.arange(m)
+    if len(ids) != len(case_ids) * m:
+        raise ValueError("every case has as many rows as any other")
+    keys = {name: tuple(table[name].to_pylist()[:m]) for name in names}
+    return keys, places
+
+
+def _places(table: pa.Table, case_ids: Sequence[str]) -> NDArray[np.int64]:
+    """(n,) where the rows of each case begin."""
+    first: dict[str, int] = {}
+    for at, case_id in enumerate(table["case_id"].to_pylist()):
+        first.setdefault(case_id, at)
+    return np.array([first[case_id] for case_id in case_ids], dtype=np.int64)
+
+
+def _numbers(table: pa.Table, name: str) -> FloatArray:
+    return np.array(table[name].to_numpy(zero_copy_only=False), dtype=np.float64)
+
+
+def _failures(table: pa.Table) -> dict[str, str]:
+    failures: dict[str, str] = {}
+    pairs = zip(table["case_id"].to_pylist(), table["error"].to_pylist(), strict=True)
+    for case_id, error in pairs:
+        if error and error != NO_LAYER:
+            failures.setdefault(case_id, error)
+    return failures

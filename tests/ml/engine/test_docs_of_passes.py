@@ -1,0 +1,33 @@
+"""The page of passes says what the code does."""
+
+import re
+
+from ml.checks.registry import _NEEDS
+from ml.corruptions import pack
+from ml.engine import attribute
+from ml.engine.passes import CLASS_MAPS, GRADIENT, INTEGRATED, PASSES
+
+
+def test_the_page_lists_passes_needs_methods_and_severities(repo_root):
+    page = (repo_root / "docs" / "passes.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in page.splitlines()
+        if line.startswith("| `")
+    ]
+    table = {row[0].strip("`"): row[1:] for row in rows}
+
+    for one in PASSES.values():
+        assert table[one.need][0] == f"`{one.name}`"
+        assert (table[one.need][3] == "a program") == one.walks
+        assert one.need in _NEEDS
+    for method in (*CLASS_MAPS, GRADIENT, INTEGRATED):
+        assert f"`{method}`" in page
+    assert tuple(attribute.CLASS_MAPS) == CLASS_MAPS, "plans know them without torch"
+    for one in pack("generic"):
+        parameter, *values = table[one.id]
+        assert parameter == one.parameter
+        assert tuple(map(float, values)) == one.values
+    steps = PASSES["perturb"].params["steps"]
+    assert re.search(rf"in {steps} equal steps", page)
+    assert f"into {PASSES['randomise'].params['stages']} groups" in page

@@ -1,0 +1,275 @@
+"""Several answers to every case: the same whatever the batch, the shard and the worker."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ml.engine.dropout import in_torch_order
+from ml.engine.dropout_session import DropoutSession, open_dropout
+from ml.engine.ensemble import open_model
+from ml.engine.samples import MemberSampler, samples, samples_job
+from ml.engine.sampling import samples_params, seconds_of_samples, why_no_samples
+from ml.engine.session import ModelError
+from ml.evidence.checked import check_samples
+from ml.evidence.store import EvidenceError, samples_table, table
+from ml.intake.model_manifest import ModelManifest
+from ml.protocol import Protocol, ProtocolError
+from ml.sandbox.messages import Job
+from ml.sandbox.parent import run
+from tests.ml.intake.build import MANIFEST, QUIET, merged, model_folder
+from tests.ml.intake.ensembles import ensemble_folder
+from tests.ml.intake.exported import (
+    DOUBTFUL,
+    Doubtful,
+    doubtful,
+    doubtful_folder,
+    exported_folder,
+)
+from tests.ml.intake.test_model import read
+
+ALLOWED = ModelManifest.model_validate(DOUBTFUL)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Seven cases; the fourth is no picture."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(5)
+    for number in range(7):
+        pixels = rng.integers(0, 256, (8, 8), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"c{number}.png")
+    (folder / "c3.png").write_bytes(b"no picture")
+    return [
+        {"case_id": f"c{number}", "images": [str(folder / f"c{number}.png")]} for number in range(7)
+    ]
+
+
+def job(cases, manifest=DOUBTFUL, path=None, **changes):
+    asked = {"kind": "dropout", "samples": 5, "seed": 3, "batch": 4}
+    model = {"path": str(path or doubtful()), "manifest": manifest}
+    return {"model": model, "cases": cases, "threads": 1, "device": "cpu", **asked, **changes}
+
+
+def sampled(cases, tmp_path, **changes):
+    """Case id -> (t, k) of a job in this process, None of a case that failed."""
+    result = samples_job(job(cases, **changes), tmp_path, QUIET)
+    found = table((tmp_path / result["table"]).read_bytes()).to_pylist()
+    rows = {}
+    for row in found:
+        outputs = None if row["error"] else [row["output_0"], row["output_1"]]
+        rows.setdefault(row["case_id"], []).append(outputs)
+    return {name: None if None in own else np.array(own) for name, own in rows.items()}
+
+
+def test_samples_are_those_of_seed_case_and_number_whatever_is_computed_beside(pictures, tmp_path):
+    whole = sampled(pictures, tmp_path)
+    assert whole.pop("c3") is None
+    shards = sampled(pictures[:2], tmp_path) | sampled(pictures[2:], tmp_path)
+    alone = {
+        name: rows for case in pictures for name, rows in sampled([case], tmp_path, batch=1).items()
+    }
+    turned = sampled(pictures[::-1], tmp_path, batch=7)
+    fewer = sampled(pictures, tmp_path, samples=2)
+    other = sampled(pictures, tmp_path, seed=4)
+
+    for name, rows in whole.items():
+        assert rows.shape == (5, 2)
+        assert rows.std(axis=0).min() > 1e-3
+        for others in (shards, alone, turned):
+            assert others[name] == pytest.approx(rows, abs=1e-5), name
+        assert fewer[name] == pytest.approx(rows[:2], abs=1e-5)
+        assert np.abs(other[name] - rows).max() > 1e-3
+
+
+def test_two_workers_leave_the_same_bytes(pictures, tmp_path):
+    hashes = []
+    for number in range(2):
+        out = tmp_path / f"out{number}"
+        out.mkdir()
+        outcome = run(Job("samples", job(pictures, threads=number + 1), out))
+        assert outcome.state == "done", outcome.reason
+        hashes.append(outcome.result["sha256"])
+        assert (outcome.result["failed"], outcome.result["reusable"]) == (1, True)
+    assert outcome.result["runtime"]["providers"][0].endswith("program on cpu")
+    assert outcome.result["runtime"]["dropout_sites"] == 2
+    assert hashes[0] == hashes[1]
+
+
+def opened(**changes):
+    found = open_dropout(doubtful(), ALLOWED, samples=6, seed=1)
+    return DropoutSession(**{**vars(found), **changes})
+
+
+def test_batch_normalisation_stays_at_rest_while_dropout_drops():
+    """The samples are the module's with its dropout parts in training, and nothing else."""
+    module = Doubtful().eval()
+    cases = torch.rand((3, 1, 8, 8), generator=torch.Generator().manual_seed(9))
+    keys = ["a", "b", "c"]
+    session = opened(draw=in_torch_order)
+    before = {name: one.clone() for name, one in session.sampler.trunk.weights.items()}
+
+    torch.manual_seed(2)
+    found = session.sample(cases.numpy(), keys)
+
+    for part in (module.drop, module.drop_more):
+        part.train()
+    torch.manual_seed(2)
+    with torch.no_grad():
+        expected = torch.stack([module(cases) for _ in range(6)]).double().numpy()
+    assert found == pytest.approx(expected, abs=1e-5)
+    for name, one in session.sampler.trunk.weights.items():
+        assert torch.equal(one, before[name])
+    # A network wholly in training normalises by the batch, and gives other numbers.
+    module.train()
+    torch.manual_seed(2)
+    with torch.no_grad():
+        assert np.abs(module(cases).numpy() - expected[0]).max() > 0.01
+
+
+def test_members_are_the_samples_of_an_ensemble(pictures, tmp_path):
+    result = read(ensemble_folder(tmp_path / "m"), tmp_path)
+    path = tmp_path / "out" / "files" / result["sha256"]
+    manifest = ModelManifest.model_validate(result["manifest"])
+    found = sampled(
+        pictures, tmp_path, manifest=result["manifest"], path=path, kind="members", samples=3
+    )
+
+    session = open_model(path, manifest)
+    cases = np.random.default_rng(1).random((2, 1, 8, 8), dtype=np.float32)
+    assert session.each(cases).shape == (3, 2, 2)
+    assert MemberSampler(session).sample(cases, ["a", "b"]).mean(axis=0) == pytest.approx(
+        session.run(cases)
+    )
+    assert found["c3"] is None
+    assert found["c0"].shape == (3, 2)
+    assert np.ptp(found["c0"], axis=0).min() > 1e-3
+    with pytest.raises(ModelError, match="no ensemble of 4 members"):
+        sampled(pictures, tmp_path, manifest=result["manifest"], path=path, kind="members",
+                samples=4)  # fmt: skip
+
+
+def test_one_answer_that_is_no_number_costs_the_case_alone(pictures):
+    class Breaks:
+        runtime_json = {}
+
+        def sample(self, batch, keys):
+            values = np.zeros((3, len(keys), 2))
+            values[1, keys.index("c1")] = np.nan
+            return values
+
+    asked = [type("Case", (), {"case_id": f"c{n}", "images": (Path(pictures[n]["images"][0]),)})
+             for n in range(3)]  # fmt: skip
+
+    found = samples(Breaks(), ALLOWED.input, asked, 4, QUIET)
+
+    assert found.errors == {"c1": "non_finite_output"}
+    assert set(found.rows) == {"c0", "c2"}
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "why"),
+    [
+        (doubtful_folder, {}, ""),
+        (ensemble_folder, {}, ""),
+        (doubtful_folder, {"dropout": None}, "'dropout: allowed'"),
+        (doubtful_folder, {"static": True}, "a fixed number of cases"),
+        (exported_folder, {"dropout": "allowed"}, ""),
+        (model_folder, {}, "has lost its dropout"),
+        (model_folder, {"dropout": "allowed"}, "holds no dropout"),
+    ],
+)
+def test_intake_says_whether_a_model_can_be_sampled_and_the_way_out(make, changes, why, tmp_path):
+    result = read(make(tmp_path / "m", **changes), tmp_path)
+
+    reason = why_no_samples(result["manifest"], result["card"])
+
+    assert why in reason
+    assert (reason == "") == (why == "")
+    params = samples_params(Protocol.default(), result["manifest"], result["card"])
+    assert (params is None) == bool(why)
+    if make is ensemble_folder:
+        assert params == {"kind": "members", "samples": 3}  # no seed: it would make new keys
+    elif not why:
+        assert params == {"kind": "dropout", "samples": 30, "seed": Protocol.default().seed}
+        seconds = seconds_of_samples(Protocol(dropout_samples=60), result["card"])
+        assert seconds == pytest.approx(2 * result["card"]["sampling"]["seconds_per_case"])
+
+
+def test_a_site_that_drops_nothing_or_all_is_none(tmp_path):
+    class Never(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.never, self.always = torch.nn.Dropout(0.0), torch.nn.Dropout(1.0)
+
+        def forward(self, image):
+            seen = self.never(image.mean((2, 3)))
+            return torch.cat([seen, seen + 0 * self.always(seen)], 1)
+
+    path = tmp_path / "never.pt2"
+    free = ({0: torch.export.Dim("batch")},)
+    torch.export.save(
+        torch.export.export(Never().train(), (torch.zeros((2, 1, 8, 8)),), dynamic_shapes=free),
+        path,
+    )
+
+    with pytest.raises(ModelError) as caught:
+        open_dropout(path, ALLOWED, samples=2, seed=1)
+    assert caught.value.code == "dropout_unavailable"
+
+
+def test_dropout_that_changes_nothing_is_told_at_intake(tmp_path, monkeypatch):
+    monkeypatch.setattr("ml.engine.smoke._sampled", lambda *_: (np.ones((30, 2, 2)), 1.0))
+
+    card = read(exported_folder(tmp_path / "m", dropout="allowed"), tmp_path)["card"]
+
+    assert card["sampling"]["works"] is False
+    assert "as it does at rest" in card["sampling"]["reason"]
+
+
+def test_an_older_card_and_a_black_box_are_not_sampled():
+    manifest = merged(MANIFEST, {"dropout": "allowed"})
+    assert "before its dropout could be sampled" in why_no_samples(manifest, {"has_dropout": True})
+    black_box = {"sampling": {"works": False, "reason": "Run as a black box, it cannot."}}
+    assert "'format: ensemble'" in why_no_samples(manifest, black_box)
+
+
+SAMPLED = {"a": [[0.1, 0.9]] * 3, "c": [[0.2, 0.8]] * 3}
+
+
+def test_a_table_of_samples_is_held_against_what_was_asked(tmp_path):
+    def written(content):
+        from ml.evidence.store import write_table
+
+        write_table(content, tmp_path / "t")
+        return (tmp_path / "t").read_bytes()
+
+    good = samples_table(["a", "b", "c"], SAMPLED, {"b": "no_image"}, 2)
+    check_samples(written(good), ["a", "b", "c"], 2, 3)
+    rows = good.to_pylist()
+    assert [row["sample"] for row in rows] == [0, 1, 2, None, 0, 1, 2]
+    for content, samples_asked, why in (
+        (good, 4, "its cases and samples"),
+        (good, 2, "7 rows"),
+        (good.slice(0, 6), 3, "its cases and samples"),
+        (good.take([1, 0, 2, 3, 4, 5, 6]), 3, "its cases and samples"),
+        (good.take([4, 5, 6, 3, 0, 1, 2]), 3, "its cases and samples"),
+        (good.drop_columns(["sample"]), 3, "its columns"),
+        (good.append_column("more", good["sample"]), 3, "further columns"),
+    ):
+        with pytest.raises(EvidenceError, match=why):
+            check_samples(written(content), ["a", "b", "c"], 2, samples_asked)
+
+
+def test_the_protocol_says_how_many_samples():
+    assert Protocol.default().dropout_samples == 30
+    assert "dropout_samples" not in Protocol.default().to_json()
+    changed = Protocol.parse({"dropout_samples": 50})
+    assert changed.to_json()["dropout_samples"] == 50
+    assert changed.sha256 != Protocol.parse({}).sha256
+    assert Protocol.parse({"dropout_samples": 30}).sha256 == Protocol.parse({}).sha256
+    for wrong in (3, 201, "many", 8.5):
+        with pytest.raises(ProtocolError):
+            Protocol.parse({"dropout_samples": wrong})

@@ -27,7 +27,8 @@ class ProgramSession(Session):
     dtype: torch.dtype
 
     def _raw(self, piece: Float32Array) -> NDArray[np.generic]:
-        cases = torch.from_numpy(np.ascontiguousarray(piece))
+        # A copy: one case of a batch in another order may be contiguous and step backwards.
+        cases = torch.from_numpy(piece.copy())
         if not self.dtype.is_floating_point:
             cases = cases.round()
         try:

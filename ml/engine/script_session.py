@@ -40,7 +40,8 @@ class ScriptSession(Session):
     device: str
 
     def _raw(self, piece: Float32Array) -> NDArray[np.generic]:
-        found = _run(self.module, torch.from_numpy(np.ascontiguousarray(piece)).to(self.device))
+        # A copy: a single case of a batch in another order may be contiguous and step backwards.
+        found = _run(self.module, torch.from_numpy(piece.copy()).to(self.device))
         if isinstance(found, dict):
             found = found.get(self.name or next(iter(found), None))
         elif isinstance(found, tuple | list):

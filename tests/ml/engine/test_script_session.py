@@ -161,6 +161,7 @@ def test_a_file_traced_with_one_case_is_run_case_by_case(tmp_path):
     session = opened(folder)
     assert session.fixed_batch == 1
     assert np.allclose(session.run(CASES)[:, 1], MEANS, atol=1e-6)
+    assert np.allclose(session.run(CASES[::-1])[:, 1], MEANS[::-1], atol=1e-6)
 
 
 def test_it_is_refused_unless_a_team_allows_it(tmp_path):

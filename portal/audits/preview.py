@@ -40,6 +40,7 @@ MISSING = {
     "what.",
     "predicted-masks": "Only readers are audited here. Choose predictions with masks.",
     "reference-masks": "The cohort has no reference masks. A column “mask” in cases.csv adds them.",
+    "samples": "There is one answer to each case, and several are needed.",
     "reader-masks": "No case has the masks of two readers.",
 }
 _UNITS = {"case": "cases", "patient": "patients", "group": "groups"}

@@ -42,6 +42,7 @@ MISSING = {
     "what.",
     "predicted-masks": "Only readers are audited here. Choose predictions with masks.",
     "reference-masks": "The cohort has no reference masks. A column “mask” in cases.csv adds them.",
+    "samples": "There is one answer to each case, and several are needed.",
     "reader-masks": "No case has the masks of two readers.",
     "features": "Only a model that can be looked into has features. Choose one; its page says so.",
     "attributions": "Only a model whose gradients can be had can be explained. Choose one.",

@@ -19,6 +19,7 @@ from ml.evidence.passes import features_of, of_passes
 from ml.evidence.store import output_columns
 from ml.evidence.tables import (
     Evidence,
+    IntakeRecord,
     IntArray,
     MaskComparisons,
     Prediction,
@@ -41,6 +42,7 @@ def evidence(
     *,
     outputs: pa.Table | None = None,
     manifest: Mapping[str, JsonValue] | None = None,
+    card: Mapping[str, JsonValue] | None = None,
     uploaded: tuple[Mapping[str, JsonValue], pa.Table] | None = None,
     compared: pa.Table | None = None,
     tolerance_mm: float = DEFAULT_TOLERANCE_MM,
@@ -53,7 +55,8 @@ def evidence(
     Args:
         catalogue: as intake wrote it.
         outputs: raw outputs of the predict pass, all shards in one table.
-        manifest: the model's, normalised; required with ``outputs``.
+        manifest: the model's, normalised; required with ``outputs`` and ``card``.
+        card: what intake found out about the model.
         uploaded: a predictions folder's normalised manifest and table, in place of a model.
         compared: what the pass over masks left behind, all shards in one table.
         tolerance_mm: that pass was run with.
@@ -92,6 +95,7 @@ def evidence(
         samples=_samples(case_ids, samples, manifest, None if masks_only else uploaded),
         no_samples=no_samples if uploaded is None else ONE_ANSWER,
         features=None if outputs is None else features_of(outputs, case_ids),
+        intake=None if card is None else IntakeRecord(dict(card), dict(manifest or {})),
         **of_passes(passes or {}, case_ids),
     )
 

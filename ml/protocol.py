@@ -21,6 +21,7 @@ DEFAULT_TOLERANCE_MM = 2.0  # of surface Dice; a round number, to be replaced by
 DEFAULT_CHECKS = (
     "discrimination", "operating-point", "calibration", "subgroups", "worst-slice",
     "clinical-utility", "agreement", "ai-vs-readers", "mrmc", "segmentation", "segmentation-panel",
+    "intake", "determinism",
 )  # fmt: skip
 
 _KEYS = frozenset(

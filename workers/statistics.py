@@ -49,6 +49,7 @@ def load_evidence(audit: Audit) -> Evidence:
         catalogue.load(audit.cohort_version),
         outputs=outputs,
         manifest=version.manifest if version else None,
+        card=version.card if version else None,
         uploaded=uploaded,
         compared=compared,
         samples=tables.joined(store.read_bytes(made.blob) for made in evidence_of(audit, SAMPLES)),

@@ -12,5 +12,7 @@ from ml.checks import ai_vs_readers as ai_vs_readers
 from ml.checks import mrmc as mrmc
 from ml.checks import segmentation as segmentation
 from ml.checks import segmentation_panel as segmentation_panel
+from ml.checks import intake as intake
+from ml.checks import determinism as determinism
 from ml.checks.registry import all_checks as all_checks
 # isort: on

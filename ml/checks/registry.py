@@ -51,6 +51,10 @@ Run = Callable[[Evidence, Protocol], CheckResult]
 
 # need -> (is it there?, the sentence when it is not)
 _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
+    "intake": (
+        lambda evidence: evidence.intake is not None,
+        "There is no model whose files could be looked at. Hand in the model itself.",
+    ),
     "labels": (
         lambda evidence: evidence.present is not None and bool((evidence.present >= 0).any()),
         "This cohort has no reference labels. A column 'label' in cases.csv adds them.",

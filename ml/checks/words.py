@@ -71,6 +71,9 @@ NAMES = {
     "reader_consensus_dice": "Dice of a reader and the others’ majority",
     "model_consensus_dice": "Dice of the model and that majority",
     "model_minus_readers": "Dice of the model minus that of a reader",
+    "repeat_difference": "Difference of two runs",
+    "batch_difference": "Difference alone or in another batch",
+    "program_difference": "Difference of the two runtimes",
 }
 
 

@@ -99,6 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         read.catalogue,
         outputs=None if outputs is None else outputs.table,
         manifest=None if read.model is None else cast(JsonObject, read.model["manifest"]),
+        card=None if read.model is None else cast(JsonObject, read.model["card"]),
         uploaded=uploaded,
         compared=compared,
         samples=None if samples is None else samples.table,

@@ -1,4 +1,4 @@
-"""The first run of a model: two cases of noise, twice. Does it run, repeat itself, stay finite?"""
+"""The first run of a model: two cases of noise, twice, alone and in the other order."""
 
 import time
 from pathlib import Path
@@ -28,7 +28,11 @@ def smoke_run(path: Path, manifest: ModelManifest, session: Session | None = Non
         session: where the file is open already: to open some takes long.
 
     Returns:
-        cases, deterministic (both runs gave the same bits), finite, seconds_per_case, runtime.
+        cases; deterministic (both runs gave the same bits) and repeat_difference;
+        batch_difference, how far a case is from itself run alone or at another place of the
+        batch; both as shares of the largest output. finite; low and high of the outputs; doubt, a
+        sentence where the declared activation is not plausible, else ""; seconds_per_case;
+        runtime.
 
     Raises:
         ModelError: if it cannot be opened or run, gives no finite numbers, or gives numbers that
@@ -40,16 +44,35 @@ def smoke_run(path: Path, manifest: ModelManifest, session: Session | None = Non
     began = time.perf_counter()
     second = session.run(batch)
     seconds = (time.perf_counter() - began) / len(batch)
-    if not np.isfinite(first).all():
+    alone = np.concatenate([session.run(batch[at : at + 1]) for at in range(len(batch))])
+    swapped = session.run(batch[::-1])[::-1]
+    if not all(np.isfinite(run).all() for run in (first, second, alone, swapped)):
         raise ModelError("non_finite_output", "On noise the model gives NaN or infinity.")
     check_declared(first, manifest.output)
     return {
         "cases": len(batch),
         "deterministic": bool(np.array_equal(first, second)),
+        "repeat_difference": apart(second, first),
+        "batch_difference": max(apart(alone, first), apart(swapped, first)),
         "finite": True,
+        "low": float(first.min()),
+        "high": float(first.max()),
+        "doubt": doubt(first, manifest.output),
         "seconds_per_case": round(seconds, 6),
         "runtime": session.runtime_json,
     }
+
+
+def apart(found: FloatArray, expected: FloatArray) -> float:
+    """The largest difference, as a share of the largest number expected.
+
+    Example:
+        >>> apart(np.array([1.0, 3.0]), np.array([1.0, 4.0]))
+        0.25
+    """
+    largest = float(np.abs(expected).max())
+    difference = float(np.abs(found - expected).max())
+    return difference / largest if largest else difference
 
 
 def program_check(path: Path, manifest: ModelManifest) -> tuple[float | None, str]:
@@ -68,8 +91,7 @@ def program_check(path: Path, manifest: ModelManifest) -> tuple[float | None, st
     except MemoryError:
         return None, "It does not fit into memory beside onnxruntime."
     expected = open_session(path, manifest).run(batch)
-    largest = float(np.abs(expected).max())
-    difference = float(np.abs(found - expected).max()) / largest if largest else 0.0
+    difference = apart(found, expected)
     if difference <= PROGRAM_TOLERANCE:
         return difference, ""
     return difference, (
@@ -150,3 +172,22 @@ def check_declared(outputs: FloatArray, declared: Scores) -> None:
             f"The probabilities of a case add up to {float(sums[0]):.4g}, not 1. Declare "
             "'activation: sigmoid' if the classes do not exclude each other.",
         )
+
+
+def doubt(outputs: FloatArray, declared: Scores) -> str:
+    """Numbers called logits that look as if a softmax had been taken already; "" where not.
+
+    Of a sigmoid nothing can be told: logits of noise may well lie between 0 and 1.
+
+    Args:
+        outputs: (n, k) finite raw outputs.
+        declared: kind, classes, activation.
+    """
+    if declared.kind != "logits" or declared.activation != "softmax" or outputs.min() < 0:
+        return ""
+    if np.abs(outputs.sum(axis=1) - 1).max() > SUM_TOLERANCE:
+        return ""
+    return (
+        "Logits are declared, and the outputs of each case add up to 1 as probabilities do. Where "
+        "the network ends in a softmax, declare 'kind: probabilities'."
+    )

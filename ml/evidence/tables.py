@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.estimate import JsonObject
 from ml.evidence.packed import Float32Array
 from ml.evidence.passes import CaseMaps, CaseOutputs
 
@@ -154,6 +155,14 @@ class MaskComparisons:
 
 
 @dataclass(frozen=True)
+class IntakeRecord:
+    """What intake read of the model's files, and what the model's author declares."""
+
+    card: JsonObject
+    manifest: JsonObject
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One cohort, and what was said about it; n cases in one order everywhere."""
 
@@ -168,6 +177,7 @@ class Evidence:
     prediction: Prediction | None = None
     readings: Readings | None = None
     masks: MaskComparisons | None = None
+    intake: IntakeRecord | None = None  # None: no model was handed in
     samples: Samples | None = None
     no_samples: str = ""  # why there are none and the way out, where that is known
     # Of the model, where a check asks for them; (n, ...) each.

@@ -42,11 +42,13 @@ class Bundle:
         manifest: as model.yaml would say it, not yet checked.
         weights: the file, by its name in the folder.
         notes: sentences on what was understood, for people to check.
+        read: the configurations it was understood from, by their names in the folder.
     """
 
     manifest: dict[str, object]
     weights: str
     notes: list[str] = field(default_factory=list)
+    read: tuple[str, ...] = ()
 
 
 def read_bundle(folder: Folder, own: Mapping[str, object]) -> Bundle:
@@ -90,7 +92,10 @@ def read_bundle(folder: Folder, own: Mapping[str, object]) -> Bundle:
         _output(config, outputs, manifest, notes, problems)
         problems.raise_if_any()
     manifest["architecture"] = architecture
-    return Bundle(manifest, weights, notes)
+    training = () if any(one in config.root for one in _PLACES) or "architecture" in own else [
+        next((name for name in _TRAINING if name in folder), config.file)
+    ]  # fmt: skip
+    return Bundle(manifest, weights, notes, (METADATA, config.file, *training))
 
 
 def _weights(folder: Folder) -> str:

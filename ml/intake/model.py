@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -11,6 +11,7 @@ from typing import cast
 from ml.engine.session import ModelError, Session
 from ml.engine.smoke import program_check, sampling_check, smoke_run
 from ml.estimate import JsonObject, JsonValue
+from ml.evidence.intake_record import sealed
 from ml.evidence.store import file_sha256, sha256_of
 from ml.intake.architectures import checked
 from ml.intake.bundle import METADATA, Bundle, read_bundle
@@ -32,7 +33,11 @@ from ml.intake.program_card import (
 from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import Refused, refuse
 from ml.intake.safetensors_file import read_safetensors, write_safetensors
+from ml.intake.scan import scan, scanned
+from ml.program.graph import Program
 from ml.sandbox.messages import Reporter
+
+MOST_TOLD = 20  # files of an upload that the log names
 
 
 def read_model(
@@ -59,6 +64,9 @@ def read_model(
         TemporaryDirectory(prefix=".weights-", dir=out_dir) as work,
     ):
         folder = at_marker(opened, METADATA)
+        seen = scan(folder)
+        for row in seen[:MOST_TOLD]:
+            reporter.log(f"{row['name']}: {row['kind']}, {row['bytes']:,} bytes")
         bundle = _bundle(folder, given) if METADATA in folder else None
         manifest = _checked(bundle.manifest) if bundle else _manifest(folder, given)
         read_one = partial(_read_file, folder, out_dir=out_dir, work=Path(work), reporter=reporter)
@@ -68,6 +76,7 @@ def read_model(
             weights = bundle.weights if bundle else _weights(folder, manifest)
             card = read_one(weights, manifest, bundle=bundle)
             names = {str(card["sha256"]): weights}
+        card["scan"] = scanned(folder, seen, _used(folder, names.values(), bundle))
     normalised = None if manifest is None else cast(JsonObject, manifest.model_dump(mode="json"))
     files: list[JsonValue] = [
         {"name": name, "sha256": sha256, "path": f"files/{sha256}"}
@@ -76,7 +85,7 @@ def read_model(
     return {
         "manifest": normalised,
         "manifest_sha256": None if normalised is None else sha256_of(normalised),
-        "card": card,
+        "card": sealed(card),
         "sha256": card["sha256"],
         "files": files,
     }
@@ -114,13 +123,15 @@ def _read_file(
         )
     reporter.log(f"reading {weights}, {size:,} bytes")
     session: Session | None = None
+    program: Program | None = None
     if kind == "pt2":
-        card = describe_program(read_pt2(source))
+        program = read_pt2(source)
+        card = describe_program(program)
     elif kind == "safetensors":
-        card, session = _by_name(source, manifest, weights, notes)
+        card, session, program = _by_name(source, manifest, weights, notes)
     else:
         model = read_graph(folder.read(weights, most=MOST_BYTES), weights)
-        card = describe_onnx(model, weights)
+        card, program = describe_onnx(model, weights)
     sha256 = file_sha256(source)
     card |= {"sha256": sha256, "size_bytes": source.stat().st_size}
     if manifest is not None:
@@ -131,6 +142,9 @@ def _read_file(
             card["program_difference"] = difference
             if why_not:
                 card |= without_program([why_not])
+                program = None
+        if program is not None:
+            card["measured"] = _measured(program, manifest)
         if manifest.dropout is not None:
             reporter.log("switching its dropout on")
             card["sampling"] = _sampling(source, manifest, card)
@@ -179,11 +193,11 @@ def _rewritten(source: Path, file: str, work: Path, notes: list[str]) -> Path:
 
 def _by_name(
     source: Path, manifest: ModelManifest | None, file: str, notes: list[str]
-) -> tuple[JsonObject, Session | None]:
+) -> tuple[JsonObject, Session | None, Program | None]:
     """The card of weights alone; the network they belong to is built from its name, and open."""
     stored = read_safetensors(source, file=file)
     if manifest is None:
-        return describe_weights(stored.tensors), None
+        return describe_weights(stored.tensors), None, None
     if manifest.architecture is None:  # of an ensemble: others have one by then
         raise refuse(
             "manifest_invalid",
@@ -206,7 +220,7 @@ def _by_name(
     card = describe_by_name(program, manifest)
     card["notes"] = [*notes, *cast(list[JsonValue], card["notes"])]
     try:
-        return card, as_session(program, manifest)
+        return card, as_session(program, manifest), program
     except ModelError as error:
         raise refuse(error.code, error.message, file=file) from None
 
@@ -278,6 +292,28 @@ def _sampling(path: Path, manifest: ModelManifest, card: JsonObject) -> JsonObje
     if not card["has_dropout"]:
         return {"works": False, "reason": "The file holds no dropout that could be switched on."}
     return sampling_check(path, manifest)
+
+
+def _measured(program: Program, manifest: ModelManifest) -> JsonObject:
+    try:
+        from ml.engine.measured import measured
+    except ModuleNotFoundError:
+        return {"reason": "torch is not installed on this machine, so nothing was counted."}
+    try:
+        return measured(program, manifest)
+    except ModelError as error:
+        return {"reason": error.message}
+    except MemoryError:
+        return {"reason": "There was not enough memory to count."}
+
+
+def _used(folder: Folder, weights: Iterable[str], bundle: Bundle | None) -> dict[str, str]:
+    used = dict.fromkeys((name for name in weights if name in folder), "weights, read as data")
+    if MANIFEST in folder:
+        used[MANIFEST] = "manifest"
+    if bundle is not None:
+        used |= dict.fromkeys(bundle.read, "configuration, read as data")
+    return used
 
 
 def _store(source: Path, files: Path, sha256: str) -> None:

@@ -80,20 +80,21 @@ _SHARED = (
 )  # fmt: skip
 
 
-def describe_onnx(model: ModelProto, file: str) -> JsonObject:
-    """The card of an ONNX file: of its graph, and of the program it becomes.
+def describe_onnx(model: ModelProto, file: str) -> tuple[JsonObject, Program | None]:
+    """The card of an ONNX file: of its graph, and of the program it becomes; and that program.
 
     ``gradients`` is false where it cannot become one: onnxruntime runs it all the same, and
     ``not_taken_over`` says why, operator by operator.
     """
     card = describe(model)
     try:
-        inner = describe_program(read_onnx_program(model, file))
+        program = read_onnx_program(model, file)
     except Refused as refused:
-        return card | without_program([one.message for one in refused.refusals])
+        return card | without_program([one.message for one in refused.refusals]), None
     except MemoryError:
-        return card | without_program(["It does not fit into memory twice."])
-    return card | {name: inner[name] for name in _SHARED}
+        return card | without_program(["It does not fit into memory twice."]), None
+    inner = describe_program(program)
+    return card | {name: inner[name] for name in _SHARED}, program
 
 
 def without_program(reasons: list[str]) -> JsonObject:

@@ -212,11 +212,17 @@ def make_model_version(db: None) -> Callable[..., Any]:
     from portal.blobs import store
     from portal.registry import actions
 
-    def make(team: Any, version: str = "1.0", name: str = "Shade net") -> Any:
+    def make(
+        team: Any,
+        version: str = "1.0",
+        name: str = "Shade net",
+        card: dict[str, Any] | None = None,
+    ) -> Any:
         weights = store.put_bytes(f"not a network: {name} {version}".encode())
         read = actions.ReadModel(
             manifest=MANIFEST | {"name": name, "version": version},
-            card={"format": "onnx", "opset": 17, "operations": {"Gemm": 1}, "parameters": 12},
+            card={"format": "onnx", "opset": 17, "operations": {"Gemm": 1}, "parameters": 12}
+            | (card or {}),
             sha256=weights.sha256,
             manifest_sha256="a" * 64,
             weights=weights,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from ml.checks.intake_points import Point, as_int, as_list, as_object
 from ml.checks.registry import Check, State
-from ml.estimate import JsonObject, JsonValue
+from ml.estimate import JsonObject, JsonValue, counted
 
 # what a check needs beside a model -> where it comes from
 FROM_COHORT = {
@@ -17,8 +17,24 @@ FROM_COHORT = {
 }
 WITH_SCORES = frozenset({"prediction", "probabilities"})
 WITH_MASKS = frozenset({"predicted-masks"})
-WITH_MODEL = WITH_SCORES | {"intake"}
+WITH_SAMPLES = WITH_SCORES | {"samples"}
+WITH_MODEL = WITH_SCORES | {"intake", "corruptions"}
+_LOOKED_INTO = frozenset({"features", "attributions", "perturbations", "randomisations"})
+IN_WORDS = {
+    "samples": "several answers to a case",
+    "intake": "the model itself",
+    "perturbations": "a network that can be looked into",
+    "corruptions": "the model itself",
+    "features": "a network that can be looked into",
+    "attributions": "a network that can be looked into",
+    "randomisations": "a network that can be looked into",
+}
 KEEP_DROPOUT = "docs/formats.md has the lines that keep dropout in an export."
+
+
+def of_program(card: Mapping[str, JsonValue]) -> frozenset[str]:
+    """Needs that only a network meets that can be looked into."""
+    return _LOOKED_INTO if card.get("gradients") else frozenset()
 
 
 def capabilities(card: Mapping[str, JsonValue]) -> list[Point]:
@@ -114,7 +130,8 @@ def _head(measured: JsonObject) -> list[Point]:
     head = as_object(measured.get("head"))
     if not head:
         return []
-    says = f"{head['where']}: {head['features']} features become {head['outputs']} numbers"
+    says = f"{head['where']}: {counted(as_int(head['features']), 'feature')} become "
+    says += counted(as_int(head["outputs"]), "number")
     return [Point("head", State.INFO, "Head", says)]
 
 
@@ -160,7 +177,8 @@ def follows(
         brings = [FROM_COHORT[need] for need in missing if need in FROM_COHORT]
         lacking = [need for need in missing if need not in FROM_COHORT]
         if lacking:
-            state, says = State.NOT_ASSESSED, f"needs {' and '.join(lacking)}"
+            words = dict.fromkeys(IN_WORDS.get(need, need) for need in lacking)
+            state, says = State.NOT_ASSESSED, f"needs {' and '.join(words)}"
         elif brings:
             state, says = State.INFO, f"with a cohort that has {' and '.join(brings)}"
         else:

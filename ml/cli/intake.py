@@ -9,10 +9,10 @@ from typing import cast
 
 from ml.cli.errors import DONE, checked
 from ml.engine.plan import limits_of
-from ml.engine.sampling import why_no_samples
-from ml.estimate import JsonObject, JsonValue
+from ml.estimate import JsonObject, JsonValue, objects_in
 from ml.sandbox.messages import Job
 from ml.sandbox.parent import run as run_job
+from ml.verdict import verdict_of
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -23,10 +23,14 @@ def run(arguments: argparse.Namespace) -> int:
             run_job(Job("intake", inputs, Path(work)), limits=limits_of("intake-model")),
             str(arguments.path),
         )
+    result = outcome.result
+    manifest = result.get("manifest")
+    if isinstance(manifest, dict):
+        result = result | {"verdict": verdict_of(cast(JsonObject, result["card"]), manifest)}
     if arguments.json:
-        print(json.dumps(outcome.result, indent=1, ensure_ascii=False))
+        print(json.dumps(result, indent=1, ensure_ascii=False))
     else:
-        print("\n".join(_lines(outcome.result)))
+        print("\n".join(_lines(result)))
     return DONE
 
 
@@ -36,7 +40,6 @@ def _lines(result: JsonObject) -> list[str]:
         return [f"accepted: a {result['kind']} folder", *counted, f"sha256: {result['sha256']}"]
     card = cast(JsonObject, result["card"])
     manifest = cast(JsonObject | None, result["manifest"])
-    smoke = cast(JsonObject | None, card.get("smoke"))
     lines = [
         f"accepted: {manifest['name']} {manifest['version']}"
         if manifest
@@ -46,13 +49,24 @@ def _lines(result: JsonObject) -> list[str]:
         f"output {card['outputs']}",
         f"sha256: {card['sha256']}",
     ]
-    if smoke:
-        repeats = "the same both times" if smoke["deterministic"] else "NOT the same both times"
-        lines.append(f"ran on noise: {repeats}, {smoke['seconds_per_case']} s per case")
-    if manifest:
-        why_not = why_no_samples(manifest, card)
-        lines.append(f"one answer to a case: {why_not}" if why_not else "can be sampled")
-    return lines + [str(note) for note in cast(list[JsonValue], card.get("notes", []))]
+    verdict = result.get("verdict")
+    if not isinstance(verdict, dict):
+        return lines + [str(note) for note in cast(list[JsonValue], card.get("notes", []))]
+    for heading, key in _PARTS:
+        lines += ["", heading, *(_row(row) for row in objects_in(verdict[key]))]
+    return lines
+
+
+_PARTS = (
+    ("What was found", "points"),
+    ("What can be done with it", "capabilities"),
+    ("What can be audited", "checks"),
+)
+
+
+def _row(row: JsonObject) -> str:
+    action = f" -> {row['action']}" if row["action"] else ""
+    return f"  {row['state']:<12} {row['title']}: {row['says']}{action}"
 
 
 def _read(card: JsonObject) -> str:

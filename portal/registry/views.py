@@ -18,14 +18,23 @@ from portal.audits.access import audits_of
 from portal.audits.models import Audit
 from portal.audits.states import ACTIVE, AuditState
 from portal.intake.access import uploads_of
-from portal.intake.models import UploadKind
+from portal.intake.models import Upload, UploadKind
 from portal.leases import FINAL
 from portal.lifecycle import IllegalMove
 from portal.registry import access, actions
 from portal.registry.forms import WithdrawForm
 from portal.registry.models import ModelVersion
 from portal.registry.results import Headline, headlines
-from portal.registry.verdict import auditable, needs_met, rows, verdict
+from portal.registry.states import VersionState
+from portal.registry.verdict import (
+    able,
+    auditable,
+    facts,
+    needs_met,
+    refused_because,
+    rows,
+    verdict,
+)
 
 PER_PAGE = 50
 
@@ -106,6 +115,7 @@ def predictions(request: HttpRequest, team: str, predictions_id: UUID) -> HttpRe
 def _version_page(request: HttpRequest, shown: ModelVersion, form: WithdrawForm) -> HttpResponse:
     team = shown.model.team
     was_read = bool(shown.manifest)
+    upload = uploads_of(team).filter(model_version=shown).first()
     context = {
         "section": "models",
         "version": shown,
@@ -115,13 +125,24 @@ def _version_page(request: HttpRequest, shown: ModelVersion, form: WithdrawForm)
         "operations": sorted(
             (shown.card.get("operations") or {}).items(), key=lambda item: (-item[1], item[0])
         ),
-        "can_do": auditable(needs_met(shown)),
+        "able": able(shown) if was_read else [],
+        "facts": facts(shown.card),
+        "scan": shown.card.get("scan") or {},
+        "can_do": auditable(needs_met(shown)) if was_read else [],
+        "refused_because": refused_because(shown.refusals),
+        "looked_at": _looked_at(upload) if shown.state == VersionState.REFUSED else [],
         "audits": _with_measures(audits_of(team).filter(model_version=shown)[:PER_PAGE]),
         "siblings": access.versions_of(team).filter(model=shown.model),
-        "upload": uploads_of(team).filter(model_version=shown).first(),
+        "upload": upload,
         "form": form,
     }
     return render(request, "registry/version.html", context, status=422 if form.errors else 200)
+
+
+def _looked_at(upload: Upload | None) -> list[str]:
+    """What the log says of the files, before anything of them was read."""
+    lines = [str(line) for line in upload.log] if upload else []
+    return [line for line in lines if line.endswith(" bytes") and not line.startswith("reading ")]
 
 
 def _with_measures(audits: Iterable[Audit]) -> list[tuple[Audit, dict[str, Headline]]]:

@@ -9,6 +9,7 @@ from ninja import File, Query, Router, Schema, Status
 from ninja.files import UploadedFile
 from pydantic import Field
 
+from ml.verdict import verdict_of
 from portal.api.auth import bearer
 from portal.api.common import find, page_url
 from portal.api.endpoints.uploads import RefusalOut, UploadOut, refusals_out, take
@@ -19,6 +20,21 @@ from portal.registry.models import ModelVersion, Predictions
 from portal.registry.states import VersionState
 
 router = Router(tags=["Models and predictions"])
+
+
+class PointOut(Schema):
+    id: str
+    state: str = Field(description="pass, caution, fail, info or not assessed")
+    title: str
+    says: str
+    action: str = Field(description="what to do, where something is to be done")
+
+
+class VerdictOut(Schema):
+    sentence: str
+    points: list[PointOut] = Field(description="what intake found")
+    capabilities: list[PointOut] = Field(description="info: available; not assessed: not available")
+    checks: list[PointOut] = Field(description="which can follow, and what each still needs")
 
 
 class ModelOut(Schema):
@@ -37,6 +53,7 @@ class ModelOut(Schema):
 class ModelDetail(ModelOut):
     manifest: dict[str, Any]
     card: dict[str, Any] = Field(description="what intake read of the file")
+    verdict: VerdictOut | None = Field(description="null where nothing was read")
 
 
 class PredictionsOut(Schema):
@@ -108,7 +125,13 @@ def push_model(request: HttpRequest, file: File[UploadedFile]) -> Status[UploadO
 )
 def get_model(request: HttpRequest, version_id: UUID) -> ModelDetail:
     version = find(versions_of(bearer(request).team), version_id, "model version")
-    return ModelDetail(**_facts(request, version), manifest=version.manifest, card=version.card)
+    read = verdict_of(version.card, version.manifest) if version.manifest else None
+    return ModelDetail(
+        **_facts(request, version),
+        manifest=version.manifest,
+        card=version.card,
+        verdict=None if read is None else VerdictOut.model_validate(read),
+    )
 
 
 @router.get(

@@ -157,6 +157,21 @@ def test_intake_of_each_kind(folders, capsys):
         assert capsys.readouterr().out.startswith("accepted")
 
 
+def test_intake_of_a_model_gives_its_verdict(folders, capsys):
+    assert main(["intake", str(folders / "model"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert main(["intake", str(folders / "model")]) == 0
+    said = capsys.readouterr().out
+
+    points = {row["id"]: row["state"] for row in found["verdict"]["points"]}
+    assert points["repeat"] == points["batch-mates"] == "pass"
+    assert {row["id"] for row in found["verdict"]["capabilities"]} >= {"runtime", "batch", "head"}
+    assert {row["id"]: row["state"] for row in found["verdict"]["checks"]}["intake"] == "pass"
+    assert found["card"]["scan"]["n_files"] == 2
+    assert "Same input, same output: two runs, 2 cases: identical" in said
+    assert "-> Declare the threshold it is used at" in said
+
+
 def test_intake_of_a_lone_file_shows_its_card(folders, capsys):
     assert main(["intake", str(folders / "model" / "model.onnx")]) == 0
 

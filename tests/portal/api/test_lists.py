@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from portal.registry.actions import refuse_version
 from tests.portal.api.test_access import is_problem
 
 Call = Callable[..., Any]
@@ -58,6 +59,28 @@ def test_a_models_manifest_and_card(call: Call, things: dict[str, Any], owner: s
     body = call("GET", f"/models/{model.pk}", owner).json()
     assert body["manifest"]["name"] == "Shade net"
     assert body["card"]["opset"] == 17
+
+
+def test_a_models_verdict_says_what_can_follow(
+    call: Call, things: dict[str, Any], owner: str
+) -> None:
+    verdict = call("GET", f"/models/{things['/models'].pk}", owner).json()["verdict"]
+    assert verdict["sentence"].startswith("Accepted. It holds nothing but tensors")
+    assert {row["id"]: row["state"] for row in verdict["points"]}["trial"] == "not assessed"
+    assert [row["id"] for row in verdict["capabilities"]] == ["dropout"]
+    assert {row["id"]: row["says"] for row in verdict["checks"]}["discrimination"] == (
+        "with a cohort that has reference labels"
+    )
+
+
+def test_a_refused_model_has_no_verdict_but_reasons(call: Call, team: Any, owner: str) -> None:
+    refusals = [{"code": "pickle_refused", "message": "Export it."}]
+    refused = refuse_version(
+        team=team, actor=team.owner, name="Old", version="1", refusals=refusals
+    )
+    body = call("GET", f"/models/{refused.pk}", owner).json()
+    assert body["verdict"] is None
+    assert [row["code"] for row in body["refusals"]] == ["pickle_refused"]
 
 
 def test_cohorts_say_their_counts(

@@ -7,9 +7,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from portal.blobs import store
+from portal.intake import actions as intake
+from portal.intake.models import Upload, UploadKind
+from portal.leases import claim
 from portal.registry.actions import refuse_version
 from portal.registry.models import ModelVersion
-from portal.registry.verdict import auditable, rows, verdict
+from portal.registry.verdict import able, auditable, refused_because, rows, verdict
 from tests.portal.people import text
 
 REFUSAL = {"code": "pickle_refused", "message": "Export it to ONNX.\nmodel.eval()", "file": "m.pt"}
@@ -42,7 +46,7 @@ def test_a_refused_version_says_why_and_what_to_do(team: Any, as_owner: Client) 
 
     shown = text(as_owner.get(version.get_absolute_url()))
 
-    assert "Refused. Nothing of it was run, and the file was not kept." in shown
+    assert "Refused: opening this file would run code inside it. Nothing of it was run" in shown
     assert "Export it to ONNX." in shown
     assert "model.eval()" in shown
     assert "pickle_refused" in shown
@@ -87,8 +91,9 @@ def test_shows_predictions_as_claimed(
 @pytest.mark.parametrize(
     ("change", "state", "question"),
     [
-        ({"smoke": SMOKE}, "pass", "Deterministic"),
-        ({"smoke": SMOKE | {"deterministic": False}}, "caution", "Deterministic"),
+        ({"smoke": SMOKE}, "pass", "Same input, same output"),
+        ({"smoke": SMOKE | {"deterministic": False}}, "fail", "Same input, same output"),
+        ({"smoke": SMOKE | {"batch_difference": 0.1}}, "fail", "Batch-mates do not matter"),
         ({}, "not assessed", "Trial run"),
         ({"sampling": {"works": True, "reason": ""}}, "info", "Several answers to a case"),
         ({"has_dropout": True}, "not assessed", "Several answers to a case"),
@@ -107,7 +112,8 @@ def test_each_row_says_only_what_the_card_holds(
     version = make_model_version(team)
     version.card = version.card | change
 
-    assert {row.question: row.state for row in rows(version)}[question] == state
+    found = [*rows(version), *able(version)]
+    assert {row.question: row.state for row in found}[question] == state
 
 
 def test_counts_what_is_open(team: Any, make_model_version: Callable[..., Any]) -> None:
@@ -116,6 +122,67 @@ def test_counts_what_is_open(team: Any, make_model_version: Callable[..., Any]) 
     version.manifest = version.manifest | {"intended_use": ""}
 
     assert "2 points are open" in verdict(version)
+
+
+@pytest.mark.parametrize(
+    ("codes", "sentence"),
+    [
+        (["model_failed"], "Refused. The file was not kept."),
+        (["model_shape"], "declares. The file was not kept."),
+        (["bundle_invalid"], "Refused. Nothing of it was run, and the file was not kept."),
+        (["model_corrupt", "external_data"], "another file. Nothing of it was run"),
+        ([], "Refused. Nothing of it was run, and the file was not kept."),
+    ],
+)
+def test_a_refusal_says_whether_anything_was_run(codes: list[str], sentence: str) -> None:
+    assert sentence in refused_because([{"code": code} for code in codes])
+
+
+def test_shows_what_was_in_the_upload_and_what_can_be_done(
+    team: Any, as_viewer: Client, make_model_version: Callable[..., Any]
+) -> None:
+    layer = {"where": "block5", "channels": 8, "places": [7, 7], "receptive_field": [196, 196]}
+    card = {
+        "smoke": SMOKE,
+        "gradients": True,
+        "measured": {"flops_per_case": 2_500_000, "batch": "any", "map_layer": layer},
+        "scan": {
+            "files": [
+                {"name": "model.onnx", "bytes": 120, "kind": "onnx", "use": "weights"},
+                {"name": "train.py", "bytes": 40, "kind": "program text", "use": ""},
+            ],
+            "n_files": 2,
+            "n_bytes": 160,
+        },
+        "record_sha256": "b" * 64,
+    }
+    version = make_model_version(team, card=card)
+
+    shown = text(as_viewer.get(version.get_absolute_url()))
+
+    assert "block5: 8 channels of 7 × 7 places; each sees 196 × 196 pixels" in shown
+    assert "2.5 million floating-point operations a case" in shown
+    assert 'train.py</th><td>program text</td><td class="mut2">not opened' in shown
+    assert "train.py: the audit needs none of it" in shown
+    assert "b" * 64 in shown
+    assert "docs/formats.md has the lines that keep dropout" in shown
+
+
+def test_a_refused_upload_shows_what_was_in_it(team: Any, as_owner: Client) -> None:
+    blob = store.put_bytes(b"x")
+    upload = intake.hand_in(
+        actor=team.owner, team=team, kind=UploadKind.MODEL, file_name="m.pt", blob=blob
+    )
+    fence = claim(Upload, upload.pk)
+    assert fence is not None
+    log = ["m.pt: pickle, 85,000 bytes", "reading m.pt, 85,000 bytes", "something else"]
+    intake.refuse(upload, fence, [REFUSAL], log)
+    refused = ModelVersion.objects.get(state="refused")
+
+    shown = text(as_owner.get(refused.get_absolute_url()))
+
+    assert "m.pt: pickle, 85,000 bytes" in shown
+    assert "reading m.pt" not in shown
 
 
 def test_says_what_the_cohort_must_bring() -> None:

@@ -42,7 +42,7 @@ def _contents(card: Mapping[str, JsonValue]) -> list[Point]:
     found = [
         Point(
             "contents", State.PASS, "Safe to open",
-            f"{_kind(card)}: tensors and known operations, no code, "
+            f"{str(card.get('format', '')).upper()}: tensors and known operations, no code, "
             "nothing outside the file",
         )
     ]  # fmt: skip
@@ -61,11 +61,6 @@ def _contents(card: Mapping[str, JsonValue]) -> list[Point]:
         )
         for at, note in enumerate(as_list(card.get("notes")), 1)
     ]  # fmt: skip
-
-
-def _kind(card: Mapping[str, JsonValue]) -> str:
-    members = as_list(card.get("members"))
-    return f"Ensemble of {len(members)}" if members else str(card.get("format", "")).upper()
 
 
 def _trial(card: Mapping[str, JsonValue]) -> list[Point]:

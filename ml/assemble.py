@@ -97,7 +97,6 @@ def evidence(
         features=None if outputs is None else features_of(outputs, case_ids),
         intake=None if card is None else IntakeRecord(dict(card), dict(manifest or {})),
         **of_passes(passes or {}, case_ids),
-        intake=None if card is None else IntakeRecord(dict(card), dict(manifest or {})),
     )
 
 

@@ -186,7 +186,6 @@ class Evidence:
     perturbations: CaseOutputs | None = None
     corruptions: CaseOutputs | None = None
     randomisations: CaseMaps | None = None
-    intake: IntakeRecord | None = None  # None: no model was handed in
 
     def __post_init__(self) -> None:
         n = len(self.case_ids)

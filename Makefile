@@ -15,6 +15,7 @@ help:      ## list these commands
 
 demo:      ## install everything, audit a real model on real images, serve on http://localhost:8000
 demo: install
+	@$(MAKE) --no-print-directory engine || echo "The demonstration goes on without torch: networks are black boxes then."
 	@$(BIN)/python -m demo.serve --cases $(CASES) --port $(PORT) $(if $(ONCE),--once)
 
 test:      ## install everything and run all tests; `make test k=calibration` for some
@@ -71,9 +72,11 @@ $(VENV)/dev.stamp: requirements-dev.lock $(VENV)/runtime.stamp
 	@$(PIP) -r requirements-dev.lock
 	@touch $@
 
-$(VENV)/engine.stamp: requirements-engine.txt $(VENV)/dev.stamp
+$(VENV)/engine.stamp: requirements-engine.txt $(VENV)/runtime.stamp
 	@echo "Installing torch, which is large."
 	@$(BIN)/python -m pip install -qq --no-deps -r requirements-engine.txt
+	@$(BIN)/python -c "import torch" || { $(BIN)/python -m pip uninstall -qq -y torch; \
+		echo "This torch lacks libraries and was taken away again: install a wheel for this machine by hand."; exit 1; }
 	@touch $@
 
 $(VENV)/bench.stamp: requirements-bench.txt $(VENV)/dev.stamp

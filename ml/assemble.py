@@ -95,8 +95,8 @@ def evidence(
         samples=_samples(case_ids, samples, manifest, None if masks_only else uploaded),
         no_samples=no_samples if uploaded is None else ONE_ANSWER,
         features=None if outputs is None else features_of(outputs, case_ids),
-        **of_passes(passes or {}, case_ids),
         intake=None if card is None else IntakeRecord(dict(card), dict(manifest or {})),
+        **of_passes(passes or {}, case_ids),
     )
 
 

@@ -82,6 +82,16 @@ DEFAULT_LIMITS = (
         "the platform asks for no more than that where nobody declared a limit.",
     ),
     _platform(
+        "uncertainty", "auroc_failure:total", 0.5, "min",
+        "Uncertainty that is no higher in wrong answers than in right ones warns of nothing; the "
+        "platform asks for no more than that where nobody declared a limit.",
+    ),
+    _platform(
+        "uncertainty", "sampling_change", 0.10, "max",
+        "The platform lets the second half of the samples change the mean epistemic uncertainty "
+        "by a tenth where nobody declared a limit.",
+    ),
+    _platform(
         "segmentation", "dice", 0.80, "min",
         "The platform asks for a mean Dice of 0.80 where nobody declared a limit; no clinical "
         "claim is behind it.",

@@ -20,8 +20,8 @@ DEFAULT_DROPOUT_SAMPLES = 30
 DEFAULT_TOLERANCE_MM = 2.0  # of surface Dice; a round number, to be replaced by the readers' own
 DEFAULT_CHECKS = (
     "discrimination", "operating-point", "calibration", "subgroups", "worst-slice",
-    "clinical-utility", "agreement", "ai-vs-readers", "mrmc", "segmentation", "segmentation-panel",
-    "intake", "determinism",
+    "clinical-utility", "uncertainty", "agreement", "ai-vs-readers", "mrmc", "segmentation",
+    "segmentation-panel", "intake", "determinism",
 )  # fmt: skip
 
 _KEYS = frozenset(

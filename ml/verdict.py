@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 from ml.checks import all_checks
-from ml.checks.capability import WITH_MODEL, capabilities, follows
+from ml.checks.capability import WITH_MODEL, capabilities, follows, of_program
 from ml.checks.intake_points import Point, points
 from ml.checks.registry import State
-from ml.engine.passes import needs_of_passes
 from ml.engine.sampling import why_no_samples
 from ml.estimate import JsonObject, JsonValue
 
@@ -28,15 +27,28 @@ def verdict_of(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue])
     return {
         "sentence": sentence(found, card),
         "points": [row(point) for point in found],
-        "capabilities": [row(point) for point in capabilities(card)],
+        "capabilities": [row(point) for point in abilities(card, manifest)],
         "checks": [row(point) for point in follows(met_by(card, manifest), all_checks())],
     }
 
 
+def abilities(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue]) -> list[Point]:
+    """The capability card: what the graph allows, and whether a case can have several answers."""
+    title = "Several answers to a case"
+    reason = why_no_samples(manifest, card)
+    found = Point("samples", State.INFO, title, "its dropout was switched on, and works")
+    members = card.get("members")
+    if reason:
+        found = Point("samples", State.NOT_ASSESSED, title, reason.rstrip("."))
+    elif isinstance(members, list):
+        found = Point("samples", State.INFO, title, f"an ensemble of {len(members)}")
+    return [*capabilities(card), found]
+
+
 def met_by(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue]) -> frozenset[str]:
     """The needs of checks that an accepted model meets, whatever its cohort brings."""
-    met = WITH_MODEL | needs_of_passes(walks=bool(card.get("gradients")))
-    return met if why_no_samples(manifest, card) else met | {"samples"}
+    samples = frozenset() if not manifest or why_no_samples(manifest, card) else {"samples"}
+    return WITH_MODEL | of_program(card) | samples
 
 
 # What there is to say of formats that are more than tensors.

@@ -209,6 +209,7 @@ MANIFEST: dict[str, Any] = {
 @pytest.fixture
 def make_model_version(db: None) -> Callable[..., Any]:
     """An accepted version whose weights are not a real network: for pages and rules only."""
+    from ml.evidence.intake_record import sealed
     from portal.blobs import store
     from portal.registry import actions
 
@@ -217,12 +218,14 @@ def make_model_version(db: None) -> Callable[..., Any]:
         version: str = "1.0",
         name: str = "Shade net",
         card: dict[str, Any] | None = None,
+        recorded: bool = False,
     ) -> Any:
         weights = store.put_bytes(f"not a network: {name} {version}".encode())
+        known = {"format": "onnx", "opset": 17, "operations": {"Gemm": 1}, "parameters": 12}
+        known |= card or {}
         read = actions.ReadModel(
             manifest=MANIFEST | {"name": name, "version": version},
-            card={"format": "onnx", "opset": 17, "operations": {"Gemm": 1}, "parameters": 12}
-            | (card or {}),
+            card=sealed(known) if recorded else known,
             sha256=weights.sha256,
             manifest_sha256="a" * 64,
             weights=weights,

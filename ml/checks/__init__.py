@@ -7,6 +7,7 @@ from ml.checks import calibration as calibration
 from ml.checks import subgroups as subgroups
 from ml.checks import worst_slice as worst_slice
 from ml.checks import clinical_utility as clinical_utility
+from ml.checks import uncertainty as uncertainty
 from ml.checks import agreement as agreement
 from ml.checks import ai_vs_readers as ai_vs_readers
 from ml.checks import mrmc as mrmc

@@ -16,11 +16,25 @@ FROM_COHORT = {
     "reader-masks": "the masks of several readers",
 }
 WITH_SCORES = frozenset({"prediction", "probabilities"})
-WITH_SAMPLES = WITH_SCORES | {"samples"}
 WITH_MASKS = frozenset({"predicted-masks"})
-WITH_MODEL = WITH_SCORES | {"intake"}
-IN_WORDS = {"samples": "several answers to a case"}
+WITH_SAMPLES = WITH_SCORES | {"samples"}
+WITH_MODEL = WITH_SCORES | {"intake", "corruptions"}
+_LOOKED_INTO = frozenset({"features", "attributions", "perturbations", "randomisations"})
+IN_WORDS = {
+    "samples": "several answers to a case",
+    "intake": "the model itself",
+    "perturbations": "a network that can be looked into",
+    "corruptions": "the model itself",
+    "features": "a network that can be looked into",
+    "attributions": "a network that can be looked into",
+    "randomisations": "a network that can be looked into",
+}
 KEEP_DROPOUT = "docs/formats.md has the lines that keep dropout in an export."
+
+
+def of_program(card: Mapping[str, JsonValue]) -> frozenset[str]:
+    """Needs that only a network meets that can be looked into."""
+    return _LOOKED_INTO if card.get("gradients") else frozenset()
 
 
 def capabilities(card: Mapping[str, JsonValue]) -> list[Point]:
@@ -38,7 +52,7 @@ def capabilities(card: Mapping[str, JsonValue]) -> list[Point]:
         *_inside(card),
         *_map_layer(card, measured),
         *_head(measured),
-        *_several(card),
+        _dropout(card),
         *_cost(card, measured),
     ]
 
@@ -121,26 +135,6 @@ def _head(measured: JsonObject) -> list[Point]:
     return [Point("head", State.INFO, "Head", says)]
 
 
-def _several(card: Mapping[str, JsonValue]) -> list[Point]:
-    """Several answers to a case: of members, of dropout that was tried, or what stands for it."""
-    title = "Several answers to a case"
-    if members := as_list(card.get("members")):
-        return [Point("samples", State.INFO, title, f"an ensemble of {len(members)}")]
-    tried = as_object(card.get("sampling"))
-    if tried.get("works"):
-        says = "its dropout was switched on, and works"
-        return [_dropout(card), Point("samples", State.INFO, title, says)]
-    if tried:
-        says = str(tried.get("reason", "")).rstrip(".")
-        return [_dropout(card), Point("samples", State.NOT_ASSESSED, title, says)]
-    dropout = _dropout(card)
-    if dropout.state is State.NOT_ASSESSED:
-        return [dropout]
-    action = "Write 'dropout: allowed' in model.yaml and hand it in again."
-    says = "nobody said that it may drop"
-    return [dropout, Point("samples", State.NOT_ASSESSED, title, says, action)]
-
-
 def _dropout(card: Mapping[str, JsonValue]) -> Point:
     sites = as_int(card.get("dropout_sites")) or int(bool(card.get("has_dropout")))
     if not sites:
@@ -183,8 +177,8 @@ def follows(
         brings = [FROM_COHORT[need] for need in missing if need in FROM_COHORT]
         lacking = [need for need in missing if need not in FROM_COHORT]
         if lacking:
-            words = " and ".join(IN_WORDS.get(need, need) for need in lacking)
-            state, says = State.NOT_ASSESSED, f"needs {words}"
+            words = dict.fromkeys(IN_WORDS.get(need, need) for need in lacking)
+            state, says = State.NOT_ASSESSED, f"needs {' and '.join(words)}"
         elif brings:
             state, says = State.INFO, f"with a cohort that has {' and '.join(brings)}"
         else:

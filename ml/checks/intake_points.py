@@ -72,13 +72,9 @@ def _safe(card: Mapping[str, JsonValue]) -> Point:
         )  # fmt: skip
     return Point(
         "contents", State.PASS, "Safe to open",
-        f"{_kind(card)}: tensors and known operations, no code, nothing outside the file",
+        f"{str(card.get('format', '')).upper()}: tensors and known operations, no code, "
+        "nothing outside the file",
     )  # fmt: skip
-
-
-def _kind(card: Mapping[str, JsonValue]) -> str:
-    members = as_list(card.get("members"))
-    return f"Ensemble of {len(members)}" if members else str(card.get("format", "")).upper()
 
 
 def _trial(card: Mapping[str, JsonValue]) -> list[Point]:

@@ -5,7 +5,7 @@ from ml.limits import Limit
 
 RATES = frozenset({
     "sensitivity", "specificity", "ppv", "npv", "error_rate", "slice_error_rate", "share_called",
-    "missed", "invented",
+    "missed", "invented", "epistemic_share", "sampling_change",
 })  # fmt: skip
 _MOST_PLACES = 6
 NAMES = {
@@ -34,6 +34,13 @@ NAMES = {
     "slice_error_rate": "Error rate of the slice",
     "slice_effect": "Errors of the worst slice minus others of its mix",
     "slice_effect_confirmed": "Errors of the worst slice minus others of its mix, confirmed",
+    "auroc_failure": "AUROC of wrong answers",
+    "aurc": "Area under risk and coverage",
+    "error_correlation": "Correlation with being wrong",
+    "mean_uncertainty": "Mean uncertainty",
+    "epistemic_share": "Epistemic share of the uncertainty",
+    "uncertainty_correlation": "Correlation of aleatoric and epistemic",
+    "sampling_change": "Change by the second half of the samples",
     "net_benefit": "Net benefit",
     "net_benefit_gain": "Net benefit over the better of treating all and none",
     "share_called": "Share called present",

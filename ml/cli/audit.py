@@ -47,6 +47,7 @@ from ml.engine.sampling import samples_params, why_no_samples
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence import store
 from ml.evidence.checked import check_comparisons, most_comparisons
+from ml.intake.left import catalogue_left, predictions_left
 from ml.intake.manifest import parse_yaml
 from ml.intake.refusal import Problems, Refusal, Refused, refuse
 from ml.protocol import Protocol, ProtocolError
@@ -73,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
         read = _Inputs.read(arguments, work)
         uploaded = None
         if read.predictions is not None:
-            data = left(work / "predictions", read.predictions["table"]).read_bytes()
-            uploaded = (cast(JsonObject, read.predictions["meta"]), store.table(data))
+            meta, data = predictions_left(work / "predictions", read.predictions)
+            uploaded = (meta, store.table(data))
         masks = masks_by_case(read.catalogue, masks_of_table(uploaded[1]) if uploaded else None)
         passes = {
             planned.name: planned
@@ -214,7 +215,8 @@ class _Inputs:
             None if arguments.predictions is None else intake("predictions", arguments.predictions)
         )
         cohort = intake("cohort", arguments.cohort)
-        catalogue = json.loads(left(work / "cohort", cohort.pop("catalogue")).read_bytes())
+        catalogue = catalogue_left(work / "cohort", cohort)
+        del cohort["catalogue"]
         return cls(model, predictions, catalogue, cohort, work)
 
     @property

@@ -177,16 +177,6 @@ def asked_for(wanted: Iterable[str], *, walks: bool) -> list[tuple[str, JsonObje
     ]
 
 
-def needs_of_passes(*, walks: bool) -> frozenset[str]:
-    """The needs of checks that passes over a model can fulfil.
-
-    Args:
-        walks: the model can be looked into.
-    """
-    beside = {"features"} if walks else set()
-    return frozenset(beside | {one.need for one in PASSES.values() if walks or not one.walks})
-
-
 def features_asked(wanted: Iterable[str], *, walks: bool) -> JsonObject:
     """What the predict pass is asked for beside the outputs, as params; {} for nothing."""
     names: list[JsonValue] = [PENULTIMATE, EARLY]

@@ -1,8 +1,10 @@
 """Evidence as a child left it, held against what was asked for before anything reads it."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ml.evidence.packed import BYTES
@@ -10,6 +12,7 @@ from ml.evidence.store import EvidenceError, cases_of, table
 
 _HEAD_BYTES = 1 << 20  # the file's own words: columns, row groups, pages
 _ROW_BYTES = 4096  # of one row, uncompressed: names of at most 480 bytes, and numbers
+_SHA256 = re.compile("[0-9a-f]{64}")
 _COMPARED_TEXT = ("a", "b")
 
 
@@ -96,6 +99,58 @@ def check_comparisons(data: bytes, case_ids: Sequence[str], most_rows: int) -> N
     places = [order.get(case_id, -1) for case_id in cases_of(table(data))]
     if -1 in places or places != sorted(places):
         raise EvidenceError("its cases are not those that were asked for")
+
+
+def check_predictions(data: bytes, cases: int, width: int, answers: int = 0) -> None:
+    """See that a table holds `width` finite outputs for each of so many cases, each once.
+
+    Args:
+        answers: where a case has several, how many; they are numbered in `sample`, case by case.
+
+    Raises:
+        EvidenceError: with what it is instead.
+    """
+    columns = {"case_id": pa.string(), "error": pa.string()}
+    outputs = [f"output_{at}" for at in range(width)]
+    columns |= dict.fromkeys(outputs, pa.float64())
+    if answers:
+        columns["sample"] = pa.int64()
+    rows = cases * (answers or 1)
+    check_head(data, columns, rows, rows, most=_HEAD_BYTES + rows * (_ROW_BYTES + 16 * width))
+    found = table(data)
+    ids = _check_cases(found, cases)
+    if answers and (
+        found["case_id"].to_pylist() != [case_id for case_id in ids for _ in range(answers)]
+        or found["sample"].to_pylist() != list(range(answers)) * cases
+    ):
+        raise EvidenceError("its answers are not numbered case by case")
+    if any(
+        found[name].null_count or not pc.all(pc.is_finite(found[name])).as_py() for name in outputs
+    ):
+        raise EvidenceError("an output is no number")
+
+
+def check_predicted_masks(data: bytes, rows: int) -> None:
+    """See that a table names one mask, by its SHA-256, for each of so many cases.
+
+    Raises:
+        EvidenceError: with what it is instead.
+    """
+    check_head(data, dict.fromkeys(("case_id", "mask", "error"), pa.string()), rows, rows)
+    found = table(data)
+    _check_cases(found, rows)
+    masks = found["mask"].to_pylist()
+    if not all(isinstance(mask, str) and _SHA256.fullmatch(mask) for mask in masks):
+        raise EvidenceError("a mask is not named by its SHA-256")
+
+
+def _check_cases(found: pa.Table, cases: int) -> list[str]:
+    ids = cases_of(found)
+    if None in ids or len(ids) != cases:
+        raise EvidenceError("a case is there twice, or has no name")
+    if found["error"].null_count < found.num_rows:
+        raise EvidenceError("a case that was handed in has an error")
+    return ids
 
 
 def check_head(

@@ -177,6 +177,7 @@ class Evidence:
     prediction: Prediction | None = None
     readings: Readings | None = None
     masks: MaskComparisons | None = None
+    intake: IntakeRecord | None = None  # None: no model was handed in
     samples: Samples | None = None
     no_samples: str = ""  # why there are none and the way out, where that is known
     # Of the model, where a check asks for them; (n, ...) each.
@@ -185,7 +186,6 @@ class Evidence:
     perturbations: CaseOutputs | None = None
     corruptions: CaseOutputs | None = None
     randomisations: CaseMaps | None = None
-    intake: IntakeRecord | None = None  # None: no model was handed in
 
     def __post_init__(self) -> None:
         n = len(self.case_ids)

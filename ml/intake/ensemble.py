@@ -7,7 +7,7 @@ them by their SHA-256 in the order of the manifest: so its own SHA-256 covers th
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast, get_args
 
@@ -176,6 +176,11 @@ def _sum(cards: dict[str, JsonObject], name: str) -> int:
     return sum(cast(int, card[name]) for card in cards.values())
 
 
+_WORST: dict[str, Callable[[Iterable[float]], float]] = {
+    "repeat_difference": max, "batch_difference": max, "low": min, "high": max
+}  # fmt: skip
+
+
 def _smoke(runs: Sequence[JsonObject]) -> JsonObject:
     """The trial runs of all members as one."""
     seconds = sum(cast(float, run["seconds_per_case"]) for run in runs)
@@ -183,5 +188,11 @@ def _smoke(runs: Sequence[JsonObject]) -> JsonObject:
         **runs[0],
         "deterministic": all(run["deterministic"] for run in runs),
         "finite": all(run["finite"] for run in runs),
+        **{
+            name: worst(cast(float, run[name]) for run in runs)
+            for name, worst in _WORST.items()
+            if all(name in run for run in runs)
+        },
+        "doubt": next((run["doubt"] for run in runs if run.get("doubt")), ""),
         "seconds_per_case": round(seconds, 6),
     }

@@ -10,7 +10,7 @@ from typing import cast
 
 from ml.engine.session import ModelError, Session, check_may_open
 from ml.engine.smoke import program_check, sampling_check, smoke_run
-from ml.estimate import JsonObject, JsonValue, objects_in
+from ml.estimate import JsonObject, JsonValue
 from ml.evidence.intake_record import sealed
 from ml.evidence.store import file_sha256, sha256_of
 from ml.intake.architectures import checked
@@ -84,14 +84,11 @@ def read_model(
             read_one = partial(read_one, allow=allow)
         if manifest is not None and manifest.format == ENSEMBLE:
             card, names = _ensemble(folder, manifest, out_dir, read_one)
-            kinds = {str(one["name"]): str(one["format"]) for one in objects_in(card["members"])}
         else:
             weights = bundle.weights if bundle else _weights(folder, manifest)
             card = read_one(weights, manifest, bundle=bundle)
             names = {str(card["sha256"]): weights}
-            rewritten = bundle is not None and weights.endswith(".pt")
-            kinds = {weights: "checkpoint" if rewritten else str(card["format"])}
-        card["scan"] = scanned(folder, seen, _used(folder, kinds, bundle), kinds)
+        card["scan"] = scanned(folder, seen, _used(folder, names.values(), bundle))
     normalised = None if manifest is None else cast(JsonObject, manifest.model_dump(mode="json"))
     files: list[JsonValue] = [
         {"name": name, "sha256": sha256, "path": f"files/{sha256}"}
@@ -364,7 +361,7 @@ def _measured(program: Program, manifest: ModelManifest) -> JsonObject:
 
 
 def _used(folder: Folder, weights: Iterable[str], bundle: Bundle | None) -> dict[str, str]:
-    used = dict.fromkeys(weights, "weights, read as data")
+    used = dict.fromkeys((name for name in weights if name in folder), "weights, read as data")
     if MANIFEST in folder:
         used[MANIFEST] = "manifest"
     if bundle is not None:

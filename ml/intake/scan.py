@@ -45,16 +45,13 @@ def scan(folder: Folder) -> list[JsonObject]:
     return rows
 
 
-def scanned(
-    folder: Folder, rows: list[JsonObject], used: Mapping[str, str], formats: Mapping[str, str]
-) -> JsonObject:
+def scanned(folder: Folder, rows: list[JsonObject], used: Mapping[str, str]) -> JsonObject:
     """The scan as a card keeps it: what was done with each file.
 
     Args:
         folder: all files.
         rows: as ``scan`` gave them.
         used: name -> what it was read as; every other file was not opened.
-        formats: name -> the format it turned out to be in, once it was read.
 
     Returns:
         files: name, bytes, kind, use ("" where it was not opened); n_files, and n_bytes in all.
@@ -62,7 +59,6 @@ def scanned(
     files: list[JsonValue] = [
         {
             **row,
-            "kind": formats.get(str(row["name"]), row["kind"]),
             "use": used.get(str(row["name"]), ""),
         }
         for row in rows

@@ -17,6 +17,7 @@ from ml.engine.sampling import (
     seconds_of_samples,
     why_no_samples,
 )
+from ml.evidence.intake_record import is_whole
 from ml.protocol import Protocol as Rules
 from portal.accounts.models import Team
 from portal.audits import mask_preview
@@ -42,12 +43,14 @@ MISSING = {
     "what.",
     "predicted-masks": "Only readers are audited here. Choose predictions with masks.",
     "reference-masks": "The cohort has no reference masks. A column “mask” in cases.csv adds them.",
+    "samples": "There is one answer to each case, and several are needed.",
     "reader-masks": "No case has the masks of two readers.",
     "features": "Only a model that can be looked into has features. Choose one; its page says so.",
     "attributions": "Only a model whose gradients can be had can be explained. Choose one.",
     "perturbations": "Only a model whose gradients can be had can be explained. Choose one.",
     "corruptions": "Only a model can be run on corrupted images. Choose one.",
     "randomisations": "Only a model whose gradients can be had can be explained. Choose one.",
+    "intake": "There is no model that intake has kept a record of.",
 }
 _OF_A_MODEL = {"features", *(one.need for one in PASSES.values())}
 _UNITS = {"case": "cases", "patient": "patients", "group": "groups"}
@@ -186,6 +189,8 @@ def _will_not(check: Check, reason: str) -> Line:
 
 
 def _is_met(need: str, choice: Choice) -> bool:
+    if need == "intake":
+        return choice.model is not None and is_whole(choice.model.card)
     if need == "labels":
         return choice.cohort.n_labelled > 0
     if need == "covariates":
@@ -256,7 +261,9 @@ def _facts(check: Check, choice: Choice) -> Iterable[tuple[str, bool]]:
         yield from mask_preview.reference_facts(cohort, choice.predictions, masks)
     if masks is not None and "reader-masks" in check.needs:
         yield from mask_preview.panel_facts(cohort, choice.predictions, masks)
-    if cohort.cluster_kind != "case":
+    if "intake" in check.needs:
+        yield "from the record of intake; nothing is computed", False
+    elif cohort.cluster_kind != "case":
         units = _UNITS[cohort.cluster_kind]
         yield f"intervals over {numbers.count(cohort.n_clusters)} {units}", False
 

@@ -20,6 +20,10 @@ MEASURES = {
     "subgroups": ("auroc_gap", "sensitivity_gap", "specificity_gap"),
     "worst-slice": ("slice_effect",),
     "clinical-utility": ("net_benefit_gain", "net_benefit"),
+    "uncertainty": (
+        *("auroc_failure:total", "auroc_failure:epistemic", "auroc_failure:aleatoric"),
+        *("aurc:total", "aurc:epistemic", "sampling_change"),
+    ),
     "agreement": ("alpha", "kappa_fleiss", "kappa_conger", "kappa_weighted", "icc", "reader_bias"),
     "mrmc": (
         "auroc_difference:model-readers",

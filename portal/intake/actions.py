@@ -1,6 +1,5 @@
 """Everything that changes an upload. A worker reads it; nothing half-imported stays."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ from django.db.models.functions import Now
 
 from ml.assemble import masks_of_table
 from ml.evidence import store as tables
+from ml.evidence.store import canonical
 from ml.intake.ensemble import members_in
+from ml.intake.left import catalogue_left, files_of, model_left, predictions_left
 from ml.intake.model_manifest import ENSEMBLE
 from ml.sandbox.results import ResultError, left
 from portal.accounts.access import check_may
@@ -73,14 +74,12 @@ def accept(
     """Store what the child wrote to `folder` and make the rows, in one transaction at the end."""
     kind = UploadKind(upload.kind)
     if kind == UploadKind.COHORT:
-        catalogue_path = left(folder, result["catalogue"])
-        catalogue = json.loads(catalogue_path.read_bytes())
-        types = _media_types(catalogue)
+        catalogue = catalogue_left(folder, result)
         files = {
-            path.name: store.put_path(path, types.get(path.name, "application/octet-stream"))
-            for path in sorted((folder / "files").glob("*"))
+            sha256: _stored(folder, sha256, media_type)
+            for sha256, media_type in sorted(files_of(catalogue).items())
         }
-        catalogue_blob = store.put_path(catalogue_path, "application/json")
+        catalogue_blob = store.put_bytes(canonical(catalogue), "application/json")
         with transaction.atomic():
             version = cohorts.add_version(
                 team=upload.team,
@@ -96,18 +95,20 @@ def accept(
     if kind == UploadKind.MODEL:
         accept_model(upload, fence, result, folder, log)
         return
+    meta, data = predictions_left(folder, result)
     # Only masks that came with these predictions can be named by them.
-    masks = masks_of_table(tables.table(left(folder, result["table"]).read_bytes()))
-    for sha256 in sorted(set(masks.values())):
-        store.put_path(left(folder, f"files/{sha256}"))
-    table = store.put_path(left(folder, result["table"]), "application/vnd.apache.parquet")
+    for sha256 in sorted(set(masks_of_table(tables.table(data)).values())):
+        _stored(folder, sha256)
+    table = store.put_bytes(data, "application/vnd.apache.parquet")
+    if table.sha256 != result["sha256"]:
+        raise ResultError("Its table is not the one that its hash says.")
     with transaction.atomic():
         predictions = registry.accept_predictions(
             team=upload.team,
             actor=upload.created_by,
-            meta=result["meta"],
+            meta=meta,
             table=table,
-            sha256=result["sha256"],
+            sha256=table.sha256,
             n_cases=result["n"],
         )
         _done(upload, fence, log, predictions=predictions)
@@ -116,22 +117,25 @@ def accept(
 def accept_model(
     upload: Upload, fence: int, result: Mapping[str, Any], folder: Path, log: Sequence[str]
 ) -> None:
-    if result["manifest"] is None:
+    told: Mapping[str, Any] = model_left(result)
+    if told["manifest"] is None:
         refuse(upload, fence, [LONE_FILE], log)
         return
-    weights, *others = [store.put_path(left(folder, file["path"])) for file in result["files"]]
-    if weights.sha256 != result["sha256"]:  # what evidence is found under must be the file's own
-        raise ResultError("The reader left another file than it says.")
-    if result["manifest"]["format"] == ENSEMBLE:
+    names = [str(file["sha256"]) for file in told["files"]]
+    stored = {sha256: _stored(folder, sha256) for sha256 in names}
+    weights = stored.get(told["sha256"])
+    if weights is None:
+        raise ResultError("It left no weights under the hash that it names.")
+    if told["manifest"]["format"] == ENSEMBLE:
         # An index may name no file but those that came with it: others are not the team's.
         named = {one.sha256 for one in members_in(store.read_bytes(weights))}
-        if named != {blob.sha256 for blob in others}:
+        if named != set(names) - {weights.sha256}:
             raise ResultError("Its index names other files than it left.")
     read = registry.ReadModel(
-        manifest=result["manifest"],
-        card=result["card"],
-        sha256=result["sha256"],
-        manifest_sha256=result["manifest_sha256"],
+        manifest=told["manifest"],
+        card=told["card"],
+        sha256=told["sha256"],
+        manifest_sha256=told["manifest_sha256"],
         weights=weights,
     )
     try:
@@ -142,13 +146,12 @@ def accept_model(
         refuse(upload, fence, [{"code": "version_exists", "message": str(exists)}], log)
 
 
-def _media_types(catalogue: Mapping[str, Any]) -> dict[str, str]:
-    types: dict[str, str] = {}
-    for case in catalogue["cases"]:
-        for image in case["images"]:
-            types[image["display_sha256"]] = "image/png"
-            types[image["sha256"]] = image["media_type"]
-    return types
+def _stored(folder: Path, sha256: str, media_type: str = "application/octet-stream") -> Blob:
+    """A file that the child named by its hash; it must be that file."""
+    blob = store.put_path(left(folder, f"files/{sha256}"), media_type)
+    if blob.sha256 != sha256:
+        raise ResultError("A file that it left is not the one that its name says.")
+    return blob
 
 
 @transaction.atomic

@@ -5,15 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml.checks import all_checks
-from ml.checks.capability import (
-    WITH_MASKS,
-    WITH_SAMPLES,
-    WITH_SCORES,
-    capabilities,
-    follows,
-)
+from ml.checks.capability import WITH_MASKS, WITH_SAMPLES, WITH_SCORES, follows
 from ml.checks.intake_points import Point, points
-from ml.verdict import met_by, sentence
+from ml.verdict import abilities, met_by, sentence
 from portal.registry.models import ModelVersion, Predictions
 from portal.ui import numbers
 
@@ -51,7 +45,7 @@ def rows(version: ModelVersion) -> list[Row]:
 
 def able(version: ModelVersion) -> list[Row]:
     """The capability card: batch, gradients, map layer, head, dropout, runtime."""
-    return as_rows(capabilities(version.card))
+    return as_rows(abilities(version.card, version.manifest))
 
 
 def verdict(version: ModelVersion) -> str:
@@ -82,15 +76,10 @@ def facts(card: dict[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def of_model(version: ModelVersion) -> list[Row]:
-    """The checks that can follow, and those that will say "not assessed"."""
-    return as_rows(follows(needs_met(version), all_checks()))
-
-
 def needs_met(subject: ModelVersion | Predictions) -> frozenset[str]:
     """What a subject brings for checks by itself."""
     if isinstance(subject, ModelVersion):
-        return met_by(subject.card, subject.manifest) if subject.manifest else WITH_SCORES
+        return met_by(subject.card, subject.manifest)
     if subject.meta["kind"] == "masks":
         return WITH_MASKS
     return WITH_SAMPLES if subject.meta.get("several") else WITH_SCORES

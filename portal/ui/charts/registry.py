@@ -15,8 +15,10 @@ from portal.ui.charts import (
     ratings,
     reader_roc,
     reliability,
+    risk,
     roc,
     strip,
+    uncertainty,
 )
 from portal.ui.charts.table import Table, build
 
@@ -42,6 +44,8 @@ KINDS: dict[str, Kind] = {
     "forest": Kind(forest.draw, forest.table, forest.draw_narrow),
     "operating-curve": Kind(operating.draw, operating.table),
     "decision-curve": Kind(decision.draw, decision.table),
+    "risk-coverage": Kind(risk.draw, risk.table),
+    "uncertainty-scatter": Kind(uncertainty.draw, uncertainty.table),
     "agreement-matrix": Kind(agreement.draw, agreement.table),
     "rating-distribution": Kind(ratings.draw, ratings.table),
     "reader-roc": Kind(reader_roc.draw, reader_roc.table),

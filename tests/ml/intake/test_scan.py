@@ -41,7 +41,7 @@ def test_a_card_lists_every_file_and_what_it_was_read_as(tmp_path):
 
     found = {row["name"]: (row["kind"], row["use"]) for row in card["scan"]["files"]}
     assert found == {
-        "model.onnx": ("onnx", "weights, read as data"),
+        "model.onnx": ("ONNX", "weights, read as data"),
         "model.yaml": ("YAML", "manifest"),
         "old.pkl": ("pickle", ""),
         "train.py": ("program text", ""),

@@ -91,6 +91,21 @@ def test_the_fragment_follows_the_choice(
     assert signed_in(make_member(team, "viewer")).get(url, given).status_code == 403
 
 
+def test_a_record_of_intake_is_asked_for(
+    team: Any, make_cohort_version: Make, make_model_version: Make
+) -> None:
+    cohort = make_cohort_version(team)
+    old, recorded = make_model_version(team), make_model_version(team, "2", recorded=True)
+
+    def line(model: Any) -> Any:
+        lines = preview_of(choice(team, cohort, model=model)).lines
+        return next(one for one in lines if one.title == "Determinism")
+
+    assert line(None).reason == line(old).reason == MISSING["intake"]
+    assert (line(recorded).state, line(recorded).word) == ("pass", "Will run")
+    assert line(recorded).reason == "from the record of intake; nothing is computed"
+
+
 def test_readers_without_identity_make_no_study(team: Any, make_cohort_version: Make) -> None:
     cohort = make_cohort_version(team, readings=True, sealed=False)
     assert _study(choice(team, cohort)) == "pass"

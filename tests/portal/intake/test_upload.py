@@ -7,11 +7,15 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from ml.evidence.intake_record import sealed
+from ml.intake.model import read_model
+from ml.sandbox.results import ResultError
 from portal.blobs import store
 from portal.intake import actions
 from portal.intake.models import Upload, UploadKind
 from portal.leases import claim
 from portal.registry.models import ModelVersion
+from tests.ml.intake.build import QUIET, model_folder
 from tests.portal.people import signed_in, text
 
 REFUSAL = {
@@ -80,14 +84,32 @@ def test_a_lone_file_is_called_as_it_was_handed_in(upload: Upload) -> None:
     assert ModelVersion.objects.get().refusals == upload.refusals
 
 
+FILE = {"name": "m.onnx", "sha256": "0" * 64, "path": f"files/{'0' * 64}"}
+
+
 def test_a_network_without_its_manifest_is_refused(upload: Upload, tmp_path: Path) -> None:
     fence = claim(Upload, upload.pk)
     assert fence is not None
 
-    actions.accept(upload, fence, {"manifest": None, "sha256": "0" * 64}, tmp_path, [])
+    told: dict[str, Any] = {"manifest": None, "manifest_sha256": None, "sha256": "0" * 64}
+    told |= {"card": sealed({"format": "onnx"}), "files": [FILE]}
+    actions.accept(upload, fence, told, tmp_path, [])
 
     upload.refresh_from_db()
     assert upload.refusals[0]["code"] == "manifest_missing"
+
+
+def test_a_file_that_is_not_what_its_name_says_is_not_taken(upload: Upload, tmp_path: Path) -> None:
+    fence = claim(Upload, upload.pk)
+    assert fence is not None
+    out = tmp_path / "out"
+    out.mkdir()
+    told = read_model(model_folder(tmp_path / "m"), out, QUIET)
+    (out / "files" / str(told["sha256"])).write_bytes(b"another network")
+
+    with pytest.raises(ResultError, match="not the one that its name says"):
+        actions.accept(upload, fence, told, out, [])
+    assert not ModelVersion.objects.exists()
 
 
 def test_a_failure_on_our_side_can_be_tried_again(upload: Upload, as_owner: Client) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ml.stats.uncertainty import conformal, decomposition, gaussian, selective
+from ml.stats.uncertainty import conformal, decomposition, finite_samples, gaussian, selective
 from tests.ml.stats.poor.rows import FEW, Rows, cohort
 
 
@@ -33,6 +33,16 @@ def _members(measure, **options):
 
 def _correlation(rows: Rows):
     return decomposition.correlation(rows.a, rows.b, rows.clusters, FEW)
+
+
+def _share(rows: Rows):
+    part = np.asarray(rows.probabilities)
+    return finite_samples.epistemic_share(part / 2, part, rows.clusters, FEW)
+
+
+def _change(rows: Rows):
+    members = np.tile(np.moveaxis(rows.members, 1, 0), (10, 1, 1))
+    return finite_samples.sampling_change(members, rows.clusters, FEW)
 
 
 def _thresholds(rows: Rows, **options) -> conformal.Thresholds:
@@ -76,6 +86,8 @@ CLUSTERED = {
     "ence": _gaussian(gaussian.ence, bins=4),
     "ause": _ause,
     "correlation": _correlation,
+    "epistemic_share": _share,
+    "sampling_change": _change,
     "coverage": lambda rows: conformal.coverage(_sets(rows), rows.label, rows.clusters),
     "coverage.expected": _expected,
     "coverage_by": _grouped,

@@ -33,6 +33,8 @@ class Model:
     drip: float = 0.0  # between the bytes of an answer
     ready: int = 200
     poured: int = 0
+    left_over: bytes = b""  # behind a binary answer
+    head_length: str | None = None  # in the place of the right one
     requests: list = field(default_factory=list)  # (method, path, headers)
     cases: list = field(default_factory=list)  # of every request for inference
 
@@ -100,7 +102,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         reply = model.infer(numbers, shape)
         if wants_bytes or model.binary:
-            self.answer(200, *_as_bytes(reply))
+            body, headers = _as_bytes(reply)
+            headers[BINARY] = model.head_length or headers[BINARY]
+            self.answer(200, body + model.left_over, headers)
         else:
             self.answer(200, json.dumps(reply).encode())
 

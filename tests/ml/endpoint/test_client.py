@@ -272,6 +272,25 @@ def test_binary_answers_of_another_size(server):
     assert code_of(ask, url) == "endpoint_protocol"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"left_over": b"\0"},
+        {"head_length": "-1"},
+        {"head_length": "0"},
+        {"head_length": "99999"},
+        {"head_length": "9" * 30},
+        {"head_length": "1e3"},
+        {"head_length": "\u0662"},
+    ],
+)
+def test_binary_answers_that_do_not_add_up(server, change):
+    model, url = server
+    for name, value in change.items():
+        setattr(model, name, value)
+    assert code_of(ask, url, binary=True) in ("endpoint_protocol", "endpoint_unreachable")
+
+
 def test_not_ready_is_busy(server):
     model, url = server
     model.ready = 503

@@ -37,7 +37,8 @@ from ml.sandbox.child import JOBS
 from ml.stats.explanation.faithfulness import completeness_gap, curve_auc, linear_truth, order_gap
 from tests.ml.engine.small import small
 from tests.ml.engine.test_features import manifest_of
-from tests.ml.intake.build import QUIET
+from tests.ml.engine.test_predict import model_file
+from tests.ml.intake.build import MANIFEST, QUIET
 from tests.ml.program.test_walk import apart
 
 
@@ -140,6 +141,19 @@ def test_maps_of_the_input_add_up_over_channels(method, job, tmp_path):
             assert gap.value <= 0.02 * abs(maps.score[at, 0] - maps.baseline_score[at, 0]) + 1e-4
     else:
         assert np.isnan(maps.baseline_score).all()
+
+
+def test_an_onnx_model_is_explained_by_its_program_and_run_by_onnxruntime(job, tmp_path):
+    """All that this one has with several positions is its input; the gradient is known."""
+    job["model"] = {"path": str(model_file(tmp_path)), "manifest": MANIFEST}
+    _, found, _ = done(attribute_job, job, "attribute", tmp_path)
+    maps = maps_of(found, IDS)
+    arrays = [prepare_case(case, manifest_of("tiny").input) for case in Asked.of(job).cases[2:]]
+
+    assert maps.maps[2:, 0] == pytest.approx(np.concatenate(arrays) * 10 / 64, abs=1e-6)
+    result, found, _ = done(perturb_job, job, "perturb", tmp_path, steps=2)
+    assert result["runtime"]["providers"] == ["CPUExecutionProvider"]
+    assert np.isfinite(outputs_of(found, IDS).outputs[2:]).all()
 
 
 def test_a_network_without_a_map_says_so(job, tmp_path):

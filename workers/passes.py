@@ -27,7 +27,7 @@ from ml.intake.ensemble import members_in
 from ml.intake.model_manifest import ENSEMBLE
 from ml.sandbox.messages import Job
 from ml.sandbox.warm import Place
-from portal.audits.models import Audit, Shard
+from portal.audits.models import Shard
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts import catalogue
@@ -92,7 +92,7 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
         job,
         check=lambda data: check(data, shard.case_ids),
         most_bytes=most_bytes_of(planned.name, planned.params, width, len(shard.case_ids)),
-        per_case=planned.name == PREDICT,
+        per_case=planned.name == PREDICT and not planned.params.get("masks"),
         link=lambda: link_of_shard(
             manifest, planned.name, planned.params, len(shard.case_ids), policy_of(team)
         ),
@@ -110,7 +110,7 @@ def _members(version: ModelVersion) -> list[Blob]:
 def _masks(shard: Shard, planned: PassPlan) -> Work:
     audit = shard.work.audit
     structures = len(audit.cohort_version.classes)
-    masks = masks_by_case(catalogue.load(audit.cohort_version), predicted_masks(audit))
+    masks = masks_by_case(catalogue.load(audit.cohort_version), predicted_masks(shard))
 
     def job(place: Place, shared: Path) -> Job:
         wanted = [sha for case in shard.case_ids for sha in masks[case].values()]
@@ -140,8 +140,16 @@ def _masks(shard: Shard, planned: PassPlan) -> Work:
     )
 
 
-def predicted_masks(audit: Audit) -> dict[str, str]:
-    """Case id -> SHA-256 of the mask handed in for it."""
+def predicted_masks(shard: Shard) -> dict[str, str]:
+    """Case id -> SHA-256 of the model's mask, handed in or made by its pass; each is a blob."""
+    audit = shard.work.audit
+    if audit.model_version is not None:
+        marking = Shard.objects.get(
+            work__audit=audit, work__name=PREDICT, position=shard.position
+        ).evidence
+        assert marking is not None  # a shard that waits for masks is not begun
+        made = tables.masks_of(tables.table(store.read_bytes(marking.blob)))
+        return {case_id: store.put_bytes(mask).pk for case_id, mask in made.items()}
     if audit.predictions is None:
         return {}
     return masks_of_table(tables.table(store.read_bytes(audit.predictions.table)))

@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from ml.engine.cases import Case
 from ml.engine.fused import FusedWalker
 from ml.engine.passes import EARLY, MOST_FEATURES, PENULTIMATE
-from ml.engine.predict import TABLE, Asked, Case, finished, in_batches
+from ml.engine.predict import TABLE, Asked, finished, in_batches
 from ml.engine.program_session import ProgramSession, as_session, program_of
 from ml.engine.session import FloatArray, ModelError, Session
 from ml.engine.smoke import noise

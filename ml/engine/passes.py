@@ -14,7 +14,14 @@ from ml.corruptions.registry import SEVERITIES
 from ml.engine.cost import Cost, Sizes
 from ml.engine.sampling import MEMBERS
 from ml.estimate import JsonObject, JsonValue
-from ml.evidence.checked import check_outputs, check_samples, most_bytes, most_outputs_bytes
+from ml.evidence.checked import (
+    check_masks,
+    check_outputs,
+    check_samples,
+    most_bytes,
+    most_mask_bytes,
+    most_outputs_bytes,
+)
 from ml.evidence.forms import Form, Key
 from ml.evidence.passes import FEATURES
 
@@ -196,6 +203,8 @@ def check_of(
         return PASSES[name].form(params, n_outputs).check
     if name == SAMPLES:
         return partial(check_samples, width=n_outputs, samples=_count(params, "samples"))
+    if params.get("masks"):
+        return check_masks
     return partial(check_outputs, width=n_outputs, packed=feature_columns(params))
 
 
@@ -205,6 +214,8 @@ def most_bytes_of(name: str, params: JsonObject, n_outputs: int, cases: int) -> 
         return PASSES[name].form(params, n_outputs).most_bytes(cases)
     if name == SAMPLES:
         return most_bytes(cases * _count(params, "samples"))
+    if params.get("masks"):
+        return most_mask_bytes(cases)
     return most_outputs_bytes(cases, feature_columns(params))
 
 

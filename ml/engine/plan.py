@@ -36,31 +36,69 @@ def plan(
     has_masks: bool = False,
     samples: JsonObject | None = None,
     walks: bool = True,
+    pictures: bool = True,
 ) -> tuple[PassPlan, ...]:
     """The passes that the protocol's checks need and that can be run, in their order.
 
     Without a model or images nothing is planned; checks then say what they lack. Features come
-    from the predict pass, whose forward gives them too.
+    from the predict pass, whose forward gives them too. Of a cohort with masks the model marks
+    them in its pass, and what it marks is compared by the next.
 
     Args:
         samples: what the samples pass is run with, from ``ml.engine.sampling``; None where the
             model cannot be sampled.
         walks: the model can be looked into (``gradients`` of its card).
+        pictures: it takes pictures; passes that explain, corrupt or tap know no volumes.
     """
     known = all_checks() if checks is None else checks
     wanted = {need for check in known if check.id in protocol.checks for need in check.needs}
     passes = []
     # Agreement takes the model as one more reader where it can, without needing it.
-    if has_model and has_images:
-        beside = features_asked(wanted, walks=walks)
+    if has_model and has_images and has_masks:
+        if wanted & _NEEDS_COMPARE:
+            passes.append(PassPlan(PREDICT, _PREDICT_PARAMS | {"masks": True}))
+    elif has_model and has_images:
+        beside = features_asked(wanted, walks=walks and pictures)
         if beside or wanted & (_NEEDS_PREDICT | {"readings"}):
             passes.append(PassPlan(PREDICT, _PREDICT_PARAMS | beside))
         if samples is not None and "samples" in wanted:
             passes.append(PassPlan(SAMPLES, _PREDICT_PARAMS | samples))
-        passes += [PassPlan(*one) for one in asked_for(wanted, walks=walks)]
+        if pictures:
+            passes += [PassPlan(*one) for one in asked_for(wanted, walks=walks)]
     if has_masks and wanted & _NEEDS_COMPARE:
         passes.append(PassPlan(COMPARE, {"tolerance_mm": protocol.tolerance_mm}))
     return tuple(passes)
+
+
+def takes_pictures(manifest: Mapping[str, JsonValue]) -> bool:
+    """Whether a model's cases are pictures; else they are volumes."""
+    return cast(JsonObject, manifest.get("input", {})).get("dims", 2) == 2
+
+
+def unfit(manifest: Mapping[str, JsonValue], catalogue: Mapping[str, JsonValue]) -> str | None:
+    """Why a model cannot be audited on a cohort of this task, in words; None if it can.
+
+    Args:
+        manifest: the model's, normalised.
+        catalogue: task and classes of the cohort.
+    """
+    segments = manifest.get("task") == "segmentation"
+    if segments != (catalogue["task"] == "segmentation"):
+        return (
+            "The model segments, and the cohort has no masks: choose a segmentation cohort."
+            if segments
+            else "The cohort has masks, and the model gives scores: choose a model that segments."
+        )
+    if not segments:
+        return None
+    marked, asked = cast(JsonObject, manifest["output"])["positive"], catalogue["classes"]
+    if marked != asked:
+        named = ", ".join(cast(list[str], asked))
+        return (
+            "The model must name the structures of the cohort in its order, under "
+            f"output.positive: {named}."
+        )
+    return None
 
 
 def shards(case_ids: Sequence[str]) -> list[tuple[str, ...]]:
@@ -85,7 +123,7 @@ def masks_by_case(
     """Case id -> whose mask -> SHA-256, of a segmentation cohort; {} of any other.
 
     Args:
-        predicted: case id -> SHA-256 of the mask that was handed in as the model's.
+        predicted: case id -> SHA-256 of the model's mask, handed in or made by its pass.
     """
     if catalogue["task"] != "segmentation":
         return {}

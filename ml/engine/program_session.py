@@ -119,7 +119,8 @@ def as_session(
     return ProgramSession(
         fixed_batch=batch,
         n_classes=len(manifest.output.classes),
-        walker=_walker(program, device, tuple(manifest.input.shape)),
+        maps=manifest.maps,
+        walker=_walker(program, device, manifest.input.shape),
         output=name,
         dtype=getattr(torch, port.dtype),
     )

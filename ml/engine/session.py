@@ -3,7 +3,7 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,8 @@ class CasesFailed(Exception):
 class Session(ABC):
     fixed_batch: int | None  # the batch size the graph insists on
     n_classes: int
+    # "" gives a row of scores; else a score for each pixel, and the layout it comes in
+    maps: str = field(default="", kw_only=True)
 
     def run(self, batch: Float32Array) -> FloatArray:
         """Raw outputs of a batch.
@@ -57,7 +59,8 @@ class Session(ABC):
             batch: (n, ...) preprocessed cases in the declared layout.
 
         Returns:
-            (n, k) for k declared classes; NaN and infinity are passed on as they come.
+            (n, k) for k declared classes, or (n, k, ...) with the sides of the cases where the
+            network gives maps; NaN and infinity are passed on as they come.
 
         Raises:
             ModelError: model_shape if the output has another shape; model_failed if it breaks.
@@ -73,6 +76,8 @@ class Session(ABC):
         if n < size:  # a graph for exactly `size` cases: fill up with the last, cut off after
             piece = np.concatenate([piece, np.repeat(piece[-1:], size - n, axis=0)])
         outputs = np.asarray(self._raw(piece), dtype=np.float64)
+        if self.maps:
+            return self._mapped(outputs, piece)[:n]
         if outputs.shape[:1] != (size,) or outputs.size != size * self.n_classes:
             raise ModelError(
                 "model_shape",
@@ -80,6 +85,20 @@ class Session(ABC):
                 f"({size}, {self.n_classes}) was declared by the classes.",
             )
         return outputs.reshape(size, self.n_classes)[:n]
+
+    def _mapped(self, outputs: FloatArray, piece: Float32Array) -> FloatArray:
+        """Maps with the class before the sides, whatever the layout."""
+        last = self.maps == "NHWC"
+        sides = piece.shape[1:-1] if last else piece.shape[2:]
+        shape = (self.n_classes, *sides)
+        want = (len(piece), *sides, self.n_classes) if last else (len(piece), *shape)
+        if outputs.shape != want:
+            raise ModelError(
+                "model_shape",
+                f"The output has the shape {outputs.shape}; {want} was declared: a number for "
+                "each class and pixel.",
+            )
+        return np.moveaxis(outputs, -1, 1) if last else outputs
 
     @abstractmethod
     def _raw(self, piece: Float32Array) -> NDArray[np.generic]:
@@ -213,6 +232,7 @@ def _matched(runtime: ort.InferenceSession, manifest: ModelManifest) -> OnnxSess
         fixed_batch=batch if isinstance(batch, int) and batch > 0 else None,
         output_name=name,
         n_classes=len(manifest.output.classes),
+        maps=manifest.maps,
     )
 
 

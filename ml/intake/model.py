@@ -191,10 +191,7 @@ def _bundle(folder: Folder, given: dict[str, object] | None) -> Bundle:
             f"{MANIFEST} says 'format: {str(own['format'])[:40]}', and this is a MONAI bundle.",
             file=MANIFEST,
         )
-    bundle = read_bundle(folder, own)
-    if bundle.manifest.get("task") == "segmentation":
-        raise refuse("task_unsupported", "Only classification is audited in this version.")
-    return bundle
+    return read_bundle(folder, own)
 
 
 def _rewritten(source: Path, file: str, work: Path, notes: list[str]) -> Path:
@@ -301,10 +298,6 @@ def _manifest(
 
 def _checked(value: dict[str, object]) -> ModelManifest:
     manifest = validated(ModelManifest, value, MANIFEST)
-    if manifest.task != "classification":
-        raise refuse("task_unsupported", "Only classification is audited in this version.")
-    if manifest.input.dims != 2:
-        raise refuse("task_unsupported", "Only models of single pictures (dims: 2) are run here.")
     if manifest.architecture is not None:
         checked(manifest.architecture.name, manifest.architecture.arguments, file=MANIFEST)
     return manifest

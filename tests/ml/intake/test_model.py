@@ -166,11 +166,6 @@ def test_a_missing_weights_file(tmp_path):
     assert codes(refused(folder, tmp_path)) == ["file_missing"]
 
 
-@pytest.mark.parametrize("change", [{"task": "segmentation"}, {"input": {"dims": 3}}])
-def test_other_tasks(change, tmp_path):
-    assert codes(refused(model_folder(tmp_path / "m", **change), tmp_path)) == ["task_unsupported"]
-
-
 def external():
     model = brightness()
     tensor = model.graph.initializer[0]

@@ -85,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
                 has_masks=any(masks.values()),
                 samples=None if read.model is None else samples_params(protocol, *read.described),
                 walks=read.walks,
+                card=cast(JsonObject, read.model["card"]) if read.model else None,
             )
         }
         outputs = _computed(read, passes.get(PREDICT), arguments)

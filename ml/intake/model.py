@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import cast
 
-from ml.engine.session import ModelError, Session
+from ml.engine.session import ModelError, Session, open_session
 from ml.engine.smoke import program_check, sampling_check, smoke_run
+from ml.engine.trial import OF_A_PROGRAM, OF_ONNX, trial
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.intake_record import sealed
 from ml.evidence.store import file_sha256, sha256_of
@@ -112,7 +113,8 @@ def _read_file(
     if bundle and weights.endswith(".pt"):
         source = _rewritten(source, weights, work, notes)
     kind = format_of(source, weights)
-    if manifest is not None and manifest.format == ENSEMBLE:
+    alone = manifest is not None and manifest.format != ENSEMBLE
+    if manifest is not None and not alone:
         manifest = manifest.of_member(kind)
     declared = None if manifest is None else manifest.format
     if declared is not None and kind != ("safetensors" if bundle else declared):
@@ -145,6 +147,9 @@ def _read_file(
                 program = None
         if program is not None:
             card["measured"] = _measured(program, manifest)
+        if alone:
+            reporter.log("measuring what runs it quickest")
+            card["runtime"] = _trial(source, manifest, program, onnx=kind == "onnx")
         if manifest.dropout is not None:
             reporter.log("switching its dropout on")
             card["sampling"] = _sampling(source, manifest, card)
@@ -314,6 +319,19 @@ def _used(folder: Folder, weights: Iterable[str], bundle: Bundle | None) -> dict
     if bundle is not None:
         used |= dict.fromkeys(bundle.read, "configuration, read as data")
     return used
+
+
+def _trial(
+    path: Path, manifest: ModelManifest, program: Program | None, *, onnx: bool
+) -> JsonObject:
+    """Which runtime is to compute the outputs."""
+    if program is None or onnx:
+        names = OF_ONNX[:1] if program is None else OF_ONNX
+        return trial(lambda name: open_session(path, manifest, runtime=name), names, manifest.input)
+    from ml.engine.program_session import run_by  # torch is there where there is a program
+
+    known = program
+    return trial(lambda name: run_by(name, known, manifest), OF_A_PROGRAM, manifest.input)
 
 
 def _store(source: Path, files: Path, sha256: str) -> None:

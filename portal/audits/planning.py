@@ -198,6 +198,7 @@ def _write_plan(audit: Audit, rules: Rules) -> None:
         has_masks=task == SEGMENTATION,
         samples=samples_params(rules, model.manifest, model.card) if model else None,
         walks=bool(model and model.card.get("gradients")),
+        card=model.card if model else None,
     )
     for position, planned in enumerate(passes):
         pieces = shards(case_ids)

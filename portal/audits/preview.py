@@ -326,6 +326,7 @@ def _cost(choice: Choice) -> Cost:
         has_images=choice.cohort.n_images > 0,
         samples=samples_params(choice.rules, model.manifest, model.card) if model else None,
         walks=choice.walks,
+        card=model.card if model else None,
     )
     if model is None or not passes:
         return Cost(0, 0, 0, per_case)

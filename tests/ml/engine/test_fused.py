@@ -177,7 +177,7 @@ def test_pictures_are_run_fused_and_all_else_as_it_is(monkeypatch):
 
     assert isinstance(prepared(program, [picture.shape]), FusedWalker)
     assert isinstance(prepared(read_pt2(volume.path), [volume.shape]), Walker)
-    monkeypatch.setattr(fused, "_CLOSE", 0.0)
+    monkeypatch.setattr(fused, "CLOSE", 0.0)
     assert isinstance(prepared(program, [picture.shape]), Walker), "another answer was accepted"
 
 

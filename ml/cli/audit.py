@@ -25,7 +25,7 @@ from ml.assemble import (
 from ml.checks.registry import State, checks_of
 from ml.cli.errors import DONE, LIMIT_FAILED, checked
 from ml.cli.intake import say
-from ml.cli.shards import Shards, tell
+from ml.cli.shards import Shards, settled, tell
 from ml.document import build_audit
 from ml.engine.passes import PASSES, SAMPLES, check_of, most_bytes_of
 from ml.engine.plan import (
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
                 has_masks=any(masks.values()),
                 samples=None if read.model is None else samples_params(protocol, *read.described),
                 walks=read.walks,
-                card=cast(JsonObject, read.model["card"]) if read.model else None,
+                card=settled(read.model, arguments.out / "evidence") if read.model else None,
             )
         }
         outputs = _computed(read, passes.get(PREDICT), arguments)

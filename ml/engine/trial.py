@@ -19,7 +19,7 @@ from ml.imaging.preprocess import Float32Array
 
 BATCH = 8
 SECONDS = 1.0  # of measuring; what takes longer is run once
-_MOST_ROUNDS = 20
+_MOST_ROUNDS = 10
 CLOSE = 1e-4  # of the largest number of the answer that all are held against
 # The first is what all are held against: the plain walk, or the runtime of the file itself.
 OF_A_PROGRAM = (PLAIN, FUSED, ONNXRUNTIME)

@@ -18,8 +18,9 @@ from ml.imaging.declared import Input
 from ml.imaging.preprocess import Float32Array
 
 BATCH = 8
-SECONDS = 1.0  # of measuring; what takes longer is run once
-_MOST_ROUNDS = 10
+SECONDS = 1.0  # of measuring for each
+_LEAST_ROUNDS, _MOST_ROUNDS = 3, 10
+_HOPELESS = 1.5  # times the quickest after a round: it is not measured again
 CLOSE = 1e-4  # of the largest number of the answer that all are held against
 # The first is what all are held against: the plain walk, or the runtime of the file itself.
 OF_A_PROGRAM = (PLAIN, FUSED, ONNXRUNTIME)
@@ -51,7 +52,7 @@ def trial(opened: Callable[[str], Session], names: Sequence[str], declared: Inpu
     """
     cases = noise(declared, BATCH)
     sessions, not_used = _those_that_agree(opened, names, cases)
-    seconds = _measured(sessions, cases)
+    seconds = measured({name: _runs(session, cases) for name, session in sessions.items()})
     chosen = min(seconds, key=seconds.__getitem__)
     per_case: dict[str, JsonValue] = {name: round(s, 6) for name, s in seconds.items()}
     return {
@@ -87,23 +88,35 @@ def _those_that_agree(
     return sessions, not_used
 
 
-def _measured(sessions: Mapping[str, Session], cases: Float32Array) -> dict[str, float]:
-    """The least seconds per case of each, run in turn: as few cases as show a slow one."""
-    slow = _seconds(next(iter(sessions.values())), cases[:2])
-    cases = cases[:2] if slow > SECONDS / 4 else cases
-    least = dict.fromkeys(sessions, np.inf)
-    spent = 0.0
+def _runs(session: Session, cases: Float32Array) -> Callable[[int], object]:
+    return lambda n: session.run(cases[:n])
+
+
+def measured(runs: Mapping[str, Callable[[int], object]], most: int = BATCH) -> dict[str, float]:
+    """The least processor seconds per case of each, run in turn.
+
+    Args:
+        runs: by name, what runs so many cases.
+        most: cases at once; of a slow one two are enough.
+    """
+    slow = _seconds(next(iter(runs.values())), 2)
+    n = min(2, most) if slow > SECONDS / 4 else most
+    least, spent = dict.fromkeys(runs, np.inf), 0.0
     for at in range(_MOST_ROUNDS):
-        for name, session in sessions.items():
-            took = _seconds(session, cases)
-            least[name] = min(least[name], took / len(cases))
+        ahead = min(least.values())
+        for name, run in runs.items():
+            if at and least[name] > _HOPELESS * ahead:
+                continue
+            took = _seconds(run, n)
+            least[name] = min(least[name], took / n)
             spent += took
-        if spent > SECONDS and at > 0:
+        # One round may meet a busy moment of the machine; three seldom do.
+        if spent > SECONDS * len(runs) and at >= _LEAST_ROUNDS - 1:
             break
     return least
 
 
-def _seconds(session: Session, cases: Float32Array) -> float:
+def _seconds(run: Callable[[int], object], n: int) -> float:
     began = time.process_time()
-    session.run(cases)
+    run(n)
     return time.process_time() - began

@@ -106,7 +106,15 @@ def test_a_slow_model_is_measured_with_few_cases(monkeypatch):
     tried(program=slow)
 
     assert set(slow.sizes) == {2}
-    assert len(slow.sizes) <= 4
+    assert len(slow.sizes) <= 2 + trial._LEAST_ROUNDS
+
+
+def test_what_is_far_behind_is_measured_once(monkeypatch):
+    monkeypatch.setattr(trial, "SECONDS", 0.01)
+    behind = Fake(name=FUSED, seconds=0.004)
+    tried(program=Fake(seconds=0.001), fused_program=behind)
+
+    assert behind.sizes == [2, 8]
 
 
 def test_a_batch_that_does_not_fit_is_halved_once_and_remembered():

@@ -48,6 +48,7 @@ from ml.evidence import store
 from ml.evidence.checked import check_comparisons, most_comparisons
 from ml.intake.left import catalogue_left, predictions_left
 from ml.intake.manifest import parse_yaml
+from ml.intake.program_file import beside
 from ml.intake.refusal import Problems, Refusal, Refused, refuse
 from ml.protocol import Protocol, ProtocolError
 from ml.sandbox.messages import Job
@@ -269,7 +270,7 @@ def _computed(
         read.work,
         arguments.out / "evidence",
         arguments.device,
-        reads=[path, *members, stored],
+        reads=[path, *members, *([beside(path)] if beside(path).exists() else []), stored],
         check=check_of(planned.name, planned.params, width),
         most_bytes=partial(most_bytes_of, planned.name, planned.params, width),
     )

@@ -31,6 +31,7 @@ from ml.intake.program_card import (
     describe_weights,
     without_program,
 )
+from ml.intake.program_file import beside, key_of, write_program
 from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import Refused, refuse
 from ml.intake.safetensors_file import read_safetensors, write_safetensors
@@ -55,7 +56,8 @@ def read_model(
     Returns:
         manifest, card, sha256 (weights), manifest_sha256, files (the weights first; of an
         ensemble its index, then its members). For a lone file without a manifest the card ends
-        before the smoke run, and manifest is null.
+        before the smoke run, and manifest is null. Where ``program_sha256`` of the card is not
+        null, ``files/<sha256>.program`` is what a network built by its name was exported to.
 
     Raises:
         Refused: see docs/intake-codes.md.
@@ -153,7 +155,10 @@ def _read_file(
         if manifest.dropout is not None:
             reporter.log("switching its dropout on")
             card["sampling"] = _sampling(source, manifest, card)
-    _store(source, out_dir / "files", sha256)
+    stored = _store(source, out_dir / "files", sha256)
+    if alone and kind == "safetensors" and program is not None:
+        assert manifest is not None
+        card["program_sha256"] = _keep_program(stored, program, manifest)
     return card
 
 
@@ -334,7 +339,19 @@ def _trial(
     return trial(lambda name: run_by(name, known, manifest), OF_A_PROGRAM, manifest.input)
 
 
-def _store(source: Path, files: Path, sha256: str) -> None:
+def _keep_program(stored: Path, program: Program, manifest: ModelManifest) -> str | None:
+    """Beside the weights, for whoever opens them next; it only saves time."""
+    try:
+        tensors = read_safetensors(stored).tensors
+        write_program(beside(stored), program, tensors, key_of(stored, manifest))
+    except (KeyError, OSError):
+        beside(stored).unlink(missing_ok=True)
+        return None
+    return file_sha256(beside(stored))
+
+
+def _store(source: Path, files: Path, sha256: str) -> Path:
     files.mkdir(exist_ok=True)
     with open_plain(source) as opened, (files / sha256).open("wb") as stored:
         shutil.copyfileobj(opened, stored, 1 << 20)
+    return files / sha256

@@ -25,6 +25,7 @@ from ml.evidence import store as tables
 from ml.evidence.checked import check_comparisons, most_bytes, most_comparisons
 from ml.intake.ensemble import members_in
 from ml.intake.model_manifest import ENSEMBLE
+from ml.intake.program_file import beside
 from ml.sandbox.messages import Job
 from ml.sandbox.warm import Place
 from portal.audits.models import Shard
@@ -62,9 +63,11 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
         blobs = Blob.objects.in_bulk([sha for case in shard.case_ids for sha in images[case]])
         for member in members:
             store.placed(member, shared)
+        model_path = store.placed(weights, shared)
+        _place_program(version, model_path)
         return job_of_shard(
             planned,
-            model_path=store.placed(weights, shared),
+            model_path=model_path,
             manifest=manifest,
             shard=shard.case_ids,
             images={
@@ -97,6 +100,14 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
             manifest, planned.name, planned.params, len(shard.case_ids), policy_of(team)
         ),
     )
+
+
+def _place_program(version: ModelVersion, model_path: Path) -> None:
+    """Beside the weights, what intake exported them to; without it a child does that again."""
+    blob = Blob.objects.filter(pk=version.card.get("program_sha256")).first()
+    target = beside(model_path)
+    if blob is not None and not target.exists():
+        store.placed(blob, model_path.parent).replace(target)
 
 
 def _members(version: ModelVersion) -> list[Blob]:

@@ -26,7 +26,7 @@ from ml.assemble import (
 from ml.checks.registry import State, checks_of
 from ml.cli.errors import DONE, LIMIT_FAILED, Stop, checked
 from ml.cli.intake import own_policy, say
-from ml.cli.shards import Shards, tell
+from ml.cli.shards import Shards, settled, tell
 from ml.document import build_audit
 from ml.engine.linked import link_of_intake, link_of_shard
 from ml.engine.passes import PASSES, SAMPLES, check_of, most_bytes_of
@@ -53,6 +53,7 @@ from ml.evidence.checked import check_comparisons, most_comparisons
 from ml.evidence.tables import MODEL
 from ml.intake.left import catalogue_left, predictions_left
 from ml.intake.manifest import parse_yaml
+from ml.intake.program_file import beside
 from ml.intake.refusal import Problems, Refusal, Refused, refuse
 from ml.protocol import Protocol, ProtocolError
 from ml.sandbox.messages import Job
@@ -94,6 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
                 samples=None if read.model is None else samples_params(protocol, *read.described),
                 walks=read.walks,
                 pictures=read.pictures,
+                card=settled(read.model, arguments.out / "evidence") if read.model else None,
             )
         }
         outputs = _computed(read, passes.get(PREDICT), arguments)
@@ -309,7 +311,7 @@ def _computed(
         read.work,
         arguments.out / "evidence",
         arguments.device,
-        reads=[path, *members, stored],
+        reads=[path, *members, *([beside(path)] if beside(path).exists() else []), stored],
         check=check_of(planned.name, planned.params, width),
         most_bytes=partial(most_bytes_of, planned.name, planned.params, width),
         link=lambda shard: link_of_shard(

@@ -271,7 +271,7 @@ def features_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
         column = [found.rows[one][1][at] if one in found.rows else None for one in asked.case_ids]
         table = table.append_column(FEATURES + name, packed(column, taps.widths[name]))
     runtime = session.runtime_json | {"features": "same forward" if taps.same_forward else "second"}
-    return finished(asked, found, table, out_dir / TABLE, runtime)
+    return finished(asked, found, table, out_dir / TABLE, runtime, session)
 
 
 def outputs_alone(table: pa.Table) -> pa.Table:

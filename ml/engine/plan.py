@@ -8,6 +8,7 @@ from typing import cast
 from ml.checks import all_checks
 from ml.checks.registry import Check
 from ml.engine.passes import PASSES, SAMPLES, asked_for, features_asked
+from ml.engine.runtime import FUSED, PLAIN, RUNTIMES
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import shard_key
 from ml.protocol import Protocol
@@ -17,8 +18,7 @@ SHARD_CASES = 50
 PREDICT, COMPARE = "predict", "compare-masks"
 _NEEDS_PREDICT = {"prediction", "probabilities"}
 _NEEDS_COMPARE = {"predicted-masks", "reference-masks", "reader-masks"}
-# Which cases share a batch is part of the evidence key; threads and device are recorded beside.
-_PREDICT_PARAMS: JsonObject = {"batch": 8}
+_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ def plan(
     samples: JsonObject | None = None,
     walks: bool = True,
     pictures: bool = True,
+    card: Mapping[str, JsonValue] | None = None,
 ) -> tuple[PassPlan, ...]:
     """The passes that the protocol's checks need and that can be run, in their order.
 
@@ -49,6 +50,7 @@ def plan(
             model cannot be sampled.
         walks: the model can be looked into (``gradients`` of its card).
         pictures: it takes pictures; passes that explain, corrupt or tap know no volumes.
+        card: of the model, for the runtime that its trial chose.
     """
     known = all_checks() if checks is None else checks
     wanted = {need for check in known if check.id in protocol.checks for need in check.needs}
@@ -56,13 +58,14 @@ def plan(
     # Agreement takes the model as one more reader where it can, without needing it.
     if has_model and has_images and has_masks:
         if wanted & _NEEDS_COMPARE:
-            passes.append(PassPlan(PREDICT, _PREDICT_PARAMS | {"masks": True}))
+            passes.append(PassPlan(PREDICT, _predict_params(card or {}) | {"masks": True}))
     elif has_model and has_images:
         beside = features_asked(wanted, walks=walks and pictures)
         if beside or wanted & (_NEEDS_PREDICT | {"readings"}):
-            passes.append(PassPlan(PREDICT, _PREDICT_PARAMS | beside))
+            params = _predict_params(card or {}, features=bool(beside))
+            passes.append(PassPlan(PREDICT, params | beside))
         if samples is not None and "samples" in wanted:
-            passes.append(PassPlan(SAMPLES, _PREDICT_PARAMS | samples))
+            passes.append(PassPlan(SAMPLES, {"batch": _BATCH, **samples}))
         if pictures:
             passes += [PassPlan(*one) for one in asked_for(wanted, walks=walks)]
     if has_masks and wanted & _NEEDS_COMPARE:
@@ -99,6 +102,31 @@ def unfit(manifest: Mapping[str, JsonValue], catalogue: Mapping[str, JsonValue])
             f"output.positive: {named}."
         )
     return None
+
+
+def _predict_params(card: Mapping[str, JsonValue], *, features: bool = False) -> JsonObject:
+    """What may change the last digits, and so is part of the evidence key.
+
+    That is which cases share a batch, and which runtime the trial at intake chose: a model
+    without a trial is run by what is best known for its format. Threads and device are recorded
+    beside the evidence.
+
+    Args:
+        features: are taken from the same forward, which a program gives and onnxruntime does not:
+            then the quickest of its runtimes that the trial measured is used.
+    """
+    found = card.get("runtime")
+    if not isinstance(found, dict) or found.get("chosen") not in RUNTIMES:
+        return {"batch": _BATCH}
+    batch = found.get("batch")
+    fits = isinstance(batch, int) and 1 <= batch <= _BATCH
+    seconds = found.get("seconds_per_case")
+    walked = {
+        name: took for name, took in (seconds if isinstance(seconds, dict) else {}).items()
+        if name in (FUSED, PLAIN) and isinstance(took, float)
+    }  # fmt: skip
+    chosen = min(walked, key=walked.__getitem__) if features and walked else found["chosen"]
+    return {"batch": batch if fits else _BATCH, "runtime": chosen}
 
 
 def shards(case_ids: Sequence[str]) -> list[tuple[str, ...]]:

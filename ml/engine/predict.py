@@ -56,6 +56,7 @@ class Asked:
     threads: int
     gpu: bool  # where there is one, else the processor
     allow: tuple[str, ...] = ()  # formats that bring code and are taken all the same
+    runtime: str | None = None  # that a trial chose for the processor
 
     @classmethod
     def of(cls, inputs: JsonObject) -> "Asked":
@@ -72,6 +73,7 @@ class Asked:
             threads=int(cast(int, inputs.get("threads", 1))),
             gpu=inputs.get("device") == "cuda",
             allow=tuple(cast(list[str], inputs.get("allow", []))),
+            runtime=cast(str | None, inputs.get("runtime")),
         )
 
     @property
@@ -93,8 +95,8 @@ class Asked:
 
     def of_file(self) -> Session:
         """The model, from a file that is data; the last one again if it is of the same file."""
-        opening = partial(open_model, threads=self.threads, gpu=self.gpu)
-        return self.opened("session", lambda: opening(self.path, self.manifest))
+        opening = partial(open_model, threads=self.threads, gpu=self.gpu, runtime=self.runtime)
+        return self.opened(f"session {self.runtime}", lambda: opening(self.path, self.manifest))
 
     def opened(self, what: str, make: Callable[[], Opened]) -> Opened:
         """Something made of the model's file, kept for the next shard of the same child."""
@@ -118,14 +120,16 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
 
     Args:
         inputs: model {path, manifest}, cases [{case_id, images: [path]}], batch,
-            threads, device ("cuda" is used where there is one, else the processor); features,
+            threads, device ("cuda" is used where there is one, else the processor), runtime
+            (that a trial chose; absent: the best known for the format); features,
             names of layers whose features the same forward is to leave.
         out_dir: where the table is written.
         reporter: told after every batch.
 
     Returns:
         table (file name), sha256, runtime, seconds {case id: seconds}, failed, reusable (False
-        when a stored file was missing or changed: that says nothing about the model).
+        when a stored file was missing or changed: that says nothing about the model; and when
+        this machine could not use the runtime that was asked for).
     """
     if inputs.get("features"):
         from ml.engine.features import features_job  # torch is loaded where it is asked for
@@ -143,7 +147,7 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
             else:
                 marked.rows[case_id] = mask
         table = masks_table(asked.case_ids, marked.rows, marked.errors)
-        return finished(asked, marked, table, path, session.runtime_json)
+        return finished(asked, marked, table, path, session.runtime_json, session)
     outputs = predict(
         session, asked.manifest.input, asked.cases, batch=asked.batch, reporter=reporter
     )
@@ -153,8 +157,7 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
         [outputs.rows.get(case_id, nothing) for case_id in asked.case_ids],
         outputs.errors,
     )
-    about = session.runtime_json
-    return finished(asked, outputs, table, path, about, reusable=session.reusable)
+    return finished(asked, outputs, table, path, session.runtime_json, session)
 
 
 def finished(
@@ -163,18 +166,28 @@ def finished(
     table: pa.Table,
     path: Path,
     runtime: JsonObject,
+    session: Session | None = None,
     *,
     reusable: bool = True,
 ) -> JsonObject:
-    """Write the table of a shard; what its job answers."""
+    """Write the table of a shard; what its job answers.
+
+    Args:
+        session: whose outputs these are, where a runtime was asked for.
+    """
+    # Evidence of another runtime than was asked for is kept, but under no key that others look up.
+    reusable = reusable and (session is None or session.reusable)
+    as_asked = session is None or asked.gpu or asked.runtime in (None, session.runtime)
     seconds: dict[str, JsonValue] = {key: round(s, 6) for key, s in outputs.seconds.items()}
     return {
         "table": path.name,
         "sha256": write_table(table, path),
-        "runtime": runtime | {"threads": asked.threads},
+        "runtime": runtime
+        | {"threads": asked.threads}
+        | ({} if as_asked else {"asked": asked.runtime}),
         "seconds": seconds,
         "failed": len(outputs.errors),
-        "reusable": reusable and not _TRANSIENT & set(outputs.errors.values()),
+        "reusable": reusable and as_asked and not _TRANSIENT & set(outputs.errors.values()),
     }
 
 

@@ -204,6 +204,7 @@ def _write_plan(audit: Audit, rules: Rules) -> None:
         samples=samples_params(rules, model.manifest, model.card) if model else None,
         walks=bool(model and model.card.get("gradients")),
         pictures=model is None or takes_pictures(model.manifest),
+        card=model.card if model else None,
     )
     for position, planned in enumerate(passes):
         pieces = shards(case_ids)

@@ -349,6 +349,7 @@ def _cost(choice: Choice) -> Cost:
         samples=samples_params(choice.rules, model.manifest, model.card) if model else None,
         walks=choice.walks,
         pictures=choice.pictures,
+        card=model.card if model else None,
     )
     if model is None or not passes:
         return Cost(0, 0, 0, per_case)

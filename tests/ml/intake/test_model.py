@@ -46,6 +46,7 @@ def test_a_folder_gives_manifest_card_and_stored_weights(tmp_path):
     assert (card["opset"], card["ir"]) == (17, 9)
     assert card["inputs"] == [{"name": "image", "dtype": "float", "shape": ["batch", 1, 8, 8]}]
     assert card["smoke"]["deterministic"] is True
+    assert card["runtime"]["chosen"] in ("onnxruntime", "fused program")
     assert card["smoke"]["finite"] is True
     assert card["smoke"]["cases"] == 2
     stored = tmp_path / "out" / "files" / result["sha256"]

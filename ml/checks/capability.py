@@ -99,13 +99,12 @@ def _map_layer(card: Mapping[str, JsonValue], measured: JsonObject) -> list[Poin
         reason = str(measured.get("reason", ""))
         return [Point("map-layer", State.NOT_ASSESSED, "Map layer", reason.rstrip("."))]
     layer = as_object(measured["map_layer"])
-    if not layer:
+    if "places" not in layer:
+        says = str(layer.get("reason") or "there is none").rstrip(".")
         return [
             Point(
-                "map-layer", State.NOT_ASSESSED, "Map layer",
-                "no convolution has a map of the picture, so there is nothing to draw a "
-                "Grad-CAM on",
-                "Name one under target_layer in model.yaml if there is.",
+                "map-layer", State.NOT_ASSESSED, "Map layer", says,
+                "Name a layer that has places of the picture under target_layer in model.yaml.",
             )
         ]  # fmt: skip
     places = sides(layer.get("places"))

@@ -141,7 +141,14 @@ def _dropout(card: Mapping[str, JsonValue]) -> Point:
             "dropout", State.NOT_ASSESSED, "Dropout sampling",
             "no dropout layer in the exported graph", KEEP_DROPOUT,
         )  # fmt: skip
-    rates = ", ".join(f"{rate:g}" for rate in as_list(card.get("dropout_rates")))
+    given = as_list(card.get("dropout_rates"))
+    if given and not any(given):
+        return Point(
+            "dropout", State.NOT_ASSESSED, "Dropout sampling",
+            f"{counted(sites, 'dropout layer')} of the rate 0: nothing would drop",
+            "Hand in the network with the rate that it was trained with.",
+        )  # fmt: skip
+    rates = ", ".join(f"{rate:g}" for rate in given)
     said = f"{sites} site{'' if sites == 1 else 's'}" + (f", rate {rates}" if rates else "")
     return Point("dropout", State.INFO, "Dropout sampling", f"the graph holds dropout: {said}")
 

@@ -139,6 +139,7 @@ def test_ids_of_findings_are_their_own(ask):
     [
         ({"gradients": False, "not_taken_over": ["LSTM."]}, "gradients", "black box: LSTM."),
         ({"dropout_sites": 0}, "dropout", "no dropout layer"),
+        ({"dropout_rates": [0.0]}, "dropout", "2 dropout layers of the rate 0"),
         ({"measured": {"reason": "No torch."}}, "map-layer", "No torch"),
         ({"measured": CARD["measured"] | {"map_layer": {"reason": "No."}}}, "map-layer", "No"),
     ],

@@ -99,13 +99,12 @@ def _map_layer(card: Mapping[str, JsonValue], measured: JsonObject) -> list[Poin
         reason = str(measured.get("reason", ""))
         return [Point("map-layer", State.NOT_ASSESSED, "Map layer", reason.rstrip("."))]
     layer = as_object(measured["map_layer"])
-    if not layer:
+    if "places" not in layer:
+        says = str(layer.get("reason") or "there is none").rstrip(".")
         return [
             Point(
-                "map-layer", State.NOT_ASSESSED, "Map layer",
-                "no convolution has a map of the picture, so there is nothing to draw a "
-                "Grad-CAM on",
-                "Name one under target_layer in model.yaml if there is.",
+                "map-layer", State.NOT_ASSESSED, "Map layer", says,
+                "Name a layer that has places of the picture under target_layer in model.yaml.",
             )
         ]  # fmt: skip
     places = sides(layer.get("places"))
@@ -142,7 +141,14 @@ def _dropout(card: Mapping[str, JsonValue]) -> Point:
             "dropout", State.NOT_ASSESSED, "Dropout sampling",
             "no dropout layer in the exported graph", KEEP_DROPOUT,
         )  # fmt: skip
-    rates = ", ".join(f"{rate:g}" for rate in as_list(card.get("dropout_rates")))
+    given = as_list(card.get("dropout_rates"))
+    if given and not any(given):
+        return Point(
+            "dropout", State.NOT_ASSESSED, "Dropout sampling",
+            f"{counted(sites, 'dropout layer')} of the rate 0: nothing would drop",
+            "Hand in the network with the rate that it was trained with.",
+        )  # fmt: skip
+    rates = ", ".join(f"{rate:g}" for rate in given)
     said = f"{sites} site{'' if sites == 1 else 's'}" + (f", rate {rates}" if rates else "")
     return Point("dropout", State.INFO, "Dropout sampling", f"the graph holds dropout: {said}")
 

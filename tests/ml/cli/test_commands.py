@@ -11,7 +11,7 @@ from ml.zoo import readers as reader_zoo
 from tests.ml.intake.build import cohort_folder, model_folder, predictions_folder
 
 PROTOCOL = """\
-checks: [discrimination, operating-point]
+checks: [discrimination, operating-point, intake, determinism]
 limits:
 - {check: discrimination, measure: auroc, value: 0.6, direction: min, origin: pre-registered,
    reference: a test}
@@ -55,7 +55,14 @@ def test_an_audit_writes_document_and_evidence_and_reuses_it(folders, capsys):
     assert document["cohort"]["n_patients"] == 30
     assert document["engine"]["device"] == "cpu"
     assert document["engine"]["providers"][0] in ("CPUExecutionProvider", "fused program on cpu")
-    assert [check["id"] for check in document["checks"]] == ["discrimination", "operating-point"]
+    assert [(check["id"], check["state"]) for check in document["checks"]] == [
+        ("discrimination", "pass"),
+        ("operating-point", "info"),
+        ("intake", "info"),
+        ("determinism", "info"),
+    ]
+    assert measures(folders / "out")["determinism.repeat_difference"] == 0
+    assert measures(folders / "out")["determinism.program_difference"] < 1e-5
     assert measures(folders / "out")["discrimination.auroc"] == 1.0
     assert "shard 2: 10 of 10 cases" in said
     assert "shard 2: reused" in capsys.readouterr().err
@@ -102,6 +109,8 @@ def test_a_failed_limit_is_exit_one(folders):
     assert code == 1
     assert document["verdict"] == "fail"
     assert document["model"]["kind"] == "predictions"
+    states = {check["id"]: check["state"] for check in document["checks"]}
+    assert states["intake"] == states["determinism"] == "not assessed"
     assert document["engine"]["device"] is None
 
 

@@ -3,6 +3,7 @@
 import pytest
 from torch import nn
 
+from ml.engine.attribute import map_layer
 from ml.engine.measured import measured
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.pt2 import read_pt2
@@ -40,4 +41,10 @@ def test_a_small_network_by_hand(program):
 
 def test_the_layer_that_is_asked_for(program):
     assert measured(program, declared(target_layer="0"))["map_layer"]["places"] == [8, 8]
-    assert measured(program, declared(target_layer="6"))["map_layer"] is None
+    assert "'nowhere'" in measured(program, declared(target_layer="nowhere"))["map_layer"]["reason"]
+
+
+def test_the_layer_is_the_one_that_maps_are_taken_of(program):
+    taken = map_layer(program, [(1, 8, 8)], program.outputs[0])
+
+    assert measured(program, declared())["map_layer"]["name"] == taken.name

@@ -52,7 +52,7 @@ def capabilities(card: Mapping[str, JsonValue]) -> list[Point]:
         *_inside(card),
         *_map_layer(card, measured),
         *_head(measured),
-        _dropout(card),
+        *([] if card.get("members") else [_dropout(card)]),
         *_cost(card, measured),
     ]
 
@@ -87,6 +87,8 @@ def _inside(card: Mapping[str, JsonValue]) -> list[Point]:
         Point(
             "gradients", State.NOT_ASSESSED, "Gradients",
             f"run as a black box: {' '.join(reasons[:3])}{more}",
+            # The members of an ensemble may be exported as they should be.
+            "" if card.get("members") else
             "Export it with torch.export (docs/formats.md), or without these operators.",
         )
     ]  # fmt: skip

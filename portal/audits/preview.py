@@ -272,6 +272,8 @@ def _facts(check: Check, choice: Choice) -> Iterable[tuple[str, bool]]:
         yield from _prediction_facts(choice)
     if "readings" in check.needs:
         yield from _reading_facts(choice)
+    if "samples" in check.needs:
+        yield from _sample_facts(choice)
     masks = masks_of(catalogue.load(cohort)) if cohort.task == SEGMENTATION else None
     if masks is not None and "reference-masks" in check.needs:
         yield from mask_preview.reference_facts(cohort, choice.predictions, masks)
@@ -293,6 +295,17 @@ def _prediction_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
         bare = choice.cohort.cases.filter(images=None).count()
         if bare:
             yield f"{numbers.count(bare)} of {all_cases} cases have no image for the model", True
+
+
+def _sample_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
+    model, several = choice.model, "several predictions of each case, as handed in"
+    params = samples_params(choice.rules, model.manifest, model.card) if model else None
+    if params is not None:
+        each = {"members": "members", "dropout": "samples of its dropout"}[str(params["kind"])]
+        several = f"{params['samples']} {each} answer each case"
+    yield several, False
+    if not choice.cohort.n_labelled:
+        yield "no case has a label, so nothing is said of wrong answers", True
 
 
 def _label_facts(cohort: CohortVersion) -> Iterable[tuple[str, bool]]:

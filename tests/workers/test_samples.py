@@ -43,8 +43,11 @@ def test_an_audit_of_dropout_from_folder_to_report(team, read_in, cohort, protoc
     asked = {"actor": team.owner, "team": team, "cohort_version": cohort, "model_version": model}
     cost = preview_of(Choice(team, cohort, model, None, protocol)).cost
     assert (cost.n_shards, cost.n_cases) == (2, 24)
-    assert cost.sampling_seconds > 0
-    assert line_of(team, cohort, model, protocol).word == "Will run"
+    sampling = 24 * model.card["sampling"]["seconds_per_case"] * 12 / 30
+    assert cost.seconds == pytest.approx(24 * cost.seconds_per_case + sampling)
+    line = line_of(team, cohort, model, protocol)
+    assert line.word == "Will run"
+    assert "12 samples of its dropout answer each case" in line.reason
 
     audit = start_audit(**asked, protocol=protocol)
     run_all(audit)

@@ -163,7 +163,8 @@ def test_every_member_that_cannot_be_read_is_named_at_once(tmp_path):
     [
         b"", b"[]", b'{"members": [1]}', b'{"members": [{"format": "onnx"}]}',
         index_of([Member("onnx", "../../etc/passwd")]), index_of([Member("pickle", "0" * 64)]),
-        index_of([Member("onnx", "0" * 63 + "\n")]),
+        index_of([Member("onnx", "0" * 64 + "/../x")]),
+        index_of([Member("onnx", "0" * 64 + "\n")]),
     ],
 )  # fmt: skip
 def test_an_index_names_nothing_but_files_of_weights(index, tmp_path):

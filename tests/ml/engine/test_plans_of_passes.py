@@ -36,6 +36,17 @@ def test_needs_become_passes_in_order():
     assert names("features", walks=False) == []
 
 
+def test_outputs_of_every_pass_are_computed_by_the_runtime_of_predict():
+    protocol, checks = asking("prediction", "perturbations", "corruptions", "attributions")
+    card = {"runtime": {"chosen": "onnxruntime", "batch": 4, "seconds_per_case": {}}}
+    found = {one.name: one.params for one in plan(protocol, checks, has_model=True, card=card)}
+
+    for name in ("predict", "perturb", "corrupt"):
+        assert (found[name]["runtime"], found[name]["batch"]) == ("onnxruntime", 4)
+    assert "runtime" not in found["attribute"]
+    assert "runtime" not in PASSES["corrupt"].params
+
+
 def test_one_forward_serves_outputs_and_features():
     protocol, checks = asking("prediction", "features")
     (both,) = plan(protocol, checks, has_model=True)

@@ -114,7 +114,7 @@ class Explainer:
         if n < size:  # a graph for exactly `size` cases: fill up with the last, cut off after
             arrays = np.concatenate([arrays, np.repeat(arrays[-1:], size - n, axis=0)])
         ours = self.attributor
-        cases = torch.from_numpy(np.ascontiguousarray(arrays)).to(ours.dtype)
+        cases = torch.from_numpy(arrays.copy()).to(ours.dtype)
         cached = ours.forward([cases])
         logits = ours.scores(cached)
         weights = self._weights(logits)

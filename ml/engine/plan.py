@@ -67,7 +67,9 @@ def plan(
         if samples is not None and "samples" in wanted:
             passes.append(PassPlan(SAMPLES, {"batch": _BATCH, **samples}))
         if pictures:
-            passes += [PassPlan(*one) for one in asked_for(wanted, walks=walks)]
+            running = _predict_params(card or {})
+            further = asked_for(wanted, walks=walks, running=running)
+            passes += [PassPlan(*one) for one in further]
     if has_masks and wanted & _NEEDS_COMPARE:
         passes.append(PassPlan(COMPARE, {"tolerance_mm": protocol.tolerance_mm}))
     return tuple(passes)

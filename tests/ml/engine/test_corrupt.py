@@ -9,7 +9,8 @@ import pytest
 
 from ml.corruptions import Corruption, add, corruption, pack
 from ml.corruptions.generic import CORRUPTIONS, bias_field, low_resolution, rician_noise
-from ml.corruptions.registry import SEVERITIES, drawn
+from ml.corruptions.registry import SEVERITIES
+from ml.drawn import drawn
 from ml.engine.cases import Case
 from ml.engine.corrupt import corrupt, corrupt_job, versions
 from ml.engine.passes import CORRUPT, PASSES, check_of

@@ -61,7 +61,8 @@ def test_the_portal_says_what_the_command_line_says(team, versions, folders, tmp
     world.run_here(again)
 
     assert audit.state == "sealed"
-    assert list(audit.passes.values_list("name", flat=True)) == [PREDICT, COMPARE]
+    names = audit.passes.order_by("position").values_list("name", flat=True)
+    assert list(names) == [PREDICT, COMPARE]
     document = json.loads(store.read_bytes(Report.objects.get(audit=audit).audit_json))
     assert measures_of(document) == measures_of(alone)
     assert {one["id"]: one["n"] for one in measures_of(document)}["dice"] == 12

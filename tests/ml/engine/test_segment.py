@@ -19,6 +19,7 @@ from ml.imaging.declared import Patch
 from ml.imaging.mask import decode_mask, unpack
 from ml.intake.model import read_model
 from ml.intake.model_manifest import ModelManifest, Scores
+from ml.verdict import verdict_of
 from tests.ml.imaging.test_mask import nifti, png
 from tests.ml.intake.build import QUIET, merged
 from tests.ml.intake.test_model import codes, refused
@@ -377,3 +378,25 @@ def test_a_model_that_does_not_fit_the_cohort_is_refused(changes, structures, sa
     assert says in (unfit(manifest, catalogue) or "")
     assert unfit(MANIFEST, {"task": "segmentation", "classes": ["spot"]}) is None
     assert "no masks" in (unfit(MANIFEST, {"task": "classification", "classes": []}) or "")
+
+
+def test_the_verdict_says_what_it_takes_and_which_checks_follow():
+    patch = {"size": [16, 16], "overlap": 0.5, "mode": "gaussian"}
+    of_masks = merged(MANIFEST, {"input": {"patch": patch, "dims": 2}})
+    of_volumes = {"input": {**VOLUME}, "output": OUTPUT, "format": "pt2"}
+    card = {"gradients": True, "has_dropout": False}
+
+    marks, scores = (verdict_of(card, manifest) for manifest in (of_masks, of_volumes))
+
+    (takes,) = [one["says"] for one in marks["capabilities"] if one["id"] == "takes"]
+    assert takes == (
+        "pictures, and gives a mask of each, by patches of 16 x 16 that overlap by 50% of a side"
+    )
+    states = {one["id"]: one["state"] for one in marks["checks"]}
+    assert states["segmentation"] == "info"
+    assert "discrimination" not in states or states["discrimination"] == "not assessed"
+    assert "operating-point" not in {one["id"] for one in marks["points"]}
+    (takes,) = [one["says"] for one in scores["capabilities"] if one["id"] == "takes"]
+    assert takes == "volumes, and gives scores of each"
+    states = {one["id"]: one["state"] for one in scores["checks"]}
+    assert states["discrimination"] == "info"

@@ -91,10 +91,14 @@ def test_a_catalogue_of_another_shape_is_not_taken(change, changed):
         changed(change)
 
 
-def test_a_catalogue_that_its_hash_does_not_fit_is_not_taken(changed, cohort):
+def test_a_catalogue_that_its_hash_does_not_fit_is_not_taken(changed):
     with pytest.raises(ResultError, match="hash"):
-        changed(set_case(label="dark", case_id="other"), hashed=False)
+        changed(set_case(label="dark", patient_id="other"), hashed=False)
+
+
+def test_a_catalogue_of_another_hash_than_the_child_says_is_not_taken(cohort):
     out, result = cohort
+
     with pytest.raises(ResultError, match="hash"):
         catalogue_left(out, result | {"sha256": "0" * 64})
 

@@ -1,11 +1,12 @@
 """A model behind an address: asked what it is, tried on noise, and described in a file."""
 
 from pathlib import Path
+from typing import cast
 
 from ml.engine.endpoint import EndpointSession, description, open_endpoint
 from ml.engine.session import CasesFailed, ModelError
 from ml.engine.smoke import smoke_run
-from ml.estimate import JsonObject, JsonValue
+from ml.estimate import JsonObject, JsonValue, objects_in
 from ml.evidence.intake_record import sealed
 from ml.evidence.store import canonical, file_sha256, sha256_of
 from ml.intake.model_manifest import ModelManifest
@@ -60,6 +61,18 @@ def read_endpoint(
     }
 
 
+def _ports(tensors: JsonValue) -> list[JsonValue]:
+    """Tensors of the server's metadata as cards name them; a size of -1 is free."""
+    return [
+        {
+            "name": tensor["name"],
+            "dtype": tensor["datatype"],
+            "shape": [None if side == -1 else side for side in cast(list[int], tensor["shape"])],
+        }
+        for tensor in objects_in(tensors)
+    ]
+
+
 def _card(session: EndpointSession) -> JsonObject:
     """What can be known of a network that nobody here sees."""
     described, version = session.described, session.tally.version
@@ -76,8 +89,8 @@ def _card(session: EndpointSession) -> JsonObject:
         "endpoint": runtime,
         "operations": {},
         "parameters": 0,
-        "inputs": described["inputs"],
-        "outputs": described["outputs"],
+        "inputs": _ports(described["inputs"]),
+        "outputs": _ports(described["outputs"]),
         "has_dropout": False,
         **without_program(["A model behind an address is a black box."]),
         "notes": notes,

@@ -28,9 +28,11 @@ class Model:
     change: dict = field(default_factory=dict)  # of the metadata
     lie: object = None  # a function of the answer's dictionary
     raw: bytes | None = None  # sent in the place of an answer
+    endless: bool = False  # bytes without end, whose number nobody is told
     nap: float = 0.0  # before an answer
     drip: float = 0.0  # between the bytes of an answer
     ready: int = 200
+    poured: int = 0
     requests: list = field(default_factory=list)  # (method, path, headers)
     cases: list = field(default_factory=list)  # of every request for inference
 
@@ -93,6 +95,9 @@ class Handler(BaseHTTPRequestHandler):
         if model.raw is not None:
             self.answer(200, model.raw)
             return
+        if model.endless:
+            self.pour()
+            return
         reply = model.infer(numbers, shape)
         if wants_bytes or model.binary:
             self.answer(200, *_as_bytes(reply))
@@ -115,6 +120,18 @@ class Handler(BaseHTTPRequestHandler):
                 time.sleep(self.model.drip)
         except OSError:
             self.close_connection = True
+
+    def pour(self):
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        try:
+            while True:
+                self.wfile.write(b"1000\r\n" + b" " * 0x1000 + b"\r\n")
+                self.model.poured += 0x1000
+        except OSError:
+            pass
 
     def log_message(self, *_):
         pass

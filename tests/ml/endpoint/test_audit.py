@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import yaml
 from PIL import Image
 
 from ml.cli.main import main
@@ -11,6 +12,7 @@ from ml.engine.linked import link_of_shard
 from ml.engine.plan import PREDICT, PassPlan, job_of_shard
 from ml.evidence import store
 from tests.ml.endpoint.folders import (
+    MANIFEST,
     endpoint_folder,
     in_child,
     in_process,
@@ -71,12 +73,49 @@ def test_an_endpoint_is_accepted_as_a_black_box(accepted):
     card = result["card"]
     assert (card["format"], card["gradients"], card["has_dropout"]) == ("endpoint", False, False)
     assert card["smoke"]["deterministic"]
+    assert card["inputs"] == [{"name": "image", "dtype": "FP32", "shape": [None, 1, 8, 8]}]
     assert card["endpoint"]["model_version"] == "1"
     stored = json.loads((out / result["files"][0]["path"]).read_bytes())
     assert stored["url"] == url
     assert stored["model_version"] == "1"
     assert served.cases == [2, 2, 1, 1, 2]
     assert result["manifest"]["endpoint"]["most_cases"] == 8
+
+
+def test_a_manifest_by_itself_under_any_name_is_enough(server, tmp_path):
+    _, url = server
+    folder = endpoint_folder(tmp_path / "model", url)
+    lone = (folder / "model.yaml").rename(tmp_path / f"{'0' * 64}.yaml")
+    outcome = intake(lone, tmp_path / "out", policy_for(url))
+    assert outcome.state == "done", outcome
+    text = lone.read_text().replace("format: endpoint", "format: onnx")
+    lone.write_text(text.replace(f"url: {url}", "file: model.onnx"))
+    refused = intake(lone, tmp_path / "refused", policy_for(url))
+    assert [refusal.code for refusal in refused.refusals] == ["file_missing"]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"file": "model.onnx"}, "has no file"),
+        ({"endpoint": None}, "belong to the format endpoint"),
+        ({"url": None}, "belong to the format endpoint"),
+        ({"endpoint": {"model": "../other"}}, "endpoint.model"),
+        ({"endpoint": {"model": "cxr", "version": "1/infer"}}, "endpoint.version"),
+        ({"endpoint": {"model": "cxr", "token": "x"}}, "not a known key"),
+        ({"format": "onnx", "file": "model.onnx"}, "belong to the format endpoint"),
+    ],
+)
+def test_manifests_that_say_something_else(server, tmp_path, change, problem):
+    served, url = server
+    folder = tmp_path / "model"
+    folder.mkdir()
+    manifest = {name: value for name, value in (MANIFEST | {"url": url} | change).items() if value}
+    (folder / "model.yaml").write_text(yaml.safe_dump(manifest))
+    outcome = intake(folder, tmp_path / "out", policy_for(url))
+    assert {refusal.code for refusal in outcome.refusals} == {"manifest_invalid"}
+    assert problem in " ".join(refusal.message for refusal in outcome.refusals)
+    assert served.requests == []
 
 
 def test_numbers_of_a_shard_are_those_of_the_server(accepted, tmp_path):

@@ -192,6 +192,13 @@ def test_an_endless_answer_is_not_read_on(server):
     assert code_of(ask, url) == "endpoint_protocol"
 
 
+def test_an_answer_without_end_or_length_is_cut_off(server):
+    model, url = server
+    model.endless = True
+    assert code_of(ask, url) == "endpoint_protocol"
+    assert model.poured < 20_000_000  # what lay in the buffers on the way
+
+
 def _set(**fields):
     return lambda answer: answer | fields
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from benchmarks import audit, engine, explain, statistics
 from benchmarks.measuring import Result, Skipped
@@ -18,11 +19,13 @@ GROUPS: dict[str, Callable[[], Iterable[Result | Skipped]]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *GROUPS], metavar="NAME")
+    parser.add_argument("--only", default="", help="of engine: whose name has this text")
     parser.add_argument("--json", action="store_true", help="one JSON line each")
     options = parser.parse_args()
     agreed = True
     for name in options.names or GROUPS:
-        for result in GROUPS[name]():
+        chosen = partial(engine.run, options.only) if name == "engine" else GROUPS[name]
+        for result in chosen():
             print(result.json() if options.json else result.words(), flush=True)
             agreed &= isinstance(result, Skipped) or result.agree
     return 0 if agreed else 1

@@ -1,30 +1,42 @@
 """Forwards and MC dropout of the engine against torch, onnxruntime and the machine's arithmetic."""
 
-import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.measuring import Result, Skipped, alternated, attempted, seconds
+from ml.engine.trial import OF_A_PROGRAM, measured
 
 SIDE, BATCH, SAMPLES, RUNS = 224, 8, 30, 5
-NETWORKS = ("DenseNet121", "ResNet18", "ResNet50", "ViT-S/16", "UNet")
+NETWORKS = (
+    "DenseNet121", "ResNet18", "ResNet50", "SEResNet50", "EfficientNet-B0", "ViT-S/16", "UNet",
+)  # fmt: skip
+COMPILED = NETWORKS  # by torch.compile, which takes half a minute for each
 OF_THE_LIMIT = {"DenseNet121": 0.65, "ResNet18": 0.85, "ResNet50": 0.85}
 
 
-def run() -> Iterator[Result | Skipped]:
-    yield from attempted(
+# One thread, and seconds of the processor: so an audit runs them, one process for each core.
+THREADS, CLOCK = 1, time.process_time
+
+
+def run(only: str = "") -> Iterator[Result | Skipped]:
+    """All comparisons, or those whose network has this text in its name."""
+    comparisons: list[partial[Any]] = [
         *(partial(against_runtimes, name) for name in NETWORKS),
+        *(partial(against_compiled, name) for name in COMPILED),
         *(partial(against_arithmetic, name) for name in OF_THE_LIMIT),
         partial(dropout_against_a_loop, "DenseNet121, dropout before the head", goal=40),
         partial(dropout_against_a_loop, "DenseNet121, dropout in block 4", goal=15),
         partial(dropout_against_a_loop, "BasicUNet, dropout in the bottleneck", goal=1.5),
-    )
+    ]
+    yield from attempted(*(one for one in comparisons if only.lower() in one.args[0].lower()))
 
 
 @dataclass(frozen=True)
@@ -35,15 +47,50 @@ class Exported:
     found: list[Any] = field(default_factory=list)  # of the module, kept between measurements
 
 
-def against_runtimes(name: str) -> Result:
-    """The walker that the engine chooses, against the fastest of three others at the same batch."""
+@dataclass(frozen=True)
+class Chosen:
+    """A network, the runtime that the engine's trial takes for it, and the call that runs it."""
+
+    net: Exported
+    name: str
+    run: Callable[[], Any]
+
+
+@cache
+def chosen(name: str) -> Chosen:
+    """Measured as at intake, among the same three."""
     import torch
 
     from ml.engine.fused import prepared
+    from ml.program.to_onnx import to_onnx
+    from ml.program.walk import Walker
 
     net = exported(name)
-    walker = prepared(net.program, [tuple(net.cases.shape[1:])])
     output = net.program.outputs[0]
+    plain, fused = Walker(net.program), prepared(net.program, [tuple(net.cases.shape[1:])])
+    session = _opened(to_onnx(net.program, [tuple(net.cases.shape[1:])]))
+
+    def onnxruntime(n: int) -> Any:
+        found = session.run([output], {net.program.inputs[0].name: net.cases[:n].numpy()})[0]
+        return torch.from_numpy(found)
+
+    runs: dict[str, Callable[[int], Any]] = {
+        OF_A_PROGRAM[0]: lambda n: plain.run([net.cases[:n]])[output],
+        OF_A_PROGRAM[1]: lambda n: fused.run([net.cases[:n]])[output],
+        OF_A_PROGRAM[2]: onnxruntime,
+    }
+    with torch.inference_mode():
+        took = measured(runs, BATCH)
+    best = min(took, key=took.__getitem__)
+    return Chosen(net, best, partial(runs[best], BATCH))
+
+
+def against_runtimes(name: str) -> Result:
+    """The runtime that the engine chooses, against the fastest of three others at one batch."""
+    import torch
+
+    ours = chosen(name)
+    net = ours.net
     last = net.cases.to(memory_format=torch.channels_last)
     laid = exported(name).module.to(memory_format=torch.channels_last)
     session = onnx_session(net)
@@ -54,19 +101,49 @@ def against_runtimes(name: str) -> Result:
         "onnxruntime": lambda: session.run(None, feed)[0],
     }
     with torch.inference_mode():
-        first = {peer: min(seconds(call) for _ in range(3)) for peer, call in peers.items()}
+        first = {peer: min(seconds(call, CLOCK) for _ in range(3)) for peer, call in peers.items()}
         fastest = min(first, key=first.__getitem__)
-        ours, peer = alternated(lambda: walker.run([net.cases]), peers[fastest], RUNS)
-        agree = alike(walker.run([net.cases])[output], first_of(net.module(net.cases)))
+        own, peer = alternated(ours.run, peers[fastest], RUNS, CLOCK)
+        agree = alike(ours.run(), first_of(net.module(net.cases)))
     return Result(
-        name=f"engine: forward of {name}",
-        ours=ours,
+        name=f"engine: forward of {name} by {ours.name}",
+        ours=own,
         peer=peer,
         peer_name=f"the fastest of {len(peers)}, here {fastest}",
-        ratio=peer / ours,
+        ratio=peer / own,
         goal=0.95,
-        unit="s",
-        n=f"{BATCH} cases of {SIDE} x {SIDE}, {torch.get_num_threads()} threads",
+        unit="s of the processor",
+        n=f"{BATCH} cases of {SIDE} x {SIDE}, {THREADS} thread",
+        agree=agree,
+    )
+
+
+def against_compiled(name: str) -> Result | Skipped:
+    """The runtime that the engine chooses, against torch.compile with its weights frozen."""
+    import torch
+    import torch._inductor.config as inductor
+
+    if shutil.which("g++") is None:
+        return Skipped(f"engine: {name} against torch.compile", "it needs a C++ compiler, g++")
+    ours = chosen(name)
+    net = ours.net
+    with inductor.patch(freezing=True), torch.inference_mode():
+        began = time.perf_counter()
+        compiled: Callable[[Any], Any] = torch.compile(net.module)
+        expected = first_of(compiled(net.cases))
+        compiling = time.perf_counter() - began
+        own, peer = alternated(ours.run, lambda: compiled(net.cases), RUNS, CLOCK)
+        agree = alike(ours.run(), expected)
+    torch._dynamo.reset()
+    return Result(
+        name=f"engine: forward of {name} by {ours.name}",
+        ours=own,
+        peer=peer,
+        peer_name=f"torch.compile, frozen, compiled in {compiling:.0f} s",
+        ratio=peer / own,
+        goal=0.95,
+        unit="s of the processor",
+        n=f"{BATCH} cases of {SIDE} x {SIDE}, {THREADS} thread",
         agree=agree,
     )
 
@@ -76,10 +153,8 @@ def against_arithmetic(name: str) -> Result:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from ml.engine.fused import prepared
-
-    net = exported(name)
-    walker = prepared(net.program, [tuple(net.cases.shape[1:])])
+    chose = chosen(name)
+    net = chose.net
     with torch.inference_mode(), FlopCounterMode(display=False) as counted:
         expected = first_of(net.module(net.cases))
     last = torch.channels_last
@@ -87,16 +162,12 @@ def against_arithmetic(name: str) -> Result:
     pictures = torch.randn(BATCH, 256, 56, 56).contiguous(memory_format=last)
     work = 2 * BATCH * 256 * 256 * 9 * 56 * 56
     with torch.inference_mode():
-        walker.run([net.cases])
-        ours, one = alternated(
-            lambda: walker.run([net.cases]),
-            partial(torch.conv2d, pictures, weight, padding=1),
-            RUNS,
-        )
-        agree = alike(walker.run([net.cases])[net.program.outputs[0]], expected)
+        agree = alike(chose.run(), expected)
+        peak = partial(torch.conv2d, pictures, weight, padding=1)
+        ours, one = alternated(chose.run, peak, RUNS, CLOCK)
     least = one * counted.get_total_flops() / work
     return Result(
-        name=f"engine: arithmetic of {name}",
+        name=f"engine: arithmetic of {name} by {chose.name}",
         ours=ours,
         peer=least,
         peer_name=f"the limit of {work / one / 1e9:.0f} GFLOP/s",
@@ -135,7 +206,7 @@ def dropout_against_a_loop(name: str, goal: float) -> Result:
         return found
 
     agree = alike(ours(), loop())
-    own, peer = alternated(ours, loop, max(1, RUNS // 2))
+    own, peer = alternated(ours, loop, max(1, RUNS // 2), CLOCK)
     return Result(
         name=f"engine: MC dropout of {name}",
         ours=own,
@@ -149,14 +220,14 @@ def dropout_against_a_loop(name: str, goal: float) -> Result:
     )
 
 
-def exported(name: str, batch: int = BATCH) -> Exported:
+def exported(name: str, batch: int | None = None) -> Exported:
     """A network with settled statistics, its program, and as many cases."""
     import torch
 
     from ml.intake.pt2 import read_pt2
 
     torch.manual_seed(0)
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(THREADS)
     module, channels = built(name)
     for name_of, stored in module.named_buffers():
         if name_of.endswith("running_mean"):
@@ -164,7 +235,7 @@ def exported(name: str, batch: int = BATCH) -> Exported:
         elif name_of.endswith("running_var"):
             stored.uniform_(0.5, 1.5)
     module.eval()
-    cases = torch.rand(batch, channels, SIDE, SIDE)
+    cases = torch.rand(batch or BATCH, channels, SIDE, SIDE)
     free = ({0: torch.export.Dim("batch")},)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt2"
@@ -206,17 +277,22 @@ def built(name: str) -> tuple[Any, int]:
 
 
 def onnx_session(net: Exported) -> Any:
-    import onnxruntime
     import torch
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         torch.onnx.export(net.module, (net.cases,), path, dynamo=False, input_names=["cases"],
                           dynamic_axes={"cases": {0: "batch"}}, opset_version=17)  # fmt: skip
-        return onnxruntime.InferenceSession(path.read_bytes(), options)
+        return _opened(path.read_bytes())
+
+
+def _opened(data: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(data, options)
 
 
 def first_of(answer: Any) -> Any:

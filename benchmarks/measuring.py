@@ -47,7 +47,7 @@ class Skipped:
         return f"{self.name}: skipped, {self.reason}"
 
 
-def attempted(*comparisons: Callable[[], Result]) -> Iterator[Result | Skipped]:
+def attempted(*comparisons: Callable[[], Result | Skipped]) -> Iterator[Result | Skipped]:
     """Each comparison in turn; one whose peer is not installed is skipped and said."""
     for compare in comparisons:
         try:
@@ -58,15 +58,26 @@ def attempted(*comparisons: Callable[[], Result]) -> Iterator[Result | Skipped]:
             yield Skipped(name, f"its peer {error.name} is not installed: `make bench` does that")
 
 
-def seconds(call: Callable[[], object]) -> float:
-    began = time.perf_counter()
+Clock = Callable[[], float]
+
+
+def seconds(call: Callable[[], object], clock: Clock = time.perf_counter) -> float:
+    began = clock()
     call()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def alternated(
-    ours: Callable[[], object], peer: Callable[[], object], runs: int
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    runs: int,
+    clock: Clock = time.perf_counter,
 ) -> tuple[float, float]:
-    """Median seconds of both, run in turn so that a busy machine slows both alike."""
-    pairs = [(seconds(ours), seconds(peer)) for _ in range(runs)]
+    """Median seconds of both, run in turn so that a busy machine slows both alike.
+
+    Args:
+        clock: ``time.process_time`` where both use the processor alone and one thread: what else
+            runs on the machine hardly changes it.
+    """
+    pairs = [(seconds(ours, clock), seconds(peer, clock)) for _ in range(runs)]
     return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)

@@ -1,14 +1,24 @@
 """The intake verdict of a model as one JSON object: what pages, API and command line show."""
 
 from collections.abc import Mapping
+from typing import cast
 
 from ml.checks import all_checks
-from ml.checks.capability import WITH_MODEL, capabilities, follows, of_program
+from ml.checks.capability import (
+    WITH_MASKS,
+    WITH_MODEL,
+    WITH_SCORES,
+    capabilities,
+    follows,
+    of_program,
+)
 from ml.checks.intake_points import Point, points
 from ml.checks.registry import State
+from ml.engine.plan import takes_pictures
 from ml.engine.sampling import why_no_samples
 from ml.estimate import JsonObject, JsonValue
 
+SEGMENTATION = "segmentation"
 _OPEN = (State.CAUTION, State.FAIL)
 
 
@@ -28,7 +38,9 @@ def verdict_of(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue])
         "sentence": sentence(found, card),
         "points": [row(point) for point in found],
         "capabilities": [row(point) for point in abilities(card, manifest)],
-        "checks": [row(point) for point in follows(met_by(card, manifest), all_checks())],
+        "checks": [
+            row(point) for point in follows(met_by(card, manifest), all_checks(), task_of(manifest))
+        ],
     }
 
 
@@ -42,12 +54,34 @@ def abilities(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue]) 
         found = Point("samples", State.NOT_ASSESSED, title, reason.rstrip("."))
     elif isinstance(members, list):
         found = Point("samples", State.INFO, title, f"an ensemble of {len(members)}")
-    return [*capabilities(card), found]
+    return [*capabilities(card), found, _taken(manifest)]
+
+
+def _taken(manifest: Mapping[str, JsonValue]) -> Point:
+    """What one case is, and how the network is led over it."""
+    declared = cast(JsonObject, manifest.get("input") or {})
+    what = "volumes" if declared.get("dims") == 3 else "pictures"
+    gives = "a mask of each" if task_of(manifest) == SEGMENTATION else "scores of each"
+    says = f"{what}, and gives {gives}"
+    patch = cast(JsonObject, declared.get("patch") or {})
+    if patch:
+        sides = " x ".join(str(side) for side in cast(list[int], patch["size"]))
+        says += f", by patches of {sides} that overlap by {patch['overlap']:.0%} of a side"
+    return Point("takes", State.INFO, "Takes", says)
+
+
+def task_of(manifest: Mapping[str, JsonValue]) -> str:
+    """What a model answers: "classification" or "segmentation"."""
+    return str(manifest.get("task") or "classification")
 
 
 def met_by(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue]) -> frozenset[str]:
     """The needs of checks that an accepted model meets, whatever its cohort brings."""
+    if task_of(manifest) == SEGMENTATION:
+        return WITH_MASKS | {"intake"}
     samples = frozenset() if not manifest or why_no_samples(manifest, card) else {"samples"}
+    if manifest and not takes_pictures(manifest):  # nothing corrupts or explains a volume
+        return WITH_SCORES | {"intake"} | samples
     return WITH_MODEL | of_program(card) | samples
 
 

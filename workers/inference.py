@@ -16,6 +16,7 @@ from ml.sandbox.results import ResultError, take
 from ml.sandbox.warm import WarmChild
 from portal.audits import actions
 from portal.audits.models import Audit, Evidence, Shard
+from portal.audits.planning import waits_for_masks
 from portal.audits.states import ACTIVE
 from portal.blobs import store
 from portal.jobs import Job as Name
@@ -47,6 +48,12 @@ def run_shard(shard_id: str) -> None:
     audit = shard.work.audit
     if audit.state not in ACTIVE:
         release(Shard, shard.pk, fence, WorkState.STOPPED)
+        return
+    if waits_for_masks(Shard.objects.filter(pk=shard.pk)).exists():
+        # Not an attempt. Whoever finishes what it waits for rings; perhaps that was just now.
+        release(Shard, shard.pk, fence, WorkState.WAITING, attempts=shard.attempts - 1)
+        if not waits_for_masks(Shard.objects.filter(pk=shard.pk)).exists():
+            actions.ring_shard(shard.pk)
         return
     actions.begin(audit)
     try:

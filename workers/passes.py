@@ -25,9 +25,10 @@ from ml.evidence import store as tables
 from ml.evidence.checked import check_comparisons, most_bytes, most_comparisons
 from ml.intake.ensemble import members_in
 from ml.intake.model_manifest import ENSEMBLE
+from ml.intake.program_file import beside
 from ml.sandbox.messages import Job
 from ml.sandbox.warm import Place
-from portal.audits.models import Audit, Shard
+from portal.audits.models import Shard
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts import catalogue
@@ -62,9 +63,11 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
         blobs = Blob.objects.in_bulk([sha for case in shard.case_ids for sha in images[case]])
         for member in members:
             store.placed(member, shared)
+        model_path = store.placed(weights, shared)
+        _place_program(version, model_path)
         return job_of_shard(
             planned,
-            model_path=store.placed(weights, shared),
+            model_path=model_path,
             manifest=manifest,
             shard=shard.case_ids,
             images={
@@ -92,11 +95,19 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
         job,
         check=lambda data: check(data, shard.case_ids),
         most_bytes=most_bytes_of(planned.name, planned.params, width, len(shard.case_ids)),
-        per_case=planned.name == PREDICT,
+        per_case=planned.name == PREDICT and not planned.params.get("masks"),
         link=lambda: link_of_shard(
             manifest, planned.name, planned.params, len(shard.case_ids), policy_of(team)
         ),
     )
+
+
+def _place_program(version: ModelVersion, model_path: Path) -> None:
+    """Beside the weights, what intake exported them to; without it a child does that again."""
+    blob = Blob.objects.filter(pk=version.card.get("program_sha256")).first()
+    target = beside(model_path)
+    if blob is not None and not target.exists():
+        store.placed(blob, model_path.parent).replace(target)
 
 
 def _members(version: ModelVersion) -> list[Blob]:
@@ -110,7 +121,7 @@ def _members(version: ModelVersion) -> list[Blob]:
 def _masks(shard: Shard, planned: PassPlan) -> Work:
     audit = shard.work.audit
     structures = len(audit.cohort_version.classes)
-    masks = masks_by_case(catalogue.load(audit.cohort_version), predicted_masks(audit))
+    masks = masks_by_case(catalogue.load(audit.cohort_version), predicted_masks(shard))
 
     def job(place: Place, shared: Path) -> Job:
         wanted = [sha for case in shard.case_ids for sha in masks[case].values()]
@@ -140,8 +151,16 @@ def _masks(shard: Shard, planned: PassPlan) -> Work:
     )
 
 
-def predicted_masks(audit: Audit) -> dict[str, str]:
-    """Case id -> SHA-256 of the mask handed in for it."""
+def predicted_masks(shard: Shard) -> dict[str, str]:
+    """Case id -> SHA-256 of the model's mask, handed in or made by its pass; each is a blob."""
+    audit = shard.work.audit
+    if audit.model_version is not None:
+        marking = Shard.objects.get(
+            work__audit=audit, work__name=PREDICT, position=shard.position
+        ).evidence
+        assert marking is not None  # a shard that waits for masks is not begun
+        made = tables.masks_of(tables.table(store.read_bytes(marking.blob)))
+        return {case_id: store.put_bytes(mask).pk for case_id, mask in made.items()}
     if audit.predictions is None:
         return {}
     return masks_of_table(tables.table(store.read_bytes(audit.predictions.table)))

@@ -25,6 +25,7 @@ from portal.audits.states import ACTIVE, AuditState
 from portal.audits.subject import cohort_block, model_block
 from portal.blobs import store
 from portal.cohorts import catalogue
+from portal.cohorts.masks import SEGMENTATION
 from portal.jobs import Job as Name
 from portal.jobs import app
 from portal.leases import LeaseLost, WorkState, claim, give_up_or_wait, kept, release
@@ -39,7 +40,7 @@ def load_evidence(audit: Audit) -> Evidence:
     """What the checks of an audit may look at: catalogue, readings, outputs if there are any."""
     version, predictions = audit.model_version, audit.predictions
     outputs = None
-    if version is not None:
+    if version is not None and audit.cohort_version.task != SEGMENTATION:
         outputs = _table_of(audit, PREDICT)
     uploaded = None
     if predictions is not None:

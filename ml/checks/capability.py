@@ -52,7 +52,7 @@ def capabilities(card: Mapping[str, JsonValue]) -> list[Point]:
         *_inside(card),
         *_map_layer(card, measured),
         *_head(measured),
-        _dropout(card),
+        *([] if card.get("members") else [_dropout(card)]),
         *_cost(card, measured),
     ]
 
@@ -87,6 +87,8 @@ def _inside(card: Mapping[str, JsonValue]) -> list[Point]:
         Point(
             "gradients", State.NOT_ASSESSED, "Gradients",
             f"run as a black box: {' '.join(reasons[:3])}{more}",
+            # The members of an ensemble may be exported as they should be.
+            "" if card.get("members") else
             "Export it with torch.export (docs/formats.md), or without these operators.",
         )
     ]  # fmt: skip
@@ -99,13 +101,12 @@ def _map_layer(card: Mapping[str, JsonValue], measured: JsonObject) -> list[Poin
         reason = str(measured.get("reason", ""))
         return [Point("map-layer", State.NOT_ASSESSED, "Map layer", reason.rstrip("."))]
     layer = as_object(measured["map_layer"])
-    if not layer:
+    if "places" not in layer:
+        says = str(layer.get("reason") or "there is none").rstrip(".")
         return [
             Point(
-                "map-layer", State.NOT_ASSESSED, "Map layer",
-                "no convolution has a map of the picture, so there is nothing to draw a "
-                "Grad-CAM on",
-                "Name one under target_layer in model.yaml if there is.",
+                "map-layer", State.NOT_ASSESSED, "Map layer", says,
+                "Name a layer that has places of the picture under target_layer in model.yaml.",
             )
         ]  # fmt: skip
     places = sides(layer.get("places"))
@@ -142,7 +143,14 @@ def _dropout(card: Mapping[str, JsonValue]) -> Point:
             "dropout", State.NOT_ASSESSED, "Dropout sampling",
             "no dropout layer in the exported graph", KEEP_DROPOUT,
         )  # fmt: skip
-    rates = ", ".join(f"{rate:g}" for rate in as_list(card.get("dropout_rates")))
+    given = as_list(card.get("dropout_rates"))
+    if given and not any(given):
+        return Point(
+            "dropout", State.NOT_ASSESSED, "Dropout sampling",
+            f"{counted(sites, 'dropout layer')} of the rate 0: nothing would drop",
+            "Hand in the network with the rate that it was trained with.",
+        )  # fmt: skip
+    rates = ", ".join(f"{rate:g}" for rate in given)
     said = f"{sites} site{'' if sites == 1 else 's'}" + (f", rate {rates}" if rates else "")
     return Point("dropout", State.INFO, "Dropout sampling", f"the graph holds dropout: {said}")
 

@@ -171,7 +171,8 @@ def _declared(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue]) 
     activation = f" ({output['activation']})" if output.get("activation") else ""
     thresholds = objects_in(manifest.get("operating_points"))
     named = ", ".join(f"{one['name']} at {one['threshold']:g}" for one in thresholds)
-    return [
+    thresholded = manifest.get("task") != "segmentation"  # a mask has no operating point
+    found = [
         Point(
             "classes", State.INFO, "Classes as declared",
             f"{classes}, in this order, {output.get('kind')}{activation}; the finding is "
@@ -191,6 +192,7 @@ def _declared(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue]) 
             "Say it under intended_use in model.yaml.",
         ),
     ]  # fmt: skip
+    return [one for one in found if thresholded or one.id != "operating-point"]
 
 
 def as_object(value: JsonValue | None) -> JsonObject:

@@ -90,7 +90,10 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
     ),
     "predicted-masks": (
         lambda evidence: evidence.masks is not None and "model" in evidence.masks.a,
-        "There are no masks of a model. Hand in predictions with 'kind: masks'.",
+        (
+            "There are no masks of a model. Name one that segments, or hand in predictions with "
+            "'kind: masks'."
+        ),
     ),
     "reference-masks": (
         lambda evidence: evidence.masks is not None and "reference" in evidence.masks.b,

@@ -42,15 +42,21 @@ class Sampled:
 
     @cached_property
     def bits(self) -> dict[str, FloatArray]:
-        """total, aleatoric and epistemic of each case, and the entropy of its score alone."""
+        """total, aleatoric and epistemic of each case.
+
+        And the entropy of its score alone, where that is no mean of the samples: of an ensemble
+        and of a table it is, and would be the total once more.
+        """
         parts = entropy_parts(self.pairs, unit="bits")
-        alone = entropy_parts(np.stack([1 - self.score, self.score], axis=1)[None], unit="bits")
-        return {
+        found = {
             "total": parts.total,
             "aleatoric": parts.aleatoric,
             "epistemic": parts.epistemic,
-            "score": alone.total,
         }
+        if self.kind == "dropout":
+            alone = np.stack([1 - self.score, self.score], axis=1)[None]
+            found["score"] = entropy_parts(alone, unit="bits").total
+        return found
 
     @cached_property
     def variance(self) -> dict[str, FloatArray]:

@@ -67,8 +67,8 @@ def uncertainty(evidence: Evidence, protocol: Protocol) -> CheckResult:
 def _estimates(sampled: Sampled, settings: Settings) -> list[Estimate]:
     bits, clusters = sampled.bits, sampled.clusters
     found = []
-    for kind in (*KINDS, "score"):
-        found += _of_errors(kind, bits[kind], sampled, settings)
+    for kind, doubt in bits.items():
+        found += _of_errors(kind, doubt, sampled, settings)
     found += _of_errors("epistemic_variance", sampled.variance["epistemic"], sampled, settings)
     found += [
         case_mean(f"mean_uncertainty:{kind}", bits[kind], clusters, settings).in_unit("bits")
@@ -135,7 +135,7 @@ def _wordings(
 
 
 def _of_failure(evidence: Evidence, sampled: Sampled, value: dict[str, float | None]) -> Wording:
-    found, alone = value["auroc_failure:total"], value["auroc_failure:score"]
+    found, alone = value["auroc_failure:total"], value.get("auroc_failure:score")
     total = sampled.bits["total"]
     sure = np.flatnonzero((sampled.wrong == 1) & (total <= np.median(total)))
     n, wrong = int(sampled.known.sum()), int((sampled.wrong == 1).sum())
@@ -192,11 +192,13 @@ def _of_share(evidence: Evidence, sampled: Sampled, value: dict[str, float | Non
         said = f"The two kinds correlate by {words.decimal(together)} over cases."
         if together > _RISE_TOGETHER:
             said += " That is so much that they hardly tell different stories here."
+    listed = ""
+    if most.size:
+        listed = f"Listed: {words.cases(most.size)} in which the epistemic part is the larger one."
     return Wording(
-        f"{words.per_cent(share)} of its uncertainty is epistemic, which more training could take "
-        "away; the rest lies in the images.",
-        why=f"{said} Listed: {words.cases(most.size)} in which the epistemic part is the larger "
-        "one.".strip(),
+        f"{words.per_cent(share)} of its uncertainty is epistemic, which more training cases could "
+        "take away; the rest lies in the images, as far as it can tell.",
+        why=f"{said} {listed}".strip(),
         cases=sampled.ids(evidence, most),
     )
 

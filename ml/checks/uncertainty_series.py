@@ -3,7 +3,7 @@
 import numpy as np
 
 from ml.checks import words
-from ml.checks.sampled import EXPERT, GROUPS, NOT_KNOWN, Sampled
+from ml.checks.sampled import BOTH, EXPERT, GROUPS, NOT_KNOWN, REACQUIRE, Sampled
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.tables import Evidence, FloatArray
 from ml.stats.uncertainty.selective import area, risk_coverage
@@ -33,11 +33,16 @@ def scatter_series(check: str, evidence: Evidence, sampled: Sampled) -> JsonObje
         for at, row in enumerate(sampled.rows)
     ]
     counts: list[JsonValue] = [_count(name, sampled) for name in GROUPS]
-    alone = sampled.of_group(EXPERT).size
+    expert, again, both = (
+        words.count(sampled.of_group(name).size) for name in (EXPERT, REACQUIRE, BOTH)
+    )
     return {
         "kind": "uncertainty-scatter",
         "check": check,
-        "title": f"In {words.cases(alone)} its answers are sure and contradict each other",
+        "title": (
+            f"Of {words.cases(sampled.rows.size)}, {expert} ask for an expert, {again} for "
+            f"another image, {both} for both"
+        ),
         "subtitle": (
             f"{words.cases(sampled.rows.size)}, {sampled.answers_words}; uncertainty of the "
             "finding in bits; lines: third quartiles of this cohort"
@@ -65,6 +70,8 @@ def risk_series(check: str, sampled: Sampled) -> JsonObject:
     wrong = sampled.wrong[known]
     curves: list[JsonValue] = []
     for kind, label in _CURVES.items():
+        if kind not in sampled.bits:
+            continue
         confidence = -sampled.bits[kind][known]
         curve = risk_coverage(confidence, wrong)
         found = area(confidence, wrong).value

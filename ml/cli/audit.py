@@ -1,6 +1,7 @@
 """`python -m ml audit`: the portal's audit on this machine: same jobs, shards, checks, document."""
 
 import argparse
+import hashlib
 import json
 import os
 import tempfile
@@ -25,7 +26,7 @@ from ml.assemble import (
 from ml.checks.registry import State, checks_of
 from ml.cli.errors import DONE, LIMIT_FAILED, Stop, checked
 from ml.cli.intake import own_policy, say
-from ml.cli.shards import Shards, tell
+from ml.cli.shards import Shards, settled, tell
 from ml.document import build_audit
 from ml.engine.linked import link_of_intake, link_of_shard
 from ml.engine.passes import PASSES, SAMPLES, check_of, most_bytes_of
@@ -41,14 +42,18 @@ from ml.engine.plan import (
     limits_of,
     masks_by_case,
     plan,
+    takes_pictures,
+    unfit,
 )
 from ml.engine.runtime import engine_block
 from ml.engine.sampling import samples_params, why_no_samples
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence import store
 from ml.evidence.checked import check_comparisons, most_comparisons
+from ml.evidence.tables import MODEL
 from ml.intake.left import catalogue_left, predictions_left
 from ml.intake.manifest import parse_yaml
+from ml.intake.program_file import beside
 from ml.intake.refusal import Problems, Refusal, Refused, refuse
 from ml.protocol import Protocol, ProtocolError
 from ml.sandbox.messages import Job
@@ -76,16 +81,21 @@ def run(arguments: argparse.Namespace) -> int:
         if read.predictions is not None:
             meta, data = predictions_left(work / "predictions", read.predictions)
             uploaded = (meta, store.table(data))
-        masks = masks_by_case(read.catalogue, masks_of_table(uploaded[1]) if uploaded else None)
+        segments = read.catalogue["task"] == "segmentation"
+        if read.model is not None:
+            _check_fit(read.model, read.catalogue)
+        predicted = masks_of_table(uploaded[1]) if uploaded else {}
         passes = {
             planned.name: planned
             for planned in plan(
                 protocol,
                 has_model=read.model is not None,
                 has_images=any(images_by_case(read.catalogue).values()),
-                has_masks=any(masks.values()),
+                has_masks=any(masks_by_case(read.catalogue).values()),
                 samples=None if read.model is None else samples_params(protocol, *read.described),
                 walks=read.walks,
+                pictures=read.pictures,
+                card=settled(read.model, arguments.out / "evidence") if read.model else None,
             )
         }
         outputs = _computed(read, passes.get(PREDICT), arguments)
@@ -95,11 +105,14 @@ def run(arguments: argparse.Namespace) -> int:
             for name in PASSES
             if (made := _computed(read, passes.get(name), arguments)) is not None
         }
+        if outputs is not None and segments:
+            predicted = _kept(outputs.table, work / "model-masks")
+        masks = masks_by_case(read.catalogue, predicted)
         compared = _compared(read, passes.get(COMPARE), masks, arguments)
     checks = checks_of(protocol, str(read.catalogue["task"]))
     found = evidence(
         read.catalogue,
-        outputs=None if outputs is None else outputs.table,
+        outputs=None if outputs is None or segments else outputs.table,
         manifest=None if read.model is None else cast(JsonObject, read.model["manifest"]),
         card=None if read.model is None else cast(JsonObject, read.model["card"]),
         uploaded=uploaded,
@@ -120,6 +133,23 @@ def run(arguments: argparse.Namespace) -> int:
         run_checks(found, protocol, checks),
     )
     return _write(document, arguments.out)
+
+
+def _check_fit(model: JsonObject, catalogue: JsonObject) -> None:
+    """Refuse a model that answers something else than the cohort asks."""
+    wrong = unfit(cast(JsonObject, model["manifest"]), catalogue)
+    if wrong is not None:
+        raise refuse("task_unsupported", wrong)
+
+
+def _kept(table: pa.Table, folder: Path) -> dict[str, str]:
+    """Case id -> SHA-256 of its mask, each of which is a file in the folder from now on."""
+    folder.mkdir()
+    found = {}
+    for case_id, mask in store.masks_of(table).items():
+        found[case_id] = hashlib.sha256(mask).hexdigest()
+        (folder / found[case_id]).write_bytes(mask)
+    return found
 
 
 def _check_options(arguments: argparse.Namespace) -> None:
@@ -194,6 +224,10 @@ class _Inputs:
         """The model can be looked into."""
         card = cast(JsonObject, self.model["card"]) if self.model is not None else {}
         return bool(card.get("gradients"))
+
+    @property
+    def pictures(self) -> bool:
+        return self.model is None or takes_pictures(cast(JsonObject, self.model["manifest"]))
 
     @classmethod
     def read(cls, arguments: argparse.Namespace, work: Path) -> "_Inputs":
@@ -277,7 +311,7 @@ def _computed(
         read.work,
         arguments.out / "evidence",
         arguments.device,
-        reads=[path, *members, stored],
+        reads=[path, *members, *([beside(path)] if beside(path).exists() else []), stored],
         check=check_of(planned.name, planned.params, width),
         most_bytes=partial(most_bytes_of, planned.name, planned.params, width),
         link=lambda shard: link_of_shard(
@@ -298,9 +332,10 @@ def _compared(
     if planned is None:
         return None
     structures = len(cast(list[str], read.catalogue["classes"]))
+    own = read.work / ("predictions/files" if read.model is None else "model-masks")
 
     def stored(whose: str, name: str) -> Path:
-        return read.work / ("predictions" if whose == "model" else "cohort") / "files" / name
+        return (own if whose == MODEL else read.work / "cohort" / "files") / name
 
     def job(shard: Sequence[str], out: Path) -> Job:
         paths = {
@@ -316,7 +351,7 @@ def _compared(
         read.work,
         arguments.out / "evidence",
         "cpu",
-        reads=[read.work / of / "files" for of in ("predictions", "cohort")],
+        reads=[own, read.work / "cohort" / "files"],
         check=lambda data, shard: check_comparisons(
             data, shard, most_comparisons(structures, [len(masks[case]) for case in shard])
         ),

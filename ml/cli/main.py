@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.cli import audit, intake
+from ml.cli import audit, intake, seen
 from ml.cli.errors import BROKEN, REFUSED, Stop
 from ml.intake.refusal import Refused
 
@@ -67,6 +67,12 @@ def parser(*, stats_wanted: bool = True) -> argparse.ArgumentParser:
     command.add_argument("--json", action="store_true", help="print the whole result as JSON")
     _allow_torchscript(command)
     command.set_defaults(run=intake.run)
+
+    command = commands.add_parser("seen", help="what a model would be given for a case, as PNG")
+    command.add_argument("manifest", type=Path, help="model.yaml")
+    command.add_argument("images", type=Path, nargs="+", help="a file, or a series as a folder")
+    command.add_argument("--out", type=Path, default=Path("seen.png"))
+    command.set_defaults(run=seen.run)
 
     command = commands.add_parser("stats", help="any measure from a table")
     if stats_wanted:

@@ -141,6 +141,23 @@ class Shards:
         return child
 
 
+def settled(model: JsonObject, folder: Path) -> JsonObject:
+    """The card of a model, with the runtime that evidence in this folder was begun with.
+
+    Intake measures at every run, and where two runtimes are about as quick the next run could
+    choose the other one: then nothing of the evidence would be found again.
+    """
+    card = cast(JsonObject, model["card"])
+    name = store.sha256_of([model["sha256"], model["manifest_sha256"]])
+    path = folder / f"{name}.runtime.json"
+    try:
+        return card | {"runtime": json.loads(path.read_bytes())}
+    except (OSError, ValueError):
+        folder.mkdir(exist_ok=True)
+        path.write_bytes(store.canonical(card.get("runtime")))
+        return card
+
+
 @dataclass(frozen=True)
 class _Known:
     """One shard's evidence under its key, with a note beside it of what it was made by."""

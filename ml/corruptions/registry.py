@@ -1,11 +1,12 @@
 """The corruptions that this installation knows. A pack for a modality adds its own."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ml.drawn import drawn
 
 FloatArray = NDArray[np.float64]
 SEVERITIES = 5
@@ -64,18 +65,6 @@ class Corruption:
 
     def value(self, severity: int) -> float:
         return self.values[severity - 1]
-
-
-def drawn(*parts: object) -> np.random.Generator:
-    """A source of random numbers that depends on the parts alone, in any process.
-
-    Example:
-        >>> [int(drawn(1, "a").integers(1000)) for _ in range(2)]
-        [618, 618]
-    """
-    text = "|".join(map(str, parts))
-    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
-    return np.random.Generator(np.random.SFC64(int.from_bytes(digest, "big")))
 
 
 _known: dict[str, Corruption] = {}

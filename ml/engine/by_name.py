@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ml.intake.architectures import TABLE, checked
 from ml.intake.model_manifest import Architecture, ModelManifest
+from ml.intake.program_file import beside, key_of, read_program_file
 from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import refuse
 from ml.intake.safetensors_file import read_safetensors
@@ -60,11 +61,18 @@ class _Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def open_by_name(path: Path, manifest: ModelManifest) -> Program:
     """The program of a stored file of weights and the architecture its manifest names.
 
+    It is taken from beside the weights where intake left it; else it is built and exported anew.
+
     Raises:
         Refused: as ``program_by_name`` and ``read_safetensors``.
     """
     assert manifest.architecture is not None
     stored = read_safetensors(path)
+    kept = beside(path)
+    if kept.exists():
+        found = read_program_file(kept, stored.tensors, key_of(path, manifest))
+        if found is not None:
+            return found
     return program_by_name(
         manifest.architecture, stored.tensors, manifest.input.shape, file=path.name
     )

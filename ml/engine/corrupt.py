@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from ml.corruptions import Corruption, corruption
 from ml.corruptions.registry import SEVERITIES
+from ml.engine.cases import Case
 from ml.engine.passes import corrupt_form
-from ml.engine.predict import Asked, Case, Outputs, finished, in_batches
+from ml.engine.predict import Asked, Outputs, finished, in_batches
 from ml.engine.session import Session
 from ml.estimate import JsonObject
 from ml.evidence.forms import Form

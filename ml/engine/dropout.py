@@ -4,7 +4,6 @@ A sample of a case depends on the seed, the case and the number of the sample al
 batch, nor the shard, nor what was computed before changes it.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -13,6 +12,7 @@ from typing import cast
 import numpy as np
 import torch
 
+from ml.drawn import drawn
 from ml.engine.fused import FusedWalker
 from ml.program.cut import Cut, Shape, cut_at_dropout, zeros
 from ml.program.graph import Node, Program
@@ -50,8 +50,7 @@ def seeded(seed: int) -> Draw:
     def draw(sample: int, keys: Sequence[str], sites: Sequence[Site]) -> list[torch.Tensor]:
         rows = []
         for key in keys:
-            digest = hashlib.blake2b(f"{seed}|{sample}|{key}".encode(), digest_size=16).digest()
-            numbers = np.random.Generator(np.random.SFC64(int.from_bytes(digest, "big")))
+            numbers = drawn(seed, sample, key)
             rows.append([_mask(numbers, site) for site in sites])
         return [
             torch.from_numpy(np.concatenate(column, axis=site.axis))

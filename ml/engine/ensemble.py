@@ -57,19 +57,25 @@ class EnsembleSession(Session):
 
 
 def open_model(
-    path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
+    path: Path,
+    manifest: ModelManifest,
+    *,
+    threads: int = 1,
+    gpu: bool = False,
+    runtime: str | None = None,
 ) -> Session:
     """Open a model: its weights, or of an ensemble the index with its members beside it.
 
     Args:
-        path, manifest, threads, gpu: as for ``ml.engine.session.open_session``.
+        path, manifest, threads, gpu, runtime: as for ``ml.engine.session.open_session``; each
+            member of an ensemble is run by what is best known for its format.
 
     Raises:
         ModelError: as ``open_session``; model_unloadable for an index that cannot be read.
         MemoryError: if it does not fit.
     """
     if manifest.format != ENSEMBLE:
-        return open_session(path, manifest, threads=threads, gpu=gpu)
+        return open_session(path, manifest, threads=threads, gpu=gpu, runtime=runtime)
     try:
         members = members_in(path.read_bytes())
     except (OSError, ValueError) as error:

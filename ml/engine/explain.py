@@ -10,8 +10,9 @@ import pyarrow as pa
 import torch
 
 from ml.engine.attribute import CLASS_MAPS, Attributor, score_of
+from ml.engine.cases import Case
 from ml.engine.passes import GRADIENT, IG_STEPS, INTEGRATED, MOST_POSITIONS
-from ml.engine.predict import Asked, Case, finished, in_batches
+from ml.engine.predict import Asked, finished, in_batches
 from ml.engine.program_session import program_of, use_threads
 from ml.engine.session import FloatArray, ModelError
 from ml.estimate import JsonObject
@@ -86,7 +87,7 @@ class Explainer:
         """Of a map: those of the layer, or of the input."""
         if self.method in CLASS_MAPS:
             return self.attributor.layer.sides
-        return tuple(self.manifest.input.size)
+        return self.manifest.input.sides
 
     def maps(self, arrays: Float32Array) -> Maps:
         """Maps of a batch of prepared cases (n, ...).
@@ -113,7 +114,7 @@ class Explainer:
         if n < size:  # a graph for exactly `size` cases: fill up with the last, cut off after
             arrays = np.concatenate([arrays, np.repeat(arrays[-1:], size - n, axis=0)])
         ours = self.attributor
-        cases = torch.from_numpy(np.ascontiguousarray(arrays)).to(ours.dtype)
+        cases = torch.from_numpy(arrays.copy()).to(ours.dtype)
         cached = ours.forward([cases])
         logits = ours.scores(cached)
         weights = self._weights(logits)

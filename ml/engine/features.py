@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from ml.engine.cases import Case
 from ml.engine.fused import FusedWalker
 from ml.engine.passes import EARLY, MOST_FEATURES, PENULTIMATE
-from ml.engine.predict import TABLE, Asked, Case, finished, in_batches
+from ml.engine.predict import TABLE, Asked, finished, in_batches
 from ml.engine.program_session import ProgramSession, as_session, program_of
 from ml.engine.session import FloatArray, ModelError, Session
 from ml.engine.smoke import noise
@@ -270,7 +271,7 @@ def features_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
         column = [found.rows[one][1][at] if one in found.rows else None for one in asked.case_ids]
         table = table.append_column(FEATURES + name, packed(column, taps.widths[name]))
     runtime = session.runtime_json | {"features": "same forward" if taps.same_forward else "second"}
-    return finished(asked, found, table, out_dir / TABLE, runtime)
+    return finished(asked, found, table, out_dir / TABLE, runtime, session)
 
 
 def outputs_alone(table: pa.Table) -> pa.Table:

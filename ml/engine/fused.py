@@ -19,7 +19,7 @@ from ml.program.fold import folded
 from ml.program.graph import Program
 from ml.program.walk import Values, Walker
 
-_CLOSE = 1e-4  # of the largest number of the plain walk's answer
+CLOSE = 1e-4  # of the largest number of the plain walk's answer
 
 
 def prepared(program: Program, case: Sequence[Shape]) -> "Walker | FusedWalker":
@@ -60,7 +60,7 @@ def alike(found: torch.Tensor, expected: torch.Tensor) -> bool:
     if found.shape != expected.shape:
         return False
     apart = float((found.double() - expected.double()).abs().max())
-    return apart <= _CLOSE * float(expected.abs().max())
+    return apart <= CLOSE * float(expected.abs().max())
 
 
 def _packs_linear() -> bool:

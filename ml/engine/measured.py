@@ -1,14 +1,14 @@
 """What one walk over a program shows: its cost, the layer for maps, how far it sees, its head."""
 
-from collections.abc import Sequence
-
+from ml.engine.attribute import map_layer
 from ml.engine.session import ModelError
 from ml.estimate import JsonObject, JsonValue
 from ml.intake.model_manifest import ModelManifest
 from ml.program.cut import Shape, shapes_of, zeros
 from ml.program.flops import flops_of
 from ml.program.graph import Node, Program, Ref, where
-from ml.program.reach import Reach, layer_named
+from ml.program.places import logits_of
+from ml.program.reach import Reach
 from ml.program.walk import Walker
 
 _HEADS = ("linear", "addmm", "matmul", "mm", "conv")
@@ -37,54 +37,43 @@ def measured(program: Program, manifest: ModelManifest) -> JsonObject:
         shapes = shapes_of(walker, inputs)
     except (RuntimeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise ModelError("model_failed", f"The walk broke: {str(error)[:200]}") from None
+    output = manifest.output.name or program.outputs[0]
     batch = program.inputs[0].shape[0] if program.inputs[0].shape else None
     first = 2 if manifest.input.layout == "NCHW" else 1
     reach = Reach(program, shapes, tuple(range(first, first + len(case) - 1)))
     return {
         "flops_per_case": flops_of(program, shapes) // len(inputs[0]),
         "batch": batch or "any",
-        "map_layer": _map_layer(reach, manifest.target_layer),
-        "head": _head(reach),
+        "map_layer": _map_layer(reach, case, output, manifest.target_layer),
+        "head": _head(reach, output),
     }
 
 
-def _map_layer(reach: Reach, wanted: str | None) -> JsonObject | None:
-    """The layer that model.yaml names, else the last convolution that still has several places."""
-    layers = reach.layers()
-    node = layer_named(layers, wanted) if wanted else (layers[-1] if layers else None)
-    if node is None:
-        return None
-    found = reach.field(node.name)
-    channels = prod_of_rest(reach.shapes[node.name], found.places)
+def _map_layer(reach: Reach, case: Shape, output: str, wanted: str | None) -> JsonObject:
+    """Where class activation maps are taken, as the attributions take it."""
+    program = reach.program
+    try:
+        found = map_layer(program, [case], logits_of(program, output), wanted)
+    except KeyError:
+        return {"reason": f"model.yaml names {wanted!r} as target_layer, and there is none."}
+    except (RuntimeError, ValueError, LookupError) as error:
+        return {"reason": f"{str(error)[:1].upper()}{str(error)[1:200]}."}
+    node = next((one for one in program.nodes if found.name in one.outputs), None)
+    field = reach.field(found.name)
     return {
-        "name": node.name,
-        "where": where(node),
-        "channels": channels,
-        "places": list[JsonValue](found.places),
-        "receptive_field": None if found.size is None else list[JsonValue](found.size),
-        "local_field": None if found.local is None else list[JsonValue](found.local),
-        "reason": found.reason,
+        "name": found.name,
+        "where": where(node) if node else found.name,
+        "channels": reach.shapes[found.name][found.axis],
+        "places": list[JsonValue](found.sides),
+        "receptive_field": None if field.size is None else list[JsonValue](field.size),
+        "local_field": None if field.local is None else list[JsonValue](field.local),
+        "reason": field.reason,
     }
 
 
-def prod_of_rest(shape: Shape, places: Sequence[int]) -> int:
-    """How many numbers a map has at each place: the shape without batch and places.
-
-    Example:
-        >>> prod_of_rest((1, 512, 7, 7), (7, 7))
-        512
-    """
-    total = 1
-    for side in shape[1:]:
-        total *= side
-    for side in places:
-        total //= side
-    return total
-
-
-def _head(reach: Reach) -> JsonObject | None:
+def _head(reach: Reach, output: str) -> JsonObject | None:
     """The last layer whose weights are its own: what turns features into the answer."""
-    for node in reversed(reach.program.needed(reach.program.outputs[:1])):
+    for node in reversed(reach.program.needed([output])):
         found = _weight(node, reach)
         if found is not None:
             features, outputs = found

@@ -14,7 +14,14 @@ from ml.corruptions.registry import SEVERITIES
 from ml.engine.cost import Cost, Sizes
 from ml.engine.sampling import MEMBERS
 from ml.estimate import JsonObject, JsonValue
-from ml.evidence.checked import check_outputs, check_samples, most_bytes, most_outputs_bytes
+from ml.evidence.checked import (
+    check_masks,
+    check_outputs,
+    check_samples,
+    most_bytes,
+    most_mask_bytes,
+    most_outputs_bytes,
+)
 from ml.evidence.forms import Form, Key
 from ml.evidence.passes import FEATURES
 
@@ -43,6 +50,7 @@ class ModelPass:
         form: of its table, from the params and the number of outputs.
         cost: of a case, from the params and sizes.
         walks: it looks into the network, so outputs alone are not enough.
+        runs: it leaves outputs, which are computed as those of the predict pass.
     """
 
     name: str
@@ -51,6 +59,7 @@ class ModelPass:
     form: Callable[[JsonObject, int], Form]
     cost: Callable[[JsonObject, Sizes], Cost]
     walks: bool
+    runs: bool = False
 
 
 def map_form(params: JsonObject, n_outputs: int) -> Form:
@@ -146,12 +155,12 @@ PASSES: dict[str, ModelPass] = {
         ModelPass(
             PERTURB, "perturbations",
             {"batch": 8, **_MAP, "baselines": ["mean", "blur"], "steps": 16},
-            perturb_form, _perturb_cost, True,
+            perturb_form, _perturb_cost, True, True,
         ),
         ModelPass(
             CORRUPT, "corruptions",
             {"batch": 8, "corruptions": [one.id for one in pack("generic")], "seed": _SEED},
-            corrupt_form, _corrupt_cost, False,
+            corrupt_form, _corrupt_cost, False, True,
         ),
         ModelPass(
             RANDOMISE, "randomisations",
@@ -162,16 +171,19 @@ PASSES: dict[str, ModelPass] = {
 }  # fmt: skip
 
 
-def asked_for(wanted: Iterable[str], *, walks: bool) -> list[tuple[str, JsonObject]]:
+def asked_for(
+    wanted: Iterable[str], *, walks: bool, running: JsonObject | None = None
+) -> list[tuple[str, JsonObject]]:
     """Name and params of the passes that fulfil some needs, in the order they are run.
 
     Args:
         wanted: needs of checks.
         walks: the model can be looked into.
+        running: batch and runtime of the predict pass, so that outputs can be held against its own.
     """
     needs = set(wanted)
     return [
-        (one.name, dict(one.params))
+        (one.name, one.params | (running or {}) if one.runs else dict(one.params))
         for one in PASSES.values()
         if one.need in needs and (walks or not one.walks)
     ]
@@ -196,6 +208,8 @@ def check_of(
         return PASSES[name].form(params, n_outputs).check
     if name == SAMPLES:
         return partial(check_samples, width=n_outputs, samples=_count(params, "samples"))
+    if params.get("masks"):
+        return check_masks
     return partial(check_outputs, width=n_outputs, packed=feature_columns(params))
 
 
@@ -205,6 +219,8 @@ def most_bytes_of(name: str, params: JsonObject, n_outputs: int, cases: int) -> 
         return PASSES[name].form(params, n_outputs).most_bytes(cases)
     if name == SAMPLES:
         return most_bytes(cases * _count(params, "samples"))
+    if params.get("masks"):
+        return most_mask_bytes(cases)
     return most_outputs_bytes(cases, feature_columns(params))
 
 

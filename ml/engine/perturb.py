@@ -13,10 +13,11 @@ from typing import cast
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from ml.engine.cases import Case
 from ml.engine.corrupt import Versions, rows_table
 from ml.engine.explain import Explainer, explainer_of
 from ml.engine.passes import LERF, MORF, ORDERS, perturb_form, perturb_rows
-from ml.engine.predict import Asked, Case, Outputs, finished, in_batches
+from ml.engine.predict import Asked, Outputs, finished, in_batches
 from ml.engine.session import Session
 from ml.estimate import JsonObject
 from ml.imaging.declared import Input
@@ -169,7 +170,8 @@ def perturb(
 def _places(found: Float32Array, declared: Input, order: str) -> IntArray | None:
     if not np.isfinite(found).all():
         return None
-    return order_of(found, declared.size, least_first=order == LERF)
+    rows, columns = declared.sides
+    return order_of(found, (rows, columns), least_first=order == LERF)
 
 
 def _shared(baseline: str, order: str, step: int, steps: int) -> tuple[str, str, int]:

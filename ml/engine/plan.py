@@ -8,6 +8,7 @@ from typing import cast
 from ml.checks import all_checks
 from ml.checks.registry import Check
 from ml.engine.passes import PASSES, SAMPLES, asked_for, features_asked
+from ml.engine.runtime import FUSED, PLAIN, RUNTIMES
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import shard_key
 from ml.protocol import Protocol
@@ -17,8 +18,7 @@ SHARD_CASES = 50
 PREDICT, COMPARE = "predict", "compare-masks"
 _NEEDS_PREDICT = {"prediction", "probabilities"}
 _NEEDS_COMPARE = {"predicted-masks", "reference-masks", "reader-masks"}
-# Which cases share a batch is part of the evidence key; threads and device are recorded beside.
-_PREDICT_PARAMS: JsonObject = {"batch": 8}
+_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -36,31 +36,99 @@ def plan(
     has_masks: bool = False,
     samples: JsonObject | None = None,
     walks: bool = True,
+    pictures: bool = True,
+    card: Mapping[str, JsonValue] | None = None,
 ) -> tuple[PassPlan, ...]:
     """The passes that the protocol's checks need and that can be run, in their order.
 
     Without a model or images nothing is planned; checks then say what they lack. Features come
-    from the predict pass, whose forward gives them too.
+    from the predict pass, whose forward gives them too. Of a cohort with masks the model marks
+    them in its pass, and what it marks is compared by the next.
 
     Args:
         samples: what the samples pass is run with, from ``ml.engine.sampling``; None where the
             model cannot be sampled.
         walks: the model can be looked into (``gradients`` of its card).
+        pictures: it takes pictures; passes that explain, corrupt or tap know no volumes.
+        card: of the model, for the runtime that its trial chose.
     """
     known = all_checks() if checks is None else checks
     wanted = {need for check in known if check.id in protocol.checks for need in check.needs}
     passes = []
     # Agreement takes the model as one more reader where it can, without needing it.
-    if has_model and has_images:
-        beside = features_asked(wanted, walks=walks)
+    if has_model and has_images and has_masks:
+        if wanted & _NEEDS_COMPARE:
+            passes.append(PassPlan(PREDICT, _predict_params(card or {}) | {"masks": True}))
+    elif has_model and has_images:
+        beside = features_asked(wanted, walks=walks and pictures)
         if beside or wanted & (_NEEDS_PREDICT | {"readings"}):
-            passes.append(PassPlan(PREDICT, _PREDICT_PARAMS | beside))
+            params = _predict_params(card or {}, features=bool(beside))
+            passes.append(PassPlan(PREDICT, params | beside))
         if samples is not None and "samples" in wanted:
-            passes.append(PassPlan(SAMPLES, _PREDICT_PARAMS | samples))
-        passes += [PassPlan(*one) for one in asked_for(wanted, walks=walks)]
+            passes.append(PassPlan(SAMPLES, {"batch": _BATCH, **samples}))
+        if pictures:
+            running = _predict_params(card or {})
+            further = asked_for(wanted, walks=walks, running=running)
+            passes += [PassPlan(*one) for one in further]
     if has_masks and wanted & _NEEDS_COMPARE:
         passes.append(PassPlan(COMPARE, {"tolerance_mm": protocol.tolerance_mm}))
     return tuple(passes)
+
+
+def takes_pictures(manifest: Mapping[str, JsonValue]) -> bool:
+    """Whether a model's cases are pictures; else they are volumes."""
+    return cast(JsonObject, manifest.get("input", {})).get("dims", 2) == 2
+
+
+def unfit(manifest: Mapping[str, JsonValue], catalogue: Mapping[str, JsonValue]) -> str | None:
+    """Why a model cannot be audited on a cohort of this task, in words; None if it can.
+
+    Args:
+        manifest: the model's, normalised.
+        catalogue: task and classes of the cohort.
+    """
+    segments = manifest.get("task") == "segmentation"
+    if segments != (catalogue["task"] == "segmentation"):
+        return (
+            "The model segments, and the cohort has no masks: choose a segmentation cohort."
+            if segments
+            else "The cohort has masks, and the model gives scores: choose a model that segments."
+        )
+    if not segments:
+        return None
+    marked, asked = cast(JsonObject, manifest["output"])["positive"], catalogue["classes"]
+    if marked != asked:
+        named = ", ".join(cast(list[str], asked))
+        return (
+            "The model must name the structures of the cohort in its order, under "
+            f"output.positive: {named}."
+        )
+    return None
+
+
+def _predict_params(card: Mapping[str, JsonValue], *, features: bool = False) -> JsonObject:
+    """What may change the last digits, and so is part of the evidence key.
+
+    That is which cases share a batch, and which runtime the trial at intake chose: a model
+    without a trial is run by what is best known for its format. Threads and device are recorded
+    beside the evidence.
+
+    Args:
+        features: are taken from the same forward, which a program gives and onnxruntime does not:
+            then the quickest of its runtimes that the trial measured is used.
+    """
+    found = card.get("runtime")
+    if not isinstance(found, dict) or found.get("chosen") not in RUNTIMES:
+        return {"batch": _BATCH}
+    batch = found.get("batch")
+    fits = isinstance(batch, int) and 1 <= batch <= _BATCH
+    seconds = found.get("seconds_per_case")
+    walked = {
+        name: took for name, took in (seconds if isinstance(seconds, dict) else {}).items()
+        if name in (FUSED, PLAIN) and isinstance(took, float)
+    }  # fmt: skip
+    chosen = min(walked, key=walked.__getitem__) if features and walked else found["chosen"]
+    return {"batch": batch if fits else _BATCH, "runtime": chosen}
 
 
 def shards(case_ids: Sequence[str]) -> list[tuple[str, ...]]:
@@ -85,7 +153,7 @@ def masks_by_case(
     """Case id -> whose mask -> SHA-256, of a segmentation cohort; {} of any other.
 
     Args:
-        predicted: case id -> SHA-256 of the mask that was handed in as the model's.
+        predicted: case id -> SHA-256 of the model's mask, handed in or made by its pass.
     """
     if catalogue["task"] != "segmentation":
         return {}

@@ -1,6 +1,5 @@
 """The predict pass: every case of a shard through the model once, raw outputs kept."""
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,15 +10,16 @@ from typing import Any, Generic, TypeVar, cast
 import numpy as np
 import pyarrow as pa
 
+from ml.engine.cases import Case, prepare_case
 from ml.engine.endpoint import open_endpoint
 from ml.engine.ensemble import open_model
+from ml.engine.segment import segment
 from ml.engine.session import CasesFailed, Session, check_may_open
 from ml.estimate import JsonObject, JsonValue
-from ml.evidence.store import outputs_table, write_table
+from ml.evidence.store import masks_table, outputs_table, write_table
 from ml.imaging.declared import Input
-from ml.imaging.decode import decode
 from ml.imaging.picture import ImageError
-from ml.imaging.preprocess import Float32Array, prepare
+from ml.imaging.preprocess import Float32Array
 from ml.intake.model_manifest import ModelManifest
 from ml.sandbox.messages import Reporter
 
@@ -27,12 +27,6 @@ TABLE = "predict.parquet"
 Row = TypeVar("Row")
 Opened = TypeVar("Opened")
 _TRANSIENT = {"image_missing", "image_changed"}  # they say nothing about the model
-
-
-@dataclass(frozen=True)
-class Case:
-    case_id: str
-    images: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -62,6 +56,7 @@ class Asked:
     threads: int
     gpu: bool  # where there is one, else the processor
     allow: tuple[str, ...] = ()  # formats that bring code and are taken all the same
+    runtime: str | None = None  # that a trial chose for the processor
 
     @classmethod
     def of(cls, inputs: JsonObject) -> "Asked":
@@ -78,6 +73,7 @@ class Asked:
             threads=int(cast(int, inputs.get("threads", 1))),
             gpu=inputs.get("device") == "cuda",
             allow=tuple(cast(list[str], inputs.get("allow", []))),
+            runtime=cast(str | None, inputs.get("runtime")),
         )
 
     @property
@@ -99,8 +95,8 @@ class Asked:
 
     def of_file(self) -> Session:
         """The model, from a file that is data; the last one again if it is of the same file."""
-        opening = partial(open_model, threads=self.threads, gpu=self.gpu)
-        return self.opened("session", lambda: opening(self.path, self.manifest))
+        opening = partial(open_model, threads=self.threads, gpu=self.gpu, runtime=self.runtime)
+        return self.opened(f"session {self.runtime}", lambda: opening(self.path, self.manifest))
 
     def opened(self, what: str, make: Callable[[], Opened]) -> Opened:
         """Something made of the model's file, kept for the next shard of the same child."""
@@ -124,14 +120,16 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
 
     Args:
         inputs: model {path, manifest}, cases [{case_id, images: [path]}], batch,
-            threads, device ("cuda" is used where there is one, else the processor); features,
+            threads, device ("cuda" is used where there is one, else the processor), runtime
+            (that a trial chose; absent: the best known for the format); features,
             names of layers whose features the same forward is to leave.
         out_dir: where the table is written.
         reporter: told after every batch.
 
     Returns:
         table (file name), sha256, runtime, seconds {case id: seconds}, failed, reusable (False
-        when a stored file was missing or changed: that says nothing about the model).
+        when a stored file was missing or changed: that says nothing about the model; and when
+        this machine could not use the runtime that was asked for).
     """
     if inputs.get("features"):
         from ml.engine.features import features_job  # torch is loaded where it is asked for
@@ -139,6 +137,17 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
         return features_job(inputs, out_dir, reporter)
     asked = Asked.of(inputs)
     session = asked.session(reporter, out_dir)
+    path = out_dir / TABLE
+    if asked.manifest.task == "segmentation":
+        marked: Outputs[bytes] = Outputs()
+        for case_id, mask, error, took in segment(session, asked.manifest, asked.cases, reporter):
+            marked.seconds[case_id] = took
+            if mask is None:
+                marked.errors[case_id] = error
+            else:
+                marked.rows[case_id] = mask
+        table = masks_table(asked.case_ids, marked.rows, marked.errors)
+        return finished(asked, marked, table, path, session.runtime_json, session)
     outputs = predict(
         session, asked.manifest.input, asked.cases, batch=asked.batch, reporter=reporter
     )
@@ -148,8 +157,7 @@ def predict_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
         [outputs.rows.get(case_id, nothing) for case_id in asked.case_ids],
         outputs.errors,
     )
-    path, reusable = out_dir / TABLE, session.reusable
-    return finished(asked, outputs, table, path, session.runtime_json, reusable=reusable)
+    return finished(asked, outputs, table, path, session.runtime_json, session)
 
 
 def finished(
@@ -158,18 +166,28 @@ def finished(
     table: pa.Table,
     path: Path,
     runtime: JsonObject,
+    session: Session | None = None,
     *,
     reusable: bool = True,
 ) -> JsonObject:
-    """Write the table of a shard; what its job answers."""
+    """Write the table of a shard; what its job answers.
+
+    Args:
+        session: whose outputs these are, where a runtime was asked for.
+    """
+    # Evidence of another runtime than was asked for is kept, but under no key that others look up.
+    reusable = reusable and (session is None or session.reusable)
+    as_asked = session is None or asked.gpu or asked.runtime in (None, session.runtime)
     seconds: dict[str, JsonValue] = {key: round(s, 6) for key, s in outputs.seconds.items()}
     return {
         "table": path.name,
         "sha256": write_table(table, path),
-        "runtime": runtime | {"threads": asked.threads},
+        "runtime": runtime
+        | {"threads": asked.threads}
+        | ({} if as_asked else {"asked": asked.runtime}),
         "seconds": seconds,
         "failed": len(outputs.errors),
-        "reusable": reusable and not _TRANSIENT & set(outputs.errors.values()),
+        "reusable": reusable and as_asked and not _TRANSIENT & set(outputs.errors.values()),
     }
 
 
@@ -242,27 +260,3 @@ def _array(case: Case, declared: Input, outputs: Outputs[Any]) -> Float32Array:
     except ImageError as error:
         outputs.errors[case.case_id] = error.code
         return np.zeros(declared.shape, dtype=np.float32)
-
-
-def prepare_case(case: Case, declared: Input) -> Float32Array:
-    """Read, check and prepare the one image of a case.
-
-    Raises:
-        ImageError: no_image, several_images, several_frames, image_changed, image_missing, or a
-            code of :func:`ml.imaging.decode.decode`.
-    """
-    if not case.images:
-        raise ImageError("no_image", "The case has no image.")
-    if len(case.images) > 1:
-        raise ImageError("several_images", "The model takes one image, the case has several.")
-    try:
-        data = case.images[0].read_bytes()
-    except OSError:
-        raise ImageError("image_missing", "The image file is not there any more.") from None
-    name = case.images[0].name
-    if len(name) == 64 and hashlib.sha256(data).hexdigest() != name:
-        raise ImageError("image_changed", "The stored image is not the one that was handed in.")
-    picture = decode(data)
-    if picture.frames > 1:
-        raise ImageError("several_frames", "The model takes one frame, the image has several.")
-    return prepare(picture, declared)

@@ -8,6 +8,10 @@ from typing import cast
 from ml.estimate import JsonObject, JsonValue
 from ml.version import ENGINE_VERSION
 
+# What may compute the outputs on a processor; which one is measured by ``ml.engine.trial``.
+ONNXRUNTIME, FUSED, PLAIN = "onnxruntime", "fused program", "program"
+RUNTIMES = (ONNXRUNTIME, FUSED, PLAIN)
+
 PACKAGES = (
     "numpy",
     "scipy",

@@ -7,8 +7,9 @@ from typing import Protocol, cast
 
 import numpy as np
 
+from ml.engine.cases import Case
 from ml.engine.ensemble import EnsembleSession
-from ml.engine.predict import Asked, Case, Outputs, finished, in_batches
+from ml.engine.predict import Asked, Outputs, finished, in_batches
 from ml.engine.sampling import MEMBERS
 from ml.engine.session import FloatArray, ModelError
 from ml.estimate import JsonObject

@@ -39,6 +39,8 @@ def samples_params(
 
 def why_no_samples(manifest: Mapping[str, JsonValue], card: Mapping[str, JsonValue]) -> str:
     """Why a model gives one answer to a case and no more, and the way out; "" if it gives more."""
+    if manifest.get("task") == "segmentation":
+        return "Several masks of one case are not compared in this version."
     if manifest["format"] == ENSEMBLE:
         return ""
     tried = card.get("sampling")

@@ -3,13 +3,14 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from ml.engine.runtime import FUSED, ONNXRUNTIME, PLAIN
 from ml.estimate import JsonObject
 from ml.imaging.preprocess import Float32Array
 from ml.intake.formats import not_allowed
@@ -49,30 +50,47 @@ class CasesFailed(Exception):
 class Session(ABC):
     fixed_batch: int | None  # the batch size the graph insists on
     n_classes: int
+    # "" gives a row of scores; else a score for each pixel, and the layout it comes in
+    maps: str = field(default="", kw_only=True)
+    # How many cases fitted into memory at once, where it was fewer than were asked for.
+    fitted: list[int] = field(default_factory=list, kw_only=True, compare=False)
 
     def run(self, batch: Float32Array) -> FloatArray:
-        """Raw outputs of a batch.
+        """Raw outputs of a batch; of halves of it, where the whole does not fit into memory.
 
         Args:
             batch: (n, ...) preprocessed cases in the declared layout.
 
         Returns:
-            (n, k) for k declared classes; NaN and infinity are passed on as they come.
+            (n, k) for k declared classes, or (n, k, ...) with the sides of the cases where the
+            network gives maps; NaN and infinity are passed on as they come.
 
         Raises:
             ModelError: model_shape if the output has another shape; model_failed if it breaks.
-            MemoryError: if the runtime could not get the memory it needs.
+            MemoryError: if the runtime could not get the memory it needs for one case.
             CasesFailed: if it gives nothing for some of the cases.
         """
-        size = self.fixed_batch or len(batch)
-        pieces = [self._run(batch[at : at + size], size) for at in range(0, len(batch), size)]
-        return np.concatenate(pieces)
+        size = self.fixed_batch or min([len(batch), *self.fitted])
+        while True:
+            try:
+                pieces = [
+                    self._run(batch[at : at + size], self.fixed_batch or len(batch[at : at + size]))
+                    for at in range(0, len(batch), size)
+                ]
+                return np.concatenate(pieces)
+            except MemoryError:
+                if self.fixed_batch or size == 1:
+                    raise
+                size = (size + 1) // 2
+                self.fitted[:] = [size]
 
     def _run(self, piece: Float32Array, size: int) -> FloatArray:
         n = len(piece)
         if n < size:  # a graph for exactly `size` cases: fill up with the last, cut off after
             piece = np.concatenate([piece, np.repeat(piece[-1:], size - n, axis=0)])
         outputs = np.asarray(self._raw(piece), dtype=np.float64)
+        if self.maps:
+            return self._mapped(outputs, piece)[:n]
         if outputs.shape[:1] != (size,) or outputs.size != size * self.n_classes:
             raise ModelError(
                 "model_shape",
@@ -81,9 +99,28 @@ class Session(ABC):
             )
         return outputs.reshape(size, self.n_classes)[:n]
 
+    def _mapped(self, outputs: FloatArray, piece: Float32Array) -> FloatArray:
+        """Maps with the class before the sides, whatever the layout."""
+        last = self.maps == "NHWC"
+        sides = piece.shape[1:-1] if last else piece.shape[2:]
+        shape = (self.n_classes, *sides)
+        want = (len(piece), *sides, self.n_classes) if last else (len(piece), *shape)
+        if outputs.shape != want:
+            raise ModelError(
+                "model_shape",
+                f"The output has the shape {outputs.shape}; {want} was declared: a number for "
+                "each class and pixel.",
+            )
+        return np.moveaxis(outputs, -1, 1) if last else outputs
+
     @abstractmethod
     def _raw(self, piece: Float32Array) -> NDArray[np.generic]:
         """What the network gives for as many cases as it takes at once."""
+
+    @property
+    def runtime(self) -> str:
+        """What computes the outputs: one of ``ml.engine.runtime.RUNTIMES``; "" for several."""
+        return ""
 
     @property
     @abstractmethod
@@ -95,17 +132,23 @@ class Session(ABC):
         """Whether the same cases would get the same outputs another time."""
         return True
 
+    @property
+    def fitted_json(self) -> JsonObject:
+        return {"cases_at_once": self.fitted[0]} if self.fitted else {}
+
 
 @dataclass(frozen=True)
 class OnnxSession(Session):
-    runtime: ort.InferenceSession
+    opened: ort.InferenceSession
     input_name: str
     dtype: np.dtype[np.generic]
     output_name: str
+    # Of a model that came in another format: what else took part, such as torch and MONAI.
+    written_by: JsonObject = field(default_factory=dict, kw_only=True)
 
     def _raw(self, piece: Float32Array) -> NDArray[np.generic]:
         try:
-            values = self.runtime.run([self.output_name], {self.input_name: self._cast(piece)})[0]
+            values = self.opened.run([self.output_name], {self.input_name: self._cast(piece)})[0]
         except Exception as error:  # the runtime's own classes have no common base
             raise translated(error) from None
         return np.asarray(values)
@@ -116,9 +159,15 @@ class OnnxSession(Session):
         return piece.astype(self.dtype, copy=False)
 
     @property
+    def runtime(self) -> str:
+        return ONNXRUNTIME
+
+    @property
     def runtime_json(self) -> JsonObject:
-        providers = self.runtime.get_providers()
+        providers = self.opened.get_providers()
         return {
+            **self.written_by,
+            **self.fitted_json,
             "onnxruntime": ort.__version__,
             "providers": list(providers),
             "device": "cuda" if "CUDAExecutionProvider" in providers else "cpu",
@@ -126,29 +175,48 @@ class OnnxSession(Session):
 
 
 def open_session(
-    path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
+    path: Path,
+    manifest: ModelManifest,
+    *,
+    threads: int = 1,
+    gpu: bool = False,
+    runtime: str | None = None,
 ) -> Session:
-    """Open the weights: ONNX with onnxruntime, every other format as a program.
+    """Open the weights: ONNX with onnxruntime, every other format as a program, or as asked.
 
     Args:
         path: the weights. It has been through intake; it is opened nowhere but in a child.
         manifest: what the model declares.
         threads: of one operation; more threads may change the last bits of a result.
         gpu: use CUDA where this machine has it.
+        runtime: one of ``ml.engine.runtime.RUNTIMES``, as a trial chose it. Where this machine
+            cannot do it, or it does not give the plain walk's answer, the next one is taken; the
+            session says which.
 
     Raises:
         ModelError: opset_unsupported, model_unloadable, model_shape, format_unsupported.
         MemoryError: if it does not fit.
     """
-    if manifest.format == "onnx":
-        return _open_onnx(path, manifest, threads=threads, gpu=gpu)
-    return open_as_program(path, manifest, threads=threads, gpu=gpu)
+    if manifest.format != "onnx":
+        return open_as_program(path, manifest, threads=threads, gpu=gpu, runtime=runtime)
+    if runtime in (FUSED, PLAIN) and not gpu:
+        try:
+            return open_as_program(path, manifest, threads=threads, runtime=runtime)
+        except ModelError as error:
+            if error.code not in ("format_unsupported", "model_unloadable"):
+                raise
+    return open_onnx(path.read_bytes(), manifest, threads=threads, gpu=gpu)
 
 
 def open_as_program(
-    path: Path, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
+    path: Path,
+    manifest: ModelManifest,
+    *,
+    threads: int = 1,
+    gpu: bool = False,
+    runtime: str | None = None,
 ) -> Session:
-    """Open the weights as a program, whatever their format: slower, but it can be looked into.
+    """Open the weights as a program, whatever their format; that can be looked into.
 
     Raises:
         ModelError: as ``open_session``; format_unsupported without torch.
@@ -162,11 +230,17 @@ def open_as_program(
             "Walking over a network needs torch, which is not installed on this machine: "
             "requirements-engine.txt holds it.",
         ) from None
-    return open_program(path, manifest, threads=threads, gpu=gpu)
+    return open_program(path, manifest, threads=threads, gpu=gpu, runtime=runtime)
 
 
-def _open_onnx(path: Path, manifest: ModelManifest, *, threads: int, gpu: bool) -> OnnxSession:
-    """Sequentially, and with deterministic kernels."""
+def open_onnx(
+    data: bytes, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
+) -> OnnxSession:
+    """An ONNX model from its bytes, run sequentially and with deterministic kernels.
+
+    Raises:
+        ModelError, MemoryError: as ``open_session``.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -181,7 +255,7 @@ def _open_onnx(path: Path, manifest: ModelManifest, *, threads: int, gpu: bool) 
             warnings.simplefilter("ignore")
             # From bytes: a path would let the graph name files beside it.
             runtime = ort.InferenceSession(
-                at_rest(path.read_bytes()), options, providers=[*wanted, "CPUExecutionProvider"]
+                at_rest(data), options, providers=[*wanted, "CPUExecutionProvider"]
             )
     except Exception as error:  # the runtime's own classes have no common base
         raise translated(error, opening=True) from None
@@ -207,12 +281,13 @@ def _matched(runtime: ort.InferenceSession, manifest: ModelManifest) -> OnnxSess
             "model_shape", f"There is no output '{name}'; there is {', '.join(names[:10])}."
         )
     return OnnxSession(
-        runtime=runtime,
+        opened=runtime,
         input_name=inputs[0].name,
         dtype=dtype,
         fixed_batch=batch if isinstance(batch, int) and batch > 0 else None,
         output_name=name,
         n_classes=len(manifest.output.classes),
+        maps=manifest.maps,
     )
 
 

@@ -11,7 +11,9 @@ from ml.engine.session import FloatArray, ModelError, Session, open_as_program, 
 from ml.estimate import JsonObject
 from ml.imaging.declared import Input
 from ml.imaging.picture import Picture
+from ml.imaging.prepare import prepare_volume, turn_of
 from ml.imaging.preprocess import Float32Array, prepare
+from ml.imaging.volume import Volume
 from ml.intake.model_manifest import ModelManifest, Scores
 from ml.protocol import DEFAULT_DROPOUT_SAMPLES
 
@@ -134,11 +136,17 @@ def _sampled(path: Path, manifest: ModelManifest) -> tuple[FloatArray, float]:
 
 
 def noise(declared: Input, n: int) -> Float32Array:
-    """n cases of 8-bit noise, prepared as real pictures are. Shape (n, ...) as declared."""
+    """n cases of 8-bit noise, prepared as real ones are. Shape (n, ...) as declared.
+
+    Of a network that takes patches they are patches.
+    """
     generator = np.random.default_rng(SEED)
-    height, width = declared.size
+    alone = declared.model_copy(update={"size": declared.sides, "patch": None})
+    if declared.dims == 3:
+        return np.stack([_volume(generator, alone) for _ in range(n)])
+    height, width = declared.sides
     pictures = generator.integers(0, 256, size=(n, height, width, 3), dtype=np.uint8)
-    return np.stack([prepare(_picture(pixels), declared) for pixels in pictures])
+    return np.stack([prepare(_picture(pixels), alone) for pixels in pictures])
 
 
 def _picture(pixels: NDArray[np.uint8]) -> Picture:
@@ -146,11 +154,21 @@ def _picture(pixels: NDArray[np.uint8]) -> Picture:
     return Picture("image/png", width, height, 1, 8, "RGB", Image.fromarray(pixels))
 
 
+def _volume(generator: np.random.Generator, declared: Input) -> Float32Array:
+    """One case of noise whose voxels already lie as the network takes them."""
+    order, _ = turn_of(declared.axes)
+    values = generator.integers(0, 256, size=declared.sides).astype(np.float32)
+    back = np.argsort(order)
+    given = declared.spacing_mm or (1.0, 1.0, 1.0)
+    x, y, z = (given[at] for at in back)
+    return prepare_volume(Volume(values.transpose(back), (x, y, z), np.eye(4)), declared)[0]
+
+
 def check_declared(outputs: FloatArray, declared: Scores) -> None:
     """Are numbers called probabilities such? Nothing is guessed: the manifest must say.
 
     Args:
-        outputs: (n, k) finite raw outputs.
+        outputs: (n, k) or (n, k, ...) finite raw outputs.
         declared: kind, classes, activation.
 
     Raises:
@@ -169,7 +187,7 @@ def check_declared(outputs: FloatArray, declared: Scores) -> None:
     if declared.softmax and np.abs(sums - 1).max() > SUM_TOLERANCE:
         raise ModelError(
             "output_kind",
-            f"The probabilities of a case add up to {float(sums[0]):.4g}, not 1. Declare "
+            f"The probabilities of a case add up to {float(sums.flat[0]):.4g}, not 1. Declare "
             "'activation: sigmoid' if the classes do not exclude each other.",
         )
 

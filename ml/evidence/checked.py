@@ -13,6 +13,7 @@ from ml.evidence.store import EvidenceError, cases_of, table
 _HEAD_BYTES = 1 << 20  # the file's own words: columns, row groups, pages
 _ROW_BYTES = 4096  # of one row, uncompressed: names of at most 480 bytes, and numbers
 _SHA256 = re.compile("[0-9a-f]{64}")
+_MASK_BYTES = 32 << 20  # of one packed mask
 _COMPARED_TEXT = ("a", "b")
 
 
@@ -24,6 +25,11 @@ def most_bytes(rows: int) -> int:
 def most_outputs_bytes(rows: int, packed: Mapping[str, int] | None = None) -> int:
     """The same of a table of outputs with further columns of many numbers."""
     return most_bytes(rows) + rows * BYTES * sum((packed or {}).values())
+
+
+def most_mask_bytes(rows: int) -> int:
+    """As ``most_bytes``, of a table that holds a mask in each row."""
+    return most_bytes(rows) + rows * _MASK_BYTES
 
 
 def most_comparisons(structures: int, masks: Sequence[int]) -> int:
@@ -84,6 +90,25 @@ def check_samples(data: bytes, case_ids: Sequence[str], width: int, samples: int
     numbered = zip(found["case_id"].to_pylist(), found["sample"].to_pylist(), strict=True)
     if list(numbered) != expected:
         raise EvidenceError("its cases and samples are not those that were asked for")
+
+
+def check_masks(data: bytes, case_ids: Sequence[str]) -> None:
+    """See that a table holds one row per case of a shard, in order: a mask or an error.
+
+    What the bytes of a mask mean is asked by the child that compares them, and by no other.
+
+    Raises:
+        EvidenceError: with what it is instead.
+    """
+    columns = {"case_id": pa.string(), "mask": pa.binary(), "error": pa.string()}
+    rows = len(case_ids)
+    check_head(data, columns, rows, rows, most=most_mask_bytes(rows))
+    found = table(data)
+    if found["case_id"].to_pylist() != list(case_ids):
+        raise EvidenceError("its cases are not those that were asked for")
+    masks, errors = found["mask"].is_null().to_pylist(), found["error"].is_null().to_pylist()
+    if any(no_mask == no_error for no_mask, no_error in zip(masks, errors, strict=True)):
+        raise EvidenceError("a case has neither a mask nor an error, or both")
 
 
 def check_comparisons(data: bytes, case_ids: Sequence[str], most_rows: int) -> None:

@@ -197,3 +197,31 @@ def samples_table(
         columns[f"output_{index}"] = pa.array([row[2][index] for row in rows], pa.float64())
     columns["error"] = pa.array([errors.get(row[0]) for row in rows], pa.string())
     return pa.table(columns)
+
+
+def masks_table(
+    case_ids: Sequence[str], masks: Mapping[str, bytes], errors: Mapping[str, str]
+) -> pa.Table:
+    """The masks a model gave, as its pass leaves them.
+
+    Args:
+        case_ids: (n,)
+        masks: case id -> packed mask.
+        errors: case id -> error code, of failed cases.
+
+    Returns:
+        Columns ``case_id``, ``mask`` (binary), ``error``.
+    """
+    return pa.table(
+        {
+            "case_id": pa.array(case_ids, pa.string()),
+            "mask": pa.array([masks.get(case_id) for case_id in case_ids], pa.binary()),
+            "error": pa.array([errors.get(case_id) for case_id in case_ids], pa.string()),
+        }
+    )
+
+
+def masks_of(content: pa.Table) -> dict[str, bytes]:
+    """Case id -> packed mask, of the cases that have one, from a :func:`masks_table`."""
+    found = zip(content["case_id"].to_pylist(), content["mask"].to_pylist(), strict=True)
+    return {case_id: mask for case_id, mask in found if mask is not None}

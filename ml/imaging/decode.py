@@ -7,25 +7,29 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from ml.imaging.dicom import decode_dicom
+from ml.imaging.nifti import is_nifti
 from ml.imaging.picture import MOST_PIXELS, ImageError, Picture
+from ml.imaging.volume import NIFTI, middle_slice, volume_of_nifti
 
 _MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg"}
 _WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
 def media_type(data: bytes) -> str | None:
-    """What the first bytes say: image/png, image/jpeg, application/dicom, or None."""
+    """What the first bytes say: image/png, image/jpeg, application/dicom, NIfTI, or None."""
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if data.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if data[128:132] == b"DICM":
         return "application/dicom"
+    if is_nifti(data):
+        return NIFTI
     return None
 
 
 def decode(data: bytes) -> Picture:
-    """Decode a PNG, JPEG or DICOM file completely.
+    """Decode a PNG, JPEG, DICOM or NIfTI file completely; of several slices the middle one.
 
     Size is checked before anything is decoded. Orientation tags are not applied: models see
     the pixels as they are stored.
@@ -39,9 +43,12 @@ def decode(data: bytes) -> Picture:
     kind = media_type(data)
     if kind == "application/dicom":
         return decode_dicom(data)
+    if kind == NIFTI:
+        return middle_slice(volume_of_nifti(data))
     if kind is None:
         raise ImageError(
-            "image_unsupported", "This is no PNG, JPEG or DICOM file, whatever its name says."
+            "image_unsupported",
+            "This is no PNG, JPEG, DICOM or NIfTI file, whatever its name says.",
         )
     try:
         with warnings.catch_warnings():

@@ -51,13 +51,22 @@ def decode_dicom(data: bytes) -> Picture:
             decompression_limit, element_limit, nesting_limit, truncated, bad_vr,
             bad_pixel_module, pixel_length, pixel_limit, decode_failed, bad_rescale.
     """
+    return decode_with_header(data)[0]
+
+
+def decode_with_header(data: bytes) -> tuple[Picture, Dataset]:
+    """As :func:`decode_dicom`, and the data set it was read from.
+
+    Raises:
+        ImageError: as there.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of much that does no harm
         try:
             dataset = _read(data)
             frames = _check_size(dataset)
             pixels = _pixels(dataset, frames // 2 if frames > 1 else 0)
-            return _picture(dataset, pixels, frames)
+            return _picture(dataset, pixels, frames), dataset
         except RecursionError:
             raise ImageError(
                 "nesting_limit", "The sequences in this file are nested too deeply."

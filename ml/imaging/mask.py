@@ -8,21 +8,18 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from ml.imaging.decode import media_type
-from ml.imaging.picture import MOST_PIXEL_BYTES, MOST_PIXELS, ImageError
+from ml.imaging.nifti import is_nifti, read_nifti
+from ml.imaging.picture import MOST_PIXELS, ImageError
 
 LabelArray = NDArray[np.uint8]
 
 MOST_STRUCTURES = 250
 _MAGIC = b"PLUMBMASK1\n"
-_GZIP = b"\x1f\x8b"
 _GRID_MM = 1e-2  # corners of two grids further apart than this are two grids
 
 
@@ -78,7 +75,7 @@ def decode_mask(data: bytes, structures: int) -> Mask:
     kind = media_type(data)
     if kind == "image/png":
         return Mask(_labels(_png(data), structures), None)
-    if kind is None and (data[:2] == _GZIP or data[344:348] == b"n+1\0"):
+    if is_nifti(data):
         return _nifti(data, structures)
     raise ImageError(
         "mask_unsupported",
@@ -106,50 +103,9 @@ def _png(data: bytes) -> NDArray[np.generic]:
 
 
 def _nifti(data: bytes, structures: int) -> Mask:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = nibabel.nifti1.Nifti1Image.from_bytes(_unzipped(data))
-            shape = image.shape
-            if math.prod(shape) * 8 > MOST_PIXEL_BYTES:
-                raise ImageError(
-                    "pixel_limit", f"The mask has {math.prod(shape):,} voxels, too many to decode."
-                )
-            if len(shape) > 3 and all(size == 1 for size in shape[3:]):
-                image = image.slicer[(slice(None),) * 3 + (0,) * (len(shape) - 3)]
-            if len(image.shape) != 3:
-                raise ImageError("mask_values", f"A mask has three axes, this one has {shape}.")
-            image = nibabel.funcs.as_closest_canonical(image)  # type: ignore[no-untyped-call]
-            values = np.asanyarray(image.dataobj)
-            affine = np.asarray(image.affine, dtype=np.float64)
-            spacing = tuple(float(size) for size in image.header.get_zooms()[:3])
-    except (ImageError, MemoryError):
-        raise
-    except (OSError, ValueError, EOFError, ImageFileError, HeaderDataError, zlib.error) as error:
-        raise ImageError("mask_unreadable", f"The mask cannot be decoded: {error}.") from None
-    except Exception as error:  # the reader raises whatever it stumbles on
-        raise ImageError(
-            "mask_unreadable", f"The mask cannot be decoded: {type(error).__name__}."
-        ) from None
-    usable = np.isfinite(affine).all() and np.isfinite(spacing).all() and min(spacing) > 0
-    if not usable:
-        raise ImageError("mask_unreadable", "The mask's voxels have no size.")
-    return Mask(_labels(values, structures), spacing, tuple(affine.ravel().tolist()))
-
-
-def _unzipped(data: bytes) -> bytes:
-    """The plain bytes; a stream that unpacks to more than is decoded is stopped on the way."""
-    if data[:2] != _GZIP:
-        return data
-    stream = zlib.decompressobj(wbits=31)
-    plain = stream.decompress(data, MOST_PIXEL_BYTES + 1)
-    if len(plain) > MOST_PIXEL_BYTES:
-        raise ImageError(
-            "pixel_limit", f"The mask unpacks to more than {MOST_PIXEL_BYTES:,} bytes."
-        )
-    if not stream.eof:
-        raise ImageError("mask_unreadable", "The mask cannot be decoded: it is cut off.")
-    return plain
+    found = read_nifti(data, what="mask", unreadable="mask_unreadable", axes="mask_values")
+    grid = tuple(found.affine.ravel().tolist())
+    return Mask(_labels(found.values, structures), found.spacing_mm, grid)
 
 
 def _labels(values: NDArray[np.generic], structures: int) -> LabelArray:

@@ -36,7 +36,7 @@ def prepare(picture: Picture, declared: Input) -> Float32Array:
         pixels = _resize_8_bits(picture.eight_bits.convert(mode), declared)
     else:
         pixels = _resize_values(_cut(picture, mode, declared.intensity), declared)
-    pixels = _normalise(pixels, declared.intensity)
+    pixels = normalised(pixels, declared.intensity)
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     if pixels.shape[2] != declared.n_channels:  # grey values for a model that takes colour
@@ -47,12 +47,14 @@ def prepare(picture: Picture, declared: Input) -> Float32Array:
 
 
 def _resize_8_bits(image: Image.Image, declared: Input) -> Float32Array:
+    if declared.size is None:
+        return np.asarray(image, dtype=np.float32)
     height, width = declared.size
     if declared.resize.antialias == "pillow":
         image = image.resize((width, height), _PILLOW[declared.resize.mode])
         return np.asarray(image, dtype=np.float32)
     values = np.asarray(image, dtype=np.float64)
-    return interpolate(values, declared.size, declared.resize.mode).astype(np.float32)
+    return interpolate(values, (height, width), declared.resize.mode).astype(np.float32)
 
 
 def _cut(picture: Picture, mode: str, intensity: Intensity) -> FloatArray:
@@ -68,9 +70,11 @@ def _cut(picture: Picture, mode: str, intensity: Intensity) -> FloatArray:
 
 
 def _resize_values(values: FloatArray, declared: Input) -> Float32Array:
+    if declared.size is None:
+        return values.astype(np.float32)
     height, width = declared.size
     if declared.resize.antialias == "none":
-        return interpolate(values, declared.size, declared.resize.mode).astype(np.float32)
+        return interpolate(values, (height, width), declared.resize.mode).astype(np.float32)
     planes = values[:, :, None] if values.ndim == 2 else values
     resized = [
         Image.fromarray(planes[:, :, channel].astype(np.float32)).resize(
@@ -81,7 +85,8 @@ def _resize_values(values: FloatArray, declared: Input) -> Float32Array:
     return np.stack([np.asarray(plane, dtype=np.float32) for plane in resized], axis=2)
 
 
-def _normalise(pixels: Float32Array, intensity: Intensity) -> Float32Array:
+def normalised(pixels: Float32Array, intensity: Intensity) -> Float32Array:
+    """Divided by the scale, less the mean, divided by the standard deviation."""
     if intensity.scale != 1:
         pixels = pixels / np.float32(intensity.scale)
     if intensity.mean is not None:
@@ -112,15 +117,15 @@ def interpolate(values: FloatArray, size: tuple[int, int], mode: str) -> FloatAr
     Source:
         Keys (1981), IEEE Trans. ASSP 29(6), https://doi.org/10.1109/TASSP.1981.1163711
     """
-    rows, row_weights = _taps(values.shape[0], size[0], mode)
-    columns, column_weights = _taps(values.shape[1], size[1], mode)
+    rows, row_weights = taps(values.shape[0], size[0], mode)
+    columns, column_weights = taps(values.shape[1], size[1], mode)
     values = np.einsum("ot,ot...->o...", row_weights, values[rows])
     across = np.moveaxis(values, 1, 0)
     return np.moveaxis(np.einsum("ot,ot...->o...", column_weights, across[columns]), 0, 1)
 
 
-def _taps(n_in: int, n_out: int, mode: str) -> tuple[NDArray[np.int64], FloatArray]:
-    """Which input positions, (n_out, taps), with which weights, make each output position."""
+def taps(n_in: int, n_out: int, mode: str) -> tuple[NDArray[np.int64], FloatArray]:
+    """Which input positions, (n_out, k), with which weights, make each output position."""
     if mode == "nearest":
         index = np.minimum(np.arange(n_out) * n_in // n_out, n_in - 1)
         return index[:, None], np.ones((n_out, 1))

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NoReturn, cast
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
-from ml.estimate import JsonObject, check_json
+from ml.estimate import JsonObject
 from ml.evidence.checked import check_predicted_masks, check_predictions
 from ml.evidence.intake_record import is_whole
 from ml.evidence.store import EvidenceError, sha256_of
@@ -234,13 +234,16 @@ def model_left(result: Mapping[str, Any]) -> JsonObject:
 
 def _json(data: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(data)
-        check_json("catalogue", found)
+        found = json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise ResultError("Its catalogue is no JSON.") from None
     if not isinstance(found, dict):
         raise ResultError("Its catalogue is no JSON object.")
     return found
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} has no place in a catalogue")
 
 
 def _refuse(what: str, error: ValidationError) -> NoReturn:

@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import cast
 
-from ml.engine.session import ModelError, Session, check_may_open
+from ml.engine.session import ModelError, Session, check_may_open, open_session
 from ml.engine.smoke import program_check, sampling_check, smoke_run
+from ml.engine.trial import OF_A_PROGRAM, OF_ONNX, trial
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.intake_record import sealed
 from ml.evidence.store import file_sha256, sha256_of
@@ -31,6 +32,7 @@ from ml.intake.program_card import (
     describe_weights,
     without_program,
 )
+from ml.intake.program_file import beside, key_of, write_program
 from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import Refused, refuse
 from ml.intake.safetensors_file import read_safetensors, write_safetensors
@@ -62,7 +64,8 @@ def read_model(
     Returns:
         manifest, card, sha256 (weights), manifest_sha256, files (the weights first; of an
         ensemble its index, then its members). For a lone file without a manifest the card ends
-        before the smoke run, and manifest is null.
+        before the smoke run, and manifest is null. Where ``program_sha256`` of the card is not
+        null, ``files/<sha256>.program`` is what a network built by its name was exported to.
 
     Raises:
         Refused: see docs/intake-codes.md.
@@ -125,7 +128,8 @@ def _read_file(
     if bundle and weights.endswith(".pt"):
         source = _rewritten(source, weights, work, notes)
     kind = format_of(source, weights, allow)
-    if manifest is not None and manifest.format == ENSEMBLE:
+    alone = manifest is not None and manifest.format != ENSEMBLE
+    if manifest is not None and not alone:
         manifest = manifest.of_member(kind)
     declared = None if manifest is None else manifest.format
     if declared is not None and kind != ("safetensors" if bundle else declared):
@@ -160,10 +164,16 @@ def _read_file(
                 program = None
         if program is not None:
             card["measured"] = _measured(program, manifest)
+        if alone and kind != "torchscript":
+            reporter.log("measuring what runs it quickest")
+            card["runtime"] = _trial(source, manifest, program, onnx=kind == "onnx")
         if manifest.dropout is not None:
             reporter.log("switching its dropout on")
             card["sampling"] = _sampling(source, manifest, card)
-    _store(source, out_dir / "files", sha256)
+    stored = _store(source, out_dir / "files", sha256)
+    if alone and kind == "safetensors" and program is not None:
+        assert manifest is not None
+        card["program_sha256"] = _keep_program(stored, program, manifest)
     return card
 
 
@@ -191,10 +201,7 @@ def _bundle(folder: Folder, given: dict[str, object] | None) -> Bundle:
             f"{MANIFEST} says 'format: {str(own['format'])[:40]}', and this is a MONAI bundle.",
             file=MANIFEST,
         )
-    bundle = read_bundle(folder, own)
-    if bundle.manifest.get("task") == "segmentation":
-        raise refuse("task_unsupported", "Only classification is audited in this version.")
-    return bundle
+    return read_bundle(folder, own)
 
 
 def _rewritten(source: Path, file: str, work: Path, notes: list[str]) -> Path:
@@ -301,10 +308,6 @@ def _manifest(
 
 def _checked(value: dict[str, object]) -> ModelManifest:
     manifest = validated(ModelManifest, value, MANIFEST)
-    if manifest.task != "classification":
-        raise refuse("task_unsupported", "Only classification is audited in this version.")
-    if manifest.input.dims != 2:
-        raise refuse("task_unsupported", "Only models of single pictures (dims: 2) are run here.")
     if manifest.architecture is not None:
         checked(manifest.architecture.name, manifest.architecture.arguments, file=MANIFEST)
     return manifest
@@ -369,7 +372,32 @@ def _used(folder: Folder, weights: Iterable[str], bundle: Bundle | None) -> dict
     return used
 
 
-def _store(source: Path, files: Path, sha256: str) -> None:
+def _trial(
+    path: Path, manifest: ModelManifest, program: Program | None, *, onnx: bool
+) -> JsonObject:
+    """Which runtime is to compute the outputs."""
+    if program is None or onnx:
+        names = OF_ONNX[:1] if program is None else OF_ONNX
+        return trial(lambda name: open_session(path, manifest, runtime=name), names, manifest.input)
+    from ml.engine.program_session import run_by  # torch is there where there is a program
+
+    known = program
+    return trial(lambda name: run_by(name, known, manifest), OF_A_PROGRAM, manifest.input)
+
+
+def _keep_program(stored: Path, program: Program, manifest: ModelManifest) -> str | None:
+    """Beside the weights, for whoever opens them next; it only saves time."""
+    try:
+        tensors = read_safetensors(stored).tensors
+        write_program(beside(stored), program, tensors, key_of(stored, manifest))
+    except (KeyError, OSError):
+        beside(stored).unlink(missing_ok=True)
+        return None
+    return file_sha256(beside(stored))
+
+
+def _store(source: Path, files: Path, sha256: str) -> Path:
     files.mkdir(exist_ok=True)
     with open_plain(source) as opened, (files / sha256).open("wb") as stored:
         shutil.copyfileobj(opened, stored, 1 << 20)
+    return files / sha256

@@ -11,6 +11,7 @@ from pydantic import (
 )
 
 from ml.imaging.declared import Input, Strict
+from ml.imaging.mask import MOST_STRUCTURES
 from ml.intake.manifest import Name, Text
 
 Format = Literal[
@@ -52,12 +53,19 @@ class Scores(Strict):
             raise ValueError("softmax over one class is always 1: declare sigmoid.")
         if self.softmax and set(self.positive) == set(self.classes):
             raise ValueError("if every class is positive, every case is: leave one out.")
+        return self
+
+    def check_score(self) -> None:
+        """One number for a case must come of the positive classes.
+
+        Raises:
+            ValueError: where their probabilities cannot be added.
+        """
         if not self.softmax and len(set(self.positive)) > 1:
             raise ValueError(
                 "sigmoid outputs do not exclude each other, so their probabilities cannot be "
                 "added: name one positive class."
             )
-        return self
 
     @property
     def softmax(self) -> bool:
@@ -123,6 +131,23 @@ class ModelManifest(Strict):
         return value
 
     @model_validator(mode="after")
+    def _task(self) -> "ModelManifest":
+        if self.task == "classification":
+            self.output.check_score()
+            if self.input.patch is not None:
+                raise ValueError("input.patch belongs to networks that segment.")
+            return self
+        if self.format == ENSEMBLE:
+            raise ValueError("ensembles of networks that segment are not run: hand in one.")
+        if self.dropout is not None:
+            raise ValueError("several masks of one case are not compared: leave 'dropout' out.")
+        if len(self.output.positive) > MOST_STRUCTURES:
+            raise ValueError(f"at most {MOST_STRUCTURES} structures are read.")
+        if len(set(self.output.positive)) < len(self.output.positive):
+            raise ValueError("output.positive: every structure is named once.")
+        return self
+
+    @model_validator(mode="after")
     def _one_file(self) -> "ModelManifest":
         if (self.members is not None) != (self.format == ENSEMBLE):
             raise ValueError(
@@ -149,6 +174,11 @@ class ModelManifest(Strict):
         if self.architecture is not None and self.input.layout != "NCHW":
             raise ValueError("networks built by name take pictures as NCHW.")
         return self
+
+    @property
+    def maps(self) -> str:
+        """The layout of the network's maps; "" where it gives one row of scores."""
+        return self.input.layout if self.task == "segmentation" else ""
 
     @property
     def weights(self) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import pyarrow as pa
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import outputs_table, samples_table, write_table
@@ -43,6 +43,11 @@ class PredictionsManifest(Scores):
     model: Annotated[Claimed, BeforeValidator(_named)]
     intended_use: Text = ""
     operating_points: list[OperatingPoint] = Field(default_factory=list, max_length=20)
+
+    @model_validator(mode="after")
+    def _one_score(self) -> "PredictionsManifest":
+        self.check_score()
+        return self
 
 
 class MaskPredictionsManifest(Strict):

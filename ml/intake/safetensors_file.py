@@ -66,10 +66,12 @@ def read_safetensors(path: Path, *, file: str | None = None) -> Stored:
         ) from None
 
 
-def write_safetensors(path: Path, tensors: Mapping[str, Array]) -> None:
+def write_safetensors(
+    path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> None:
     """Write tensors so that equal tensors give equal bytes: wide numbers first, then by name."""
     order = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
-    header: dict[str, Any] = {}
+    header: dict[str, Any] = {_METADATA: dict(metadata)} if metadata else {}
     at = 0
     for name in order:
         array = tensors[name]

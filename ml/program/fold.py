@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 from ml.program.graph import Argument, Array, Node, Program, Ref
 
 _SILENT = {"alias", "clone", "contiguous", "detach", "lift_fresh_copy"}
-# Layers whose weights count their outputs along the first axis, and give them along the second.
-_LAYERS = {"conv1d", "conv2d", "conv3d"}
+# Layers whose results have their channels along the second axis: along which their weights have
+# them. Of a transposed one in groups that is the channels of one group, and it is left alone.
+_LAYERS = {
+    "conv1d": 0, "conv2d": 0, "conv3d": 0,
+    "conv_transpose1d": 1, "conv_transpose2d": 1, "conv_transpose3d": 1,
+}  # fmt: skip
 
 
 def folded(program: Program, keep: Iterable[str] = ()) -> Program:
@@ -79,7 +83,9 @@ class _Work:
         if layer is None or self.readers[source] != 1 or source in self.kept:
             return None
         known = ("weight", "bias")
-        fits = layer.operation.base in _LAYERS and all(
+        axis = _LAYERS.get(layer.operation.base)
+        whole = axis == 0 or (axis == 1 and layer.arguments.get("groups", 1) == 1)
+        fits = whole and all(
             layer.arguments.get(key) is None or _name(layer.arguments[key]) in self.weights
             for key in known
         )
@@ -92,7 +98,8 @@ class _Work:
     def _joined(self, layer: Node, norm: Node) -> Node:
         scale, shift = scale_and_shift(norm, self.weights)
         weight = self.weights[_name(layer.arguments["weight"])]
-        sides = (-1,) + (1,) * (weight.ndim - 1)
+        sides = [1] * weight.ndim
+        sides[_LAYERS[layer.operation.base]] = -1
         bias = layer.arguments.get("bias")
         offset = 0.0 if bias is None else self.weights[_name(bias)].astype(np.float64)
         names = {"weight": f"{norm.name}.weight.folded", "bias": f"{norm.name}.bias.folded"}

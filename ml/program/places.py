@@ -157,7 +157,12 @@ def channel_axis(program: Program, name: str, dims: int) -> int:
 
 
 def _exchanges(node: Node, dims: int) -> bool:
-    """Whether it makes channels first out of channels last, or back, of a row of positions."""
+    """Whether it makes channels first out of channels last, or back."""
+    if node.operation.name == "permute":
+        order = node.arguments["dims"]
+        places = order if isinstance(order, tuple) else ()
+        order = tuple(at % dims if isinstance(at, int) else at for at in places)
+        return order in ((0, *range(2, dims), 1), (0, dims - 1, *range(1, dims - 1)))
     axes = {node.arguments.get(key) for key in ("dim0", "dim1")}
     return dims == 3 and node.operation.name == "transpose.int" and axes in ({1, 2}, {-1, -2})
 

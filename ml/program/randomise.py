@@ -1,12 +1,12 @@
 """A program with the weights of some layers permuted: the same numbers, nothing learnt."""
 
-import hashlib
 from collections.abc import Collection
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
+from ml.drawn import drawn
 from ml.program.graph import Node, Program, Ref
 
 _WEIGHTED = ("conv", "linear", "addmm", "mm", "matmul", "baddbmm", "bmm", "batch_norm",
@@ -48,10 +48,8 @@ def randomised(program: Program, layers: Collection[Node], seed: int) -> Program
     """
     weights = dict(program.weights)
     for name in dict.fromkeys(name for node in layers for name in learnt(node, program)):
-        digest = hashlib.blake2b(f"{seed}|{name}".encode(), digest_size=16).digest()
-        numbers = np.random.Generator(np.random.SFC64(int.from_bytes(digest, "big")))
         old = program.weights[name]
-        weights[name] = numbers.permutation(old.ravel()).reshape(old.shape)
+        weights[name] = drawn(seed, name).permutation(old.ravel()).reshape(old.shape)
     return replace(program, weights=weights)
 
 

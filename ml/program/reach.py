@@ -1,9 +1,9 @@
 """How far a value of a network sees: which part of the picture each of its places depends on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ml.program.graph import Node, Program
+from ml.program.graph import Program
 from ml.program.reach_steps import Traced, Untraced, follow
 
 Shape = tuple[int, ...]
@@ -57,16 +57,6 @@ class Reach:
             found = follow(node, self.values, self.shapes)
             if found is not None:
                 self.values.update((name, found) for name in filter(None, node.outputs))
-
-    def layers(self) -> list[Node]:
-        """Convolutions that give a map: more than one place, each of which can be followed."""
-        return [
-            node
-            for node in self.program.needed(self.program.outputs)
-            if node.operation.base.startswith("conv")
-            and isinstance(self.values.get(node.name), Traced)
-            and max(self.places(node.name)) > 1
-        ]
 
     def places(self, name: str) -> Shape:
         """How many places a value has along each axis.
@@ -122,9 +112,3 @@ class Reach:
             first, last = steps[axis].back(*place)
             before = wanted.get(source, (first, last))
             wanted[source] = min(before[0], first), max(before[1], last)
-
-
-def layer_named(layers: Sequence[Node], name: str) -> Node | None:
-    """The layer a manifest means: by the name of its value, or of the module it was written in."""
-    found = [node for node in layers if name in (node.name, node.scope)]
-    return found[-1] if found else None

@@ -22,6 +22,7 @@ JOBS: Mapping[str, str] = {
     "intake-predictions": "ml.intake.jobs:intake_predictions",
     "predict": "ml.engine.predict:predict_job",
     "samples": "ml.engine.samples:samples_job",
+    "seen": "ml.engine.seen:seen_job",
     "compare-masks": "ml.engine.compare:compare_job",
     "attribute": "ml.engine.explain:attribute_job",
     "perturb": "ml.engine.perturb:perturb_job",

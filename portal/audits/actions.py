@@ -62,6 +62,12 @@ def finish_shard(
         unique_fields=["audit", "case", "pass_name"],
         update_fields=["outputs", "error"],
     )
+    if shard.work.name == PREDICT:  # what it marked can be compared now
+        compared = Shard.objects.filter(
+            work__audit=audit, work__name=plan.COMPARE, position=shard.position
+        )
+        for shard_id in compared.filter(state=WorkState.WAITING).values_list("pk", flat=True):
+            ring_shard(shard_id)
     what = "reused" if reused else f"finished in {seconds:.1f} s"
     log(audit, str(shard), f"Shard {shard} {what}: {shard.n_cases} cases.")
 

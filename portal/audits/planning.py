@@ -5,12 +5,20 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Exists, Max, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from ml.checks import all_checks
 from ml.checks.registry import checks_of
-from ml.engine.plan import images_by_case, plan, shards
+from ml.engine.plan import (
+    COMPARE,
+    PREDICT,
+    images_by_case,
+    plan,
+    shards,
+    takes_pictures,
+    unfit,
+)
 from ml.engine.sampling import samples_params
 from ml.protocol import Protocol as Rules
 from ml.protocol import ProtocolError
@@ -161,11 +169,8 @@ def unfit_task(
 ) -> str | None:
     """Why a subject cannot be audited on a cohort of this task, or None."""
     of_masks = cohort.task == SEGMENTATION
-    if of_masks and model is not None:
-        return (
-            "Models that segment are not run in this version. Hand in their masks as predictions "
-            "with 'kind: masks'."
-        )
+    if model is not None:
+        return unfit(model.manifest, {"task": cohort.task, "classes": cohort.classes})
     if predictions is not None and (predictions.meta["kind"] == "masks") != of_masks:
         return (
             "The cohort has masks, the predictions have scores: choose predictions with masks."
@@ -198,6 +203,8 @@ def _write_plan(audit: Audit, rules: Rules) -> None:
         has_masks=task == SEGMENTATION,
         samples=samples_params(rules, model.manifest, model.card) if model else None,
         walks=bool(model and model.card.get("gradients")),
+        pictures=model is None or takes_pictures(model.manifest),
+        card=model.card if model else None,
     )
     for position, planned in enumerate(passes):
         pieces = shards(case_ids)
@@ -236,12 +243,21 @@ def log(audit: Audit, source: str, text: str) -> None:
 def ring_work(audit: Audit) -> None:
     """Ring once for every shard that waits; where no pass is needed, for the checks."""
     waiting = Shard.objects.filter(work__audit=audit, state=WorkState.WAITING)
-    shard_ids = list(waiting.order_by("work__position", "position").values_list("pk", flat=True))
+    ready = waiting.exclude(pk__in=waits_for_masks(waiting))
+    shard_ids = list(ready.order_by("work__position", "position").values_list("pk", flat=True))
     waiting.update(rung_at=Now())
     for shard_id in shard_ids:
         enqueue(Job.RUN_SHARD, shard_id=str(shard_id))
     if not shard_ids:
         ring_checks(audit)
+
+
+def waits_for_masks(shards: QuerySet[Shard]) -> QuerySet[Shard]:
+    """Those that are to compare what the model of their audit has not marked yet."""
+    marking = Shard.objects.filter(
+        work__audit=OuterRef("work__audit"), work__name=PREDICT, position=OuterRef("position")
+    ).exclude(state__in=(WorkState.DONE, WorkState.REUSED))
+    return shards.filter(Exists(marking), work__name=COMPARE)
 
 
 def ring_checks(audit: Audit) -> None:

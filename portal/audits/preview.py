@@ -10,7 +10,15 @@ from ml.checks import all_checks
 from ml.checks.registry import Check, checks_of
 from ml.engine.cost import Sizes, estimate
 from ml.engine.passes import PASSES, SAMPLES, cost_of
-from ml.engine.plan import PassPlan, images_by_case, key_of_shard, plan, shards
+from ml.engine.plan import (
+    COMPARE,
+    PassPlan,
+    images_by_case,
+    key_of_shard,
+    plan,
+    shards,
+    takes_pictures,
+)
 from ml.engine.sampling import (
     ONE_ANSWER,
     samples_params,
@@ -41,7 +49,8 @@ MISSING = {
     "readings": "The cohort has no readings. A table readings.csv adds them.",
     "identified-readers": "Readers are only numbered within a case. Give them ids to say who read "
     "what.",
-    "predicted-masks": "Only readers are audited here. Choose predictions with masks.",
+    "predicted-masks": "Only readers are audited here. Choose a model that segments, or "
+    "predictions with masks.",
     "reference-masks": "The cohort has no reference masks. A column “mask” in cases.csv adds them.",
     "samples": "There is one answer to each case, and several are needed.",
     "reader-masks": "No case has the masks of two readers.",
@@ -94,6 +103,11 @@ class Choice:
     def walks(self) -> bool:
         """The model can be looked into: features, gradients."""
         return bool(self.model and self.model.card.get("gradients"))
+
+    @property
+    def pictures(self) -> bool:
+        """The model's cases are pictures, not volumes."""
+        return self.model is None or takes_pictures(self.model.manifest)
 
     @cached_property
     def rules(self) -> Rules:
@@ -203,14 +217,16 @@ def _is_met(need: str, choice: Choice) -> bool:
     if need in ("reference-masks", "reader-masks"):
         return _has_masks(choice.cohort, need)
     if need == "predicted-masks":
-        return of_masks and choice.predictions is not None
+        has_model = choice.model is not None and choice.cohort.n_images > 0
+        return of_masks and (choice.predictions is not None or has_model)
     if of_masks:
         return False
     if need == "samples":
         return not _no_samples(choice)
     has_images = choice.cohort.n_images > 0
     if need in _OF_A_MODEL:
-        return choice.model is not None and has_images and (need == "corruptions" or choice.walks)
+        possible = choice.pictures and (need == "corruptions" or choice.walks)
+        return choice.model is not None and has_images and possible
     return choice.predictions is not None or (choice.model is not None and has_images)
 
 
@@ -256,6 +272,8 @@ def _facts(check: Check, choice: Choice) -> Iterable[tuple[str, bool]]:
         yield from _prediction_facts(choice)
     if "readings" in check.needs:
         yield from _reading_facts(choice)
+    if "samples" in check.needs:
+        yield from _sample_facts(choice)
     masks = masks_of(catalogue.load(cohort)) if cohort.task == SEGMENTATION else None
     if masks is not None and "reference-masks" in check.needs:
         yield from mask_preview.reference_facts(cohort, choice.predictions, masks)
@@ -277,6 +295,17 @@ def _prediction_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
         bare = choice.cohort.cases.filter(images=None).count()
         if bare:
             yield f"{numbers.count(bare)} of {all_cases} cases have no image for the model", True
+
+
+def _sample_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
+    model, several = choice.model, "several predictions of each case, as handed in"
+    params = samples_params(choice.rules, model.manifest, model.card) if model else None
+    if params is not None:
+        each = {"members": "members", "dropout": "samples of its dropout"}[str(params["kind"])]
+        several = f"{params['samples']} {each} answer each case"
+    yield several, False
+    if not choice.cohort.n_labelled:
+        yield "no case has a label, so nothing is said of wrong answers", True
 
 
 def _label_facts(cohort: CohortVersion) -> Iterable[tuple[str, bool]]:
@@ -320,23 +349,27 @@ def _known(team: Team, keys: Iterable[str]) -> set[str]:
 
 
 def _cost(choice: Choice) -> Cost:
-    if choice.cohort.task == SEGMENTATION:
-        return _cost_of_masks(choice)
     model = choice.model
+    if choice.cohort.task == SEGMENTATION and model is None:
+        return _cost_of_masks(choice)
     smoke = (model.card.get("smoke") or {}) if model else {}
     per_case = smoke.get("seconds_per_case")
     passes = plan(
         choice.rules,
         has_model=model is not None,
         has_images=choice.cohort.n_images > 0,
+        has_masks=choice.cohort.task == SEGMENTATION,
         samples=samples_params(choice.rules, model.manifest, model.card) if model else None,
         walks=choice.walks,
+        pictures=choice.pictures,
+        card=model.card if model else None,
     )
     if model is None or not passes:
         return Cost(0, 0, 0, per_case)
     images = images_by_case(catalogue.load(choice.cohort))
     keys: dict[str, tuple[PassPlan, int]] = {}
-    for planned in passes:
+    # What will be marked is not known, so comparisons are not found before; they are quick.
+    for planned in (one for one in passes if one.name != COMPARE):
         for piece in shards(list(images)):
             key = key_of_shard(
                 planned,

@@ -13,6 +13,7 @@ from ml.evidence.store import canonical
 from ml.intake.ensemble import members_in
 from ml.intake.left import catalogue_left, files_of, model_left, predictions_left
 from ml.intake.model_manifest import ENSEMBLE
+from ml.intake.program_file import beside
 from ml.sandbox.results import ResultError, left
 from portal.accounts.access import check_may
 from portal.accounts.models import Team, User
@@ -131,6 +132,7 @@ def accept_model(
         named = {one.sha256 for one in members_in(store.read_bytes(weights))}
         if named != set(names) - {weights.sha256}:
             raise ResultError("Its index names other files than it left.")
+    _keep_program(folder, weights, told["card"].get("program_sha256"))
     read = registry.ReadModel(
         manifest=told["manifest"],
         card=told["card"],
@@ -152,6 +154,15 @@ def _stored(folder: Path, sha256: str, media_type: str = "application/octet-stre
     if blob.sha256 != sha256:
         raise ResultError("A file that it left is not the one that its name says.")
     return blob
+
+
+def _keep_program(folder: Path, weights: Blob, sha256: str | None) -> None:
+    """What a network built by its name was exported to, so that no shard has to do it again."""
+    if sha256 is None:
+        return
+    blob = store.put_path(left(folder, f"files/{beside(Path(weights.sha256)).name}"))
+    if blob.sha256 != sha256:
+        raise ResultError("The program that it left is not the one that its card says.")
 
 
 @transaction.atomic

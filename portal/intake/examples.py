@@ -23,6 +23,7 @@ PARTS: Mapping[UploadKind, tuple[Part, ...]] = {
     UploadKind.MODEL: (
         Part("model.yaml", "how input and output are meant", "model.yaml"),
         Part("model.onnx, model.pt2 or model.safetensors", "the network, named in model.yaml"),
+        Part("several of these", "an ensemble: format: ensemble, and members: [names]"),
         Part(
             "model.yaml alone, of an address",
             "a model that stays on its server; an owner allows it in the team’s settings",
@@ -42,7 +43,11 @@ PARTS: Mapping[UploadKind, tuple[Part, ...]] = {
     ),
     UploadKind.PREDICTIONS: (
         Part("predictions.yaml", "whose numbers they are said to be", "predictions.yaml"),
-        Part("predictions.csv", "one row a case, one column a class", "predictions.csv"),
+        Part(
+            "predictions.csv",
+            "one row a case, one column a class; a column member or sample numbers several rows",
+            "predictions.csv",
+        ),
         Part("predictions.yaml, of masks", "kind: masks, no table", "predictions-masks.yaml"),
         Part("masks/<case>.nii.gz", "or .png: what the model marks in each case"),
     ),

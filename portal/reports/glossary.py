@@ -67,6 +67,14 @@ _BY_MEASURE = {
                            "ordered answers count less."),
     "reader_bias": Term("Deviation of a reader", "Its answers less the mean of the other "
                         "readers’ on the same cases. It says who differs, not who is right."),
+    "mean_uncertainty": Term(
+        "Aleatoric, epistemic", "Two kinds of doubt in several answers of a model to one case: "
+        "aleatoric where every answer is unsure, epistemic where the answers contradict each "
+        "other. Together they are the total, in bits: 1 is a coin."),
+    "auroc_failure": Term("AUROC of wrong answers", "The probability that of a wrong and a right "
+                          "answer the wrong one is the more uncertain. 0.5 is chance."),
+    "aurc": Term("Area under risk and coverage", "The share called wrongly among the cases kept, "
+                 "averaged while the most uncertain are handed over first; lower is better."),
     "dice": Term("Dice", "Overlap of two masks: twice what both mark, over what each marks. 1 is "
                  "the same mask, 0 nothing in common."),
     "reader_dice": Term("Dice of two readers", "The overlap of the masks of every two readers of a "

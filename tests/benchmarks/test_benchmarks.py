@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from benchmarks import engine
 from benchmarks.__main__ import GROUPS
 from benchmarks.measuring import Result, Skipped, attempted
 from benchmarks.statistics import agreement, discrimination, mrmc, segmentation
@@ -19,6 +20,11 @@ def small(monkeypatch):
     monkeypatch.setattr("benchmarks.audit.CASES", 24)
     for name, size in {"SIDE": 64, "BATCH": 2, "SAMPLES": 3, "RUNS": 1}.items():
         monkeypatch.setattr(f"benchmarks.engine.{name}", size)
+    # The others by the same code; compiling takes half a minute for each.
+    monkeypatch.setattr("benchmarks.engine.NETWORKS", ("ResNet18", "ViT-S/16", "UNet"))
+    monkeypatch.setattr("benchmarks.engine.COMPILED", ())
+    monkeypatch.setattr("benchmarks.engine.OF_THE_LIMIT", {"ResNet18": 0.85})
+    engine.chosen.cache_clear()
     monkeypatch.setattr("benchmarks.statistics.segmentation.SIZE", 48)
     monkeypatch.setattr("benchmarks.statistics.agreement.N", 500)
     monkeypatch.setattr("benchmarks.statistics.agreement.DRAWS", 400)
@@ -60,3 +66,12 @@ def test_a_missing_peer_is_skipped_aloud_and_the_next_comparison_runs():
 
     assert "no_such_peer is not installed" in skipped.words()
     assert result is made
+
+
+def test_without_a_compiler_the_compiled_peer_is_skipped_aloud(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+
+    skipped = engine.against_compiled("ResNet18")
+
+    assert isinstance(skipped, Skipped)
+    assert "C++ compiler" in skipped.words()

@@ -151,7 +151,7 @@ def same_for(
 
 def run_here(audit: Audit) -> None:
     """Every job of an audit in this process, as the broker would call them."""
-    for shard in Shard.objects.filter(work__audit=audit).order_by("position"):
+    for shard in Shard.objects.filter(work__audit=audit).order_by("work__position", "position"):
         inference.run_shard(str(shard.pk))
     for check_run in audit.check_runs.order_by("position"):
         statistics.run_check(str(check_run.pk))

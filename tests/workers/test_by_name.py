@@ -1,5 +1,7 @@
 """Weights of a network built by name, and a MONAI bundle: handed in, audited, shown as others."""
 
+import hashlib
+
 import pytest
 import yaml
 from django.test import Client
@@ -9,6 +11,7 @@ from portal.intake.models import UploadKind
 from tests.ml.intake.test_bundle import bundle, weights
 from tests.ml.intake.test_model_by_name import NAMED
 from tests.workers.test_run import cohort, document_of, read_in, run_all, team  # noqa: F401
+from workers.passes import _place_program
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ def named(tmp_path):
     return folder
 
 
-def test_an_audit_of_weights_and_a_name_is_sealed(team, read_in, cohort, named):  # noqa: F811
+def test_an_audit_of_weights_and_a_name_is_sealed(team, read_in, cohort, named, tmp_path):  # noqa: F811
     upload = read_in(UploadKind.MODEL, named)
     assert upload.model_version is not None, upload.refusals
     audit = start_audit(
@@ -33,6 +36,9 @@ def test_an_audit_of_weights_and_a_name_is_sealed(team, read_in, cohort, named):
     assert document["model"]["name"] == NAMED["name"]
     values = [row["value"] for check in document["checks"] for row in check["measures"]]
     assert sum(value is not None for value in values) > 20
+    _place_program(upload.model_version, tmp_path / "weights")
+    program = (tmp_path / "weights.program").read_bytes()
+    assert hashlib.sha256(program).hexdigest() == upload.model_version.card["program_sha256"]
 
 
 def test_the_page_of_a_bundle_says_which_network_it_is(team, read_in, tmp_path):  # noqa: F811

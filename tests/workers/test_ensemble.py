@@ -6,8 +6,9 @@ import pytest
 import yaml
 from django.test import Client
 
+from ml.engine.cases import Case
 from ml.engine.plan import PREDICT, images_by_case
-from ml.engine.predict import Case, predict
+from ml.engine.predict import predict
 from ml.engine.session import open_session
 from ml.evidence import store as tables
 from ml.intake.ensemble import Member, index_of

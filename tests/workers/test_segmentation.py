@@ -171,7 +171,7 @@ def test_what_does_not_fit_together_is_not_started(
     wrong = [
         (of_labels, {"predictions": audit.predictions}, "choose a segmentation cohort"),
         (of_masks, {"predictions": make_predictions(team)}, "choose predictions with masks"),
-        (of_masks, {"model_version": make_model_version(team)}, "Hand in their masks"),
+        (of_masks, {"model_version": make_model_version(team)}, "choose a model that segments"),
     ]
     for cohort, subject, sentence in wrong:
         with pytest.raises(ValidationError, match=sentence):

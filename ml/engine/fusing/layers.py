@@ -22,6 +22,15 @@ _ONEDNN = torch.ops.mkldnn
 
 
 @dataclass(frozen=True)
+class _Active:
+    """An activation as oneDNN takes it: its kind, its numbers, its algorithm."""
+
+    kind: str = "none"
+    numbers: tuple[float, ...] = ()
+    algorithm: str = ""
+
+
+@dataclass(frozen=True)
 class _Layer:
     """A layer's numbers, and the clamp that its input goes through first."""
 
@@ -47,7 +56,8 @@ def join_convolution(known: Known, node: Node) -> None:
     packed = torch.ops.aten.mkldnn_reorder_conv2d_weight(
         layer.weight.to_mkldnn(), pad, stride, dilation, groups, list(known.shapes[source])
     )
-    last, other, (kind, algorithm) = _afterwards(known, node)
+    last, other, active = _afterwards(known, node)
+    kind, numbers, algorithm = active.kind, list(active.numbers), active.algorithm
     # Of one channel, memory does not tell which axis is last: the result is put in order.
     ordered = channels_last if known.shapes[source][1] == 1 else lambda value: value
     taken, offset, clamp = layer.source, layer.bias, layer.clamp
@@ -57,15 +67,42 @@ def join_convolution(known: Known, node: Node) -> None:
         if other:
             found = _ONEDNN._convolution_pointwise.binary(
                 given, values[other], packed, offset, pad, stride, dilation, groups,
-                "add", 1.0, None if kind == "none" else kind, [], algorithm,
+                "add", 1.0, None if kind == "none" else kind, numbers, algorithm,
             )  # fmt: skip
         else:
             found = _ONEDNN._convolution_pointwise(
-                given, packed, offset, pad, stride, dilation, groups, kind, [], algorithm
+                given, packed, offset, pad, stride, dilation, groups, kind, numbers, algorithm
             )
         values[last.name] = ordered(found)
 
     known.joined[id(last)] = Step(known.values(filter(None, (taken, other))), convolve)
+
+
+def join_transposed(known: Known, node: Node) -> None:
+    """A transposed convolution of constant weights, together with the activation after it."""
+    layer = _numbers(known, node)
+    if layer is None:
+        return
+    pad, stride, dilation, more = (
+        _pair(node.arguments.get(key, other))
+        for key, other in (("padding", 0), ("stride", 1), ("dilation", 1), ("output_padding", 0))
+    )
+    groups = cast(int, node.arguments.get("groups", 1))
+    source, offset = layer.source, layer.bias
+    packed = _ONEDNN._reorder_convolution_transpose_weight(
+        layer.weight, pad, more, stride, dilation, groups, list(known.shapes[source])
+    )
+    last, active = _activated(known, node)
+    kind, numbers, algorithm = active.kind, list(active.numbers), active.algorithm
+
+    def convolve(values: Values) -> None:
+        found = _ONEDNN._convolution_transpose_pointwise(
+            values[source], packed, offset, pad, more, stride, dilation, groups, kind, numbers,
+            algorithm,
+        )  # fmt: skip
+        values[last.name] = channels_last(found)
+
+    known.joined[id(last)] = Step((source,), convolve)
 
 
 def join_linear(known: Known, node: Node) -> None:
@@ -75,15 +112,11 @@ def join_linear(known: Known, node: Node) -> None:
         return
     source, weight, bias = layer.source, layer.weight, layer.bias
     packed = _ONEDNN._reorder_linear_weight(weight, prod(known.shapes[source][:-1]))
-    last, (kind, algorithm) = node, ("none", "")
-    reader = known.only_reader(node.name)
-    if reader is not None and _can_follow(known, reader):
-        known.joined[id(node)] = None
-        last, (kind, algorithm) = reader, _ACTIVATIONS[reader.operation.base]
+    last, active = _activated(known, node)
 
     def multiply(values: Values) -> None:
         values[last.name] = _ONEDNN._linear_pointwise(
-            values[source], packed, bias, kind, [], algorithm
+            values[source], packed, bias, active.kind, list(active.numbers), active.algorithm
         )
 
     known.joined[id(last)] = Step((source,), multiply)
@@ -112,25 +145,30 @@ def stored_scale_and_shift(known: Known, node: Node) -> tuple[Any, Any] | None:
     return scale_and_shift(node, weights)
 
 
-def _afterwards(known: Known, node: Node) -> tuple[Node, str, tuple[str, str]]:
+def _afterwards(known: Known, node: Node) -> tuple[Node, str, _Active]:
     """The last node that this layer computes with, what is added to it, and the activation."""
-    last, other = node, ""
     reader = known.only_reader(node.name)
     if reader is not None and reader.operation.name == "add.Tensor":
         added = _added(known, node.name, reader)
         if added:
-            known.joined[id(last)] = None
-            last, other = reader, added
-            reader = known.only_reader(last.name)
-    # After a sum oneDNN has relu only.
-    if (
-        reader is not None
-        and _can_follow(known, reader)
-        and (not other or reader.operation.base == "relu")
-    ):
-        known.joined[id(last)] = None
-        return reader, other, _ACTIVATIONS[reader.operation.base]
-    return last, other, ("none", "")
+            known.joined[id(node)] = None
+            after = known.only_reader(reader.name)
+            # After a sum oneDNN has relu only.
+            if after is None or after.operation.base != "relu":
+                return reader, added, _Active()
+            return _activated(known, reader)[0], added, _Active("relu")
+    last, active = _activated(known, node)
+    return last, "", active
+
+
+def _activated(known: Known, node: Node) -> tuple[Node, _Active]:
+    """The activation that alone reads this node, taken in; the node itself where there is none."""
+    reader = known.only_reader(node.name)
+    active = None if reader is None else _activation(known, reader)
+    if reader is None or active is None:
+        return node, _Active()
+    known.joined[id(node)] = None
+    return reader, active
 
 
 def _added(known: Known, name: str, total: Node) -> str:
@@ -142,12 +180,23 @@ def _added(known: Known, name: str, total: Node) -> str:
     return rest[0] if same and rest[0] not in known.walker.weights else ""
 
 
-def _can_follow(known: Known, reader: Node) -> bool:
-    return (
-        id(reader) not in known.joined
-        and reader.operation.base in _ACTIVATIONS
-        and reader.arguments.get("approximate", "none") == "none"
-    )
+def _activation(known: Known, reader: Node) -> _Active | None:
+    """What oneDNN calls this node, where it is an activation that it has."""
+    base = reader.operation.base
+    if id(reader) in known.joined or reader.arguments.get("approximate", "none") != "none":
+        return None
+    if base == "leaky_relu":
+        return _Active(
+            "leaky_relu", (float(cast(float, reader.arguments.get("negative_slope", 0.01))),)
+        )
+    if base == "prelu":  # with one slope for all channels it is the same
+        slope = known.constant(reader, "weight")
+        single = slope is not None and slope.numel() == 1
+        return _Active("leaky_relu", (float(slope),)) if slope is not None and single else None
+    if base not in _ACTIVATIONS:
+        return None
+    kind, algorithm = _ACTIVATIONS[base]
+    return _Active(kind, (), algorithm)
 
 
 def _clamped(known: Known, layer: _Layer) -> _Layer | None:

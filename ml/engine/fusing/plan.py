@@ -6,7 +6,12 @@ import numpy as np
 import torch
 
 from ml.engine.fusing.growing import join_growing
-from ml.engine.fusing.layers import join_convolution, join_linear, stored_scale_and_shift
+from ml.engine.fusing.layers import (
+    join_convolution,
+    join_linear,
+    join_transposed,
+    stored_scale_and_shift,
+)
 from ml.engine.fusing.steps import Known, Step, ref
 from ml.program.graph import Node
 from ml.program.walk import Values
@@ -30,6 +35,8 @@ def steps_of(known: Known, *, linear: bool) -> list[Step]:
     for node in nodes:
         if node.operation.name == "conv2d":
             join_convolution(known, node)
+        elif node.operation.name == "conv_transpose2d.input":
+            join_transposed(known, node)
         elif node.operation.name == "linear" and linear:
             join_linear(known, node)
     found = []

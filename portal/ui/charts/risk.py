@@ -11,6 +11,7 @@ from portal.ui.charts.svg import Drawing
 from portal.ui.charts.table import Cell, Table, build
 
 _TOP, _BOTTOM = 28.0, 246.0
+_FROM = 0.1  # of fewer cases the share wrong is 0 or 1 by one of them: it sets no axis
 _LOOKS = {
     "total": ("sm-l", "sm-t"),
     "aleatoric": ("sc-l", "t2"),
@@ -22,15 +23,15 @@ _STROKES = {"total": "", "aleatoric": " (orange)", "epistemic": " (purple)", "sc
 
 def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
     drawing = Drawing(WIDTH, 282 + 15 * len(series["curves"]), palette=palette)
-    seen = [risk for curve in series["curves"] for _, risk in curve["points"]]
+    seen = [risk for curve in series["curves"] for cover, risk in curve["points"] if cover >= _FROM]
     x = Linear(0, 1, LEFT, RIGHT)
     y = Linear(0, nice_ceiling(max([0.01, *seen])), _BOTTOM, _TOP)
     y_axis(drawing, y, "Called wrongly among the cases kept")
     x_axis(drawing, x, _BOTTOM, "Share of cases kept")
     drawing.polyline([(x(cover), y(risk)) for cover, risk in series["best"]], "gr")
     for curve in series["curves"]:
-        drawing.polyline([(x(cover), y(risk)) for cover, risk in curve["points"]],
-                         _LOOKS[curve["kind"]][0])  # fmt: skip
+        points = [(x(cover), y.clamped(risk)) for cover, risk in curve["points"]]
+        drawing.polyline(points, _LOOKS[curve["kind"]][0])
     for at, curve in enumerate(series["curves"]):
         line = 290.0 + 15 * at
         drawing.path(f"M{LEFT:g} {line - 4:g}h22", _LOOKS[curve["kind"]][0])

@@ -10,7 +10,7 @@ from portal.ui.charts.scale import Linear
 from portal.ui.charts.svg import Drawing
 from portal.ui.charts.table import Cell, Table, build
 
-_TOP, _BOTTOM, _HEIGHT = 46.0, 290.0, 344.0
+_TOP, _BOTTOM, _HEIGHT = 46.0, 290.0, 360.0
 _MOST_DOTS = 800  # of cases that are right: more hide each other and weigh down the page
 NAMES = {
     "trust": "trust",
@@ -37,7 +37,7 @@ def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
     for row in rows:
         if row[5] == 1:
             left, top = x(row[1]) - 3.5, y(row[2]) - 3.5
-            drawing.path(f"M{left:.1f} {top:.1f}l7 7m0-7l-7 7", "neg-l")
+            drawing.path(f"M{left:.1f} {top:.1f}l7 7m0-7l-7 7", "sm-l", "k-fail")
     _names(drawing, series["groups"])
     drawing.text(LEFT, _HEIGHT - 6, _legend(rows, step), "t2")
     return drawing.render(sentence(series), title=series.get("title", ""))
@@ -50,12 +50,12 @@ def _axis(rows: list[list[Any]], column: int, start: float, end: float) -> Linea
 
 
 def _names(drawing: Drawing, groups: list[dict[str, Any]]) -> None:
-    """Each group's name and size in its corner of the picture, over the dots."""
+    """Each group's name and size beside its corner, where no dot can lie."""
     places = {
         "expert-review": (LEFT + 6, _TOP - 6, ()),
         "both": (RIGHT - 4, _TOP - 6, ("end",)),
-        "trust": (LEFT + 6, _BOTTOM - 6, ()),
-        "re-acquire": (RIGHT - 4, _BOTTOM - 6, ("end",)),
+        "trust": (LEFT + 6, _BOTTOM + 46, ()),
+        "re-acquire": (RIGHT - 4, _BOTTOM + 46, ("end",)),
     }
     for group in groups:
         left, top, side = places[group["group"]]

@@ -139,8 +139,9 @@ def test_ids_of_findings_are_their_own(ask):
     [
         ({"gradients": False, "not_taken_over": ["LSTM."]}, "gradients", "black box: LSTM."),
         ({"dropout_sites": 0}, "dropout", "no dropout layer"),
+        ({"dropout_rates": [0.0]}, "dropout", "2 dropout layers of the rate 0"),
         ({"measured": {"reason": "No torch."}}, "map-layer", "No torch"),
-        ({"measured": CARD["measured"] | {"map_layer": None}}, "map-layer", "no convolution"),
+        ({"measured": CARD["measured"] | {"map_layer": {"reason": "No."}}}, "map-layer", "No"),
     ],
 )
 def test_a_card_says_what_cannot_be_done_and_why(changes, name, words):

@@ -235,6 +235,25 @@ def test_clusters_widen_the_intervals(make, quick, rng):
         assert wide > 1.3 * narrow, name
 
 
+def test_the_score_alone_is_compared_with_where_it_is_not_the_samples_mean(make, quick, rng):
+    samples, present = wavering(rng)
+
+    dropout, members = (
+        uncertainty(make(samples, present, score=samples[0], kind=kind), quick)
+        for kind in ("dropout", "members")
+    )
+
+    score, wrong = samples[0], (samples[0] >= 0.5) != (present == 1)
+    expected = auroc(entropy(score), wrong.astype(int)).value
+    assert values(dropout)["auroc_failure:score"].value == pytest.approx(expected)
+    assert f"has {expected:.3f}" in findings(dropout)["uncertainty.auroc_failure:total"].why
+    assert not [name for name in values(members) if name.endswith(":score")]
+    assert "alone" not in findings(members)["uncertainty.auroc_failure:total"].why
+    assert [curve["kind"] for curve in members.series[1]["curves"]] == [
+        "total", "aleatoric", "epistemic",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("no_samples", "reason"),
     [

@@ -6,11 +6,12 @@ import re
 import pytest
 
 from ml.cli.main import main
+from ml.cli.shards import settled
 from ml.zoo import readers as reader_zoo
 from tests.ml.intake.build import cohort_folder, model_folder, predictions_folder
 
 PROTOCOL = """\
-checks: [discrimination, operating-point]
+checks: [discrimination, operating-point, intake, determinism]
 limits:
 - {check: discrimination, measure: auroc, value: 0.6, direction: min, origin: pre-registered,
    reference: a test}
@@ -53,15 +54,31 @@ def test_an_audit_writes_document_and_evidence_and_reuses_it(folders, capsys):
     assert document["model"]["name"] == "Brightness"
     assert document["cohort"]["n_patients"] == 30
     assert document["engine"]["device"] == "cpu"
-    assert document["engine"]["providers"] == ["CPUExecutionProvider"]
-    assert [check["id"] for check in document["checks"]] == ["discrimination", "operating-point"]
+    assert document["engine"]["providers"][0] in ("CPUExecutionProvider", "fused program on cpu")
+    assert [(check["id"], check["state"]) for check in document["checks"]] == [
+        ("discrimination", "pass"),
+        ("operating-point", "info"),
+        ("intake", "info"),
+        ("determinism", "info"),
+    ]
+    assert measures(folders / "out")["determinism.repeat_difference"] == 0
+    assert measures(folders / "out")["determinism.program_difference"] < 1e-5
     assert measures(folders / "out")["discrimination.auroc"] == 1.0
     assert "shard 2: 10 of 10 cases" in said
     assert "shard 2: reused" in capsys.readouterr().err
     kept = [path.name for path in (folders / "out" / "evidence").iterdir()]
-    assert all(re.fullmatch(r"[0-9a-f]{64}\.(parquet|json)", name) for name in kept)
-    assert len(kept) == 4
+    assert all(re.fullmatch(r"[0-9a-f]{64}\.(parquet|json|runtime\.json)", name) for name in kept)
+    assert len(kept) == 5
     assert sorted(path.name for path in (folders / "out").iterdir()) == ["audit.json", "evidence"]
+
+
+def test_evidence_goes_on_with_the_runtime_it_was_begun_with(tmp_path):
+    model = {"sha256": "m", "manifest_sha256": "f", "card": {"runtime": {"chosen": "program"}}}
+    other = {**model, "card": {"parameters": 3, "runtime": {"chosen": "onnxruntime"}}}
+
+    assert settled(model, tmp_path / "evidence") == model["card"]
+    assert settled(other, tmp_path / "evidence") == {"parameters": 3, **model["card"]}
+    assert settled({**other, "sha256": "n"}, tmp_path / "evidence") == other["card"]
 
 
 def test_damaged_evidence_is_computed_again(folders, capsys):
@@ -92,6 +109,8 @@ def test_a_failed_limit_is_exit_one(folders):
     assert code == 1
     assert document["verdict"] == "fail"
     assert document["model"]["kind"] == "predictions"
+    states = {check["id"]: check["state"] for check in document["checks"]}
+    assert states["intake"] == states["determinism"] == "not assessed"
     assert document["engine"]["device"] is None
 
 

@@ -203,6 +203,24 @@ def test_a_shortcut_is_no_cut_and_a_size_is_no_path():
     assert features_of(program, "d") is None
 
 
+def test_channels_are_followed_through_a_row_of_positions_and_its_exchange():
+    program = program_of(
+        ("relu", {"self": Ref("x")}, ("a",)),
+        ("max_pool2d", {"self": Ref("a"), "kernel_size": (1, 1)}, ("b",)),
+        ("flatten.using_ints", {"self": Ref("b"), "start_dim": 2}, ("c",)),
+        ("transpose.int", {"self": Ref("c"), "dim0": 1, "dim1": 2}, ("d",)),
+        ("relu", {"self": Ref("d")}, ("e",)),
+        outputs=("e",),
+    )
+
+    axes = {name: channel_axis(program, name, dims) for name, dims in
+            (("a", 4), ("b", 4), ("c", 3), ("d", 3), ("e", 3))}  # fmt: skip
+    assert axes == {"a": 1, "b": 1, "c": 1, "d": 2, "e": 2}
+    # Tokens alone, without any layer around: the last axis.
+    bare = program_of(("relu", {"self": Ref("x")}, ("a",)), outputs=("a",), shape=(None, 5, 6))
+    assert channel_axis(bare, "a", 3) == 2
+
+
 def test_without_positions_or_without_floats_there_is_no_map():
     flat = program_of(("relu", {"self": Ref("x")}, ("a",)), outputs=("a",), shape=(None, 3))
     with pytest.raises(ValueError, match="no layer with more than one position"):

@@ -9,10 +9,12 @@ import pytest
 
 from ml.corruptions import Corruption, add, corruption, pack
 from ml.corruptions.generic import CORRUPTIONS, bias_field, low_resolution, rician_noise
-from ml.corruptions.registry import SEVERITIES, drawn
+from ml.corruptions.registry import SEVERITIES
+from ml.drawn import drawn
+from ml.engine.cases import Case
 from ml.engine.corrupt import corrupt, corrupt_job, versions
 from ml.engine.passes import CORRUPT, PASSES, check_of
-from ml.engine.predict import Case, predict
+from ml.engine.predict import predict
 from ml.evidence.passes import outputs_of
 from ml.evidence.store import EvidenceError, table, write_table
 from ml.imaging.declared import Input, Intensity

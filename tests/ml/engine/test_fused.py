@@ -136,6 +136,24 @@ def test_what_rules_must_leave_alone(linear, tmp_path):
     assert apart(found, expected) <= CLOSE
 
 
+def test_slopes_join_their_layer_where_there_is_one(tmp_path):
+    torch.manual_seed(6)
+    slopes = [torch.nn.PReLU(), torch.nn.PReLU(4), torch.nn.LeakyReLU(0.3), torch.nn.GELU()]
+    with torch.no_grad():
+        slopes[1].weight.copy_(torch.tensor([0.1, 0.9, -0.4, 0.5]))
+    ups = [torch.nn.ConvTranspose2d(4, 4, 3, 2, 1, 1, groups=2), torch.nn.Conv2d(4, 4, 3)] * 2
+    module = torch.nn.Sequential(
+        *(part for pair in zip(ups, slopes, strict=True) for part in pair)
+    ).eval()
+    program = read_pt2(exported(module, (4, 8, 7), tmp_path / "slopes.pt2"))
+    cases = torch.randn(3, 4, 8, 7)
+    with torch.no_grad():
+        expected = module(cases)
+
+    assert apart(both(program, cases, True)[0], expected) <= CLOSE
+    assert len(FusedWalker(program, [cases])._steps) == 5  # four layers, and the many slopes
+
+
 def test_a_normalisation_with_a_factor_of_zero_is_not_made_a_clamp(tmp_path):
     torch.manual_seed(4)
     norm = torch.nn.BatchNorm2d(2)
@@ -159,7 +177,7 @@ def test_pictures_are_run_fused_and_all_else_as_it_is(monkeypatch):
 
     assert isinstance(prepared(program, [picture.shape]), FusedWalker)
     assert isinstance(prepared(read_pt2(volume.path), [volume.shape]), Walker)
-    monkeypatch.setattr(fused, "_CLOSE", 0.0)
+    monkeypatch.setattr(fused, "CLOSE", 0.0)
     assert isinstance(prepared(program, [picture.shape]), Walker), "another answer was accepted"
 
 

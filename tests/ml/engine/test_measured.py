@@ -3,6 +3,7 @@
 import pytest
 from torch import nn
 
+from ml.engine.attribute import map_layer
 from ml.engine.measured import measured
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.pt2 import read_pt2
@@ -40,4 +41,30 @@ def test_a_small_network_by_hand(program):
 
 def test_the_layer_that_is_asked_for(program):
     assert measured(program, declared(target_layer="0"))["map_layer"]["places"] == [8, 8]
-    assert measured(program, declared(target_layer="6"))["map_layer"] is None
+    assert "'nowhere'" in measured(program, declared(target_layer="nowhere"))["map_layer"]["reason"]
+
+
+def test_the_layer_is_the_one_that_maps_are_taken_of(program):
+    taken = map_layer(program, [(1, 8, 8)], program.outputs[0])
+
+    assert measured(program, declared())["map_layer"]["name"] == taken.name
+
+
+class ChannelsLast(nn.Module):
+    """As exports of Keras end: the last map is laid out with its channels behind."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(1, 5, 3), nn.Linear(5 * 36, 2)
+
+    def forward(self, x):
+        return self.head(self.conv(x).relu().permute(0, 2, 3, 1).flatten(1))
+
+
+def test_channels_that_were_laid_out_last_are_found_there(tmp_path):
+    network = read_pt2(exported(ChannelsLast().eval(), (1, 8, 8), tmp_path / "m.pt2"))
+
+    layer = measured(network, declared())["map_layer"]
+
+    assert (layer["channels"], layer["places"]) == (5, [6, 6])
+    assert layer["receptive_field"] == [3, 3]

@@ -6,9 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ml.checks.registry import Check, CheckResult, State
 from ml.engine.attribute import Attributor, score_of
-from ml.engine.cost import BACKWARD, Cost, Sizes, estimate
+from ml.engine.cost import Sizes
 from ml.engine.explain import Explainer, attribute_job
 from ml.engine.passes import PASSES, check_of, cost_of, most_bytes_of, perturb_rows
 from ml.engine.perturb import (
@@ -20,7 +19,6 @@ from ml.engine.perturb import (
     perturb_job,
     perturbed,
 )
-from ml.engine.plan import PassPlan, limits_of, plan
 from ml.engine.predict import Asked, Case, predict, prepare_case
 from ml.engine.program_session import as_session
 from ml.engine.randomise import randomise_job
@@ -32,12 +30,11 @@ from ml.evidence.store import EvidenceError, joined, table, write_table
 from ml.intake.pt2 import read_pt2
 from ml.program.graph import Program
 from ml.program.randomise import layers_from_the_top, learnt, randomised, stages
-from ml.protocol import Protocol
-from ml.sandbox.child import JOBS
 from ml.stats.explanation.faithfulness import completeness_gap, curve_auc, linear_truth, order_gap
 from tests.ml.engine.small import small
 from tests.ml.engine.test_features import manifest_of
-from tests.ml.intake.build import QUIET
+from tests.ml.engine.test_predict import model_file
+from tests.ml.intake.build import MANIFEST, QUIET
 from tests.ml.program.test_walk import apart
 
 
@@ -115,6 +112,17 @@ def test_the_target_is_the_positive_classes_or_the_largest_logit():
         Explainer(program, manifest, method="lime")
 
 
+def test_a_case_cut_out_of_a_reversed_batch_is_a_case_like_any():
+    """numpy calls it contiguous, with a negative stride that torch refuses."""
+    manifest, program = manifest_of("tiny"), read_pt2(small("tiny").path)
+    cases = noise(manifest.input, 1)
+
+    reverse = Explainer(program, manifest).maps(cases[::-1])
+    assert np.array_equal(reverse.maps, Explainer(program, manifest).maps(cases).maps)
+    session = as_session(program, manifest)
+    assert np.array_equal(session.run(cases[::-1]), session.run(cases))
+
+
 def test_a_score_is_the_sum_of_logits_in_whatever_shape_they_come():
     weights = torch.tensor([[0.0, 2.0], [1.0, 0.0]])
 
@@ -140,6 +148,19 @@ def test_maps_of_the_input_add_up_over_channels(method, job, tmp_path):
             assert gap.value <= 0.02 * abs(maps.score[at, 0] - maps.baseline_score[at, 0]) + 1e-4
     else:
         assert np.isnan(maps.baseline_score).all()
+
+
+def test_an_onnx_model_is_explained_by_its_program_and_run_by_onnxruntime(job, tmp_path):
+    """All that this one has with several positions is its input; the gradient is known."""
+    job["model"] = {"path": str(model_file(tmp_path)), "manifest": MANIFEST}
+    _, found, _ = done(attribute_job, job, "attribute", tmp_path)
+    maps = maps_of(found, IDS)
+    arrays = [prepare_case(case, manifest_of("tiny").input) for case in Asked.of(job).cases[2:]]
+
+    assert maps.maps[2:, 0] == pytest.approx(np.concatenate(arrays) * 10 / 64, abs=1e-6)
+    result, found, _ = done(perturb_job, job, "perturb", tmp_path, steps=2)
+    assert result["runtime"]["providers"] == ["CPUExecutionProvider"]
+    assert np.isfinite(outputs_of(found, IDS).outputs[2:]).all()
 
 
 def test_a_network_without_a_map_says_so(job, tmp_path):
@@ -357,77 +378,3 @@ def test_shards_whose_maps_have_other_sizes_are_not_joined(tmp_path):
 
     with pytest.raises(EvidenceError, match="do not fit together"):
         joined(parts)
-
-
-def test_every_pass_has_its_job():
-    assert set(PASSES) <= set(JOBS)
-
-
-# Plans and costs.
-
-
-def asking(*needs):
-    protocol = Protocol.parse({"checks": ["discrimination"], "limits": []})
-    return protocol, [
-        Check("discrimination", "t", "t", needs, lambda e, p: CheckResult(State.INFO, "t", "t"))
-    ]
-
-
-def names(*needs, **facts):
-    protocol, checks = asking(*needs)
-    return [one.name for one in plan(protocol, checks, has_model=True, **facts)]
-
-
-def test_needs_become_passes_in_order():
-    everything = ("randomisations", "corruptions", "perturbations", "attributions", "prediction")
-
-    assert names("prediction") == ["predict"]
-    assert names(*everything) == ["predict", "attribute", "perturb", "corrupt", "randomise"]
-    assert names(*everything, walks=False) == ["predict", "corrupt"]
-    assert names("corruptions", has_images=False) == []
-    assert names("features", walks=False) == []
-
-
-def test_one_forward_serves_outputs_and_features():
-    protocol, checks = asking("prediction", "features")
-    (both,) = plan(protocol, checks, has_model=True)
-
-    assert both == PassPlan("predict", {"batch": 8, "features": ["penultimate", "early"]})
-    protocol, checks = asking("features")
-    assert plan(protocol, checks, has_model=True) == (both,)
-    protocol, checks = asking("prediction")
-    assert plan(protocol, checks, has_model=True) == (PassPlan("predict", {"batch": 8}),)
-
-
-def test_every_pass_declares_what_it_costs():
-    sizes = Sizes(outputs=3, positions=49, features=1024)
-    costs = {name: cost_of(name, one.params, sizes) for name, one in PASSES.items()}
-
-    assert costs["attribute"].forwards == 1
-    assert costs["corrupt"].forwards == 30
-    assert costs["perturb"].forwards == 2 + 2 * 31
-    assert costs["randomise"].forwards == 13
-    assert all(one.bytes > 0 for one in costs.values())
-    assert cost_of("predict", {"batch": 8}, sizes) == Cost(1, 0, 64 + 24)
-    features = {"features": ["penultimate"]}
-    assert cost_of("predict", features, sizes).forwards == 1
-    assert cost_of("predict", features, sizes, by_onnxruntime=True).forwards == 2
-    assert cost_of("compare-masks", {}, sizes).forwards == 0
-    for kind, forwards in (("dropout", 30), ("members", 1)):
-        found = cost_of("samples", {"kind": kind, "samples": 30}, sizes)
-        assert (found.forwards, found.bytes) == (forwards, 30 * (64 + 24))
-    gradients = cost_of("attribute", {"method": "integrated-gradients"}, sizes)
-    assert (gradients.forwards, gradients.backwards) == (2, 32)
-
-
-def test_an_estimate_adds_what_passes_declare():
-    found = estimate([(Cost(1, 0, 10), 100), (Cost(2, 1, 20), 50)], 0.1)
-
-    assert found.seconds == pytest.approx(0.1 * (100 + 50 * (2 + BACKWARD)))
-    assert found.bytes == 2000
-
-
-def test_long_passes_have_longer_limits_than_predict():
-    assert limits_of("corrupt").wall_seconds > limits_of("predict").wall_seconds
-    assert limits_of("corrupt").memory_bytes
-    assert limits_of("perturb", device="cuda").gpu

@@ -7,7 +7,8 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from ml.engine.predict import Case, predict, predict_job
+from ml.engine.cases import Case
+from ml.engine.predict import predict, predict_job
 from ml.engine.session import ModelError, open_session
 from ml.evidence.store import rows
 from ml.intake.model_manifest import ModelManifest

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from ml.engine.predict import Case, predict
+from ml.engine.cases import Case
+from ml.engine.predict import predict
 from ml.engine.session import ModelError, open_session
 from ml.evidence.store import rows
 from ml.intake.model_manifest import ModelManifest

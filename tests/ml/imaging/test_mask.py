@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml.imaging import mask as masks
+from ml.imaging import nifti as niftis
 from ml.imaging.mask import Mask, decode_mask, pack, unpack
 from ml.imaging.picture import ImageError
 
@@ -120,7 +120,7 @@ def test_refuses(data, expected):
 
 
 def test_what_unpacks_to_too_much_is_stopped(monkeypatch):
-    monkeypatch.setattr(masks, "MOST_PIXEL_BYTES", 10_000)
+    monkeypatch.setattr(niftis, "MOST_PIXEL_BYTES", 10_000)
 
     assert code(gzip.compress(bytes(200_000))) == "pixel_limit"
 

@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import save_file
 
-from ml.engine.predict import Case, prepare_case
+from ml.engine.cases import Case, prepare_case
 from ml.engine.program_session import open_program
 from ml.imaging.declared import Input
 from ml.intake.bundle import read_bundle

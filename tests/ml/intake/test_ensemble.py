@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from ml.checks.capability import capabilities
 from ml.cli.intake import _lines
 from ml.engine.ensemble import open_model
 from ml.engine.session import ModelError, open_session
@@ -38,6 +39,10 @@ def test_a_folder_gives_one_card_and_an_index_of_the_members(tmp_path):
     assert card["size_bytes"] == sum((folder / n).stat().st_size for n in folder_names(result))
     assert "ensemble of 3 (a.onnx: ONNX opset 17" in "\n".join(_lines({"kind": "model", **result}))
     json.dumps(result)
+    can = {point.id: point for point in capabilities(card)}
+    assert "dropout" not in can  # of its members' dropout nothing is asked
+    assert "hand in a member by itself" in can["gradients"].says
+    assert can["gradients"].action == ""
 
 
 def folder_names(result):
@@ -158,7 +163,8 @@ def test_every_member_that_cannot_be_read_is_named_at_once(tmp_path):
     [
         b"", b"[]", b'{"members": [1]}', b'{"members": [{"format": "onnx"}]}',
         index_of([Member("onnx", "../../etc/passwd")]), index_of([Member("pickle", "0" * 64)]),
-        index_of([Member("onnx", "0" * 63 + "\n")]),
+        index_of([Member("onnx", "0" * 64 + "/../x")]),
+        index_of([Member("onnx", "0" * 64 + "\n")]),
     ],
 )  # fmt: skip
 def test_an_index_names_nothing_but_files_of_weights(index, tmp_path):

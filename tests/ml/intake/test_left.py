@@ -4,6 +4,7 @@ import copy
 import json
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ml.evidence.intake_record import sealed
@@ -90,10 +91,14 @@ def test_a_catalogue_of_another_shape_is_not_taken(change, changed):
         changed(change)
 
 
-def test_a_catalogue_that_its_hash_does_not_fit_is_not_taken(changed, cohort):
+def test_a_catalogue_that_its_hash_does_not_fit_is_not_taken(changed):
     with pytest.raises(ResultError, match="hash"):
-        changed(set_case(label="dark", case_id="other"), hashed=False)
+        changed(set_case(label="dark", patient_id="other"), hashed=False)
+
+
+def test_a_catalogue_of_another_hash_than_the_child_says_is_not_taken(cohort):
     out, result = cohort
+
     with pytest.raises(ResultError, match="hash"):
         catalogue_left(out, result | {"sha256": "0" * 64})
 
@@ -185,6 +190,40 @@ def test_another_account_of_predictions_is_not_taken(changes, predictions):
 
     with pytest.raises(ResultError):
         predictions_left(out, result | changes)
+
+
+@pytest.fixture
+def several(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    rows = "case_id,member,dark,bright\na,1,0.2,0.8\na,2,0.4,0.6\nb,1,0.5,0.5\nb,2,0.6,0.4\n"
+    return out, read_predictions(predictions_folder(tmp_path / "p", rows), out, QUIET)
+
+
+def test_several_answers_are_taken_case_by_case(several):
+    out, result = several
+
+    assert predictions_left(out, result)[0] == result["meta"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"names": ["1"]}, {"names": ["1", "2", "3"]}, {"several": "vote"}, {"names": None}],
+)
+def test_another_number_of_answers_is_not_taken(changes, several):
+    out, result = several
+
+    with pytest.raises(ResultError):
+        predictions_left(out, result | {"meta": result["meta"] | changes})
+
+
+def test_answers_in_another_order_are_not_taken(several):
+    out, result = several
+    made = pq.read_table(out / "predictions.parquet")
+    write_table(made.take([0, 2, 1, 3]), out / "predictions.parquet")
+
+    with pytest.raises(ResultError, match="case by case"):
+        predictions_left(out, result)
 
 
 def test_masks_must_be_named_by_their_hash(tmp_path):

@@ -22,6 +22,8 @@ def test_a_folder_gives_manifest_card_and_stored_weights(tmp_path):
     assert card["inputs"] == [{"name": "image", "dtype": "float32", "shape": [None, 1, 8, 8]}]
     assert card["producer"].startswith("torch 2.")
     assert card["smoke"]["deterministic"] is True
+    assert set(card["runtime"]["seconds_per_case"]) == {"program", "fused program", "onnxruntime"}
+    assert card["runtime"]["chosen"] in card["runtime"]["seconds_per_case"]
     assert card["smoke"]["runtime"]["device"] == "cpu"
     stored = tmp_path / "out" / "files" / result["sha256"]
     assert stored.read_bytes() == archive().read_bytes()

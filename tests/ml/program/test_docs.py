@@ -13,6 +13,7 @@ from ml.intake.onnx_program_step import HANDLERS
 from ml.intake.program_card import describe_program
 from ml.intake.pt2 import read_pt2
 from ml.program.operations import allowed
+from ml.program.walk import Walker
 
 
 def test_the_page_lists_every_allowed_operation(repo_root):
@@ -79,3 +80,29 @@ def test_without_them_the_residual_reads_what_was_dropped_from_and_the_card_says
     assert program.nodes[-1].uses == (program.dropouts[0].name,)
     (note,) = describe_program(program)["notes"]
     assert "evaluation mode" in note
+
+
+def test_the_lines_for_monai_lead_to_a_file_that_is_read(repo_root, tmp_path, monkeypatch):
+    """The network of the page, made small; then the lines of `pt2`, as the page says."""
+    from monai.networks.nets import DenseNet
+
+    monkeypatch.chdir(tmp_path)
+    page = (repo_root / "docs" / "formats.md").read_text()
+    small = "init_features=8, growth_rate=4, block_config=(2, 2), "
+    monai = re.search(r"\*\*MONAI\*\*\n\n```python\n(.+?)```", page, re.DOTALL)[1]
+    monai = monai.replace("DenseNet121", "DenseNet").replace("DenseNet(", f"DenseNet({small}")
+    arguments = {"init_features": 8, "growth_rate": 4, "block_config": (2, 2), "dropout_prob": 0.2}
+    own = DenseNet(spatial_dims=2, in_channels=1, out_channels=2, **arguments)
+    torch.save(own.state_dict(), tmp_path / "model.pt")
+    lines = re.search(r"```python\n(.+?)```", page, re.DOTALL)[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own
+        exec(monai + lines.replace("3, 224, 224", "1, 32, 32"), {"torch": torch})
+
+    program = read_pt2(tmp_path / "model.pt2")
+
+    assert len(program.dropouts) == 4
+    case = torch.rand(2, 1, 32, 32)
+    with torch.no_grad():
+        found = Walker(program).run([case])[program.outputs[0]]
+        assert torch.allclose(found, own.eval()(case), atol=1e-5)

@@ -6,7 +6,7 @@ import torch
 from ml.intake.pt2 import read_pt2
 from ml.program.fold import folded
 from ml.program.walk import Walker
-from tests.ml.program.networks import NAMES, network
+from tests.ml.program.networks import NAMES, exported, network
 from tests.ml.program.test_walk import apart
 
 
@@ -43,3 +43,25 @@ def test_what_is_kept_stays_as_it_is():
     assert all(apart(found[name], expected[name]) <= 1e-5 for name in before)
     kept = folded(read_pt2(network("unet-2d").path), keep=dropped[:1])
     assert [node.name for node in kept.dropouts] == dropped[:1]
+
+
+@pytest.mark.parametrize(("groups", "left"), [(1, 0), (2, 1)])
+def test_a_transposed_convolution_takes_its_normalisation_in_unless_it_has_groups(
+    groups, left, tmp_path
+):
+    torch.manual_seed(1)
+    norm = torch.nn.BatchNorm2d(6)
+    norm.running_mean.normal_()
+    norm.running_var.uniform_(0.5, 2)
+    net = torch.nn.Sequential(
+        torch.nn.ConvTranspose2d(4, 6, 3, stride=2, output_padding=1, groups=groups), norm
+    ).eval()
+    program, cases = (
+        read_pt2(exported(net, (4, 5, 6), tmp_path / "up.pt2")),
+        torch.randn(2, 4, 5, 6),
+    )
+    less = folded(program)
+
+    assert sum(node.operation.base == "batch_norm" for node in less.nodes) == left
+    with torch.no_grad():
+        assert apart(Walker(less).run([cases])[less.outputs[0]], net(cases)) <= 1e-5

@@ -327,7 +327,7 @@ def uncertainty_scatter(n: int = 12) -> dict[str, Any]:
         row[3] = row[1] + row[2]
     return {
         "kind": "uncertainty-scatter",
-        "title": "In 3 cases its answers are sure and contradict each other",
+        "title": "Of 12 cases, 3 ask for an expert, 3 for another image, 1 for both",
         "limits": {"aleatoric": 0.63, "epistemic": 0.07},
         "rows": rows,
         "groups": [

@@ -247,3 +247,26 @@ def test_reader_curves_have_a_key_and_every_reader_is_in_the_table() -> None:
     assert {row[1] for row in rows if row[0] == "aided"} == {"mean of readers", "R1", "R2"}
     assert {row[1] for row in rows if row[0] == "model"} == {"model"}
     assert len(rows) == 3 * 21 + 4 * 6
+
+
+def test_the_first_few_cases_set_no_axis_of_risk() -> None:
+    """One wrong case among the surest makes a risk of 1, which would press all else flat."""
+    series = samples.risk_coverage()
+    before = render(series)
+    series["curves"][0]["points"].insert(0, [0.01, 1.0])
+
+    assert "1.0" not in words(before).split("Called")[0]
+    assert [text for text in words(render(series)).split() if text == "0.10"] == ["0.10"]
+
+
+def test_wrong_cases_are_crosses_and_groups_are_counted() -> None:
+    series = samples.uncertainty_scatter()
+    drawing = parse(render(series))
+    crosses = [path for path in drawing.iter(f"{SVG}path") if "k-fail" in path.get("class", "")]
+    assert len(crosses) == sum(row[5] == 1 for row in series["rows"])
+    assert len(list(drawing.iter(f"{SVG}circle"))) == sum(row[5] != 1 for row in series["rows"])
+    for group in series["groups"]:
+        assert f": {group['n']}" in words(render(series))
+    many = samples.uncertainty_scatter(4000)
+    assert len(list(parse(render(many)).iter(f"{SVG}circle"))) <= 800
+    assert "one in 4" in words(render(many))

@@ -1,0 +1,82 @@
+"""The images of a case, read, checked and made into what the network takes."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ml.imaging.declared import Input
+from ml.imaging.decode import decode
+from ml.imaging.mask import LabelArray, Mask
+from ml.imaging.picture import ImageError
+from ml.imaging.prepare import Placed, prepare_picture, prepare_volume
+from ml.imaging.preprocess import Float32Array
+from ml.imaging.series import volume_of
+from ml.imaging.volume import NIFTI
+
+
+@dataclass(frozen=True)
+class Case:
+    case_id: str
+    images: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the network takes, and the grid that it was made from.
+
+    Attributes:
+        array: in the declared layout, without a batch.
+        placed: how its pixels lie on those of the image.
+        spacing_mm, grid: of the image; see :class:`ml.imaging.mask.Mask`.
+    """
+
+    array: Float32Array
+    placed: Placed
+    spacing_mm: tuple[float, ...] | None = None
+    grid: tuple[float, ...] | None = None
+
+    def mask(self, labels: LabelArray) -> Mask:
+        """Labels of what the network took, as a mask of the image."""
+        return Mask(self.placed.back(labels), self.spacing_mm, self.grid)
+
+
+def prepare_case(case: Case, declared: Input) -> Float32Array:
+    """Read, check and prepare the image of a case.
+
+    Raises:
+        ImageError: as ``prepared``.
+    """
+    return prepared(case, declared).array
+
+
+def prepared(case: Case, declared: Input) -> Prepared:
+    """As ``prepare_case``, with the grid.
+
+    Raises:
+        ImageError: no_image, several_images, several_frames, image_changed, image_missing, or a
+            code of :func:`ml.imaging.decode.decode` or :func:`ml.imaging.series.volume_of`.
+    """
+    if not case.images:
+        raise ImageError("no_image", "The case has no image.")
+    if declared.dims == 3:
+        volume = volume_of([_bytes(path) for path in case.images])
+        array, placed = prepare_volume(volume, declared)
+        return Prepared(array, placed, volume.spacing_mm, tuple(np.ravel(volume.affine).tolist()))
+    if len(case.images) > 1:
+        raise ImageError("several_images", "The model takes one image, the case has several.")
+    picture = decode(_bytes(case.images[0]))
+    if picture.frames > 1 or picture.media_type == NIFTI:
+        raise ImageError("several_frames", "The model takes one picture, the image has several.")
+    return Prepared(*prepare_picture(picture, declared))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise ImageError("image_missing", "The image file is not there any more.") from None
+    if len(path.name) == 64 and hashlib.sha256(data).hexdigest() != path.name:
+        raise ImageError("image_changed", "The stored image is not the one that was handed in.")
+    return data

@@ -41,9 +41,10 @@ class CasesFailed(Exception):
     """Some cases of a batch have no outputs, and it is they that are the reason."""
 
     def __init__(self, outputs: FloatArray, codes: Mapping[int, str]) -> None:
-        super().__init__(f"{len(codes)} cases failed")
+        super().__init__(f"The model gives nothing for {len(codes)} cases of a batch.")
         self.outputs = outputs  # (n, k); NaN where a case failed
         self.codes = codes  # place in the batch -> error code
+        self.code = next(iter(codes.values()), "")  # for a pass that cannot leave cases out
 
 
 @dataclass(frozen=True)

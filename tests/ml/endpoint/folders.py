@@ -5,9 +5,10 @@ import json
 import yaml
 
 from ml.endpoint.policy import Policy
+from ml.engine.corrupt import corrupt_job
 from ml.engine.linked import link_of_intake
 from ml.engine.predict import predict_job
-from ml.engine.session import ModelError
+from ml.engine.session import CasesFailed, ModelError
 from ml.intake.jobs import intake_model
 from ml.intake.refusal import Refused
 from ml.sandbox.messages import Job, Limits, Outcome, Reporter
@@ -29,7 +30,7 @@ MANIFEST = {
     },
 }
 LIMITS = Limits(wall_seconds=60)
-JOBS = {"intake-model": intake_model, "predict": predict_job}
+JOBS = {"intake-model": intake_model, "predict": predict_job, "corrupt": corrupt_job}
 
 
 def model(**changes):
@@ -73,5 +74,5 @@ def in_process(job, link):
         return Outcome("done", JOBS[job.kind](job.inputs, job.out_dir, reporter))
     except Refused as refused:
         return Outcome("refused", refusals=refused.refusals)
-    except ModelError as error:
+    except (ModelError, CasesFailed) as error:
         return Outcome("crashed", reason=f"{error} ({error.code})")

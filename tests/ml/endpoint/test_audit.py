@@ -9,6 +9,7 @@ from PIL import Image
 
 from ml.cli.main import main
 from ml.engine.linked import link_of_shard
+from ml.engine.passes import CORRUPT, PASSES
 from ml.engine.plan import PREDICT, PassPlan, job_of_shard
 from ml.evidence import store
 from tests.ml.endpoint.folders import (
@@ -316,3 +317,31 @@ def test_the_address_is_part_of_what_evidence_is_found_under(accepted, tmp_path)
     assert second["sha256"] != result["sha256"]
     stored = [path.name for path in (tmp_path / "second" / "files").iterdir()]
     assert stored == [second["sha256"]]
+
+
+def test_corruptions_are_asked_for_within_what_the_pass_declares(accepted, tmp_path):
+    served, url, result, out = accepted
+    params = PASSES[CORRUPT].params
+    picture = tmp_path / "picture.png"
+    Image.new("L", (8, 8), 100).save(picture)
+    shard = tmp_path / "corrupted"
+    shard.mkdir()
+    job = job_of_shard(
+        PassPlan(CORRUPT, params),
+        model_path=out / result["files"][0]["path"],
+        manifest=result["manifest"],
+        shard=["one"],
+        images={"one": [picture]},
+        out_dir=shard,
+    )
+    served.cases.clear()
+    with link_of_shard(result["manifest"], CORRUPT, params, 1, policy_for(url)) as link:
+        outcome = in_process(job, link)
+    assert outcome.state == "done", outcome
+    assert outcome.result["failed"] == 0
+    rows = PASSES[CORRUPT].form(params, 2).rows
+    assert sum(served.cases) == rows == link.left
+    served.troubles = [(500, {})]
+    with link_of_shard(result["manifest"], CORRUPT, params, 1, policy_for(url)) as link:
+        outcome = in_process(job, link)
+    assert outcome.reason == "The model gives nothing for 1 cases of a batch. (endpoint_failed)"

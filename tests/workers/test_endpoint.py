@@ -9,6 +9,8 @@ from ml.zoo.shades import cohort_folder
 from portal.accounts.actions import allow_models
 from portal.audits.models import Evidence, Shard
 from portal.audits.planning import start_audit
+from portal.blobs import store
+from portal.intake.actions import hand_in
 from portal.intake.models import UploadKind
 from portal.reports.models import Report
 from portal.trail.models import TrailEvent
@@ -16,7 +18,7 @@ from tests.ml.endpoint.folders import endpoint_folder
 from tests.ml.endpoint.server import Model, serving
 from tests.portal.people import signed_in, text
 from tests.workers.test_run import cohort, document_of, read_in, run_all, team  # noqa: F401
-from workers import inference
+from workers import inference, intake
 
 TOKEN = "a-secret-that-nobody-may-see"
 SIZE = [16, 16]
@@ -36,8 +38,14 @@ def folder(server, tmp_path):
     return endpoint_folder(tmp_path / "far", server[1], input=declared)
 
 
-def test_a_team_that_has_not_allowed_it_calls_nobody(team, read_in, folder, server):  # noqa: F811
-    upload = read_in(UploadKind.MODEL, folder)
+def test_a_team_that_has_not_allowed_it_calls_nobody(team, folder, server):  # noqa: F811
+    """Handed in as a browser or `plumb` sends it: the manifest by itself."""
+    blob = store.put_path(folder / "model.yaml")
+    upload = hand_in(
+        actor=team.owner, team=team, kind=UploadKind.MODEL, file_name="model.yaml", blob=blob
+    )
+    intake.read_upload(str(upload.pk))
+    upload.refresh_from_db()
 
     assert [refusal["code"] for refusal in upload.refusals] == ["endpoint_refused"]
     assert "owner" in upload.refusals[0]["message"]

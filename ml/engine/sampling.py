@@ -12,8 +12,10 @@ OTHER_WAYS = (
     "Several trainings of it can be handed in as one model ('format: ensemble'), or predictions "
     "with a column 'member' or 'sample'."
 )
-
-
+_CLOSED = {
+    "endpoint": "The model stays at its address, where it gives one answer to a case.",
+    "torchscript": "TorchScript is run as a black box, so no dropout of it can be switched on.",
+}
 ONE_ANSWER = (
     "The table has one prediction for each case. A column 'member' or 'sample' holds several: "
     "of an ensemble's members, or of a network's dropout."
@@ -43,6 +45,8 @@ def why_no_samples(manifest: Mapping[str, JsonValue], card: Mapping[str, JsonVal
         return "Several masks of one case are not compared in this version."
     if manifest["format"] == ENSEMBLE:
         return ""
+    if manifest["format"] in _CLOSED:  # whether there is dropout inside, nobody can see
+        return f"{_CLOSED[str(manifest['format'])]} {OTHER_WAYS}"
     tried = card.get("sampling")
     if isinstance(tried, dict):
         return "" if tried["works"] else f"{tried['reason']} {OTHER_WAYS}"

@@ -1,5 +1,7 @@
 """An ensemble handed in, audited and shown; its members are stored once each."""
 
+import hashlib
+
 import numpy as np
 import onnx
 import pytest
@@ -11,7 +13,9 @@ from ml.engine.plan import PREDICT, images_by_case
 from ml.engine.predict import predict
 from ml.engine.session import open_session
 from ml.evidence import store as tables
+from ml.evidence.intake_record import sealed
 from ml.intake.ensemble import Member, index_of
+from ml.intake.model import read_model
 from ml.intake.model_manifest import ModelManifest
 from ml.sandbox.results import ResultError
 from ml.zoo.shades import model_folder
@@ -99,7 +103,7 @@ def test_an_ensemble_answers_the_mean_of_its_members(team, read_in, cohort, fold
     assert together.weights.size_bytes < 400
     html = page_of(team, together)
     assert "ENSEMBLE of 3" in html
-    assert "Ensemble of 3, no custom operators" in html
+    assert "Ensemble of 3: tensors and known operations" in html
 
 
 def test_a_member_that_is_refused_refuses_the_whole_and_is_named(team, read_in, folders):  # noqa: F811
@@ -113,19 +117,20 @@ def test_a_member_that_is_refused_refuses_the_whole_and_is_named(team, read_in, 
     assert upload.model_version.weights is None
 
 
-def test_an_index_may_name_no_file_but_those_that_came_with_it(team, tmp_path):  # noqa: F811
+def test_an_index_may_name_no_file_but_those_that_came_with_it(team, folders, tmp_path):  # noqa: F811
     """A child that was taken over could name the weights of another team."""
+    out = tmp_path / "left"
+    out.mkdir()
+    result = read_model(folders[-1], out, QUIET)
     other = store.put_bytes(b"the weights of another team")
-    index = index_of([Member("onnx", other.sha256)])
-    folder = tmp_path / "left"
-    (folder / "files").mkdir(parents=True)
-    (folder / "files" / "index").write_bytes(index)
-    (folder / "files" / "own").write_bytes(b"one's own")
+    own = [Member("onnx", member["sha256"]) for member in result["card"]["members"]]
+    index = index_of([*own[:2], Member("onnx", other.sha256)])
+    sha256 = hashlib.sha256(index).hexdigest()
+    (out / "files" / sha256).write_bytes(index)
+    result["sha256"] = result["card"]["sha256"] = sha256
+    result["files"][0] |= {"sha256": sha256, "path": f"files/{sha256}"}
+    result["card"] = sealed(result["card"])
     upload = Upload(team=team, kind=UploadKind.MODEL, created_by=team.owner)
-    result = {
-        "manifest": {"format": "ensemble"},
-        "files": [{"path": "files/index"}, {"path": "files/own"}],
-    }
 
     with pytest.raises(ResultError, match="other files"):
-        actions.accept_model(upload, 1, result, folder, [])
+        actions.accept_model(upload, 1, result, out, [])

@@ -12,7 +12,7 @@ from ml.engine.dropout_session import DropoutSession, open_dropout
 from ml.engine.ensemble import open_model
 from ml.engine.samples import MemberSampler, samples, samples_job
 from ml.engine.sampling import samples_params, seconds_of_samples, why_no_samples
-from ml.engine.session import ModelError
+from ml.engine.session import ModelError, open_session
 from ml.evidence.checked import check_samples
 from ml.evidence.store import EvidenceError, samples_table, table
 from ml.intake.model_manifest import ModelManifest
@@ -129,6 +129,22 @@ def test_batch_normalisation_stays_at_rest_while_dropout_drops():
         assert np.abs(module(cases).numpy() - expected[0]).max() > 0.01
 
 
+def test_where_nothing_is_dropped_a_sample_is_the_answer_at_rest():
+    def nothing(sample, keys, sites):
+        del sample
+        return [
+            torch.ones([n * len(keys) if at == one.axis else n for at, n in enumerate(one.shape)])
+            for one in sites
+        ]
+
+    cases = np.random.default_rng(0).random((3, 1, 8, 8), dtype=np.float32)
+    at_rest = open_session(doubtful(), ALLOWED).run(cases)
+
+    found = opened(draw=nothing).sample(cases, ["a", "b", "c"])
+
+    assert found == pytest.approx(np.stack([at_rest] * 6), abs=1e-6)
+
+
 def test_members_are_the_samples_of_an_ensemble(pictures, tmp_path):
     result = read(ensemble_folder(tmp_path / "m"), tmp_path)
     path = tmp_path / "out" / "files" / result["sha256"]
@@ -234,6 +250,17 @@ def test_an_older_card_and_a_black_box_are_not_sampled():
     assert "before its dropout could be sampled" in why_no_samples(manifest, {"has_dropout": True})
     black_box = {"sampling": {"works": False, "reason": "Run as a black box, it cannot."}}
     assert "'format: ensemble'" in why_no_samples(manifest, black_box)
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"), [("endpoint", "stays at its address"), ("torchscript", "a black box")]
+)
+def test_of_what_nobody_can_see_into_nothing_is_claimed(kind, why):
+    reason = why_no_samples({"format": kind}, {})
+
+    assert why in reason
+    assert "has no dropout" not in reason
+    assert "'format: ensemble'" in reason
 
 
 SAMPLED = {"a": [[0.1, 0.9]] * 3, "c": [[0.2, 0.8]] * 3}

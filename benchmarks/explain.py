@@ -17,13 +17,15 @@ NETWORKS = ("DenseNet121", "ResNet18", "SEResNet50", "EfficientNet-B0", "ViT-S/1
 MOST_SECONDS = 0.005  # for the maps of 16 cases of DenseNet121 whose cut is kept
 
 
-def run() -> Iterator[Result | Skipped]:
-    yield from attempted(
+def run(only: str = "") -> Iterator[Result | Skipped]:
+    """All comparisons, or those whose network has this text in its name."""
+    comparisons: list[partial[Any]] = [
         *(partial(from_a_kept_cut, name) for name in NETWORKS),
         *(partial(with_its_forward, name) for name in NETWORKS),
         partial(a_backward, "DenseNet121"),
         partial(features_beside_outputs, "DenseNet121"),
-    )
+    ]
+    yield from attempted(*(one for one in comparisons if only.lower() in one.args[0].lower()))
 
 
 def from_a_kept_cut(name: str) -> Result:

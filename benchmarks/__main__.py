@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
 
 from benchmarks import audit, engine, explain, statistics
 from benchmarks.measuring import Result, Skipped
@@ -14,18 +13,24 @@ GROUPS: dict[str, Callable[[], Iterable[Result | Skipped]]] = {
     "explain": explain.run,
     "statistics": statistics.run,
 }
+BY_NETWORK: dict[str, Callable[[str], Iterable[Result | Skipped]]] = {
+    "engine": engine.run,
+    "explain": explain.run,
+}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *GROUPS], metavar="NAME")
-    parser.add_argument("--only", default="", help="of engine: whose name has this text")
+    parser.add_argument(
+        "--only", default="", help="of engine and explain: whose network has this text"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON line each")
     options = parser.parse_args()
     agreed = True
     for name in options.names or GROUPS:
-        chosen = partial(engine.run, options.only) if name == "engine" else GROUPS[name]
-        for result in chosen():
+        chosen = BY_NETWORK.get(name)
+        for result in chosen(options.only) if chosen else GROUPS[name]():
             print(result.json() if options.json else result.words(), flush=True)
             agreed &= isinstance(result, Skipped) or result.agree
     return 0 if agreed else 1

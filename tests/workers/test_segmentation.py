@@ -20,7 +20,7 @@ from portal.reports.frozen import open_report
 from portal.reports.models import Report
 from tests.services import world
 
-CHECKS = ["segmentation", "segmentation-panel"]
+CHECKS = ["segmentation", "segmentation-panel", "intake", "determinism"]
 
 
 @pytest.fixture

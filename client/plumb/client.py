@@ -85,6 +85,10 @@ class Client:
     def models(self, **filters: str) -> list[Json]:
         return self._list("/models", filters)
 
+    def model(self, version_id: str) -> Json:
+        """One version with its manifest, its card and the verdict of intake."""
+        return self._get(f"/models/{version_id}")
+
     def predictions(self) -> list[Json]:
         return self._list("/predictions", {})
 

@@ -60,6 +60,8 @@ def push(client: Client, given: argparse.Namespace) -> int:
     made = upload["model"] or upload["cohort"] or upload["predictions"]
     if made:
         print(f"{upload['file_name']} accepted: {upload['kind']} {made}")
+        if upload["model"]:
+            show.intake_verdict(client.model(made)["verdict"])
     else:
         print(f"{upload['file_name']} is being read: upload {upload['id']}")
     return DONE

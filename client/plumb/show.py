@@ -46,6 +46,19 @@ def refusals(found: Sequence[Json]) -> None:
     table(("CODE", "WHERE", "WHY"), rows, sys.stderr)
 
 
+def intake_verdict(found: Json | None) -> None:
+    """What intake says of a model: the sentence, then what is open and what cannot be done."""
+    if found is None:
+        return
+    print(found["sentence"])
+    shown = [row for row in found["points"] if row["state"] in ("caution", "fail")]
+    shown += [row for row in found["capabilities"] if row["state"] == "not assessed"]
+    for row in shown:
+        word = "not available" if row["state"] == "not assessed" else row["state"]
+        action = f" {row['action']}" if row["action"] else ""
+        print(f"{word}: {row['title']}: {row['says']}.{action}")
+
+
 class Line:
     """Standard error: one line that is written over on a terminal, a line per change elsewhere."""
 

@@ -33,6 +33,8 @@ ACT_OF = {
     UploadKind.COHORT: Act.HAND_IN_COHORT,
 }
 
+MOST_INDEX = 1024**2  # bytes of the list of an ensemble's members
+
 LONE_FILE = {
     "code": "manifest_missing",
     "message": "The file alone does not say how its input and output are meant. Hand it in "
@@ -129,7 +131,12 @@ def accept_model(
         raise ResultError("It left no weights under the hash that it names.")
     if told["manifest"]["format"] == ENSEMBLE:
         # An index may name no file but those that came with it: others are not the team's.
-        named = {one.sha256 for one in members_in(store.read_bytes(weights))}
+        if weights.size_bytes > MOST_INDEX:
+            raise ResultError("Its index of members is larger than one can be.")
+        try:
+            named = {one.sha256 for one in members_in(store.read_bytes(weights))}
+        except ValueError as error:
+            raise ResultError(f"Its index cannot be used: {error}.") from None
         if named != set(names) - {weights.sha256}:
             raise ResultError("Its index names other files than it left.")
     _keep_program(folder, weights, told["card"].get("program_sha256"))

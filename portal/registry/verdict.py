@@ -1,5 +1,6 @@
 """What intake found out about a model version, as rows of state, question and answer."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ _REFUSED_BECAUSE = {
     "output_kind": "Refused: what it gives is not what model.yaml declares.",
     "model_shape": "Refused: what it takes or gives is not what model.yaml declares.",
 }
+
+
+_TIMES = re.compile(r" x (?=\d)")  # of sizes and counts; a sentence may speak of x and y
 
 
 @dataclass(frozen=True)
@@ -95,5 +99,5 @@ def auditable(needs_met: frozenset[str]) -> list[Row]:
 
 
 def as_rows(found: Iterable[Point]) -> list[Row]:
-    return [Row(one.state.value, one.title, one.says.replace(" x ", " × "), one.action)
+    return [Row(one.state.value, one.title, _TIMES.sub(" × ", one.says), one.action)
             for one in found]  # fmt: skip

@@ -80,6 +80,32 @@ class TestSignedIn:
         assert main(["cohorts", "push", str(model_folder), "--no-wait", "--no-seal"]) == 0
         assert Upload.objects.get(kind="cohort").seal is False
 
+    def test_an_accepted_model_comes_with_its_verdict(
+        self,
+        team: Any,
+        make_model_version: Make,
+        model_folder: Path,
+        capsys: Captured,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        smoke = {"cases": 2, "deterministic": True, "finite": True, "batch_difference": 0.5}
+        version = make_model_version(team, card={"smoke": smoke, "gradients": True})
+
+        def read(*_: Any) -> str:
+            Upload.objects.update(state=WorkState.DONE, model_version=version)
+            return "Reading"
+
+        monkeypatch.setattr("plumb.commands._reading", read)
+        monkeypatch.setattr("plumb.client.time.sleep", lambda seconds: None)
+        assert main(["models", "push", str(model_folder)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].endswith(f"accepted: model {version.pk}")
+        assert lines[1].startswith("Accepted. It holds nothing but tensors")
+        assert lines[2].startswith("fail: Batch-mates do not matter: alone, or at another place")
+        assert lines[2].endswith("must use its stored statistics.")
+        assert any(line.startswith("not available: Dropout sampling: no dropout") for line in lines)
+        assert not any("Finite outputs" in line for line in lines)
+
     def test_a_refusal_is_a_table(
         self, model_folder: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
     ) -> None:

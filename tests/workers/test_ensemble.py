@@ -14,6 +14,7 @@ from ml.engine.predict import predict
 from ml.engine.session import open_session
 from ml.evidence import store as tables
 from ml.evidence.intake_record import sealed
+from ml.evidence.store import sha256_of
 from ml.intake.ensemble import Member, index_of
 from ml.intake.model import read_model
 from ml.intake.model_manifest import ModelManifest
@@ -26,7 +27,7 @@ from portal.blobs.models import Blob
 from portal.cohorts import catalogue
 from portal.intake import actions
 from portal.intake.models import Upload, UploadKind
-from tests.ml.intake.build import QUIET
+from tests.ml.intake.build import MANIFEST, QUIET
 from tests.workers.test_run import cohort, read_in, team  # noqa: F401
 from workers import inference
 from workers.inference import evidence_of
@@ -117,20 +118,49 @@ def test_a_member_that_is_refused_refuses_the_whole_and_is_named(team, read_in, 
     assert upload.model_version.weights is None
 
 
-def test_an_index_may_name_no_file_but_those_that_came_with_it(team, folders, tmp_path):  # noqa: F811
+def told(folder, *contents, **changes):
+    """What a child says of an ensemble whose files have these contents, the index first."""
+    (folder / "files").mkdir(parents=True)
+    files = []
+    for content in contents:
+        sha256 = hashlib.sha256(content).hexdigest()
+        (folder / "files" / sha256).write_bytes(content)
+        files.append({"name": sha256, "sha256": sha256, "path": f"files/{sha256}"})
+    plain = {name: value for name, value in MANIFEST.items() if name != "file"}
+    manifest = ModelManifest.model_validate(
+        plain | {"format": "ensemble", "members": ["a.onnx", "b.onnx"]}
+    ).model_dump(mode="json")
+    return {
+        "manifest": manifest,
+        "manifest_sha256": sha256_of(manifest),
+        "card": sealed({"format": "ensemble"}),
+        "sha256": files[0]["sha256"],
+        "files": files,
+    } | changes
+
+
+def refused_by_us(whose, folder, result, words):
+    upload = Upload(team=whose, kind=UploadKind.MODEL, created_by=whose.owner)
+    with pytest.raises(ResultError, match=words):
+        actions.accept_model(upload, 1, result, folder, [])
+
+
+def test_an_index_may_name_no_file_but_those_that_came_with_it(team, tmp_path):  # noqa: F811
     """A child that was taken over could name the weights of another team."""
     out = tmp_path / "left"
     out.mkdir()
     result = read_model(folders[-1], out, QUIET)
     other = store.put_bytes(b"the weights of another team")
-    own = [Member("onnx", member["sha256"]) for member in result["card"]["members"]]
-    index = index_of([*own[:2], Member("onnx", other.sha256)])
-    sha256 = hashlib.sha256(index).hexdigest()
-    (out / "files" / sha256).write_bytes(index)
-    result["sha256"] = result["card"]["sha256"] = sha256
-    result["files"][0] |= {"sha256": sha256, "path": f"files/{sha256}"}
-    result["card"] = sealed(result["card"])
-    upload = Upload(team=team, kind=UploadKind.MODEL, created_by=team.owner)
+    index = index_of([Member("onnx", other.sha256)])
 
-    with pytest.raises(ResultError, match="other files"):
-        actions.accept_model(upload, 1, result, out, [])
+    refused_by_us(
+        team, tmp_path / "left", told(tmp_path / "left", index, b"one's own"), "other files"
+    )
+
+
+def test_an_index_that_is_none_or_too_large_is_not_taken(team, tmp_path):  # noqa: F811
+    for name, index in (("none", b"[1]"), ("large", b" " * (actions.MOST_INDEX + 1))):
+        words = "cannot be used" if name == "none" else "larger"
+        refused_by_us(team, tmp_path / name, told(tmp_path / name, index), words)
+    result = told(tmp_path / "gone", b"x", sha256="0" * 64)
+    refused_by_us(team, tmp_path / "gone", result, "no weights")

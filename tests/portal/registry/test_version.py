@@ -145,6 +145,7 @@ def test_shows_what_was_in_the_upload_and_what_can_be_done(
     card = {
         "smoke": SMOKE,
         "gradients": True,
+        "notes": ["Pictures are taken x before y."],
         "measured": {"flops_per_case": 2_500_000, "batch": "any", "map_layer": layer},
         "scan": {
             "files": [
@@ -161,6 +162,7 @@ def test_shows_what_was_in_the_upload_and_what_can_be_done(
     shown = text(as_viewer.get(version.get_absolute_url()))
 
     assert "block5: 8 channels of 7 × 7 places; each sees 196 × 196 pixels" in shown
+    assert "Pictures are taken x before y" in shown
     assert "2.5 million floating-point operations a case" in shown
     assert 'train.py</th><td>program text</td><td class="mut2">not opened' in shown
     assert "train.py: the audit needs none of it" in shown

@@ -1,6 +1,11 @@
 """What the audit's way of running a model costs beside the bare runtime."""
 
+import json
+import resource
 import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +13,29 @@ import onnxruntime
 import yaml
 from PIL import Image
 
-from benchmarks.measuring import Result, alternated
+from benchmarks import engine
+from benchmarks.measuring import Result, Skipped, alternated, attempted, seconds
+from ml.assemble import evidence, run_checks
+from ml.checks.registry import checks_of
 from ml.engine.plan import PassPlan, job_of_shard
-from ml.evidence.store import file_sha256, output_columns, table
+from ml.evidence.store import file_sha256, output_columns, outputs_table, table
+from ml.intake.cohort import read_cohort
 from ml.intake.model_manifest import ModelManifest
+from ml.protocol import Protocol
+from ml.sandbox.messages import Reporter
 from ml.sandbox.parent import run as run_job
 from ml.zoo.shades import SIZE, cohort_folder, model_folder
 
 CASES, BATCH = 200, 8
+# Of the whole audit: its model, its cases, and the shards it is reckoned from.
+NETWORK, WHOLE, SHARDS = "DenseNet121", 1000, (16, 48)
 
 
-def run() -> list[Result]:
-    with tempfile.TemporaryDirectory() as folder:
-        return [shard_against_bare_runtime(Path(folder))]
+def run() -> Iterator[Result | Skipped]:
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        yield from attempted(
+            partial(shard_against_bare_runtime, Path(one)), partial(whole_audit, Path(other))
+        )
 
 
 def shard_against_bare_runtime(folder: Path) -> Result:
@@ -80,3 +95,114 @@ def shard_against_bare_runtime(folder: Path) -> Result:
         n=f"{CASES} cases, {bare / CASES * 1000:.1f} ms of model a case",
         agree=agree,
     )
+
+
+def whole_audit(folder: Path) -> Result:
+    """All that an audit of 1,000 cases costs, and the part that is the model's own arithmetic.
+
+    Processor seconds throughout, of one thread. Two shards of different length tell what a child
+    costs to start from what a case costs; twenty shards of one worker are one child. The pictures
+    are PNG of 512 x 512. Statistics are those of the default protocol on as many outputs.
+    """
+    import torch
+
+    from ml.engine.program_session import program_of, run_by
+    from ml.engine.runtime import ONNXRUNTIME
+    from ml.engine.smoke import noise
+
+    manifest = ModelManifest.model_validate(
+        {
+            "name": NETWORK, "version": "1", "format": "pt2", "file": "model.pt2",
+            "input": {"size": engine.SIDE, "colour": "rgb", "intensity": {"scale": 255}},
+            "output": {"kind": "logits", "classes": ["a", "b", "c"], "activation": "softmax",
+                       "positive": ["a"]},
+        }
+    )  # fmt: skip
+    model = folder / "model.pt2"
+    module, free = engine.built(NETWORK)[0].eval(), ({0: torch.export.Dim("batch")},)
+    cases = torch.zeros(2, *manifest.input.shape)
+    torch.export.save(torch.export.export(module, (cases,), dynamic_shapes=free), model)
+    images = _pictures(folder / "pictures", max(SHARDS))
+    spent = {n: _shard_seconds(model, manifest, images[:n], folder) for n in SHARDS}
+    short, long = SHARDS
+    a_case = (spent[long] - spent[short]) / (long - short)
+    start = spent[short] - short * a_case
+    session = run_by(ONNXRUNTIME, program_of(model, manifest), manifest)
+    batch = noise(manifest.input, BATCH)
+    session.run(batch)
+    arithmetic = (
+        min(seconds(lambda: session.run(batch), time.process_time) for _ in range(3)) / BATCH
+    )
+    statistics = _statistics_seconds(folder)
+    whole = start + WHOLE * a_case + statistics
+    return Result(
+        name=f"audit: arithmetic of {NETWORK} in a whole audit",
+        ours=whole,
+        peer=WHOLE * arithmetic,
+        peer_name="the model's own arithmetic",
+        ratio=WHOLE * arithmetic / whole,
+        goal=0.85,
+        unit="s of the processor",
+        n=f"{WHOLE} cases from shards of {short} and {long}: start of a child {start:.1f} s, "
+        f"a case {1000 * a_case:.1f} ms of which the model {1000 * arithmetic:.1f}, "
+        f"statistics {statistics:.1f} s",
+        agree=True,
+    )
+
+
+def _pictures(folder: Path, n: int) -> list[Path]:
+    """Smooth pictures with a little noise, named by their hash as stored ones are."""
+    folder.mkdir()
+    generator, named = np.random.default_rng(1), []
+    for number in range(n):
+        smooth = Image.fromarray(generator.integers(0, 256, (16, 16), dtype=np.uint8))
+        wide = np.asarray(smooth.resize((512, 512), Image.Resampling.BICUBIC), dtype=np.int16)
+        noisy = (wide + generator.integers(-3, 4, wide.shape)).clip(0, 255).astype(np.uint8)
+        path = folder / f"{number}.png"
+        Image.fromarray(noisy).save(path)
+        named.append(path.rename(folder / file_sha256(path)))
+    return named
+
+
+def _shard_seconds(
+    model: Path, manifest: ModelManifest, images: Sequence[Path], folder: Path
+) -> float:
+    case_ids = [f"c{number}" for number in range(len(images))]
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        job = job_of_shard(
+            PassPlan("predict", {"batch": BATCH, "runtime": "onnxruntime"}),
+            model_path=model,
+            manifest=manifest.model_dump(mode="json"),
+            shard=case_ids,
+            images={case: [path] for case, path in zip(case_ids, images, strict=True)},
+            out_dir=Path(out),
+        )
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        outcome = run_job(job)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert outcome.state == "done", outcome.reason
+        assert outcome.result["failed"] == 0
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _statistics_seconds(folder: Path) -> float:
+    """Joining the evidence and running every check of the default protocol."""
+    reporter = Reporter(log=lambda line: None, progress=lambda done, total: None)
+    made = cohort_folder(folder / "thousand", n=WHOLE, readers=0)
+    (folder / "read").mkdir()
+    read = read_cohort(made, folder / "read", reporter)
+    catalogue = json.loads((folder / "read" / str(read["catalogue"])).read_bytes())
+    model = yaml.safe_load((model_folder(folder / "shade") / "model.yaml").read_text())
+    case_ids = [case["case_id"] for case in catalogue["cases"]]
+    generator = np.random.default_rng(2)
+    dark = np.array([case["label"] == "dark" for case in catalogue["cases"]])
+    score = 1 / (1 + np.exp(-(generator.normal(size=len(dark)) + 1.5 * dark - 0.7)))
+    outputs = outputs_table(case_ids, np.column_stack([score, 1 - score]).tolist(), {})
+    protocol = Protocol.default()
+    declared = ModelManifest.model_validate(model).model_dump(mode="json")
+
+    def assess() -> None:
+        found = evidence(catalogue, outputs=outputs, manifest=declared)
+        run_checks(found, protocol, checks_of(protocol, catalogue["task"]))
+
+    return seconds(assess, time.process_time)

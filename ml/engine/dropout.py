@@ -14,6 +14,7 @@ import torch
 
 from ml.drawn import drawn
 from ml.engine.fused import FusedWalker
+from ml.engine.written import WrittenWalker
 from ml.program.cut import Cut, Shape, cut_at_dropout, zeros
 from ml.program.graph import Node, Program
 from ml.program.walk import Values, Walker
@@ -89,14 +90,22 @@ class DropoutSampler:
         sites: its dropout nodes that are to drop.
         case: the shape of each input without its batch.
         fused: both parts are run by :class:`FusedWalker`; else as they are.
+        written: the trunk is run by onnxruntime, whatever runs the tail.
 
     Raises:
+        NotWritten: where the trunk cannot be written as ONNX.
         ValueError: see :func:`ml.program.cut.cut_at_dropout`; and where an input has a fixed batch.
         RuntimeError: what torch says of shapes that do not fit.
     """
 
     def __init__(
-        self, program: Program, sites: Sequence[Node], case: Sequence[Shape], *, fused: bool = False
+        self,
+        program: Program,
+        sites: Sequence[Node],
+        case: Sequence[Shape],
+        *,
+        fused: bool = False,
+        written: bool = False,
     ) -> None:
         if any(port.shape[:1] != (None,) for port in program.inputs):
             raise ValueError("the network takes a fixed number of cases at once")
@@ -110,14 +119,17 @@ class DropoutSampler:
             for name in self.cut.between
             if isinstance(value := two[name], torch.Tensor)
         )
-        self.trunk: Walker | FusedWalker = Walker(self.cut.trunk)
+        self.trunk: Walker | FusedWalker | WrittenWalker = Walker(self.cut.trunk)
         self.tail: Walker | FusedWalker = Walker(self.cut.tail)
         if fused:
-            self.trunk = FusedWalker(self.cut.trunk, zeros(program, case))
+            if not written:
+                self.trunk = FusedWalker(self.cut.trunk, zeros(program, case))
             masks = seeded(0)(0, ("", " "), self.sites)
             self.tail = FusedWalker(
                 self.cut.tail, [*(two[name] for name in self.cut.between), *masks]
             )
+        if written:
+            self.trunk = WrittenWalker(self.cut.trunk, case, threads=torch.get_num_threads())
 
     @torch.inference_mode()
     def sample(

@@ -11,12 +11,15 @@ import torch
 from ml.engine.dropout import Draw, DropoutSampler, seeded
 from ml.engine.fused import alike
 from ml.engine.program_session import program_of, use_threads
+from ml.engine.runtime import FUSED, ONNXRUNTIME, PLAIN
 from ml.engine.session import FloatArray, ModelError
+from ml.engine.written import WrittenWalker
 from ml.estimate import JsonObject
 from ml.imaging.preprocess import Float32Array
 from ml.intake.model_manifest import ModelManifest
 from ml.program.cut import zeros
 from ml.program.graph import Node, Program
+from ml.program.onnx_rules import NotWritten
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,24 @@ class DropoutSession:
 
     @property
     def runtime_json(self) -> JsonObject:
-        how = "fused program" if self.fused else "program"
+        how = FUSED if self.fused else PLAIN
+        trunk = [ONNXRUNTIME] if isinstance(self.sampler.trunk, WrittenWalker) else []
         return {
             "torch": torch.__version__,
-            "providers": [f"{how} on cpu"],
+            "providers": [*trunk, f"{how} on cpu"],
             "device": "cpu",
             "dropout_sites": len(self.sampler.sites),
         }
 
 
 def open_dropout(
-    path: Path, manifest: ModelManifest, *, samples: int, seed: int, threads: int = 1
+    path: Path,
+    manifest: ModelManifest,
+    *,
+    samples: int,
+    seed: int,
+    threads: int = 1,
+    runtime: str | None = None,
 ) -> DropoutSession:
     """Open a model with every site switched on that its answer depends on.
 
@@ -87,6 +97,8 @@ def open_dropout(
         samples: of each case.
         seed: of the masks.
         threads: of one operation.
+        runtime: that a trial chose for the network; it runs what no site touches, where that is
+            onnxruntime and the samples stay the same.
 
     Raises:
         ModelError: model_unloadable, model_shape; dropout_unavailable where no site can be
@@ -98,7 +110,8 @@ def open_dropout(
     if output not in program.outputs:
         raise ModelError("model_shape", f"There is no output '{output}'.")
     program = replace(program, outputs=(output,))
-    sampler, fused = _sampler(program, active_sites(program), tuple(manifest.input.shape))
+    case = tuple(manifest.input.shape)
+    sampler, fused = _sampler(program, active_sites(program), case, runtime)
     return DropoutSession(
         sampler=sampler,
         output=output,
@@ -120,9 +133,9 @@ def active_sites(program: Program) -> list[Node]:
 
 
 def _sampler(
-    program: Program, sites: Sequence[Node], case: tuple[int, ...]
+    program: Program, sites: Sequence[Node], case: tuple[int, ...], runtime: str | None
 ) -> tuple[DropoutSampler, bool]:
-    """The fused sampler where it gives the plain one's samples of noise; else the plain one."""
+    """The quickest sampler that gives the plain one's samples of noise; is it fused?"""
     try:
         plain = DropoutSampler(program, sites, [case])
     except (ValueError, RuntimeError) as error:
@@ -133,15 +146,18 @@ def _sampler(
     if len(case) != 3 or program.inputs[0].dtype != "float32":
         return plain, False
     noise = [torch.randn(one.shape, generator=_generator()) for one in zeros(program, [case])]
-    try:
-        fused = DropoutSampler(program, sites, [case], fused=True)
-        expected, found = (
-            sampler.sample(noise, ("", " "), samples=2, draw=seeded(0))[program.outputs[0]]
-            for sampler in (plain, fused)
-        )
-    except (RuntimeError, IndexError, KeyError, TypeError, ValueError):
-        return plain, False
-    return (fused, True) if alike(found, expected) else (plain, False)
+    for written in [True, False] if runtime == ONNXRUNTIME else [False]:
+        try:
+            fused = DropoutSampler(program, sites, [case], fused=True, written=written)
+            expected, found = (
+                sampler.sample(noise, ("", " "), samples=2, draw=seeded(0))[program.outputs[0]]
+                for sampler in (plain, fused)
+            )
+        except (NotWritten, RuntimeError, IndexError, KeyError, TypeError, ValueError):
+            continue
+        if alike(found, expected):
+            return fused, True
+    return plain, False
 
 
 def _generator() -> torch.Generator:

@@ -8,7 +8,7 @@ from typing import cast
 from ml.checks import all_checks
 from ml.checks.registry import Check
 from ml.engine.passes import PASSES, SAMPLES, asked_for, features_asked
-from ml.engine.runtime import FUSED, PLAIN, RUNTIMES
+from ml.engine.runtime import FUSED, ONNXRUNTIME, PLAIN, RUNTIMES
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import shard_key
 from ml.protocol import Protocol
@@ -65,9 +65,9 @@ def plan(
             params = _predict_params(card or {}, features=bool(beside))
             passes.append(PassPlan(PREDICT, params | beside))
         if samples is not None and "samples" in wanted:
-            passes.append(PassPlan(SAMPLES, {"batch": _BATCH, **samples}))
+            passes.append(PassPlan(SAMPLES, _samples_params(card or {}) | samples))
         if pictures:
-            running = _predict_params(card or {})
+            running = _predict_params(card or {}, features=bool(beside))
             further = asked_for(wanted, walks=walks, running=running)
             passes += [PassPlan(*one) for one in further]
     if has_masks and wanted & _NEEDS_COMPARE:
@@ -129,6 +129,12 @@ def _predict_params(card: Mapping[str, JsonValue], *, features: bool = False) ->
     }  # fmt: skip
     chosen = min(walked, key=walked.__getitem__) if features and walked else found["chosen"]
     return {"batch": batch if fits else _BATCH, "runtime": chosen}
+
+
+def _samples_params(card: Mapping[str, JsonValue]) -> JsonObject:
+    """onnxruntime, where it was chosen, runs what no dropout touches; else torch runs it all."""
+    chosen = _predict_params(card).get("runtime")
+    return {"batch": _BATCH} | ({"runtime": chosen} if chosen == ONNXRUNTIME else {})
 
 
 def shards(case_ids: Sequence[str]) -> list[tuple[str, ...]]:

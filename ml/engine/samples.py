@@ -90,6 +90,7 @@ def _opened(asked: Asked, inputs: JsonObject) -> Sampler:
         samples=count,
         seed=int(cast(int, inputs["seed"])),
         threads=asked.threads,
+        runtime=asked.runtime,
     )
 
 

@@ -234,6 +234,18 @@ def open_as_program(
     return open_program(path, manifest, threads=threads, gpu=gpu, runtime=runtime)
 
 
+def options_of(threads: int) -> ort.SessionOptions:
+    """One operation after the other, by kernels that repeat themselves."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.use_deterministic_compute = True
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 def open_onnx(
     data: bytes, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
 ) -> OnnxSession:
@@ -242,13 +254,7 @@ def open_onnx(
     Raises:
         ModelError, MemoryError: as ``open_session``.
     """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.use_deterministic_compute = True
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options = options_of(threads)
     offered = ort.get_available_providers() if gpu else []
     wanted = [name for name in ("CUDAExecutionProvider",) if name in offered]
     try:

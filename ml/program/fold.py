@@ -57,7 +57,11 @@ class _Work:
 
     def add(self, node: Node) -> None:
         renamed = replace(node, arguments=_renamed(node.arguments, self.other_names))
-        passed_on = renamed.operation.is_dropout or renamed.operation.base in _SILENT
+        passed_on = (
+            renamed.operation.is_dropout
+            or renamed.operation.base in _SILENT
+            or _pads_by_nothing(renamed)
+        )
         if passed_on and node.name not in self.kept:
             first = renamed.arguments[renamed.operation.parameters[0].name]
             source = cast(Ref, first).name
@@ -125,6 +129,13 @@ def scale_and_shift(
     with np.errstate(invalid="ignore", divide="ignore"):  # statistics that are none stay that
         scale = stored("weight", 1.0) / np.sqrt(stored("running_var", 1.0) + eps)
     return scale, stored("bias", 0.0) - stored("running_mean", 0.0) * scale
+
+
+def _pads_by_nothing(node: Node) -> bool:
+    """U-Nets pad for odd sizes, by nothing where a size is even."""
+    widths = node.arguments.get("pad")
+    padding = node.operation.base in ("pad", "constant_pad_nd")
+    return padding and isinstance(widths, tuple) and all(width == 0 for width in widths)
 
 
 def _name(argument: Argument) -> str:

@@ -17,7 +17,8 @@ AREAS = {area.__name__.rpartition(".")[2]: area.run for area in
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Sizes at which it only matters that both sides give the same answer."""
-    monkeypatch.setattr("benchmarks.audit.CASES", 24)
+    for name, size in {"CASES": 24, "NETWORK": "ResNet18", "WHOLE": 60, "SHARDS": (8, 16)}.items():
+        monkeypatch.setattr(f"benchmarks.audit.{name}", size)
     for name, size in {"SIDE": 64, "BATCH": 2, "SAMPLES": 3, "RUNS": 1}.items():
         monkeypatch.setattr(f"benchmarks.engine.{name}", size)
     # The others by the same code; compiling takes half a minute for each.

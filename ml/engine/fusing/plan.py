@@ -1,6 +1,8 @@
 """Which steps a program becomes: what is joined is found first, the rest follows one by one."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -59,10 +61,13 @@ def _alone(known: Known, node: Node) -> Step:
 
 
 def _written_over(known: Known, node: Node) -> Step | None:
-    if node.operation.base not in _IN_PLACE or not known.may_write_over(ref(node, 0)):
+    into = _IN_PLACE.get(node.operation.base)
+    if node.operation.base == "leaky_relu":
+        slope = float(cast(float, node.arguments.get("negative_slope", 0.01)))
+        into = partial(torch.nn.functional.leaky_relu_, negative_slope=slope)
+    if into is None or not known.may_write_over(ref(node, 0)):
         return None
     name, source = node.name, ref(node, 0)
-    into = _IN_PLACE[node.operation.base]
 
     def over(values: Values) -> None:
         values[name] = into(values[source])

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ml.engine.dropout import DropoutSampler, in_torch_order, seeded
+from ml.engine.written import WrittenWalker
 from ml.intake.pt2 import read_pt2
 from ml.program.cut import cut_at_dropout
 from ml.program.walk import Walker
@@ -38,6 +39,26 @@ def test_samples_are_those_of_the_plain_loop(name, fused):
 
     assert apart(found[program.outputs[0]], expected) <= 1e-5
     assert found[program.outputs[0]].std(dim=0).max() > 0
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_trunk_in_onnxruntime_gives_the_same_samples(fused):
+    net = network("unet-2d")
+    program, cases = read_pt2(net.path), net.case(3)
+    sites = program.dropouts[-2:]
+    written = DropoutSampler(program, sites, [net.shape], fused=fused, written=True)
+    plain = DropoutSampler(program, sites, [net.shape])
+    keys = ["a", "b", "c"]
+
+    found, expected = (
+        one.sample([cases], keys, samples=4, draw=seeded(3))[program.outputs[0]]
+        for one in (written, plain)
+    )
+
+    assert isinstance(written.trunk, WrittenWalker)
+    assert apart(found, expected) <= 1e-5
+    with pytest.raises(KeyError):
+        written.trunk.run([cases], taps=["x"])
 
 
 @pytest.mark.parametrize("name", DROPPING)

@@ -154,6 +154,22 @@ def test_slopes_join_their_layer_where_there_is_one(tmp_path):
     assert len(FusedWalker(program, [cases])._steps) == 5  # four layers, and the many slopes
 
 
+class Leaning(torch.nn.Module):
+    """A slope after what nobody else reads, and after what is read again."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        own = torch.nn.functional.leaky_relu(x * 2, 0.3)
+        read = x + 1
+        return own + torch.nn.functional.leaky_relu(read, 0.2) * read
+
+
+def test_a_slope_writes_over_what_nobody_else_reads(tmp_path):
+    program = read_pt2(exported(Leaning().eval(), (2, 6, 5), tmp_path / "leaning.pt2"))
+    cases = torch.randn(3, 2, 6, 5)
+
+    assert apart(both(program, cases, True)[0], Leaning()(cases)) <= CLOSE
+
+
 def test_a_normalisation_with_a_factor_of_zero_is_not_made_a_clamp(tmp_path):
     torch.manual_seed(4)
     norm = torch.nn.BatchNorm2d(2)

@@ -9,7 +9,7 @@ import pytest
 
 from ml.checks import all_checks
 from ml.engine import predict, program_session, trial
-from ml.engine.plan import plan
+from ml.engine.plan import _predict_params, _samples_params, plan
 from ml.engine.predict import predict_job
 from ml.engine.runtime import FUSED, ONNXRUNTIME, PLAIN, RUNTIMES
 from ml.engine.session import ModelError, Session, open_session
@@ -141,6 +141,22 @@ def test_the_choice_of_the_card_is_planned_and_part_of_the_key():
     assert params({"runtime": {"chosen": PLAIN, "batch": 10**6}}) == {"batch": 8, "runtime": PLAIN}
     for card in (None, {}, {"runtime": {"chosen": "a shell"}}, {"runtime": "x"}):
         assert params(card) == {"batch": 8}
+
+
+def test_features_are_taken_by_a_program_and_samples_by_what_was_chosen():
+    card = {
+        "runtime": {
+            "chosen": ONNXRUNTIME,
+            "batch": 8,
+            "seconds_per_case": {PLAIN: 0.3, FUSED: 0.2, ONNXRUNTIME: 0.1},
+        }
+    }
+    assert _predict_params(card, features=True)["runtime"] == FUSED
+    assert _predict_params(card)["runtime"] == ONNXRUNTIME
+    assert _samples_params(card) == {"batch": 8, "runtime": ONNXRUNTIME}
+    assert _samples_params({}) == {"batch": 8}
+    only = {"runtime": {"chosen": ONNXRUNTIME, "seconds_per_case": {ONNXRUNTIME: 0.1}}}
+    assert _predict_params(only, features=True)["runtime"] == ONNXRUNTIME
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

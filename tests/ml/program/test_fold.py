@@ -45,6 +45,20 @@ def test_what_is_kept_stays_as_it_is():
     assert [node.name for node in kept.dropouts] == dropped[:1]
 
 
+class Padded(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.nn.functional.pad(x.exp(), (0, 0, 0, 0), "replicate")
+        return torch.nn.functional.pad(x, (0, 1, 0, 0), value=2.0)
+
+
+def test_padding_by_nothing_is_left_out(tmp_path):
+    program = read_pt2(exported(Padded().eval(), (1, 3, 4), tmp_path / "pad.pt2"))
+    less, cases = folded(program), torch.randn(2, 1, 3, 4)
+
+    assert [node.operation.base for node in less.nodes] == ["exp", "pad"]
+    assert torch.equal(Walker(less).run([cases])[less.outputs[0]], Padded()(cases))
+
+
 @pytest.mark.parametrize(("groups", "left"), [(1, 0), (2, 1)])
 def test_a_transposed_convolution_takes_its_normalisation_in_unless_it_has_groups(
     groups, left, tmp_path

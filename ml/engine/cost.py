@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 # A forward and backward of the plain walk, in forwards of the way outputs are computed: the walk is
 # not fused while it takes gradients. Measured by `python -m benchmarks explain`.
-BACKWARD = 3.0
+BACKWARD = 4.0
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,11 @@ def _safe(card: Mapping[str, JsonValue]) -> Point:
             "it runs code of its own, behind namespaces, because an owner of the team allows it",
             "Export it as pt2: that is read as data, and can be looked into.",
         )  # fmt: skip
+    members = as_list(card.get("members"))
+    kind = f"Ensemble of {len(members)}" if members else str(card.get("format", "")).upper()
     return Point(
         "contents", State.PASS, "Safe to open",
-        f"{str(card.get('format', '')).upper()}: tensors and known operations, no code, "
+        f"{kind}: tensors and known operations, no code, "
         "nothing outside the file",
     )  # fmt: skip
 

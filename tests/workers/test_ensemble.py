@@ -103,7 +103,7 @@ def test_an_ensemble_answers_the_mean_of_its_members(team, read_in, cohort, fold
     assert together.weights.size_bytes < 400
     html = page_of(team, together)
     assert "ENSEMBLE of 3" in html
-    assert "Ensemble of 3, no custom operators" in html
+    assert "Ensemble of 3: tensors and known operations" in html
 
 
 def test_a_member_that_is_refused_refuses_the_whole_and_is_named(team, read_in, folders):  # noqa: F811

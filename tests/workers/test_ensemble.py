@@ -16,7 +16,6 @@ from ml.evidence import store as tables
 from ml.evidence.intake_record import sealed
 from ml.evidence.store import sha256_of
 from ml.intake.ensemble import Member, index_of
-from ml.intake.model import read_model
 from ml.intake.model_manifest import ModelManifest
 from ml.sandbox.results import ResultError
 from ml.zoo.shades import model_folder
@@ -147,9 +146,6 @@ def refused_by_us(whose, folder, result, words):
 
 def test_an_index_may_name_no_file_but_those_that_came_with_it(team, tmp_path):  # noqa: F811
     """A child that was taken over could name the weights of another team."""
-    out = tmp_path / "left"
-    out.mkdir()
-    result = read_model(folders[-1], out, QUIET)
     other = store.put_bytes(b"the weights of another team")
     index = index_of([Member("onnx", other.sha256)])
 

@@ -22,9 +22,9 @@ INK_AT_MOST, PAPER_AT_LEAST = 60, 200  # of 255: what counts as a dark or a ligh
 # Routes behind which there is no page: what answers a form, a part of a page, or a file.
 FORMS = {
     "accounts:sign-out", "accounts:password", "accounts:token-new", "accounts:token-end",
-    "accounts:person-add", "accounts:person-role", "accounts:person-remove", "registry:withdraw",
-    "intake:retry", "cohorts:seal", "cohorts:discard", "audits:stop", "audits:resume",
-    "audits:protocol-lock", "reports:end-link",
+    "accounts:person-add", "accounts:person-role", "accounts:person-remove", "accounts:team-allow",
+    "registry:withdraw", "intake:retry", "cohorts:seal", "cohorts:discard", "audits:stop",
+    "audits:resume", "audits:protocol-lock", "reports:end-link",
 }  # fmt: skip
 PARTS = {
     "accounts:running",

@@ -2,6 +2,8 @@
 
 import json
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -177,18 +179,30 @@ def _shard_seconds(
             images={case: [path] for case, path in zip(case_ids, images, strict=True)},
             out_dir=Path(out),
         )
+        inputs = json.dumps({"inputs": job.inputs, "out": out})
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        outcome = run_job(job)
+        subprocess.run([sys.executable, "-c", _CHILD], input=inputs, text=True, check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert outcome.state == "done", outcome.reason
-        assert outcome.result["failed"] == 0
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+# The job as the sandbox's child does it, without its walls: of a process that is ended rather than
+# waited for, and that is what becomes of a child, nobody learns the seconds.
+_CHILD = """
+import json, sys
+from pathlib import Path
+from ml.engine.predict import predict_job
+from ml.sandbox.messages import Reporter
+asked = json.load(sys.stdin)
+said = Reporter(log=lambda line: None, progress=lambda done, total: None)
+assert predict_job(asked["inputs"], Path(asked["out"]), said)["failed"] == 0
+"""
 
 
 def _statistics_seconds(folder: Path) -> float:
     """Joining the evidence and running every check of the default protocol."""
     reporter = Reporter(log=lambda line: None, progress=lambda done, total: None)
-    made = cohort_folder(folder / "thousand", n=WHOLE, readers=0)
+    made = cohort_folder(folder / "thousand", n=WHOLE, readers=1)
     (folder / "read").mkdir()
     read = read_cohort(made, folder / "read", reporter)
     catalogue = json.loads((folder / "read" / str(read["catalogue"])).read_bytes())

@@ -19,7 +19,9 @@ from ml.program.cut import Cut, Shape, cut_at_dropout, zeros
 from ml.program.graph import Node, Program
 from ml.program.walk import Values, Walker
 
-_MOST_BYTES = 256 << 20  # of values that pass from the trunk to the tail at once
+# Of values that pass from the trunk to the tail at once: with more than this a U-Net leaves the
+# caches, and samples one by one are quicker than many together.
+_MOST_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from ml.checks.capability import capabilities
 from ml.checks.intake_points import Point, points
 from ml.checks.judge import result_of
 from ml.checks.registry import CheckResult, Finding, State, audit_check, not_assessed
-from ml.evidence.intake_record import KEY, is_whole
+from ml.evidence.intake_record import is_whole
 from ml.evidence.tables import Evidence
 from ml.protocol import Protocol
 
@@ -37,8 +37,7 @@ def intake(evidence: Evidence, protocol: Protocol) -> CheckResult:
     summary = "Its files hold what they should, and it runs as declared."
     if n:
         summary = f"It was accepted; {n} {'point is' if n == 1 else 'points are'} to be looked at."
-    head = f"Read from its files (record {str(card[KEY])[:8]})"
-    first = replace(findings[0], why=f"{head}.") if findings else None
+    first = replace(findings[0], why="Read from its files.") if findings else None
     return result_of(QUESTION, [], [*([first] if first else []), *findings[1:]], [],
                      summary=summary)  # fmt: skip
 

@@ -35,7 +35,14 @@ class Borders:
 
     @classmethod
     def of_masks(cls, pair: MaskPair) -> "Borders":
-        """Of two masks that are not empty: the voxels with a face neighbour outside."""
+        """Of two masks that are not empty: the voxels with a face neighbour outside.
+
+        Example:
+            >>> pair = MaskPair.of(np.ones((3, 3)), np.eye(3))
+            >>> borders = Borders.of_masks(pair)
+            >>> borders.split, len(borders.keys) - borders.split  # of 9 and 3 voxels
+            (8, 3)
+        """
         masks = pair.stacked(margin=REACH)
         flat = masks.ravel()
         inside = flat.copy()
@@ -47,7 +54,12 @@ class Borders:
 
     @classmethod
     def of_points(cls, one: IntArray, other: IntArray) -> "Borders":
-        """Of points (n, axes), (m, axes) of a grid, each point once, in the grid's order."""
+        """Of points (n, axes), (m, axes) of a grid, each point once, in the grid's order.
+
+        Example:
+            >>> Borders.of_points(np.array([[0, 0], [0, 2]]), np.array([[1, 1]])).split
+            2
+        """
         sides = np.maximum(one.max(axis=0), other.max(axis=0)) + 1 + 2 * REACH
         shape = tuple(int(cells) for cells in sides)
         keys = [np.ravel_multi_index(tuple(points.T + REACH), shape) for points in (one, other)]
@@ -77,6 +89,11 @@ def nearest(borders: Borders, spacing_mm: tuple[float, ...]) -> tuple[FloatArray
 
     Returns:
         (n,), (m,) mm, in the order of the keys.
+
+    Example:
+        >>> borders = Borders.of_points(np.array([[0, 0], [0, 2]]), np.array([[0, 3]]))
+        >>> [found.tolist() for found in nearest(borders, (1.0, 0.5))]
+        [[1.5, 0.5], [0.5]]
     """
     spacing = np.array(spacing_mm)
     split, cells = borders.split, borders.cells

@@ -67,7 +67,7 @@ def test_a_models_verdict_says_what_can_follow(
     verdict = call("GET", f"/models/{things['/models'].pk}", owner).json()["verdict"]
     assert verdict["sentence"].startswith("Accepted. It holds nothing but tensors")
     assert {row["id"]: row["state"] for row in verdict["points"]}["trial"] == "not assessed"
-    assert [row["id"] for row in verdict["capabilities"]] == ["dropout", "samples"]
+    assert [row["id"] for row in verdict["capabilities"]] == ["dropout", "samples", "takes"]
     assert {row["id"]: row["says"] for row in verdict["checks"]}["discrimination"] == (
         "with a cohort that has reference labels"
     )

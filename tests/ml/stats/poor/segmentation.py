@@ -123,4 +123,5 @@ NOT_MEASURES = {
     "checked_panel": "refuses masks for consensus and overlap_matrix",
     "surfels": "pieces of a surface, for surface_distances",
     "areas": "sizes of these pieces",
+    "nearest": "cells of borders, for surface_distances",
 }

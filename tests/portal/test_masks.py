@@ -184,11 +184,11 @@ def test_the_preview_says_what_masks_allow(
     readers = preview(masks.cohort)
     assert readers.cost.n_reused == 0  # without the model's masks it is another comparison
     assert (
-        "Choose predictions with masks"
+        "Choose a model that segments, or predictions with masks"
         in {x.title: x.reason for x in readers.lines}["Segmentation"]
     )
     assert "choose a segmentation" in preview(of_labels, predictions=masks.predictions).blocked
     scores = make_predictions(team)
     assert "choose predictions with masks" in preview(masks.cohort, predictions=scores).blocked
     model = make_model_version(team)
-    assert "Hand in their masks" in preview(masks.cohort, model=model).blocked
+    assert "choose a model that segments" in preview(masks.cohort, model=model).blocked

@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 from PIL import Image, ImageFile
 
-from ml.imaging.dicom import decode_dicom
 from ml.imaging.nifti import is_nifti
 from ml.imaging.picture import MOST_PIXELS, ImageError, Picture
 from ml.imaging.volume import NIFTI, middle_slice, volume_of_nifti
@@ -42,6 +41,8 @@ def decode(data: bytes) -> Picture:
         raise ImageError("empty_file", "The image file is empty.")
     kind = media_type(data)
     if kind == "application/dicom":
+        from ml.imaging.dicom import decode_dicom  # its readers take longer to load than a picture
+
         return decode_dicom(data)
     if kind == NIFTI:
         return middle_slice(volume_of_nifti(data))

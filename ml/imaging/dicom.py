@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import warnings
 from collections.abc import Callable
 
@@ -35,6 +36,9 @@ _NEEDED = (
     "PhotometricInterpretation",
     "PixelData",
 )
+# What a header says of the kind of image, and of nobody: code strings of 16 characters at most.
+OF_THE_KIND = ("Modality", "BodyPartExamined", "PhotometricInterpretation")
+_CODE = re.compile(r"[A-Z0-9 _]{1,16}")
 _NO_IMAGE = {
     "1.2.840.10008.5.1.4.1.1.66.4": "a segmentation",
     "1.2.840.10008.5.1.4.1.1.481.2": "a dose distribution",
@@ -206,7 +210,14 @@ def _picture(dataset: Dataset, pixels: NDArray[np.generic], frames: int) -> Pict
         eight_bits=eight_bits,
         values=values,
         inverted=inverted,
+        header=_header(dataset),
     )
+
+
+def _header(dataset: Dataset) -> dict[str, str]:
+    """Of what kind the file says it is; what is no code string is left out, whoever wrote it."""
+    said = {name: str(dataset.get(name) or "").strip().upper() for name in OF_THE_KIND}
+    return {name: word for name, word in said.items() if _CODE.fullmatch(word)}
 
 
 def _to_8_bits(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:

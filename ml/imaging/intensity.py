@@ -1,5 +1,7 @@
 """From what a model takes back to intensities from 0 to 1, and forth: nothing is rounded."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,9 @@ from ml.imaging.declared import Input
 from ml.imaging.preprocess import Float32Array
 
 FloatArray = NDArray[np.float64]
+# Of the range: channels that differ by less are copies of one grey picture, each normalised by its
+# own mean and deviation and rounded. A step of 8 bits is forty times as much.
+_GREY = 1e-4
 
 
 def unit_range(declared: Input) -> tuple[FloatArray, FloatArray]:
@@ -45,3 +50,31 @@ def from_unit(picture: FloatArray, declared: Input) -> Float32Array:
     return np.ascontiguousarray(
         prepared.transpose(2, 0, 1) if declared.layout == "NCHW" else prepared
     )
+
+
+def once_if_grey(picture: FloatArray, change: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """Change a picture; of channels that are all alike the first alone, so that grey stays grey.
+
+    Args:
+        picture: (height, width, channels).
+        change: keeps the height and width of what it is given.
+
+    Returns:
+        (height, width, channels), of the picture's type.
+    """
+    one = picture[:, :, :1] if is_grey(picture, 2) else picture
+    found = change(one).astype(picture.dtype, copy=False)
+    return np.broadcast_to(found, picture.shape)
+
+
+def is_grey(picture: FloatArray, axis: int) -> bool:
+    """Whether all channels of intensities from 0 to 1 are alike, but for rounding.
+
+    Args:
+        axis: of the channels.
+
+    Example:
+        >>> is_grey(np.array([[[0.2, 0.2 + 1e-8]]]), 2), is_grey(np.array([[[0.2, 0.204]]]), 2)
+        (True, False)
+    """
+    return bool(np.ptp(picture, axis=axis).max(initial=0.0) <= _GREY)

@@ -5,10 +5,7 @@ import warnings
 import zlib
 from typing import NamedTuple
 
-import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from ml.imaging.picture import MOST_PIXEL_BYTES, FloatArray, ImageError
@@ -41,6 +38,10 @@ def read_nifti(data: bytes, *, what: str, unreadable: str, axes: str) -> Nifti:
     Raises:
         ImageError: pixel_limit, or one of the two codes.
     """
+    import nibabel  # here, because a child that has pictures alone need not wait for it
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,6 +1,7 @@
 """One decoded image file, whatever its format, and what can go wrong on the way to it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,3 +35,4 @@ class Picture:
     eight_bits: Image.Image  # as shown: window of the file applied, inverted where it asks
     values: FloatArray | None = None  # (height, width) in the file's unit; None: as eight_bits
     inverted: bool = False  # low values are bright
+    header: Mapping[str, str] = field(default_factory=dict)  # DICOM: what it says of its kind

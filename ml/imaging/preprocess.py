@@ -6,6 +6,7 @@ from PIL import Image
 
 from ml.imaging.declared import Input, Intensity
 from ml.imaging.picture import FloatArray, Picture
+from ml.imaging.steps import Tell, nobody, of_cut, of_layout, of_numbers, of_resize
 
 Float32Array = NDArray[np.float32]
 
@@ -17,7 +18,9 @@ _PILLOW = {
 _A = -0.75  # of the cubic kernel, as torch and OpenCV have it
 
 
-def prepare(picture: Picture, declared: Input) -> Float32Array:
+def prepare(
+    picture: Picture, declared: Input, out: Float32Array | None = None, tell: Tell = nobody
+) -> Float32Array:
     """Colour, size and intensity as declared.
 
     Without a window or clip the picture's 8 bits are resized (a DICOM file's own window is
@@ -26,24 +29,66 @@ def prepare(picture: Picture, declared: Input) -> Float32Array:
     Args:
         picture: one frame.
         declared: the ``input`` part of a model's manifest.
+        out: where to write it, in the shape that is returned; absent: a new array.
+        tell: told of every step that the manifest declares.
 
     Returns:
         (channels, height, width) or (height, width, channels), as the layout says.
     """
-    mode = "RGB" if declared.colour == "rgb" else "L"
-    cut = declared.intensity.window or declared.intensity.clip
-    if cut is None:
-        pixels = _resize_8_bits(picture.eight_bits.convert(mode), declared)
-    else:
-        pixels = _resize_values(_cut(picture, mode, declared.intensity), declared)
-    pixels = normalised(pixels, declared.intensity)
+    pixels = _sized(picture, _mode(picture, declared), declared, tell)
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
-    if pixels.shape[2] != declared.n_channels:  # grey values for a model that takes colour
-        pixels = np.repeat(pixels, declared.n_channels, axis=2)
-    if declared.layout == "NCHW":
-        pixels = pixels.transpose(2, 0, 1)
-    return np.ascontiguousarray(pixels, dtype=np.float32)
+    pixels = normalised(pixels, declared.intensity)
+    if said := of_numbers(declared.intensity):
+        tell("intensity", said, pixels)
+    channels_first = declared.layout == "NCHW"
+    if out is None:
+        sides, n = pixels.shape[:2], declared.n_channels
+        out = np.empty((n, *sides) if channels_first else (*sides, n), dtype=np.float32)
+    # Grey values for a model that takes colour become all of its channels.
+    last = out.transpose(1, 2, 0) if channels_first else out
+    last[...] = pixels
+    if pixels.shape[2] != declared.n_channels:
+        tell("colour", f"the same values in {declared.n_channels} channels", last)
+    tell("layout", of_layout(declared), out)
+    return out
+
+
+def _mode(picture: Picture, declared: Input) -> str:
+    """The colours that are resized: of a grey picture one channel, which Pillow does alike in all.
+
+    Resizing as networks do adds up floats, whose last bits could depend on what lies beside them.
+    """
+    if declared.colour != "rgb":
+        return "L"
+    alike = declared.size is None or declared.resize.antialias == "pillow"
+    return "L" if alike and picture.eight_bits.mode == "L" else "RGB"
+
+
+def _as_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _sized(picture: Picture, mode: str, declared: Input, tell: Tell) -> Float32Array:
+    """Decoded, cut where that is declared, and of the declared size."""
+    intensity = declared.intensity
+    cuts = intensity.window is not None or intensity.clip is not None
+    shown = np.asarray(picture.eight_bits) if picture.values is None else picture.values
+    tell("decode", f"{picture.media_type}, {picture.mode}, the file's own values", shown)
+    if picture.values is None or not cuts:
+        image = _in_colour(picture, mode, tell)
+        values = np.asarray(image, dtype=np.float64) if cuts else None
+    else:
+        values = picture.values
+    if values is None:
+        pixels = _resize_8_bits(image, declared)
+    else:
+        cut = _cut(values, intensity, inverted=picture.inverted)
+        tell("window" if intensity.window else "clip", of_cut(intensity), cut)
+        pixels = _resize_values(cut, declared)
+    if declared.size is not None:
+        tell("resize", of_resize(declared.size, declared.resize), pixels)
+    return pixels
 
 
 def _resize_8_bits(image: Image.Image, declared: Input) -> Float32Array:
@@ -57,14 +102,25 @@ def _resize_8_bits(image: Image.Image, declared: Input) -> Float32Array:
     return interpolate(values, (height, width), declared.resize.mode).astype(np.float32)
 
 
-def _cut(picture: Picture, mode: str, intensity: Intensity) -> FloatArray:
+def _in_colour(picture: Picture, mode: str, tell: Tell) -> Image.Image:
+    """Its 8 bits in one or three channels."""
+    if picture.values is not None:
+        shown = np.asarray(picture.eight_bits)
+        tell(
+            "8 bits", "through the window that a DICOM file names; of 16 bits, 65,535 is 255", shown
+        )
+    image = _as_mode(picture.eight_bits, mode)
+    if image.mode != picture.eight_bits.mode:
+        colour = "three colours" if mode == "RGB" else "gray"
+        tell("colour", f"to {colour}", np.asarray(image))
+    return image
+
+
+def _cut(values: FloatArray, intensity: Intensity, *, inverted: bool) -> FloatArray:
     """The file's values within the window (then 0..1) or clip (then in their unit)."""
-    values = picture.values
-    if values is None:
-        values = np.asarray(picture.eight_bits.convert(mode), dtype=np.float64)
     low, high = intensity.window or intensity.clip or (0.0, 1.0)
     values = values.clip(low, high)
-    if picture.inverted:
+    if inverted:
         values = low + high - values
     return (values - low) / (high - low) if intensity.window else values
 

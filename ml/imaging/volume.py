@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import nibabel
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -44,11 +43,13 @@ def turned(values: NDArray[np.generic], affine: FloatArray) -> Volume:
     Raises:
         ImageError: image_unreadable where the values are no plain numbers.
     """
+    from nibabel import orientations  # here, because who has pictures alone need not wait for it
+
     if values.dtype.kind not in "biuf":
         raise ImageError("image_unreadable", f"An image holds numbers, not {values.dtype}.")
-    turn = nibabel.orientations.io_orientation(affine)  # type: ignore[no-untyped-call]
-    straight = nibabel.orientations.apply_orientation(values, turn)  # type: ignore[no-untyped-call]
-    back = nibabel.orientations.inv_ornt_aff(turn, values.shape)  # type: ignore[no-untyped-call]
+    turn = orientations.io_orientation(affine)  # type: ignore[no-untyped-call]
+    straight = orientations.apply_orientation(values, turn)  # type: ignore[no-untyped-call]
+    back = orientations.inv_ornt_aff(turn, values.shape)  # type: ignore[no-untyped-call]
     placed = affine @ back
     floats = np.ascontiguousarray(straight, dtype=np.float32)
     if not np.isfinite(floats).all():
@@ -74,8 +75,13 @@ def middle_slice(volume: Volume) -> Picture:
     )
 
 
-def grey(plane: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """0 for the lowest value, 255 for the highest."""
-    low, high = float(plane.min()), float(plane.max())
+def grey(plane: NDArray[np.generic], ends: tuple[float, float] | None = None) -> NDArray[np.uint8]:
+    """0 for the lowest value, 255 for the highest; of ``ends``, where it is a piece of more."""
+    low, high = ends or ends_of(plane)
     scale = 255 / (high - low) if high > low else 0.0
     return np.rint((plane.astype(np.float64) - low) * scale).astype(np.uint8)
+
+
+def ends_of(values: NDArray[np.generic]) -> tuple[float, float]:
+    """The lowest and the highest value."""
+    return float(values.min()), float(values.max())

@@ -92,6 +92,26 @@ def checked_binary(
     return scores, outcomes
 
 
+def checked_losses(scores: FloatArray, losses: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """As ``checked_binary``, of losses that may lie anywhere in 0..1.
+
+    Raises:
+        ValueError: for unequal shapes, NaN, or losses outside 0..1.
+
+    Example:
+        >>> checked_losses(np.array([0.2]), np.array([0.5]))[1].tolist()
+        [0.5]
+    """
+    pair = [np.asarray(one, dtype=np.float64) for one in (scores, losses)]
+    if pair[0].ndim != 1 or pair[0].shape != pair[1].shape:
+        raise ValueError(f"expected two (n,) arrays, got {pair[0].shape} and {pair[1].shape}")
+    if not all(np.isfinite(one).all() for one in pair):
+        raise ValueError("scores and losses must be finite: leave other cases out and count them")
+    if pair[1].size and not (pair[1].min() >= 0 and pair[1].max() <= 1):
+        raise ValueError("losses must lie in 0..1")
+    return pair[0], pair[1]
+
+
 def checked_probabilities(
     probabilities: FloatArray, present: IntArray | BoolArray
 ) -> tuple[FloatArray, BoolArray]:

@@ -1,10 +1,9 @@
 """How foreign an input looks from a classifier's logits; every score is higher for more foreign."""
 
 import numpy as np
-from scipy import special
 
 from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.asked import SMALLEST, checked_count, checked_number, checked_size
+from ml.stats.asked import LARGEST, SMALLEST, checked_count, checked_number, checked_size
 
 
 def max_softmax(logits: FloatArray) -> FloatArray:
@@ -27,13 +26,8 @@ def max_softmax(logits: FloatArray) -> FloatArray:
     Source:
         Hendrycks, Gimpel (2017), ICLR (MSP).
     """
-    logits = _checked(logits)
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    best = logits.argmax(axis=1)
-    others = shifted.copy()
-    others[np.arange(len(logits)), best] = 0.0
-    # The sum of the others keeps its digits where 1 - p would round to 0.
-    score: FloatArray = others.sum(axis=1) / shifted.sum(axis=1)
+    others = _Softmax(logits).others
+    score: FloatArray = others / (1 + others)
     return score
 
 
@@ -47,7 +41,7 @@ def max_logit(logits: FloatArray) -> FloatArray:
     Source:
         Hendrycks et al. (2022), ICML (Scaling Out-of-Distribution Detection).
     """
-    score: FloatArray = -_checked(logits).max(axis=1)
+    score: FloatArray = -np.ascontiguousarray(_checked(logits).T).max(axis=0)
     return score
 
 
@@ -69,12 +63,14 @@ def energy(logits: FloatArray, temperature: float = 1.0) -> FloatArray:
     Source:
         Liu et al. (2020), NeurIPS (Energy-based Out-of-distribution Detection).
     """
-    logits = _checked(logits)
     temperature = checked_number("temperature", temperature, above=SMALLEST)
-    if len(logits) and (np.abs(special.logsumexp(logits, axis=1)) < 1e-9).all():
+    plain = _Softmax(logits).log_sum
+    if plain.size and abs(plain[0]) < 1e-9 and (np.abs(plain) < 1e-9).all():
         raise ValueError("expected logits, got log-probabilities: their energy is always 0")
-    score: FloatArray = -temperature * special.logsumexp(logits / temperature, axis=1)
-    return score
+    if temperature == 1:
+        return -plain
+    warm: FloatArray = _Softmax(np.asarray(logits, dtype=np.float64) / temperature).log_sum
+    return -temperature * warm
 
 
 def entropy(logits: FloatArray) -> FloatArray:
@@ -87,8 +83,7 @@ def entropy(logits: FloatArray) -> FloatArray:
     Source:
         Shannon (1948), Bell System Technical Journal 27:379-423.
     """
-    score: FloatArray = special.entr(special.softmax(_checked(logits), axis=1)).sum(axis=1)
-    return score
+    return _Softmax(logits).entropy
 
 
 def generalized_entropy(
@@ -110,9 +105,10 @@ def generalized_entropy(
     """
     if not 0 < gamma <= 1:
         raise ValueError(f"gamma must be above 0 and at most 1, got {gamma}")
-    p = np.sort(special.softmax(_checked(logits), axis=1), axis=1)
-    p = p if top is None else p[:, -checked_count("top", top, 1, p.shape[1]) :]
-    score: FloatArray = (p**gamma * (1 - p).clip(0) ** gamma).sum(axis=1)
+    p = _Softmax(logits).probabilities
+    if top is not None:
+        p = np.sort(p, axis=0)[-checked_count("top", top, 1, len(p)) :]
+    score: FloatArray = ((p * (1 - p).clip(0)) ** gamma).sum(axis=0)
     return score
 
 
@@ -144,18 +140,62 @@ def kl_matching(
     classes = np.asarray(classes)
     if classes.shape != reference.shape[:1]:
         raise ValueError(f"expected a class for each of {len(reference)}, got {classes.shape}")
-    p, typical = special.softmax(logits, axis=1), special.softmax(reference, axis=1)
-    means = np.stack([typical[classes == c].mean(axis=0) for c in np.unique(classes)])
+    own, typical = _Softmax(logits), _Softmax(reference).probabilities
+    means = np.stack([typical[:, classes == c].mean(axis=1) for c in np.unique(classes)])
     smallest = np.finfo(np.float64).tiny
-    cross = p @ np.log(np.maximum(means, smallest)).T
-    score: FloatArray = (-special.entr(p).sum(axis=1)[:, None] - cross).min(axis=1)
+    cross = np.log(np.maximum(means, smallest)) @ own.probabilities
+    score: FloatArray = -own.entropy - cross.max(axis=0)
     return np.maximum(score, 0.0)  # rounding may pass below 0
+
+
+class _Softmax:
+    """The softmax of logits (n, classes), class by class: sums over few classes are fast so.
+
+    Attributes:
+        below: (classes, n) logits less the largest.
+        shares: (classes, n) their exponentials; 1 for the largest.
+        total: (n,) sum of the shares.
+    """
+
+    def __init__(self, logits: FloatArray) -> None:
+        self.rows = np.ascontiguousarray(_checked(logits).T)
+        self.largest = self.rows.max(axis=0)
+        self.below = self.rows - self.largest
+        self.shares = np.exp(self.below)
+        self.total = self.shares.sum(axis=0)
+
+    @property
+    def log_sum(self) -> FloatArray:
+        found: FloatArray = self.largest + np.log(self.total)
+        return found
+
+    @property
+    def probabilities(self) -> FloatArray:
+        found: FloatArray = self.shares / self.total
+        return found
+
+    @property
+    def others(self) -> FloatArray:
+        """(n,) shares of all but the largest: their sum has digits where 1 - p has none."""
+        less = self.shares.copy()
+        less[self.rows.argmax(axis=0), np.arange(self.total.size)] = 0.0
+        found: FloatArray = less.sum(axis=0)
+        return found
+
+    @property
+    def entropy(self) -> FloatArray:
+        mean: FloatArray = (self.shares * self.below).sum(axis=0) / self.total
+        found: FloatArray = np.log(self.total) - mean
+        return found
 
 
 def _checked(logits: FloatArray) -> FloatArray:
     logits = np.asarray(logits, dtype=np.float64)
     if logits.ndim != 2 or logits.shape[1] < 2:
         raise ValueError(f"expected (n, 2 classes or more) logits, got {logits.shape}")
+    largest = max(logits.max(initial=0.0), -logits.min(initial=0.0))
+    if SMALLEST <= largest <= LARGEST:  # so none is missing either
+        return logits
     if not np.isfinite(logits).all():
         raise ValueError("logits must be finite: leave failed cases out and count them")
     return checked_size("logits", logits)

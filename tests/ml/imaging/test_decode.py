@@ -14,6 +14,7 @@ from pydicom.uid import RLELossless
 
 from ml.imaging import decode as decoding
 from ml.imaging.decode import decode, media_type
+from ml.imaging.dicom import OF_THE_KIND
 from ml.imaging.picture import ImageError
 
 
@@ -244,3 +245,23 @@ def test_random_bytes_never_do_worse_than_a_refusal():
             data[at] = generator.integers(0, 256)
         with contextlib.suppress(ImageError):
             assert decode(bytes(data)).width > 0
+
+
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        (
+            {"Modality": "ct ", "BodyPartExamined": "HEAD"},
+            {"Modality": "CT", "BodyPartExamined": "HEAD"},
+        ),
+        ({"Modality": "MR", "BodyPartExamined": ""}, {"Modality": "MR"}),
+        ({"Modality": "X" * 17, "BodyPartExamined": "Jane^Doe"}, {}),  # no code string: left out
+    ],
+)
+@pytest.mark.filterwarnings("ignore:(The value length|Invalid value for VR):UserWarning")
+def test_a_header_says_of_what_kind_the_image_is(tags, expected):
+    said = dict(decode(changed_dicom(**tags)).header)
+
+    assert said.pop("PhotometricInterpretation") == "MONOCHROME2"
+    assert said == expected
+    assert set(OF_THE_KIND) >= set(expected)

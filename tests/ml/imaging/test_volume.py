@@ -157,6 +157,14 @@ def test_preparing_is_what_monais_transforms_do(orientation, spacing, mode):
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
+def test_axes_that_lie_in_one_plane_are_refused():
+    flat = np.array([[1.0, 1, 0, 0], [0, 1e-9, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    with pytest.raises(ImageError) as caught:
+        prepare_volume(Volume(VALUES, (1.0, 1.0, 1.0), flat), declared(spacing_mm=(2, 2, 2)))
+
+    assert caught.value.code == "image_unreadable"
+
+
 @pytest.mark.parametrize("orientation", ["RAS", "LPS", "SAL", "IPR"])
 @pytest.mark.parametrize("spacing", [None, (1.0, 1.5, 0.75)])
 def test_labels_go_back_to_where_they_came_from(orientation, spacing):

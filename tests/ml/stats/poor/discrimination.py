@@ -10,6 +10,7 @@ from ml.stats.discrimination import (
     likelihood_ratios,
     mann_whitney,
     margins,
+    membership,
     multiclass,
     operating_point,
     paired_calls,
@@ -105,6 +106,12 @@ def _operating(measure, rate=0.7, **options):
 
 BOTH_BOOTSTRAPS = ("percentile", "bca")
 CLUSTERED = {
+    "membership_auroc": lambda rows: membership.membership_auroc(
+        rows.a, rows.b, rows.label, rows.label, rows.clusters, rows.clusters, FEW
+    ),
+    "membership_gap": lambda rows: membership.membership_gap(
+        "gap", rows.a, rows.b, rows.label, rows.label, rows.clusters, rows.clusters, FEW
+    ),
     "auroc": _scored(auroc.auroc),
     **{f"auroc.{method}": _scored(auroc.auroc, method=method) for method in auroc_interval.METHODS},
     "average_precision": _scored(average_precision.average_precision),
@@ -300,6 +307,8 @@ NUMBERS = {
 }  # fmt: skip
 # Public functions that are no measure of rows.
 NOT_MEASURES = {
+    "ridge_logistic": "weights; their AUROC is what is measured",
+    "cross_fitted_logistic": "log odds of each case, whose AUROC is what is measured",
     "auroc_interval": "auroc's part that makes the interval",
     "auroc_variance": "auroc's part that makes the variance",
     "bootstrap_auroc": "replicates for the measures that are called here",

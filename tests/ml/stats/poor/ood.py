@@ -6,8 +6,10 @@ from ml.stats.ood import (
     conformal,
     detection,
     feature_scores,
+    head_scores,
     logit_scores,
     multivariate_shift,
+    nearest,
     shift,
 )
 from tests.ml.stats.poor.rows import FEW, Rows, cohort
@@ -74,9 +76,19 @@ OTHERS = {
     "knn_distance.self": lambda rows: feature_scores.knn_distance(
         rows.logits, rows.logits, 2, exclude_self=True
     ),
+    "kth_distance": lambda rows: nearest.kth_distance(rows.logits, rows.logits, 2),
     "virtual_logit": lambda rows: feature_scores.virtual_logit(
         rows.logits, rows.logits, rows.logits, rows.logits, dimension=1
     ),
+    "linear_head": lambda rows: head_scores.linear_head(rows.logits, rows.logits),
+    "gradnorm": lambda rows: head_scores.gradnorm(rows.logits, rows.logits),
+    "react_threshold": lambda rows: head_scores.react_threshold(rows.logits),
+    "react": lambda rows: head_scores.react(
+        rows.logits,
+        head_scores.Head(np.eye(rows.logits.shape[1]), np.zeros(rows.logits.shape[1])),
+        1.0,
+    ),
+    "hopfield": lambda rows: head_scores.hopfield(rows.logits, rows.label, rows.logits, rows.label),
     "max_softmax": lambda rows: logit_scores.max_softmax(rows.logits),
     "max_logit": lambda rows: logit_scores.max_logit(rows.logits),
     "energy": lambda rows: logit_scores.energy(rows.logits),
@@ -127,6 +139,30 @@ NUMBERS = {
         ).tolist(),
         {"k": 2},
     ),
+    "gradnorm": (
+        lambda **numbers: head_scores.gradnorm(
+            cohort().logits, cohort().logits, **numbers
+        ).tolist(),
+        {"temperature": 2.0},
+    ),
+    "kth_distance": (
+        lambda **numbers: nearest.kth_distance(
+            cohort().logits, cohort().logits, **numbers
+        ).tolist(),
+        {"k": 2},
+    ),
+    "react_threshold": (
+        lambda **numbers: head_scores.react_threshold(cohort().logits, **numbers),
+        {"share": 0.8},
+    ),
+    "react": (
+        lambda **numbers: head_scores.react(
+            cohort().logits,
+            head_scores.Head(np.eye(cohort().logits.shape[1]), np.zeros(cohort().logits.shape[1])),
+            **numbers,
+        ).tolist(),
+        {"threshold": 1.0},
+    ),
     "virtual_logit": (
         lambda **numbers: feature_scores.virtual_logit(
             *[cohort().logits] * 4, **numbers
@@ -135,4 +171,14 @@ NUMBERS = {
     ),
 }  # fmt: skip
 # Public functions that are no measure of rows.
-NOT_MEASURES = {"checked_pair": "a check of shapes"}
+NOT_MEASURES = {
+    "checked_pair": "a check of shapes",
+    "as_given": "a check of shapes",
+    "nearest_copy": "arrays: which image, and how alike",
+    "checked_rows": "a check of shapes",
+    "largest_of": "for that check",
+    "rounding_of": "the bound of a sum's rounding, for kth_distance",
+    "in_single": "points in single precision, for kth_distance",
+    "directions": "in which they spread most, likewise",
+    "alike": "places of points that lie near each other, likewise",
+}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ml.stats.robustness import corruption_error, degradation
+from ml.stats.robustness import corruption_error, degradation, severity
 from tests.ml.stats.poor.rows import FEW, cohort
 
 
@@ -19,6 +19,9 @@ def _baseline(rows):
 
 
 CLUSTERED = {
+    "accuracy_loss": lambda rows: severity.accuracy_loss(
+        rows.called, rows.called_b, rows.clusters, FEW
+    ),
     "degradation": lambda rows: degradation.degradation(rows.a, rows.b, rows.clusters, FEW),
     "first_breakdown": lambda rows: degradation.first_breakdown(
         rows.a, _two(rows), 0.1, rows.clusters, FEW
@@ -63,4 +66,4 @@ NUMBERS = {
         lambda **n: degradation.first_breakdown(_SOUND.a, _two(_SOUND), **n), {"margin": 0.1},
     ),
 }  # fmt: skip
-NOT_MEASURES: dict[str, str] = {}
+NOT_MEASURES = {"severity_borne": "reads losses that were estimated before"}

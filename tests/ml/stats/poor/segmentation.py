@@ -120,6 +120,7 @@ NUMBERS = {
 }  # fmt: skip
 # Public functions that are no measure of rows.
 NOT_MEASURES = {
+    "variation": "of the volumes of samples, which the pass computes",
     "checked_panel": "refuses masks for consensus and overlap_matrix",
     "surfels": "pieces of a surface, for surface_distances",
     "areas": "sizes of these pieces",

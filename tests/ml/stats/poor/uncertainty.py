@@ -66,6 +66,9 @@ def _expected(rows: Rows):
 
 
 CLUSTERED = {
+    "loss_area": lambda rows: selective.loss_area(
+        rows.scores, rows.probabilities, rows.clusters, FEW
+    ),
     **{f"area.{form}": _selective(selective.area, form=form) for form in selective.FORMS},
     "risk_at_coverage": _selective(selective.risk_at_coverage, 0.7),
     "coverage_at_risk": _selective(selective.coverage_at_risk, 0.35),
@@ -178,6 +181,13 @@ NUMBERS = {
 }  # fmt: skip
 # Public functions that are no measure of rows.
 NOT_MEASURES = {
+    "areas": "several forms of area, each of which is tried",
+    "risk_band": "a band that is drawn, not reported",
+    "loss_coverage": "the curve that loss_area measures",
+    "cross_fitted": "sets, for coverage and mean_size",
+    "binary_entropy": "of voxels, in the pass",
+    "regions": "of voxels, in the pass",
+    "summary": "of voxels, in the pass",
     "checked_members": "a check of shapes",
     "class_scores": "arrays, for fit and sets",
 }

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from ml.corruptions.grid import averaged
 from ml.corruptions.registry import Corruption, FloatArray
 from ml.imaging.preprocess import interpolate
 
@@ -59,6 +60,8 @@ def gamma(picture: FloatArray, exponent: float, numbers: np.random.Generator) ->
 def gaussian_blur(picture: FloatArray, sd: float, numbers: np.random.Generator) -> FloatArray:
     """A Gaussian kernel along both sides; beyond the border the picture is mirrored."""
     del numbers
+    if sd == 0:
+        return picture
     for axis in (0, 1):
         picture = gaussian_filter1d(picture, sd, axis=axis, mode="reflect")
     return picture
@@ -69,33 +72,29 @@ def low_resolution(picture: FloatArray, factor: float, numbers: np.random.Genera
     del numbers
     height, width, _ = picture.shape
     small = (max(1, round(height / factor)), max(1, round(width / factor)))
-    return interpolate(_averaged(_averaged(picture, small[0], 0), small[1], 1), (height, width),
-                       "bilinear")  # fmt: skip
-
-
-def _averaged(picture: FloatArray, n: int, axis: int) -> FloatArray:
-    """n pixels along an axis, each the mean over the stretch that it covers."""
-    values = np.moveaxis(picture, axis, 0)
-    below = np.concatenate([np.zeros((1, *values.shape[1:])), values.cumsum(axis=0)])
-    edges = np.linspace(0, len(values), n + 1)
-    whole = np.minimum(edges.astype(np.int64), len(values) - 1)
-    part = (edges - whole).reshape(-1, *[1] * (values.ndim - 1))
-    area = below[whole] + part * values[whole]
-    return np.moveaxis(np.diff(area, axis=0) * n / len(values), 0, axis)
+    fewer = averaged(averaged(picture, small[0], 0), small[1], 1)
+    return interpolate(fewer, (height, width), "bilinear")
 
 
 CORRUPTIONS = (
     Corruption("gaussian-noise", "Gaussian noise",
                "standard deviation, as a share of the intensity range",
-               (0.02, 0.04, 0.08, 0.12, 0.18), 0.0, gaussian_noise),
+               (0.02, 0.04, 0.08, 0.12, 0.18), 0.0, gaussian_noise,
+               formula="x + sd n; n standard normal, in every pixel and channel"),
     Corruption("rician-noise", "Rician noise",
                "standard deviation of each part of the signal, as a share of the intensity range",
-               (0.02, 0.04, 0.08, 0.12, 0.18), 0.0, rician_noise),
+               (0.02, 0.04, 0.08, 0.12, 0.18), 0.0, rician_noise,
+               formula="|x + sd (n1 + i n2)|",
+               source="Gudbjartsson, Patz (1995), Magn Reson Med 34(6), 910-914"),
     Corruption("bias-field", "Bias field", "largest gain over the smallest",
-               (1.25, 1.5, 2.0, 3.0, 4.5), 1.0, bias_field),
-    Corruption("gamma", "Gamma", "exponent", (1.2, 1.4, 1.7, 2.1, 2.6), 1.0, gamma),
+               (1.25, 1.5, 2.0, 3.0, 4.5), 1.0, bias_field,
+               formula="x exp(g); g a Legendre polynomial of degree 3, of range ln(ratio)"),
+    Corruption("gamma", "Gamma", "exponent", (1.2, 1.4, 1.7, 2.1, 2.6), 1.0, gamma,
+               formula="x to the power of the exponent"),
     Corruption("gaussian-blur", "Gaussian blur", "standard deviation in pixels of the input",
-               (0.5, 1.0, 1.5, 2.5, 4.0), 0.0, gaussian_blur),
+               (0.5, 1.0, 1.5, 2.5, 4.0), 0.0, gaussian_blur,
+               formula="x convolved with a Gaussian, mirrored at the border"),
     Corruption("low-resolution", "Low resolution", "factor on the size of a pixel",
-               (1.5, 2.0, 3.0, 4.0, 6.0), 1.0, low_resolution),
+               (1.5, 2.0, 3.0, 4.0, 6.0), 1.0, low_resolution,
+               formula="means over larger pixels, then linear interpolation back"),
 )  # fmt: skip

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.drawn import drawn
+from ml.imaging.intensity import once_if_grey
 
 FloatArray = NDArray[np.float64]
 SEVERITIES = 5
+OURS = "ours"
 Apply = Callable[[FloatArray, float, np.random.Generator], FloatArray]
 
 
@@ -24,7 +27,12 @@ class Corruption:
         harmless: the value of the parameter at which nothing happens.
         apply: takes a picture (height, width, channels) with intensities from 0 to 1, a value and
             a source of random numbers; gives the same shape.
-        pack: the set it belongs to: "generic", or one of a modality.
+        pack: the set it belongs to: "generic", "dicom-path", or one of a modality.
+        formula: what becomes of an intensity x, in words or signs; for the documentation.
+        source: the publication that it follows, or "ours".
+        same_draw: what is drawn of a case is the same at every severity: a metal rod stays where
+            it is and a file that is read wrongly stays wrong; only the parameter grows.
+        of: pictures that can suffer it: "any", "gray" or "rgb".
     """
 
     id: str
@@ -34,6 +42,10 @@ class Corruption:
     harmless: float
     apply: Apply
     pack: str = "generic"
+    formula: str = ""
+    source: str = OURS
+    same_draw: bool = False
+    of: Literal["any", "gray", "rgb"] = "any"
 
     def __post_init__(self) -> None:
         away = [abs(value - self.harmless) for value in self.values]
@@ -46,24 +58,26 @@ class Corruption:
         Args:
             picture: (height, width, channels) 0..1. Channels that are all alike stay alike: a
                 grey picture gets no coloured noise.
-            severity: 1 to 5.
+            severity: 1 to 5; 0 is the picture as it is.
             case: its id. Random numbers depend on seed, case, corruption and severity alone.
             seed: of the pass.
 
         Returns:
-            (height, width, channels) 0..1.
+            (height, width, channels) 0..1, of the picture's type.
 
         Raises:
             ValueError: for another severity.
         """
-        if not 1 <= severity <= SEVERITIES:
-            raise ValueError(f"severity is 1 to {SEVERITIES}, not {severity}")
-        grey = bool((picture == picture[:, :, :1]).all())
-        numbers = drawn(seed, case, self.id, severity)
-        found = self.apply(picture[:, :, :1] if grey else picture, self.value(severity), numbers)
-        return np.broadcast_to(found.clip(0, 1), picture.shape)
+        if not 0 <= severity <= SEVERITIES:
+            raise ValueError(f"severity is 0 to {SEVERITIES}, not {severity}")
+        if severity == 0:
+            return picture.copy()
+        drawn_for = (seed, case, self.id) if self.same_draw else (seed, case, self.id, severity)
+        value, numbers = self.value(severity), drawn(*drawn_for)
+        return once_if_grey(picture, lambda one: self.apply(one, value, numbers).clip(0, 1))
 
     def value(self, severity: int) -> float:
+        """Of the parameter, at a severity from 1 to 5."""
         return self.values[severity - 1]
 
 
@@ -90,6 +104,11 @@ def corruption(name: str) -> Corruption:
     if name not in _known:
         raise LookupError(f"there is no corruption {name!r}; there are {', '.join(_known)}")
     return _known[name]
+
+
+def known_ids() -> tuple[str, ...]:
+    """Of every corruption, in the order they were added."""
+    return tuple(_known)
 
 
 def pack(name: str) -> tuple[Corruption, ...]:

@@ -11,7 +11,9 @@ from typing import Any
 
 from ml.intake.architectures import TABLE
 from ml.intake.bundle_config import Config, read_config
-from ml.intake.bundle_transforms import Translated, read_input, read_output, steps_of
+from ml.intake.bundle_inference import read_inferer, read_masks, read_output
+from ml.intake.bundle_transforms import Translated, read_input, steps_of
+from ml.intake.bundle_volumes import read_volume
 from ml.intake.folder import Folder
 from ml.intake.formats import refuse_format
 from ml.intake.refusal import Problems, Refused, refuse
@@ -81,16 +83,17 @@ def read_bundle(folder: Folder, own: Mapping[str, object]) -> Bundle:
         **own,
     }
     notes: list[str] = []
-    architecture = _architecture(config, folder, _mapping(own.get("architecture")))
+    architecture = _architecture(config, folder, _mapping(own.get("architecture")), notes)
     formats = _mapping(metadata.get("network_data_format"))
     outputs = _first(formats.get("outputs"))
     if "task" not in own and outputs.get("type") == "image":
         manifest["task"] = "segmentation"  # the convention of bundles: an image comes out
-    if manifest.get("task", "classification") == "classification":
-        problems = Problems()
-        _input(config, formats, manifest, architecture, notes, problems)
-        _output(config, outputs, manifest, notes, problems)
-        problems.raise_if_any()
+    problems = Problems()
+    _input(config, formats, manifest, architecture, notes, problems)
+    _output(config, outputs, manifest, notes, problems)
+    problems.raise_if_any()
+    if _mapping(config.root.get("evaluator")).get("amp") is True:
+        notes.append("The bundle computes in half precision (amp); here it is single precision.")
     manifest["architecture"] = architecture
     training = () if any(one in config.root for one in _PLACES) or "architecture" in own else [
         next((name for name in _TRAINING if name in folder), config.file)
@@ -107,7 +110,9 @@ def _weights(folder: Folder) -> str:
     raise refuse("file_missing", f"The bundle has no {' or '.join(_WEIGHTS)}.", file=_WEIGHTS[0])
 
 
-def _architecture(config: Config, folder: Folder, own: Mapping[str, Any]) -> dict[str, object]:
+def _architecture(
+    config: Config, folder: Folder, own: Mapping[str, Any], notes: list[str]
+) -> dict[str, object]:
     if "name" in own:
         return dict(own)
     place = next((one for one in _PLACES if one in config.root), None)
@@ -130,6 +135,8 @@ def _architecture(config: Config, folder: Folder, own: Mapping[str, Any]) -> dic
     ):  # fmt: skip
         raise refuse("bundle_invalid", "The network is disabled, or of a mode.", file=config.file)
     arguments = {key: one for key, one in network.items() if key not in _ABOUT}
+    if _TARGETS[target] == "monai.SwinUNETR" and arguments.pop("img_size", None) is not None:
+        notes.append("img_size of SwinUNETR, which MONAI took until version 1.4, builds nothing.")
     return {"name": _TARGETS[target], "arguments": arguments, **own}
 
 
@@ -137,14 +144,12 @@ def _input(
     config: Config, formats: Mapping[str, Any], manifest: dict[str, object],
     architecture: dict[str, object], notes: list[str], problems: Problems,
 ) -> None:  # fmt: skip
-    declared = "input" in manifest
-    if declared and "axes" in architecture:
+    declared, dims = "input" in manifest, _dims(architecture)
+    if declared and (dims == 3 or "axes" in architecture):
         return
-    found = _translated(
-        config, "preprocessing", lambda steps: read_input(
-            steps, _first(formats.get("inputs")).get("num_channels")
-        ),
-    )  # fmt: skip
+    read = read_volume if dims == 3 else read_input
+    channels = _first(formats.get("inputs")).get("num_channels")
+    found = _translated(config, "preprocessing", lambda steps: read(steps, channels))
     if "axes" not in architecture and found.axes is not None:
         architecture["axes"] = found.axes
         notes += found.notes[:1] if declared else []
@@ -152,9 +157,38 @@ def _input(
         if found.axes is None:
             _add(problems, config, "architecture.axes", ["It is not told which axis comes first."])
         return
+    _patch(config, manifest, dims, found)
     manifest["input"] = found.value
     notes += found.notes
     _add(problems, config, "input", found.problems)
+
+
+def _patch(config: Config, manifest: Mapping[str, object], dims: int, found: Translated) -> None:
+    """What the inferer says becomes a part of the input."""
+    try:
+        inferer = config.leave("inferer") if "inferer" in config.root else None
+        read = read_inferer(inferer, dims)
+    except Refused as refused:
+        read = Translated(problems=[one.message for one in refused.refusals])
+    found.notes += read.notes
+    found.problems += read.problems
+    if read.value and found.axes == "xy":
+        read.value["size"] = read.value["size"][::-1]
+    if read.value and manifest.get("task") != "segmentation":
+        found.problems.append("An inferer that takes patches belongs to networks that segment.")
+    elif read.value:
+        found.value["patch"] = read.value
+    if "size" not in found.value and not read.value:
+        found.problems.append("No Resize and no sliding window say which size the network takes.")
+
+
+def _dims(architecture: Mapping[str, object]) -> int:
+    """Of its images: as its arguments say, or as they are where these do not."""
+    said = _mapping(architecture.get("arguments")).get("spatial_dims")
+    row = TABLE.get(str(architecture.get("name")))
+    if said is None and row is not None:
+        said = row.arguments.model_fields["spatial_dims"].default
+    return 3 if said == 3 else 2
 
 
 def _output(
@@ -164,7 +198,8 @@ def _output(
     own = _mapping(manifest.get("output"))
     value = dict(own)
     if "kind" not in own:
-        found = _translated(config, "postprocessing", read_output)
+        masks = manifest.get("task") == "segmentation"
+        found = _translated(config, "postprocessing", read_masks if masks else read_output)
         value = {**found.value, **own}
         notes += found.notes
         _add(problems, config, "output", found.problems)
@@ -176,7 +211,7 @@ def _output(
     if "positive" not in own:
         _add(
             problems, config, "output.positive",
-            ["A bundle does not say which classes count as a finding."],
+            ["A bundle does not say which classes count as a finding, or as a structure."],
         )  # fmt: skip
     manifest["output"] = value
 
@@ -185,7 +220,7 @@ def _translated(config: Config, key: str, read: Any) -> Translated:
     if key not in config.root:
         return Translated(problems=[f"The configuration has no {key}."])
     try:
-        steps = steps_of(config.follow(key))
+        steps = steps_of(config.leave(key))
     except Refused as refused:
         return Translated(problems=[one.message for one in refused.refusals])
     if steps is None:

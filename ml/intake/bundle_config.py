@@ -55,6 +55,13 @@ def read_config(folder: Folder, *names: str) -> tuple[dict[str, Any], str] | Non
     return value, file
 
 
+@dataclass(frozen=True)
+class Unread:
+    """An expression that is not evaluated here, in the place of its value."""
+
+    text: str
+
+
 @dataclass
 class Config:
     """One configuration file.
@@ -68,6 +75,7 @@ class Config:
     file: str
     _steps: int = 0
     _open: list[str] = field(default_factory=list)  # references that are being followed
+    _leaves: bool = False  # are expressions left unread, or refused?
 
     def resolved(self, value: Any) -> Any:
         """The value with its references and expressions worked out, as JSON would hold it.
@@ -86,7 +94,12 @@ class Config:
         if isinstance(value, list):
             return [self._below(one) for one in value]
         if isinstance(value, str) and value.startswith("$"):
-            return self._computed(value)
+            try:
+                return self._computed(value)
+            except Refused as refused:
+                if not self._leaves or refused.refusals[0].code != "bundle_expression":
+                    raise
+                return Unread(value)
         if isinstance(value, str) and value[:1] in ("@", "%"):
             match = _REFERENCE.fullmatch(value)
             if match is None:
@@ -111,6 +124,17 @@ class Config:
             return self.resolved(place)
         finally:
             self._open.pop()
+
+    def leave(self, reference: str) -> Any:
+        """As :meth:`follow`; what is not evaluated is left in its place as :class:`Unread`.
+
+        Of a list of transforms most can be told all the same, and the others be named.
+        """
+        self._leaves = True
+        try:
+            return self.follow(reference)
+        finally:
+            self._leaves = False
 
     def _below(self, value: Any) -> Any:
         self._open.append("")

@@ -8,8 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_PREFIXES = ("monai.transforms.", "")
-_SILENT = {"EnsureChannelFirst", "EnsureType", "ToTensor", "CastToType", "Identity"}
+from ml.intake.bundle_config import Unread
+
+SILENT = {
+    "EnsureChannelFirst", "AddChannel", "EnsureType", "ToTensor", "CastToType", "Identity",
+}  # fmt: skip
+# The one type of numbers that networks are given here, as configurations write it.
+_FLOATS = {
+    None, "float32", "$torch.float32", "$torch.float", "$np.float32", "$numpy.float32",
+}  # fmt: skip
 _MODES = {"bilinear": "bilinear", "bicubic": "bicubic", "nearest": "nearest"}
 _COLOURS = {1: "gray", 3: "rgb"}
 
@@ -71,40 +78,61 @@ def read_input(steps: Sequence[Mapping[str, Any]], channels: object) -> Translat
         found.value["colour"] = colour
     for step in steps:
         name = short_name(step)
-        act = getattr(reader, f"take_{_WORDS.get(name, '')}", None)
-        if name in _SILENT:
+        if name == "AsChannelFirst" and colour == "rgb":  # of a grey picture it would take a side
             continue
-        if act is None:
-            found.problems.append(f"{name} has no words in model.yaml.")
-        else:
-            act(step)
+        take(reader, name, step, _WORDS, found)
     if found.axes is None:
         found.problems.append("No LoadImage says which axis of a picture comes first.")
-    if "size" not in found.value:
-        found.problems.append("No Resize says which size the network takes.")
-    elif found.axes == "xy":
+    if "size" in found.value and found.axes == "xy":
         found.value["size"] = found.value["size"][::-1]
     if reader.intensity:
         found.value["intensity"] = reader.intensity
     return found
 
 
-def read_output(steps: Sequence[Mapping[str, Any]]) -> Translated:
-    """``kind`` and ``activation`` of the ``output`` that a bundle's postprocessing amounts to."""
-    found = Translated()
-    for step in steps:
-        name = short_name(step)
-        if name != "Activations":
-            found.notes.append(f"{name} of the postprocessing is not applied to scores.")
-            continue
-        kinds = [kind for kind in ("softmax", "sigmoid") if _flag(step.get(kind))]
-        if len(kinds) == 1 and step.get("other") is None and "activation" not in found.value:
-            found.value |= {"kind": "logits", "activation": kinds[0]}
-        else:
-            found.problems.append("Activations is not one softmax or one sigmoid.")
-    if not found.value:
-        found.problems.append("No Activations says whether the outputs are logits.")
-    return found
+def take(
+    reader: object, name: str, step: Mapping[str, Any], words: Mapping[str, str], found: Translated
+) -> None:
+    """Have the reader take a transform, or say why nobody can."""
+    unread = [one.text for key, one in step.items() if isinstance(one, Unread) and key != "device"]
+    if name in SILENT:
+        dtype = step.get("dtype")
+        dtype = dtype.text if isinstance(dtype, Unread) else dtype
+        if not isinstance(dtype, str | None) or dtype not in _FLOATS:
+            found.problems.append(f"{name}: dtype {str(dtype)[:60]!r} has no words in model.yaml.")
+        return
+    act = getattr(reader, f"take_{words.get(name, '')}", None)
+    if unread and name in words:
+        found.problems.append(
+            f"{name}: the expression {unread[0][:100]!r} is not evaluated here."
+        )  # fmt: skip
+    elif act is None:
+        with_it = f" (with {unread[0][:100]!r})" if unread else ""
+        found.problems.append(f"{name}{with_it} has no words in model.yaml{_why(name)}.")
+    else:
+        act(step)
+
+
+# What whole families of transforms do that no word of model.yaml asks for.
+_WHY = {
+    "CropForeground": "it cuts each image to where it is not empty",
+    **dict.fromkeys(
+        ("DivisiblePad", "SpatialPad", "BorderPad", "ResizeWithPadOrCrop"),
+        "it adds borders to the image",
+    ),
+    **dict.fromkeys(
+        ("CenterSpatialCrop", "SpatialCrop", "CenterScaleCrop"), "it cuts borders off"
+    ),
+    **dict.fromkeys(
+        ("ScaleIntensityRangePercentiles", "ClipIntensityPercentiles", "HistogramNormalize"),
+        "it goes by each image's own distribution of values",
+    ),
+    **dict.fromkeys(("ConcatItems", "SplitDim"), "an image is one file here"),
+}  # fmt: skip
+
+
+def _why(name: str) -> str:
+    return f": {_WHY[name]}" if name in _WHY else ""
 
 
 _WORDS = {
@@ -112,7 +140,11 @@ _WORDS = {
     "ScaleIntensityRange": "range", "NormalizeIntensity": "normalise", "Spacing": "volume",
     "Orientation": "volume",
 }  # fmt: skip
-_KNOWN = {*_WORDS, *_SILENT, "Compose", "Activations", "AsDiscrete"}
+_KNOWN = {
+    *_WORDS, *SILENT, *_WHY, "AsChannelFirst", "Compose", "Activations", "AsDiscrete", "Invert",
+    "SaveImage", "DeleteItems", "KeepLargestConnectedComponent", "RemoveSmallObjects", "FillHoles",
+    "Lambda",
+}  # fmt: skip
 
 
 @dataclass
@@ -139,7 +171,7 @@ class _Reader:
     def take_resize(self, step: Mapping[str, Any]) -> None:
         size = step.get("spatial_size")
         size = [size, size] if type(size) is int else size
-        mode = step.get("mode", "area")
+        mode = alone(step.get("mode", "area"))
         if not (isinstance(size, list) and len(size) == 2 and all(
             type(side) is int and side > 0 for side in size
         )):  # fmt: skip
@@ -158,15 +190,15 @@ class _Reader:
 
     def take_scale(self, step: Mapping[str, Any]) -> None:
         factor = step.get("factor")
-        if step.get("minv", 0.0) is None and step.get("maxv", 1.0) is None and _is_number(factor):
+        if step.get("minv", 0.0) is None and step.get("maxv", 1.0) is None and is_number(factor):
             self._linear(step, 1 + float(str(factor)), 0.0)
         else:
-            self._cannot(step, "that each picture is scaled by its own lowest and highest value")
+            self._cannot(step, OWN_RANGE)
 
     def take_range(self, step: Mapping[str, Any]) -> None:
         low, high = step.get("a_min"), step.get("a_max")
         to_low, to_high = step.get("b_min"), step.get("b_max")
-        if not all(map(_is_number, (low, high, to_low, to_high))):
+        if not all(map(is_number, (low, high, to_low, to_high))):
             self._cannot(step, "its range")
             return
         low, high, to_low, to_high = (float(str(one)) for one in (low, high, to_low, to_high))
@@ -188,7 +220,7 @@ class _Reader:
     def take_normalise(self, step: Mapping[str, Any]) -> None:
         mean, std = step.get("subtrahend"), step.get("divisor")
         if not _are_numbers(mean) or not _are_numbers(std) or step.get("nonzero"):
-            self._cannot(step, "that each picture is normalised by its own statistics")
+            self._cannot(step, own_statistics(step))
             return
         if "mean" in self.intensity or "std" in self.intensity:
             self._cannot(step, "its place behind another")
@@ -205,19 +237,32 @@ class _Reader:
             self.intensity["scale"] = 1 / times
 
     def _cannot(self, step: Mapping[str, Any], what: str) -> None:
-        self.found.problems.append(f"{short_name(step)}: {what} has no words in model.yaml.")
+        self.found.problems.append(cannot(step, what))
 
 
-def _is_number(value: object) -> bool:
+def cannot(step: Mapping[str, Any], what: str) -> str:
+    return f"{short_name(step)}: {what} has no words in model.yaml."
+
+
+def alone(value: Any) -> Any:
+    """Of a value for each key, that of the first, which is the image."""
+    return value[0] if isinstance(value, list) and value else value
+
+
+OWN_RANGE = "that each image is scaled by its own lowest and highest value"
+
+
+def own_statistics(step: Mapping[str, Any]) -> str:
+    keys = [f"{key}: true" for key in ("nonzero", "channel_wise") if step.get(key) is True]
+    with_them = f" ({', '.join(keys)})" if keys else ""
+    return f"that each image is normalised by its own statistics{with_them}"
+
+
+def is_number(value: object) -> bool:
     return type(value) in (int, float)
 
 
 def _are_numbers(value: object) -> bool:
-    return _is_number(value) or (
-        isinstance(value, list) and bool(value) and all(map(_is_number, value))
+    return is_number(value) or (
+        isinstance(value, list) and bool(value) and all(map(is_number, value))
     )
-
-
-def _flag(value: object) -> bool:
-    """One flag, or a list of flags for several keys of which the first is the prediction's."""
-    return bool(value[0]) if isinstance(value, list) and value else value is True

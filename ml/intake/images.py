@@ -13,12 +13,14 @@ from PIL import Image
 from ml.estimate import JsonObject
 from ml.imaging.decode import decode
 from ml.imaging.picture import ImageError, Picture
+from ml.imaging.volume import NIFTI
 from ml.intake.folder import Folder
 from ml.intake.refusal import Refused
 
 MOST_BYTES = 1024**3  # of one file
 MOST_PER_CASE = 5000
 _WILD = re.compile(r"[*?\[]")
+NOT_FOR_BROWSERS = ("application/dicom", NIFTI)  # shown as a PNG made of them
 
 
 def find_images(folder: Folder, text: str) -> list[str]:
@@ -74,9 +76,10 @@ class ImageStore:
         if picture.media_type == "application/dicom":
             # The preamble is free text for other programs: what hides there is not kept.
             data = bytes(128) + data[128:]
+        if picture.media_type in NOT_FOR_BROWSERS:
             display = self._keep(_png(picture))
         sha256 = self._keep(data)
-        return {
+        entry: JsonObject = {
             "sha256": sha256,
             "path": name,
             "media_type": picture.media_type,
@@ -88,6 +91,8 @@ class ImageStore:
             "mode": picture.mode,
             "display_sha256": display or sha256,
         }
+        # Left out where there is none: catalogues of other files keep their hash.
+        return entry | ({"header": dict(picture.header)} if picture.header else {})
 
     def _keep(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()

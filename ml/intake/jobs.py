@@ -6,7 +6,7 @@ from typing import cast
 from ml.estimate import JsonObject
 from ml.intake import cohort, model, predictions
 from ml.intake.folder import open_folder
-from ml.intake.refusal import refuse
+from ml.intake.refusal import Refusal, Refused
 from ml.sandbox.messages import Reporter
 
 
@@ -16,10 +16,11 @@ def intake_model(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
     allow = cast(list[str], inputs.get("allow", []))
     result = model.read_model(_path(inputs), out_dir, reporter, given, allow)
     if result["manifest"] is None and not inputs.get("card_only"):
-        raise refuse(
+        missing = Refusal(
             "manifest_missing",
             f"A model comes with a {model.MANIFEST} that says how its input and output are meant.",
         )
+        raise Refused([missing], cast(JsonObject, cast(JsonObject, result["card"]).get("scan")))
     return result
 
 

@@ -18,6 +18,7 @@ from ml.evidence.store import EvidenceError, sha256_of
 from ml.imaging.declared import Strict
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.predictions import MaskPredictionsManifest, PredictionsManifest
+from ml.intake.scan import MOST_ROWS
 from ml.sandbox.results import ResultError, take
 
 MOST_CATALOGUE = 512 * 1024**2
@@ -36,7 +37,7 @@ class _Image(Strict):
     sha256: Sha
     path: Annotated[str, Field(max_length=1024)]
     # It is sent to browsers under this type: one of these, or a stranger's page would be ours.
-    media_type: Literal["image/png", "image/jpeg", "application/dicom"]
+    media_type: Literal["image/png", "image/jpeg", "application/dicom", "application/nifti"]
     size_bytes: Count
     width: Count
     height: Count
@@ -44,6 +45,9 @@ class _Image(Strict):
     bits: Count
     mode: Word
     display_sha256: Sha
+    header: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=16)]] = (
+        Field(default_factory=dict, max_length=10)
+    )
 
 
 class _Mask(Strict):
@@ -122,6 +126,21 @@ class _File(Strict):
     name: Annotated[str, Field(max_length=1024)]
     sha256: Sha
     path: Word
+
+
+class _Scanned(Strict):
+    name: Annotated[str, Field(max_length=1024)]
+    bytes: Count
+    kind: Word
+    use: Word
+
+
+class _Scan(Strict):
+    """What lay in an upload, as ``ml.intake.scan.scanned`` gives it."""
+
+    files: list[_Scanned] = Field(max_length=MOST_ROWS)
+    n_files: Count
+    n_bytes: Count
 
 
 class _Model(Strict):
@@ -210,6 +229,17 @@ def predictions_left(folder: Path, result: Mapping[str, Any]) -> tuple[JsonObjec
     except EvidenceError as error:
         raise ResultError(f"Its table cannot be used: {error}.") from None
     return {**manifest.model_dump(mode="json"), **several}, data
+
+
+def scan_left(scan: Mapping[str, Any]) -> JsonObject:
+    """The files of a refused upload, as a child lists them; empty where the list is none.
+
+    A refusal stands whatever is said beside it, so a list that cannot be used is left out.
+    """
+    try:
+        return TypeAdapter(_Scan).validate_python(dict(scan), strict=True).model_dump(mode="json")
+    except ValidationError:
+        return {}
 
 
 def model_left(result: Mapping[str, Any]) -> JsonObject:

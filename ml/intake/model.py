@@ -21,6 +21,7 @@ from ml.intake.endpoint import read_endpoint
 from ml.intake.ensemble import INDEX, index_of, read_members
 from ml.intake.folder import Folder, at_marker, open_folder, open_plain
 from ml.intake.formats import READ, format_of, refuse_format
+from ml.intake.kept import kept
 from ml.intake.manifest import read_yaml, validated
 from ml.intake.model_manifest import ENSEMBLE, ModelManifest
 from ml.intake.model_manifest import MANIFEST as MANIFEST
@@ -32,11 +33,10 @@ from ml.intake.program_card import (
     describe_weights,
     without_program,
 )
-from ml.intake.program_file import beside, key_of, write_program
 from ml.intake.pt2 import read_pt2
 from ml.intake.refusal import Refused, refuse
 from ml.intake.safetensors_file import read_safetensors, write_safetensors
-from ml.intake.scan import scan, scanned
+from ml.intake.scan import scan, scanned, with_scan
 from ml.program.graph import Program
 from ml.sandbox.messages import Reporter
 
@@ -65,19 +65,33 @@ def read_model(
         manifest, card, sha256 (weights), manifest_sha256, files (the weights first; of an
         ensemble its index, then its members). For a lone file without a manifest the card ends
         before the smoke run, and manifest is null. Where ``program_sha256`` of the card is not
-        null, ``files/<sha256>.program`` is what a network built by its name was exported to.
+        null, ``files/<sha256>.program`` is what a network built by its name was exported to;
+        where there is an ``onnx_sha256``, ``files/<sha256>.onnx`` is the program as ONNX.
 
     Raises:
-        Refused: see docs/intake-codes.md.
+        Refused: see docs/intake-codes.md; with a scan, where the files could be listed.
     """
-    with (
-        open_folder(path, out_dir, MANIFEST) as opened,
-        TemporaryDirectory(prefix=".weights-", dir=out_dir) as work,
-    ):
+    with open_folder(path, out_dir, MANIFEST) as opened:
         folder = at_marker(opened, METADATA)
         seen = scan(folder)
         for row in seen[:MOST_TOLD]:
             reporter.log(f"{row['name']}: {row['kind']}, {row['bytes']:,} bytes")
+        try:
+            return _read_folder(folder, seen, out_dir, reporter, given, allow)
+        except Refused as refused:
+            raise with_scan(refused, folder, seen) from None
+
+
+def _read_folder(
+    folder: Folder,
+    seen: list[JsonObject],
+    out_dir: Path,
+    reporter: Reporter,
+    given: dict[str, object] | None,
+    allow: Collection[str],
+) -> JsonObject:
+    """As ``read_model``, of a folder whose files are listed."""
+    with TemporaryDirectory(prefix=".weights-", dir=out_dir) as work:
         bundle = _bundle(folder, given) if METADATA in folder else None
         manifest = _checked(bundle.manifest) if bundle else _manifest(folder, given, allow)
         if manifest is not None and manifest.format == "endpoint":
@@ -150,7 +164,8 @@ def _read_file(
         card, session = _script(source, manifest, weights, reporter, allow)
     else:
         model = read_graph(folder.read(weights, most=MOST_BYTES), weights)
-        card, program = describe_onnx(model, weights)
+        case = None if manifest is None else manifest.input.shape
+        card, program = describe_onnx(model, weights, case)
     sha256 = file_sha256(source)
     card |= {"sha256": sha256, "size_bytes": source.stat().st_size}
     if manifest is not None:
@@ -171,9 +186,9 @@ def _read_file(
             reporter.log("switching its dropout on")
             card["sampling"] = _sampling(source, manifest, card)
     stored = _store(source, out_dir / "files", sha256)
-    if alone and kind == "safetensors" and program is not None:
+    if alone and kind != "onnx" and program is not None:
         assert manifest is not None
-        card["program_sha256"] = _keep_program(stored, program, manifest)
+        card |= kept(stored, program, manifest, cast(JsonObject, card["runtime"]))
     return card
 
 
@@ -378,22 +393,17 @@ def _trial(
     """Which runtime is to compute the outputs."""
     if program is None or onnx:
         names = OF_ONNX[:1] if program is None else OF_ONNX
-        return trial(lambda name: open_session(path, manifest, runtime=name), names, manifest.input)
+        return trial(
+            lambda name, threads=1: open_session(path, manifest, runtime=name, threads=threads),
+            names, manifest.input,
+        )  # fmt: skip
     from ml.engine.program_session import run_by  # torch is there where there is a program
 
     known = program
-    return trial(lambda name: run_by(name, known, manifest), OF_A_PROGRAM, manifest.input)
-
-
-def _keep_program(stored: Path, program: Program, manifest: ModelManifest) -> str | None:
-    """Beside the weights, for whoever opens them next; it only saves time."""
-    try:
-        tensors = read_safetensors(stored).tensors
-        write_program(beside(stored), program, tensors, key_of(stored, manifest))
-    except (KeyError, OSError):
-        beside(stored).unlink(missing_ok=True)
-        return None
-    return file_sha256(beside(stored))
+    return trial(
+        lambda name, threads=1: run_by(name, known, manifest, threads=threads),
+        OF_A_PROGRAM, manifest.input,
+    )  # fmt: skip
 
 
 def _store(source: Path, files: Path, sha256: str) -> Path:

@@ -10,6 +10,7 @@ from pydantic import (
     model_validator,
 )
 
+from ml.engine.device import Autocast
 from ml.imaging.declared import Input, Strict
 from ml.imaging.mask import MOST_STRUCTURES
 from ml.intake.manifest import Name, Text
@@ -22,6 +23,7 @@ Format = Literal[
 MANIFEST = "model.yaml"
 BY_NAME = ("safetensors", "monai-bundle")  # weights alone: the network is built from its name
 ENSEMBLE: Format = "ensemble"
+BY_TORCH = ("pt2", *BY_NAME, ENSEMBLE)  # what torch runs on a GPU
 # How a model and its version may be called in an address.
 PathWord = Annotated[Name, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 MOST_MEMBERS = 20
@@ -100,6 +102,13 @@ class Endpoint(Strict):
     seconds: float = Field(default=30.0, ge=0.1, le=300)  # that one request may take
 
 
+class Runtime(Strict):
+    """How a model is to be run where there is a choice."""
+
+    # On a GPU, of the operations that torch's autocast counts as safe in so few digits.
+    autocast: Autocast
+
+
 class ModelManifest(Strict):
     name: Name
     version: Name
@@ -118,6 +127,7 @@ class ModelManifest(Strict):
     architecture: Architecture | None = None
     url: Text | None = None
     endpoint: Endpoint | None = None
+    runtime: Runtime | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_others_never_had(
@@ -125,7 +135,7 @@ class ModelManifest(Strict):
     ) -> dict[str, Any]:
         """Manifests of other formats keep the hash they had before there were such keys."""
         value: dict[str, Any] = handler(self)
-        for name in ("architecture", "members", "url", "endpoint"):
+        for name in ("architecture", "members", "url", "endpoint", "runtime"):
             if value[name] is None:
                 del value[name]
         return value
@@ -137,10 +147,6 @@ class ModelManifest(Strict):
             if self.input.patch is not None:
                 raise ValueError("input.patch belongs to networks that segment.")
             return self
-        if self.format == ENSEMBLE:
-            raise ValueError("ensembles of networks that segment are not run: hand in one.")
-        if self.dropout is not None:
-            raise ValueError("several masks of one case are not compared: leave 'dropout' out.")
         if len(self.output.positive) > MOST_STRUCTURES:
             raise ValueError(f"at most {MOST_STRUCTURES} structures are read.")
         if len(set(self.output.positive)) < len(self.output.positive):
@@ -171,6 +177,11 @@ class ModelManifest(Strict):
             raise ValueError(
                 f"an architecture belongs to the formats {' and '.join(BY_NAME)}, and to no other."
             )
+        if self.runtime is not None and self.format not in BY_TORCH:
+            raise ValueError(
+                f"runtime.autocast belongs to {', '.join(BY_TORCH)}: torch does not run "
+                "the others, which compute with the numbers of their file."
+            )
         if self.architecture is not None and self.input.layout != "NCHW":
             raise ValueError("networks built by name take pictures as NCHW.")
         return self
@@ -179,6 +190,10 @@ class ModelManifest(Strict):
     def maps(self) -> str:
         """The layout of the network's maps; "" where it gives one row of scores."""
         return self.input.layout if self.task == "segmentation" else ""
+
+    @property
+    def autocast(self) -> Autocast | None:
+        return self.runtime.autocast if self.runtime else None
 
     @property
     def weights(self) -> list[str]:

@@ -15,7 +15,7 @@ import ml.intake.onnx_program_resize
 import ml.intake.onnx_program_shape  # noqa: F401  (their readers enter themselves)
 from ml.intake.onnx_program_fold import folded
 from ml.intake.onnx_program_step import HANDLERS, Step, settled
-from ml.intake.onnx_program_values import DTYPES, Given, Known, Reading, bounded
+from ml.intake.onnx_program_values import DTYPES, Given, Known, Reading, Shape, bounded
 from ml.intake.refusal import Problems, Refused, refuse
 from ml.intake.schema import Malformed
 from ml.program.graph import Node, Port, Program
@@ -27,12 +27,14 @@ _MOST_NAME = 1000
 _MISTAKES = (Malformed, ValueError, TypeError, LookupError, ArithmeticError, AssertionError)
 
 
-def read_onnx_program(model: ModelProto, file: str) -> Program:
+def read_onnx_program(model: ModelProto, file: str, case: tuple[int, ...] | None = None) -> Program:
     """The network of an ONNX file that ``read_graph`` has let in.
 
     Args:
         model: parsed; opset 11 or newer, operators of the standard only.
         file: what to call it in refusals.
+        case: the shape of one case, as declared. Where sizes that the file leaves free stand in
+            the way, those of its input are taken from here, and the program is of this shape.
 
     Returns:
         a program whose values are called as in the graph; names with ``~`` are of values in
@@ -43,6 +45,18 @@ def read_onnx_program(model: ModelProto, file: str) -> Program:
             form, each by name), opset_unsupported, model_limit, model_shape, model_corrupt,
             external_data.
     """
+    try:
+        return _of_shape(model, file, None)
+    except Refused as refused:
+        if case is None or any(one.code != "custom_op" for one in refused.refusals):
+            raise
+        try:
+            return _of_shape(model, file, case)
+        except Refused:
+            raise refused from None
+
+
+def _of_shape(model: ModelProto, file: str, case: tuple[int, ...] | None) -> Program:
     graph = model.graph
     opset = next((one.version for one in model.opset_import if one.domain in ("", "ai.onnx")), 0)
     if opset < OLDEST:
@@ -56,7 +70,7 @@ def read_onnx_program(model: ModelProto, file: str) -> Program:
         nodes = _needed(graph)
         _refuse_unknown(nodes, file)
         reading = _begun(model, opset, nodes, file)
-        ports = _inputs(graph, reading)
+        ports = _inputs(graph, reading, case)
         for node in nodes:
             _read(Step(node, reading))
         return _program(model, reading, ports)
@@ -112,7 +126,9 @@ def _begun(model: ModelProto, opset: int, nodes: list[NodeProto], file: str) -> 
     return reading
 
 
-def _inputs(graph: GraphProto, reading: Reading) -> tuple[Port, ...]:
+def _inputs(
+    graph: GraphProto, reading: Reading, case: tuple[int, ...] | None
+) -> tuple[Port, ...]:  # fmt: skip
     stored = {tensor.name for tensor in graph.initializer}
     ports = []
     for info in graph.input:
@@ -127,7 +143,12 @@ def _inputs(graph: GraphProto, reading: Reading) -> tuple[Port, ...]:
                 "read.",
                 file=reading.file,
             )
-        shape = tuple(dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim)
+        shape: Shape = tuple(
+            dim.dim_value if dim.dim_value > 0 else None for dim in tensor.shape.dim
+        )
+        if case is not None and len(shape) == len(case) + 1:
+            sizes = zip(shape[1:], case, strict=True)
+            shape = (shape[0], *(given if size is None else size for size, given in sizes))
         bounded(shape, info.name, reading.file)
         ports.append(Port(info.name, shape, dtype))
         reading.define(info.name, Given(info.name, dtype, shape))

@@ -53,10 +53,13 @@ def reshape(step: Step) -> Result:
                     raise Malformed("it keeps a size of an axis that is not there")
                 kept = old[at]
                 asked[at] = step.dims(0)[at] if kept is None else kept
+    if 0 not in asked:
+        _worked_out(step, asked)
     negative = [at for at, size in enumerate(asked) if isinstance(size, int) and size < 0]
     if len(negative) > 1 or any(asked[at] != -1 for at in negative):
         raise Malformed("its shape has several sizes that are to be worked out")
     free = [at for at, size in enumerate(asked) if isinstance(size, Ref)]
+    labels = tuple(_label(step, size) for size in asked)
     known = [size for size in asked if isinstance(size, int) and size >= 0]
     new: list[int | None] = [one if isinstance(one, int) and one >= 0 else None for one in asked]
     if len(negative) + len(free) == 1 and 0 not in known:
@@ -68,7 +71,34 @@ def reshape(step: Step) -> Result:
                 raise Malformed(f"{old} does not fit into {tuple(new)}")
             new[at] = math.prod(whole) // math.prod(known)
     made = step.call("reshape", self=step.ref(0), shape=tuple(asked))
-    return Given(made.name, step.dtype(0), tuple(new))
+    return Given(made.name, step.dtype(0), tuple(new), labels)
+
+
+def _worked_out(step: Step, asked: list[Size]) -> None:
+    """Put a number in the place of -1, where all free sizes are those of the input.
+
+    (n, 32, 32, 12) as (n, 1024, -1) has 12 there whatever n is; without it, layers that need to
+    know how wide they are (SwinUNETR's normalisation) could not be taken over.
+    """
+    value = step.value(0)
+    if not isinstance(value, Given) or value.sizes is None or asked.count(-1) != 1:
+        return
+    left = [one for one in value.sizes if isinstance(one, str)]
+    for size in asked:
+        if isinstance(size, Ref):
+            label = _label(step, size)
+            if label not in left:
+                return
+            left.remove(label)
+    known = [one for one in asked if isinstance(one, int) and one > 0]
+    whole = math.prod(one for one in value.sizes if isinstance(one, int))
+    if left or not whole or whole % math.prod(known):
+        return
+    asked[asked.index(-1)] = whole // math.prod(known)
+
+
+def _label(step: Step, size: Size) -> str:
+    return step.reading.measured.get(size.name, "") if isinstance(size, Ref) else ""
 
 
 @reads("Flatten")

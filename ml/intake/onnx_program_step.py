@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from onnx import AttributeProto, NodeProto
@@ -135,9 +135,16 @@ class Step:
             return tuple(size for size in shape if size is not None)
         tensor = self.ref(at)
         return tuple(
-            self.call("sym_size.int", self=tensor, dim=axis) if size is None else size
+            self._measured(at, tensor, axis) if size is None else size
             for axis, size in enumerate(shape)
         )
+
+    def _measured(self, at: int, tensor: Ref, axis: int) -> Ref:
+        value = self.value(at)
+        assert isinstance(value, Given)
+        size = self.call("sym_size.int", self=tensor, dim=axis)
+        self.reading.measured[size.name] = value.label(axis)
+        return size
 
     def axis(self, value: int, rank: int) -> int:
         """An axis counted from the front.
@@ -241,7 +248,7 @@ class Step:
             if name and name in self.reading.wanted:
                 raise self.unfit("more than its first result is used")
 
-    def inferred(self) -> dict[str, tuple[str, tuple[int | None, ...] | None]]:
+    def inferred(self) -> dict[str, Given]:
         """Type and shape of the results by the ONNX standard; nothing where it cannot tell."""
         return self.reading.inferred(self.node)
 
@@ -291,7 +298,7 @@ def settled(step: Step, results: Result | tuple[Result | None, ...]) -> None:
     if len(several) < len([name for name in outputs if name]):
         several = (*several, *[None] * (len(outputs) - len(several)))
     own = {name for draft in step.drafts for name in draft.outputs}
-    inferred: dict[str, tuple[str, tuple[int | None, ...] | None]] | None = None
+    inferred: dict[str, Given] | None = None
     renamed: dict[str, str] = {}
     for name, result in zip(outputs, several, strict=False):
         if not name or result is None:
@@ -299,11 +306,10 @@ def settled(step: Step, results: Result | tuple[Result | None, ...]) -> None:
         value = result
         if not isinstance(value, Known) and value.name in own and value.name not in renamed:
             inferred = step.inferred() if inferred is None else inferred
-            dtype, shape = inferred.get(name, _like_first(step))
-            if isinstance(value, Given):
-                dtype, shape = value.dtype or dtype, _both(value.shape, shape)
+            theirs = inferred.get(name) or _like_first(step)
             renamed[value.name] = name
-            value = Given(name, dtype, shape)
+            value = _both(value, theirs, name) if isinstance(value, Given) else theirs
+            value = replace(value, name=name)
         elif isinstance(value, Ref):
             value = step.reading.of_ref(value, renamed)
         step.reading.define(name, value)
@@ -316,15 +322,23 @@ def settled(step: Step, results: Result | tuple[Result | None, ...]) -> None:
 _SHAPELESS = {"GroupNormalization", "RMSNormalization", "Attention", "Swish"}
 
 
-def _like_first(step: Step) -> tuple[str, tuple[int | None, ...] | None]:
+def _like_first(step: Step) -> Given:
     first = step.value(0) if step.op in _SHAPELESS else None
-    return (first.dtype, first.shape) if isinstance(first, Given) else ("", None)
+    if not isinstance(first, Given):
+        return Given("", "", None)
+    sizes = first.sizes or ()
+    return replace(first, labels=tuple(one if isinstance(one, str) else "" for one in sizes))
 
 
-def _both(
-    ours: tuple[int | None, ...] | None, theirs: tuple[int | None, ...] | None
-) -> tuple[int | None, ...] | None:
-    """What either knows of a shape."""
-    if ours is None or theirs is None or len(ours) != len(theirs):
-        return theirs if ours is None else ours
-    return tuple(b if a is None else a for a, b in zip(ours, theirs, strict=True))
+def _both(ours: Given, theirs: Given, name: str) -> Given:
+    """What either knows of a result."""
+    dtype = ours.dtype or theirs.dtype
+    if ours.shape is None or theirs.shape is None or len(ours.shape) != len(theirs.shape):
+        return replace(theirs if ours.shape is None else ours, dtype=dtype)
+    pairs = zip(ours.shape, theirs.shape, strict=True)
+    none = ("",) * len(ours.shape)
+    labels = zip(ours.labels or none, theirs.labels or none, strict=True)
+    return Given(
+        name, dtype, tuple(b if a is None else a for a, b in pairs),
+        tuple(a or b for a, b in labels),
+    )  # fmt: skip

@@ -15,6 +15,7 @@ from ml.program.operations import Operation, allowed
 MOST_ELEMENTS = 2**28  # of one value of one case: 1 GiB of float32
 _MOST_DATA = 1024  # numbers that the inference of shapes is shown
 Size = int | Ref  # a Ref is found while the network runs
+Shape = tuple[int | None, ...]  # None where a size is free
 
 DTYPES: dict[int, str] = {
     TensorProto.UINT8: "uint8", TensorProto.INT8: "int8", TensorProto.INT16: "int16",
@@ -47,7 +48,19 @@ class Given:
 
     name: str
     dtype: str  # "" where it is not known
-    shape: tuple[int | None, ...] | None
+    shape: Shape | None
+    labels: tuple[str, ...] = ()  # of its free sizes, axis by axis; see label
+
+    def label(self, axis: int) -> str:
+        """What a free size is called: two that are called alike are always the same number."""
+        return (self.labels[axis] if self.labels else "") or f"{self.name} {axis}"
+
+    @property
+    def sizes(self) -> tuple[int | str, ...] | None:
+        """The shape with the labels of its free sizes in their places."""
+        if self.shape is None:
+            return None
+        return tuple(self.label(at) if one is None else one for at, one in enumerate(self.shape))
 
 
 Value = Known | Given
@@ -83,6 +96,7 @@ class Reading:
     Attributes:
         wanted: names that somebody reads.
         taken: names of the graph, which nothing in between may have.
+        measured: the labels of the sizes that the network is asked for, by the names of their Refs.
     """
 
     file: str
@@ -93,6 +107,7 @@ class Reading:
     values: dict[str, Value] = field(default_factory=dict)
     weights: dict[str, Array] = field(default_factory=dict)
     drafts: list[Draft] = field(default_factory=list)
+    measured: dict[str, str] = field(default_factory=dict)
     _stored: dict[int, tuple[Value, Ref]] = field(default_factory=dict)
 
     def value(self, name: str) -> Value:
@@ -180,15 +195,18 @@ class Reading:
         row = put("stack", tensors=numbers, dim=0)
         return row if array.ndim == 1 else put("reshape", self=row, shape=tuple(array.shape))
 
-    def inferred(self, node: NodeProto) -> dict[str, tuple[str, tuple[int | None, ...] | None]]:
-        """Type and shape of the results of a node, by the ONNX standard."""
+    def inferred(self, node: NodeProto) -> dict[str, Given]:
+        """Type and shape of the results of a node, by the ONNX standard.
+
+        Free sizes go in and come out by their labels, so that what they are equal to stays known.
+        """
         types: dict[str, TypeProto] = {}
         data: dict[str, TensorProto] = {}
         for name in filter(None, node.input):
             value = self.value(name)
             if value.dtype not in _CODES:
                 return {}
-            shape = value.array.shape if isinstance(value, Known) else value.shape
+            shape = value.array.shape if isinstance(value, Known) else value.sizes
             types[name] = onnx.helper.make_tensor_type_proto(_CODES[value.dtype], shape)
             if (
                 isinstance(value, Known)
@@ -204,7 +222,7 @@ class Reading:
             )  # fmt: skip
         except Exception:  # the checker's own classes; a shape that stays unknown is no error
             return {}
-        return {name: _of_type(one) for name, one in found.items()}
+        return {name: _of_type(name, one) for name, one in found.items()}
 
 
 def bounded(shape: Iterable[int | None], name: str, file: str) -> None:
@@ -220,13 +238,14 @@ def bounded(shape: Iterable[int | None], name: str, file: str) -> None:
         raise refuse("model_limit", f"'{name[:80]}' would hold {elements:,} numbers.", file=file)
 
 
-def _of_type(one: TypeProto) -> tuple[str, tuple[int | None, ...] | None]:
+def _of_type(name: str, one: TypeProto) -> Given:
     tensor = one.tensor_type
     dtype = DTYPES.get(tensor.elem_type, "")
     if not tensor.HasField("shape"):
-        return dtype, None
+        return Given(name, dtype, None)
     sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
-    return dtype, tuple(None if size is None or size < 0 else size for size in sizes)
+    shape = tuple(None if size is None or size < 0 else size for size in sizes)
+    return Given(name, dtype, shape, tuple(dim.dim_param for dim in tensor.shape.dim))
 
 
 def _type_name(code: int) -> str:

@@ -9,12 +9,13 @@ from ml.intake.refusal import refuse
 from ml.program.graph import Program
 
 
-def read_program(path: Path, kind: str) -> Program:
+def read_program(path: Path, kind: str, case: tuple[int, ...] | None = None) -> Program:
     """The network in a file of weights, as the one inner form.
 
     Args:
         path: the file. It is opened nowhere but in a child.
         kind: its format as ``model.yaml`` names it: "pt2" or "onnx".
+        case: the shape of one case as declared, for ONNX files that need it.
 
     Raises:
         Refused: see docs/intake-codes.md; format_unsupported for other formats.
@@ -24,5 +25,5 @@ def read_program(path: Path, kind: str) -> Program:
     if kind == "onnx":
         if path.stat().st_size > MOST_BYTES:
             raise refuse("model_limit", "The file is larger than 2 GiB.", file=path.name)
-        return read_onnx_program(read_graph(path.read_bytes(), path.name), path.name)
+        return read_onnx_program(read_graph(path.read_bytes(), path.name), path.name, case)
     raise refuse("format_unsupported", f"The format {kind[:40]!r} is not read.", file=path.name)

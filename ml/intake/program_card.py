@@ -80,15 +80,18 @@ _SHARED = (
 )  # fmt: skip
 
 
-def describe_onnx(model: ModelProto, file: str) -> tuple[JsonObject, Program | None]:
+def describe_onnx(
+    model: ModelProto, file: str, case: tuple[int, ...] | None = None
+) -> tuple[JsonObject, Program | None]:
     """The card of an ONNX file: of its graph, and of the program it becomes; and that program.
 
+    ``case`` is the shape of one case, where it is declared.
     ``gradients`` is false where it cannot become one: onnxruntime runs it all the same, and
     ``not_taken_over`` says why, operator by operator.
     """
     card = describe(model)
     try:
-        program = read_onnx_program(model, file)
+        program = read_onnx_program(model, file, case)
     except Refused as refused:
         return card | without_program([one.message for one in refused.refusals]), None
     except MemoryError:

@@ -8,11 +8,11 @@ and a program is a list of nodes whatever the file says.
 import json
 import math
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
+from ml.engine.runtime import version_of
 from ml.estimate import JsonValue
 from ml.evidence.store import file_sha256, sha256_of
 from ml.intake.model_manifest import ModelManifest
@@ -24,6 +24,9 @@ from ml.program.operations import allowed
 from ml.version import ENGINE_VERSION
 
 SUFFIX = ".program"  # after the name of the file of weights
+ONNX_SUFFIX = ".onnx"  # see ml.engine.kept_onnx
+# Under which key of the card the SHA-256 of each file stands that is kept beside the weights.
+KEPT = {"program_sha256": SUFFIX, "onnx_sha256": ONNX_SUFFIX}
 _GRAPH, _KEY = "program", "key"
 _WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
@@ -31,6 +34,16 @@ _WORDS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 def beside(weights: Path) -> Path:
     """Where the program of a file of weights is kept."""
     return weights.with_name(weights.name + SUFFIX)
+
+
+def onnx_beside(weights: Path) -> Path:
+    """Where the program of a file of weights is kept as ONNX."""
+    return weights.with_name(weights.name + ONNX_SUFFIX)
+
+
+def kept_beside(weights: Path) -> dict[str, Path]:
+    """Where everything is kept that saves a child from making it again, by its key in the card."""
+    return {key: weights.with_name(weights.name + suffix) for key, suffix in KEPT.items()}
 
 
 def key_of(weights: Path, manifest: ModelManifest) -> str:
@@ -41,16 +54,9 @@ def key_of(weights: Path, manifest: ModelManifest) -> str:
         "weights": file_sha256(weights),
         "architecture": architecture.model_dump(mode="json"),
         "shape": list(manifest.input.shape),
-        "by": {"engine": ENGINE_VERSION, **{name: _version(name) for name in ("torch", "monai")}},
+        "by": {"engine": ENGINE_VERSION, **{name: version_of(name) for name in ("torch", "monai")}},
     }
     return sha256_of(built)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def write_program(path: Path, program: Program, given: Mapping[str, Array], key: str) -> None:

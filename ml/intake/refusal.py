@@ -35,11 +35,15 @@ class Refusal:
 
 
 class Refused(Exception):
-    """The input cannot be used; ``refusals`` says why, at least once."""
+    """The input cannot be used; ``refusals`` says why, at least once.
 
-    def __init__(self, refusals: Sequence[Refusal]) -> None:
+    Where its files could be listed, ``scan`` holds them as :func:`ml.intake.scan.scanned` does.
+    """
+
+    def __init__(self, refusals: Sequence[Refusal], scan: JsonObject | None = None) -> None:
         super().__init__("; ".join(f"{refusal.code}: {refusal.message}" for refusal in refusals))
         self.refusals = list(refusals)
+        self.scan = scan
 
 
 def refuse(code: str, message: str, *, file: str | None = None, row: int | None = None) -> Refused:

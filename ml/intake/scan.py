@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from ml.estimate import JsonObject, JsonValue
 from ml.intake.folder import Folder, natural_order, open_plain
+from ml.intake.refusal import Refused
 
 MOST_ROWS = 200  # more files than that are counted
 _HEAD = 512
@@ -65,6 +66,19 @@ def scanned(folder: Folder, rows: list[JsonObject], used: Mapping[str, str]) -> 
     ]
     total = sum(folder.sizes.values())
     return {"files": files, "n_files": len(folder.sizes), "n_bytes": total}
+
+
+def with_scan(refused: Refused, folder: Folder, rows: list[JsonObject]) -> Refused:
+    """The refusal together with what lay in the upload.
+
+    Nobody keeps count of what was opened until then, so nothing is said of it: a file's ``use``
+    is the codes that it was refused for, "" where none names it.
+    """
+    named: dict[str, str] = {}
+    for one in refused.refusals:
+        if one.file is not None and one.code not in named.get(one.file, "").split(", "):
+            named[one.file] = ", ".join(filter(None, (named.get(one.file), one.code)))
+    return Refused(refused.refusals, scanned(folder, rows, named))
 
 
 def kind_of(head: bytes, name: str) -> str:

@@ -11,6 +11,12 @@ from ml.program.graph import Argument, Dtype, Node, Program, Ref
 from ml.program.operations import Operation, allowed
 
 Values = dict[str, Any]  # tensors, sizes
+Place = Callable[[torch.Tensor], torch.Tensor]  # brings a tensor to where it is computed with
+
+
+def here(tensor: torch.Tensor) -> torch.Tensor:
+    """On the processor, where tensors are made."""
+    return tensor
 
 
 @cache
@@ -32,17 +38,17 @@ class Walker:
 
     Attributes:
         program: what is run.
-        device: "cpu", "cuda:0".
-        gradients: weights take part in gradients of the values.
+        place: of ``ml.engine.device``: weights, inputs and what the network makes of nothing go
+            through it; outputs stay where they were computed.
     """
 
     program: Program
-    device: str = "cpu"
+    place: Place = here
     weights: Mapping[str, torch.Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
         self.weights = {
-            name: torch.from_numpy(value.copy()).to(self.device)
+            name: self.place(torch.from_numpy(value.copy()))
             for name, value in self.program.weights.items()
         }
 
@@ -76,7 +82,7 @@ class Walker:
         wanted = [*self.program.outputs, *taps]
         values: Values = dict(known)
         for port, tensor in zip(self.program.inputs, inputs, strict=True):
-            moved = tensor.to(self.device) if isinstance(tensor, torch.Tensor) else tensor
+            moved = self.place(tensor) if isinstance(tensor, torch.Tensor) else tensor
             values.setdefault(port.name, moved)
         dropping = {id(node) for node in active}
         if watch is not None:
@@ -114,11 +120,19 @@ class Walker:
             _settle(operation, given)
         result = _called(operation, given)
         results = list(result) if isinstance(result, (tuple, list)) else [result]
+        if not any(_is_tensor(value) for value in given.values()):  # a row of numbers, of nothing
+            results = [self.place(one) if _is_tensor(one) else one for one in results]
         if len(results) != len(node.outputs):
             raise RuntimeError(f"{node.name} gives {len(results)} values, not {len(node.outputs)}")
         values.update(
             (name, value) for name, value in zip(node.outputs, results, strict=True) if name
         )
+
+
+def _is_tensor(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(isinstance(one, torch.Tensor) for one in value)
+    return isinstance(value, torch.Tensor)
 
 
 def _settle(operation: Operation, given: dict[str, Any]) -> None:

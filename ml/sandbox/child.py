@@ -5,8 +5,10 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import cast
 
 from ml.estimate import JsonObject, JsonValue
@@ -23,15 +25,42 @@ JOBS: Mapping[str, str] = {
     "predict": "ml.engine.predict:predict_job",
     "samples": "ml.engine.samples:samples_job",
     "seen": "ml.engine.seen:seen_job",
+    "worsened": "ml.engine.worsened:worsened_job",
     "compare-masks": "ml.engine.compare:compare_job",
+    "describe": "ml.engine.describe:describe_job",
     "attribute": "ml.engine.explain:attribute_job",
     "perturb": "ml.engine.perturb:perturb_job",
     "corrupt": "ml.engine.corrupt:corrupt_job",
+    "move": "ml.engine.move:move_job",
     "randomise": "ml.engine.randomise:randomise_job",
+    "gradients": "ml.engine.gradients:gradients_job",
+    "normalise": "ml.engine.normalise:normalise_job",
+    "attack": "ml.engine.attack:attack_job",
 }
 
 _LINE = 2000  # characters of one log line
 Say = Callable[..., None]
+
+
+class WithoutPandas(PathFinder):
+    """Finds every module but pandas, which no job uses.
+
+    pyarrow loads it, where it is installed, before it takes any list: half a second of every child.
+    """
+
+    @classmethod
+    def find_spec(
+        cls,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        return None if fullname == "pandas" else super().find_spec(fullname, path, target)
+
+
+def leave_pandas_out() -> None:
+    """Have pandas look as if it were not installed, in this process."""
+    sys.meta_path[:] = [WithoutPandas if one is PathFinder else one for one in sys.meta_path]
 
 
 def main(jobs: Mapping[str, str] = JOBS) -> int:
@@ -48,6 +77,7 @@ def main(jobs: Mapping[str, str] = JOBS) -> int:
     except OSError as error:
         say("unconfined", message=str(error)[:_LINE])
         return 1
+    leave_pandas_out()
     say("ready", walls=walls)
     while line := sys.stdin.buffer.readline():
         renew_cpu(setup["limits"])
@@ -77,7 +107,7 @@ def _work(job: JsonObject, jobs: Mapping[str, str], say: Say, walls: tuple[str, 
         say("result", id=number, result=function(inputs, out_dir, reporter))
     except Refused as refused:
         refusals: list[JsonValue] = [refusal.to_json() for refusal in refused.refusals]
-        say("refused", id=number, refusals=refusals)
+        say("refused", id=number, refusals=refusals, scan=refused.scan)
     except MemoryError:
         message = "The memory limit was reached."
         say("error", id=number, kind="out_of_memory", message=message)

@@ -23,7 +23,7 @@ def confine(setup: JsonObject) -> list[str]:
     """Put this process behind the walls it was told of, before anything heavy is loaded.
 
     Args:
-        setup: limits, parent_pid, walls, read, write, gpu: see ``ml.sandbox.parent``.
+        setup: limits, parent_pid, walls, read, write, gpu, devices: see ``ml.sandbox.parent``.
 
     Returns:
         The walls that stand.
@@ -43,7 +43,8 @@ def confine(setup: JsonObject) -> list[str]:
     if "landlock" in walls:
         read = [Path(path) for path in cast(list[str], setup["read"])]
         write = [Path(path) for path in cast(list[str], setup["write"])]
-        devices = [*map(Path, view.DEVICES), *(view.gpu_devices() if gpu else ())]
+        of_gpu = cast(list[str], setup["devices"])
+        devices = [Path(path) for path in (*view.DEVICES, *of_gpu)]
         landlock.restrict(read=read, write=write, devices=devices, network=network)
         stand.append("landlock")
     if "seccomp" in walls:

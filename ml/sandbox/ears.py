@@ -1,6 +1,7 @@
 """Listening to a child that may say anything: bounded lines in, one outcome out."""
 
 import json
+import re
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from ml.estimate import JsonObject, JsonValue
 from ml.intake.refusal import MOST_REFUSALS, Refusal
 from ml.sandbox.messages import Event, Limits, Outcome, State
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # of a terminal
 _LINE = 2000  # characters of a log line that are kept
 _EVENT_BYTES = 256 * 1024  # of printed lines that are passed on while the child works
 _BROKE: dict[int, str] = {
@@ -113,6 +115,7 @@ class Ears:
             self.unconfined = f"missing: {', '.join(sorted(self.walls - stand)) or 'none'}"
 
     def _log(self, line: str) -> None:
+        line = _COLOURS.sub("", line)
         if not line.isprintable():
             line = "".join(char if char.isprintable() else " " for char in line)
         line = line.rstrip()
@@ -151,10 +154,12 @@ class Ears:
         if problem and state in ("done", "refused"):
             state, reason = "crashed", problem
         result, refusals = self.last.get("result"), self.last.get("refusals")
+        scan = self.last.get("scan") if state == "refused" else None
         return Outcome(
             state=state,
             result=result if state == "done" and isinstance(result, dict) else {},
             refusals=_refusals(refusals) if state == "refused" else [],
+            scan=scan if isinstance(scan, dict) else {},
             reason=reason,
             log=list(self.log),
             seconds=seconds,

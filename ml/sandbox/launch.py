@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ml.estimate import JsonObject
-from ml.sandbox import bubble, cgroup, view
+from ml.sandbox import bubble, cgroup, gpu, view
 from ml.sandbox.levels import Isolation
 from ml.sandbox.messages import Limits
 from ml.sandbox.view import PROJECT_ROOT
@@ -54,7 +54,7 @@ class Child:
         self.in_namespaces = isolation.level == "namespaces"
         command = [sys.executable, "-P", "-s", "-m", module]
         # -P: the working folder holds files of strangers and is no place for modules
-        env = environment(os.environ)
+        env = environment(os.environ, limits)
         if self.in_namespaces:
             command = [*_bubble(limits, module, read, write, env), *command]
         self.group = cgroup.make(limits.resident_bytes, limits.tasks)
@@ -189,7 +189,7 @@ def _bubble(
         code=view.code(module),
         read=view.outermost(read),
         write=write,
-        devices=view.gpu_devices() if limits.gpu else (),
+        devices=_gpu_devices(limits),
         extra=view.gpu_files(env.get("LD_LIBRARY_PATH", "")) if limits.gpu else (),
         tmp_bytes=limits.tmp_bytes,
     )
@@ -208,8 +208,8 @@ def _setup(
     may_read: Sequence[Path] = [Path("/")]  # where the file system itself is made for it
     may_write = [*write, Path("/tmp")]  # noqa: S108  # a new one
     if isolation.level != "namespaces":
-        gpu = view.gpu_files(os.environ.get("LD_LIBRARY_PATH", "")) if limits.gpu else ()
-        may_read = [*view.code(module), *map(Path, view.PROC), *gpu, *view.outermost(read)]
+        driver = view.gpu_files(os.environ.get("LD_LIBRARY_PATH", "")) if limits.gpu else ()
+        may_read = [*view.code(module), *map(Path, view.PROC), *driver, *view.outermost(read)]
         may_write = list(write)
     setup: JsonObject = {
         "limits": asdict(limits),
@@ -218,6 +218,7 @@ def _setup(
         "read": [str(path) for path in may_read],
         "write": [str(path) for path in may_write],
         "gpu": limits.gpu,
+        "devices": [str(path) for path in _gpu_devices(limits)],
         "jobs": jobs,
     }
     return json.dumps(setup).encode() + b"\n"
@@ -231,8 +232,17 @@ def _read(descriptor: int) -> bytes | None:
         return None
 
 
-def environment(own: Mapping[str, str]) -> dict[str, str]:
+def _gpu_devices(limits: Limits) -> tuple[Path, ...]:
+    if not limits.gpu:
+        return ()
+    return gpu.devices(gpu.chosen(limits.gpu_index, os.environ))
+
+
+def environment(own: Mapping[str, str], limits: Limits | None = None) -> dict[str, str]:
     """What a child gets to see: nothing of ours but where the code is and how to find a GPU."""
+    on_gpu: dict[str, str] = {}
+    if limits is not None and limits.gpu:
+        on_gpu = gpu.variables(limits.gpu_index, gpu.chosen(limits.gpu_index, own))
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": "/tmp",  # noqa: S108  # a name some libraries ask for; nothing is kept there
@@ -244,9 +254,12 @@ def environment(own: Mapping[str, str]) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
+        # Of several threads, where they are asked for, one that waits gives its core to others.
+        "OMP_WAIT_POLICY": "PASSIVE",
         # Few arenas and no returning of pages: less address space, and faster (docs/adr/0004).
         "MALLOC_ARENA_MAX": "2",
         "MALLOC_MMAP_THRESHOLD_": "8589934592",
         "MALLOC_TRIM_THRESHOLD_": "8589934592",
         **{name: own[name] for name in _PASSED_ON if name in own},
+        **on_gpu,
     }

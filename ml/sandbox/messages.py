@@ -35,6 +35,7 @@ class Limits:
     log_lines: int = 200  # kept: the last ones
     isolation: str = "auto"  # or a level of ml.sandbox.levels, which is then insisted on
     gpu: bool = False  # let it at the devices and the driver of a GPU
+    gpu_index: int = 0  # which one; where it can be told apart, no other one is seen
     network: bool = False  # let it open connections: of ml.endpoint.caller alone
 
 
@@ -76,6 +77,7 @@ class Outcome:
     state: State
     result: JsonObject = field(default_factory=dict)  # when done
     refusals: list[Refusal] = field(default_factory=list)  # when refused
+    scan: JsonObject = field(default_factory=dict)  # when refused: the child's list of the files
     reason: str = ""  # a sentence, when neither done nor refused
     log: list[str] = field(default_factory=list)  # the last lines
     seconds: float = 0.0

@@ -5,6 +5,7 @@ import re
 
 FOLDERS = ("intake", "imaging", "engine", "cli", "endpoint")
 MAKERS = {"refuse", "_bad", "add", "ImageError", "ModelError", "EndpointError", "Refusal"}
+NAMES = {"voxel_ml"}  # single words with a bar that are assigned and no code
 PAGE_ROW = re.compile(r"^\| `([a-z_]+)` \|", re.MULTILINE)
 
 
@@ -32,7 +33,7 @@ def test_the_page_lists_exactly_the_codes_in_use(repo_root):
         for path in files
         for code in codes_in(path.read_text())
         if re.fullmatch(r"[a-z]+(_[a-z]+)+|truncated", code)
-    }
+    } - NAMES
 
     listed = set(PAGE_ROW.findall(page))
 

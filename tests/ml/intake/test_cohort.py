@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from pydicom.data import get_testdata_file
 
+from ml.evidence.facts import facts_of
 from ml.imaging import decode as decoding
 from ml.intake.cohort import read_cohort
 from ml.intake.refusal import Refused
@@ -318,6 +319,21 @@ def test_dicom_is_stored_without_its_preamble_and_shown_as_png(tmp_path):
     assert pydicom.dcmread(io.BytesIO(stored)).Rows == 128
     with Image.open(files / image["display_sha256"]) as shown:
         assert (shown.format, shown.size) == ("PNG", (128, 128))
+
+
+def test_what_a_dicom_header_says_of_the_kind_of_image_reaches_the_facts(tmp_path):
+    folder = cohort_folder(tmp_path / "c", n=1)
+    for number, name in enumerate(("CT_small.dcm", "MR_small_RLE.dcm")):
+        data = Path(get_testdata_file(name)).read_bytes()
+        (folder / "images" / f"{number}").write_bytes(data)
+    write_cases(folder, "case_id,image", "a,images/0", "b,images/1", "c,images/c0.png")
+
+    _, catalogue = read(folder, tmp_path)
+
+    said = [case["images"][0].get("header") for case in catalogue["cases"]]
+    assert [one and one["Modality"] for one in said] == ["CT", "MR", None]
+    assert facts_of(catalogue)["header Modality"] == ("CT", "MR", None)
+    assert "header" not in catalogue["cases"][2]["images"][0], "other files keep their hash"
 
 
 def test_a_pixel_flood_is_refused_before_it_is_decoded(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import copy
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from ml.intake.model import read_model
 from ml.intake.predictions import read_predictions
 from ml.sandbox.results import ResultError
 from ml.zoo import blobs
+from tests.ml.imaging.test_mask import nifti
 from tests.ml.intake.build import QUIET, cohort_folder, model_folder, predictions_folder
 
 TABLE = "case_id,dark,bright\na,0.25,0.75\nb,0.5,0.5\n"
@@ -53,6 +55,21 @@ def test_an_honest_catalogue_is_taken_as_it_is(cohort):
     assert found == json.loads((out / "catalogue.json").read_bytes())
     assert set(files_of(found)) == {path.name for path in (out / "files").iterdir()}
     assert set(files_of(found).values()) == {"image/png"}
+
+
+def test_a_catalogue_of_volumes_is_taken_too(tmp_path):
+    folder, out = tmp_path / "volumes", tmp_path / "out"
+    for path in (folder / "images", folder / "masks", out):
+        path.mkdir(parents=True)
+    for kind in ("images", "masks"):
+        (folder / kind / "a.nii").write_bytes(nifti(np.ones((6, 5, 4), np.uint8)))
+    (folder / "cases.csv").write_text("case_id,image,mask\na,images/a.nii,masks/a.nii\n")
+    (folder / "cohort.yaml").write_text("{title: V, task: segmentation, classes: [spot]}")
+
+    found = catalogue_left(out, read_cohort(folder, out, QUIET))
+
+    (image,) = found["cases"][0]["images"]
+    assert image["media_type"] == "application/nifti"
 
 
 def set_image(**fields):

@@ -10,6 +10,7 @@ from onnx import helper
 
 from ml.intake.onnx_graph import read_graph
 from ml.intake.onnx_program import read_onnx_program
+from ml.intake.refusal import Refused
 from ml.program.graph import Program
 from tests.ml.intake.onnx_graphs import (
     Graph,
@@ -74,7 +75,7 @@ def test_a_keras_classifier_with_channels_last():
 
     assert_free(keras(), ((1, 9, 12, 3), (5, 9, 12, 3)))
     assert program.inputs[0].shape == (None, 9, 12, 3)
-    assert operations(program).count("sym_size.int") == 1  # the cases
+    assert "sym_size.int" not in operations(program)  # the cases are what is left over
     assert not {"cat", "select.int", "index.Tensor", "scalar_tensor"} & set(operations(program))
     assert {one.scope for one in program.nodes} >= {"model.conv", "model.dense"}
     assert program.outputs == ("scores",)
@@ -165,6 +166,69 @@ def test_sizes_that_are_free_are_reckoned_with_while_the_network_runs():
     program = assert_alike(graph)
     assert_free(graph, ((1, 12, 8), (5, 12, 8)))
     assert {"mul.int", "add.int", "scalar_tensor"} <= set(operations(program))
+
+
+NORM = node("LayerNormalization", ["row", "w", "b"], ["scores"], axis=-1)
+
+
+def test_a_size_left_to_be_worked_out_is_known_where_the_free_ones_cancel():
+    """As SwinUNETR reshapes to (cases, height, width, -1) and normalises over the last."""
+    nodes = [
+        node("Add", ["image", "shift"], ["moved"]),
+        node("Shape", ["image"], ["shape"]),
+        node("Slice", ["shape", "zero", "one"], ["n"]),
+        node("Concat", ["n", "two", "minus"], ["asked"], axis=0),
+        node("Reshape", ["moved", "asked"], ["row"]),
+        NORM,
+    ]
+    given = {
+        "image": cases(3, 4, 6), "shift": weights(6), "zero": ints(0), "one": ints(1),
+        "two": ints(2), "minus": ints(-1), "w": weights(12), "b": weights(12),
+    }  # fmt: skip
+    graph = of(nodes, given, ["scores"])
+
+    assert "layer_norm" in operations(assert_alike(graph))
+    assert_free(graph, ((1, 4, 6), (5, 4, 6)))
+
+
+def test_a_size_left_to_be_worked_out_stays_free_where_others_do():
+    """(4 n, 3, 8) as (n, 3, -1): 32, and not the 8 that it would be if both were one size."""
+    nodes = [
+        node("Shape", ["image"], ["shape"]),
+        node("Slice", ["shape", "zero", "one"], ["n"]),
+        node("Reshape", ["image", "parts"], ["windows"]),
+        node("Concat", ["n", "three", "minus"], ["asked"], axis=0),
+        node("Reshape", ["windows", "asked"], ["row"]),
+        node("Relu", ["row"], ["scores"]),
+    ]
+    given = {
+        "image": cases(2, 12, 8), "zero": ints(0), "one": ints(1), "parts": ints(-1, 3, 8),
+        "three": ints(3), "minus": ints(-1),
+    }  # fmt: skip
+    graph = of(nodes, given, ["scores"])
+    assert_alike(graph)
+    assert_free(graph, ((1, 12, 8), (5, 12, 8)))
+
+    wide = {**given, "w": weights(32), "b": weights(32)}
+    with pytest.raises(Refused, match="normalises over a size that is free"):
+        of([*nodes[:-1], NORM], wide, ["scores"]).program()
+
+
+def test_sizes_that_the_file_leaves_free_are_taken_as_declared_where_they_stand_in_the_way():
+    given = {"row": cases(2, 4, 6, free=(0, 1, 2)), "w": weights(6), "b": weights(6)}
+    graph = of([NORM], given, ["scores"])
+    with pytest.raises(Refused, match="a size that is free"):
+        graph.program()
+
+    program = read_onnx_program(read_graph(graph.data, "m.onnx"), "m.onnx", (4, 6))
+
+    assert program.inputs[0].shape == (None, 4, 6)
+    image = cases(3, 4, 6).numbers()
+    (theirs,), (ours,) = runtime(graph.data, [image]), walked(program, [image])
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    plain = of([node("Relu", ["row"], ["scores"])], {"row": given["row"]}, ["scores"])
+    kept = read_onnx_program(read_graph(plain.data, "m.onnx"), "m.onnx", (4, 6))
+    assert kept.inputs[0].shape == (None, None, None)  # nothing stood in the way
 
 
 def test_positions_counted_from_the_size_of_the_input():

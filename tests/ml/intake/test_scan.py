@@ -5,6 +5,7 @@ import pickle
 import pytest
 import yaml
 
+from ml.intake.left import scan_left
 from ml.intake.model import read_model
 from ml.intake.refusal import Refused
 from ml.intake.scan import kind_of
@@ -64,3 +65,35 @@ def test_what_is_refused_was_named_in_the_log_before(tmp_path):
 
     size = (tmp_path / "m" / "weights" / "model.pt").stat().st_size
     assert f"weights/model.pt: pickle, {size} bytes" in said
+
+
+def test_a_refusal_lists_everything_and_what_each_file_is_refused_for(tmp_path):
+    folder = model_folder(tmp_path / "model")
+    (folder / "model.onnx").write_bytes(pickle.dumps([1]))
+    (folder / "train.py").write_text("raise SystemExit")
+    (tmp_path / "out").mkdir()
+
+    with pytest.raises(Refused) as refused:
+        read_model(folder, tmp_path / "out", QUIET)
+
+    scan = scan_left(refused.value.scan)
+    assert {row["name"]: (row["kind"], row["use"]) for row in scan["files"]} == {
+        "model.onnx": ("pickle", "pickle_refused"),
+        "model.yaml": ("YAML", ""),
+        "train.py": ("program text", ""),
+    }
+    assert scan["n_bytes"] == sum(path.stat().st_size for path in folder.iterdir())
+
+
+def test_a_list_that_is_none_is_left_out():
+    rows = [{"name": "a", "bytes": 1, "kind": "zip", "use": ""}]
+    whole = {"files": rows, "n_files": 1, "n_bytes": 1}
+    assert scan_left(whole) == whole
+    for changed in (
+        whole | {"n_files": -1},
+        whole | {"files": rows * 201},
+        whole | {"files": [rows[0] | {"kind": 7}]},
+        whole | {"more": ""},
+        {},
+    ):
+        assert scan_left(changed) == {}

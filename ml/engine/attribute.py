@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 
+from ml.engine.device import CPU, Device
 from ml.engine.fused import FusedWalker, prepared
 from ml.program.cut import Cut, Shape, cut_at, only_needed, zeros
 from ml.program.graph import Program
 from ml.program.places import channel_axis, found_value, logits_of, single_cuts, spatial
-from ml.program.walk import Values, Walker
+from ml.program.walk import Place, Values, Walker, here
 
 _SEED = 20261127
 _MOVED = 0.5  # of its positions must have a gradient
@@ -46,7 +47,12 @@ class Cached:
 
 
 def map_layer(
-    program: Program, case: Sequence[Shape], logits: str, name: str | None = None
+    program: Program,
+    case: Sequence[Shape],
+    logits: str,
+    name: str | None = None,
+    *,
+    place: Place = here,
 ) -> MapLayer:
     """Where class activation maps are taken, found in the graph.
 
@@ -61,6 +67,7 @@ def map_layer(
         case: the shape of each input without its batch.
         logits: name of the value whose gradient is asked for.
         name: of the value or module to take instead.
+        place: to where it is computed; see ``ml.program.walk``.
 
     Raises:
         KeyError: if nothing is called ``name``.
@@ -70,7 +77,7 @@ def map_layer(
     """
     chosen = None if name is None else found_value(program, name)
     cuts = [one for one in single_cuts(program, logits) if one != logits]
-    shares = moved_positions(program, case, logits, [chosen] if chosen else cuts)
+    shares = moved_positions(program, case, logits, [chosen] if chosen else cuts, place=place)
     fitting = [one for one, (share, _) in shares.items() if share >= _MOVED or one == chosen]
     if not fitting:
         raise ValueError("no layer with more than one position passes everything on")
@@ -82,7 +89,12 @@ def map_layer(
 
 
 def moved_positions(
-    program: Program, case: Sequence[Shape], logits: str, names: Sequence[str]
+    program: Program,
+    case: Sequence[Shape],
+    logits: str,
+    names: Sequence[str],
+    *,
+    place: Place = here,
 ) -> dict[str, tuple[float, Shape]]:
     """The share of positions of values where the logits' gradient is not zero, and their shapes.
 
@@ -92,8 +104,8 @@ def moved_positions(
     inputs = _noise(program, case)
     if not all(one.is_floating_point() for one in inputs):
         raise ValueError("the network takes whole numbers, through which no gradient is taken")
-    inputs = [one.requires_grad_() for one in inputs]
-    walker = Walker(only_needed(replace(program, outputs=(logits,))))
+    inputs = [place(one).requires_grad_() for one in inputs]
+    walker = Walker(only_needed(replace(program, outputs=(logits,))), place)
     seen: Values = {}
 
     def note(values: Values, new: Sequence[str]) -> None:
@@ -102,7 +114,7 @@ def moved_positions(
     with torch.enable_grad():
         found = walker.run(inputs, watch=note)[logits]
         weights = torch.randn(found.shape[1:], generator=torch.Generator().manual_seed(_SEED))
-        score = (found * weights.to(found)).sum()
+        score = (found * place(weights).to(found.dtype)).sum()
         shown = {
             name: value
             for name in names
@@ -146,6 +158,7 @@ class Attributor:
         case: the shape of each input without its batch.
         output: the answer that is explained; by default the first.
         layer: of class activation maps, a value or a module; by default :func:`map_layer`.
+        device: to compute on.
 
     Raises:
         KeyError, ValueError, RuntimeError: see :func:`map_layer`.
@@ -158,22 +171,24 @@ class Attributor:
         *,
         output: str | None = None,
         layer: str | None = None,
+        device: Device = CPU,
     ) -> None:
         self.logits = logits_of(program, output or program.outputs[0])
-        self.layer = map_layer(program, case, self.logits, layer)
+        self.device, place = device, device.place
+        self.layer = map_layer(program, case, self.logits, layer, place=place)
         self.fixed_batch = program.inputs[0].shape[0]
         self.dtype: torch.dtype = getattr(torch, program.inputs[0].dtype)
         self.program = program
         cut = cut_at(program, self.layer.name, self.logits)
-        self._kept = _Kept(cut, program, case)
-        self._tail = Walker(cut.tail)
-        self._whole = Walker(only_needed(replace(program, outputs=(self.logits,))))
+        self._kept = _Kept(cut, program, case, device)
+        self._tail = Walker(cut.tail, place)
+        self._whole = Walker(only_needed(replace(program, outputs=(self.logits,))), place)
 
     def forward(self, inputs: Sequence[torch.Tensor]) -> Cached:
         """One forward of the trunk; what it leaves is enough for the maps of all classes.
 
         Args:
-            inputs: one tensor for each input, n cases each.
+            inputs: one tensor for each input, n cases each, on the device.
         """
         return self._kept.run(inputs)
 
@@ -306,8 +321,8 @@ CLASS_MAPS: dict[str, Callable[[torch.Tensor, torch.Tensor, list[int]], torch.Te
 class _Kept:
     """The trunk of a cut, prepared; and the sizes that the tail reads for any number of cases."""
 
-    def __init__(self, cut: Cut, program: Program, case: Sequence[Shape]) -> None:
-        plain = Walker(cut.trunk)
+    def __init__(self, cut: Cut, program: Program, case: Sequence[Shape], device: Device) -> None:
+        plain = Walker(cut.trunk, device.place)
         with torch.inference_mode():
             two, three = (plain.run(zeros(program, case, n)) for n in (2, 3))
         self.sizes = {
@@ -318,7 +333,9 @@ class _Kept:
         self.between = cut.between
         tensors = tuple(name for name in cut.between if name not in self.sizes)
         trunk = only_needed(replace(cut.trunk, outputs=tensors))
-        self.walker: Walker | FusedWalker = prepared(trunk, case)
+        self.walker: Walker | FusedWalker = (
+            prepared(trunk, case) if device.is_cpu else Walker(trunk, device.place)
+        )
 
     def run(self, inputs: Sequence[torch.Tensor]) -> Cached:
         with torch.inference_mode():

@@ -9,10 +9,10 @@ import numpy as np
 from ml.imaging.declared import Input
 from ml.imaging.decode import decode
 from ml.imaging.mask import LabelArray, Mask
-from ml.imaging.picture import ImageError
+from ml.imaging.picture import ImageError, Picture
 from ml.imaging.prepare import Placed, prepare_picture, prepare_volume
-from ml.imaging.preprocess import Float32Array
-from ml.imaging.series import volume_of
+from ml.imaging.preprocess import Float32Array, prepare
+from ml.imaging.steps import Tell, nobody
 from ml.imaging.volume import NIFTI
 
 
@@ -42,37 +42,63 @@ class Prepared:
         return Mask(self.placed.back(labels), self.spacing_mm, self.grid)
 
 
-def prepare_case(case: Case, declared: Input) -> Float32Array:
+def prepare_case(case: Case, declared: Input, out: Float32Array | None = None) -> Float32Array:
     """Read, check and prepare the image of a case.
+
+    Args:
+        out: where to write it, in the declared shape; absent: a new array.
 
     Raises:
         ImageError: as ``prepared``.
     """
-    return prepared(case, declared).array
+    if declared.dims == 2:  # how pixels lie on those of the image is not asked
+        return prepare(_picture(case), declared, out)
+    array = prepared(case, declared).array
+    if out is None:
+        return array
+    out[...] = array
+    return out
 
 
-def prepared(case: Case, declared: Input) -> Prepared:
-    """As ``prepare_case``, with the grid.
+def prepared(case: Case, declared: Input, tell: Tell = nobody) -> Prepared:
+    """As ``prepare_case``, with the grid; ``tell`` is told of every declared step.
 
     Raises:
         ImageError: no_image, several_images, several_frames, image_changed, image_missing, or a
             code of :func:`ml.imaging.decode.decode` or :func:`ml.imaging.series.volume_of`.
     """
+    if declared.dims == 3:
+        _check_there(case)
+        from ml.imaging.series import volume_of  # the readers of DICOM, where there may be some
+
+        volume = volume_of([bytes_of(path) for path in case.images])
+        array, placed = prepare_volume(volume, declared, tell)
+        return Prepared(array, placed, volume.spacing_mm, tuple(np.ravel(volume.affine).tolist()))
+    return Prepared(*prepare_picture(_picture(case), declared, tell))
+
+
+def _check_there(case: Case) -> None:
     if not case.images:
         raise ImageError("no_image", "The case has no image.")
-    if declared.dims == 3:
-        volume = volume_of([_bytes(path) for path in case.images])
-        array, placed = prepare_volume(volume, declared)
-        return Prepared(array, placed, volume.spacing_mm, tuple(np.ravel(volume.affine).tolist()))
+
+
+def _picture(case: Case) -> Picture:
+    """The one picture of a case, decoded."""
+    _check_there(case)
     if len(case.images) > 1:
         raise ImageError("several_images", "The model takes one image, the case has several.")
-    picture = decode(_bytes(case.images[0]))
+    picture = decode(bytes_of(case.images[0]))
     if picture.frames > 1 or picture.media_type == NIFTI:
         raise ImageError("several_frames", "The model takes one picture, the image has several.")
-    return Prepared(*prepare_picture(picture, declared))
+    return picture
 
 
-def _bytes(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
+    """The bytes of a stored image; a file that is called by a SHA-256 must have it.
+
+    Raises:
+        ImageError: image_missing, image_changed.
+    """
     try:
         data = path.read_bytes()
     except OSError:

@@ -5,9 +5,9 @@ batch, nor the shard, nor what was computed before changes it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,8 +16,10 @@ from ml.drawn import drawn
 from ml.engine.fused import FusedWalker
 from ml.engine.written import WrittenWalker
 from ml.program.cut import Cut, Shape, cut_at_dropout, zeros
+from ml.program.fold import folded
 from ml.program.graph import Node, Program
-from ml.program.walk import Values, Walker
+from ml.program.share import share_convolutions
+from ml.program.walk import Place, Values, Walker, here
 
 # Of values that pass from the trunk to the tail at once: with more than this a U-Net leaves the
 # caches, and samples one by one are quicker than many together.
@@ -91,8 +93,11 @@ class DropoutSampler:
         program: the network.
         sites: its dropout nodes that are to drop.
         case: the shape of each input without its batch.
+        shared: what convolutions make of values that no site touches is computed once; always so
+            where both parts are fused.
         fused: both parts are run by :class:`FusedWalker`; else as they are.
         written: the trunk is run by onnxruntime, whatever runs the tail.
+        place: to where both parts are computed as they are; see ``ml.program.walk``.
 
     Raises:
         NotWritten: where the trunk cannot be written as ONNX.
@@ -106,14 +111,21 @@ class DropoutSampler:
         sites: Sequence[Node],
         case: Sequence[Shape],
         *,
+        shared: bool = False,
         fused: bool = False,
         written: bool = False,
+        place: Place = here,
     ) -> None:
         if any(port.shape[:1] != (None,) for port in program.inputs):
             raise ValueError("the network takes a fixed number of cases at once")
+        self._outputs = program.outputs
         self.cut: Cut = cut_at_dropout(program, sites)
-        walker = Walker(program)
-        two, three = (_seen(walker, self.cut, zeros(program, case, n)) for n in (2, 3))
+        two, three = (_Seen(program, self.cut, zeros(program, case, n), place) for n in (2, 3))
+        if shared or fused:
+            at_rest = replace(self.cut, tail=folded(self.cut.tail))
+            self.cut = share_convolutions(at_rest, two.shapes, keep=program.outputs)
+            two.add(self.cut.trunk)
+            three.add(self.cut.trunk)
         self._grows = {name: _growth(two[name], three[name]) for name in self.cut.between}
         self.sites = [_site(node, two[node.name], three[node.name]) for node in self.cut.sites]
         self._bytes = sum(
@@ -121,8 +133,8 @@ class DropoutSampler:
             for name in self.cut.between
             if isinstance(value := two[name], torch.Tensor)
         )
-        self.trunk: Walker | FusedWalker | WrittenWalker = Walker(self.cut.trunk)
-        self.tail: Walker | FusedWalker = Walker(self.cut.tail)
+        self.trunk: Walker | FusedWalker | WrittenWalker = Walker(self.cut.trunk, place)
+        self.tail: Walker | FusedWalker = Walker(self.cut.tail, place)
         if fused:
             if not written:
                 self.trunk = FusedWalker(self.cut.trunk, zeros(program, case))
@@ -172,8 +184,8 @@ class DropoutSampler:
             for name, parts in found.items():
                 parts.append(answers[name].unflatten(0, (times, n)))
         outputs = {name: torch.cat(parts) for name, parts in found.items()}
-        for name in self.cut.trunk.outputs:
-            if name not in outputs and name not in self.cut.between:
+        for name in self._outputs:
+            if name not in outputs:
                 outputs[name] = base[name].expand(samples, *base[name].shape)
         return outputs
 
@@ -187,11 +199,33 @@ class DropoutSampler:
         return cast(torch.Tensor, cast(int, value) + step * (times - 1) * n)
 
 
-@torch.inference_mode()
-def _seen(walker: Walker, cut: Cut, inputs: Sequence[torch.Tensor]) -> Values:
-    """What the sites give and what passes between the parts."""
-    names = [*cut.between, *(node.name for node in cut.sites)]
-    return walker.run(inputs, taps=names)
+class _Seen:
+    """The shape of every value for some inputs; itself what the sites give and the tail reads."""
+
+    def __init__(
+        self, program: Program, cut: Cut, inputs: Sequence[torch.Tensor], place: Place
+    ) -> None:
+        self.inputs, self.place = inputs, place
+        self.shapes: dict[str, Shape] = {}
+        self.values: Values = {}
+        self._run(program, [*cut.between, *(node.name for node in cut.sites)])
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def add(self, trunk: Program) -> None:
+        """What a trunk gives that was not seen yet."""
+        if not set(trunk.outputs) <= set(self.values):
+            self._run(trunk, trunk.outputs)
+
+    @torch.inference_mode()
+    def _run(self, program: Program, names: Sequence[str]) -> None:
+        def note(values: Values, made: Sequence[str]) -> None:
+            for name in made:
+                if isinstance(values.get(name), torch.Tensor):
+                    self.shapes[name] = tuple(values[name].shape)
+
+        self.values |= Walker(program, self.place).run(self.inputs, taps=names, watch=note)
 
 
 def _growth(two: object, three: object) -> tuple[int | None, int]:

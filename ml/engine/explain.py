@@ -11,9 +11,11 @@ import torch
 
 from ml.engine.attribute import CLASS_MAPS, Attributor, score_of
 from ml.engine.cases import Case
+from ml.engine.device import CPU, Device
+from ml.engine.fitting import in_pieces
 from ml.engine.passes import GRADIENT, IG_STEPS, INTEGRATED, MOST_POSITIONS
 from ml.engine.predict import Asked, finished, in_batches
-from ml.engine.program_session import program_of, use_threads
+from ml.engine.program_session import broken, program_of, use_threads
 from ml.engine.session import FloatArray, ModelError
 from ml.estimate import JsonObject
 from ml.evidence.packed import packed
@@ -52,6 +54,8 @@ class Explainer:
         method: one of METHODS.
         target: "positive", the logits of the positive classes; or "predicted", the largest logit.
         steps: of integrated gradients, whose baseline has the lowest declared intensity.
+        device: to compute on, in float32 whatever the manifest declares: small gradients would
+            vanish in fewer digits.
 
     Raises:
         ModelError: map_layer, where there is no layer to take maps of or no gradient.
@@ -66,20 +70,23 @@ class Explainer:
         method: str = "grad-cam",
         target: str = POSITIVE,
         steps: int = IG_STEPS,
+        device: Device = CPU,
     ) -> None:
         if method not in METHODS or target not in (POSITIVE, PREDICTED):
             raise ValueError(f"no method {method!r} or no target {target!r}")
         self.method, self.target, self.steps, self.manifest = method, target, steps, manifest
+        self.device = device
+        self.fitted: list[int] = []  # cases that fitted into memory at once, where they were fewer
         try:
-            self.attributor = Attributor(
-                program, [manifest.input.shape],
-                output=manifest.output.name, layer=manifest.target_layer,
-            )  # fmt: skip
+            with device.computing():
+                self.attributor = Attributor(
+                    program, [manifest.input.shape],
+                    output=manifest.output.name, layer=manifest.target_layer, device=device,
+                )  # fmt: skip
         except (KeyError, ValueError) as error:
             raise ModelError("map_layer", f"No map can be taken: {error.args[0]}.") from None
         except RuntimeError as error:
-            text = " ".join(str(error).split())[:300]
-            raise ModelError("model_failed", f"The model broke while it ran: {text}") from None
+            raise broken(error) from None
         self._channels = 1 if manifest.input.layout == "NCHW" else 3
 
     @property
@@ -94,17 +101,19 @@ class Explainer:
 
         Raises:
             ModelError: model_failed, if the network breaks.
+            MemoryError: where a single case does not fit, or the cases that a graph insists on.
         """
-        size = self.attributor.fixed_batch or len(arrays)
-        try:
-            pieces = [
-                self._piece(arrays[at : at + size], size) for at in range(0, len(arrays), size)
-            ]
-        except (RuntimeError, ValueError) as error:
-            text = " ".join(str(error).split())[:300]
-            if "alloc" in text.lower():
-                raise MemoryError(text) from None
-            raise ModelError("model_failed", f"The model broke while it ran: {text}") from None
+        size = self.attributor.fixed_batch
+        if size:
+            starts = range(0, len(arrays), size)
+            pieces = [self._piece(arrays[at : at + size], size) for at in starts]
+        else:
+            pieces = in_pieces(
+                len(arrays),
+                lambda start, stop: self._piece(arrays[start:stop], stop - start),
+                self.fitted,
+                self.device.free,
+            )
         return Maps(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
 
     def _piece(
@@ -113,12 +122,20 @@ class Explainer:
         n = len(arrays)
         if n < size:  # a graph for exactly `size` cases: fill up with the last, cut off after
             arrays = np.concatenate([arrays, np.repeat(arrays[-1:], size - n, axis=0)])
-        ours = self.attributor
-        cases = torch.from_numpy(arrays.copy()).to(ours.dtype)
+        try:
+            with self.device.computing():
+                found, score, below = self._computed(arrays)
+        except (RuntimeError, ValueError) as error:
+            raise broken(error) from None
+        return found[:n], score[:n], below[:n]
+
+    def _computed(self, arrays: Float32Array) -> tuple[Float32Array, FloatArray, FloatArray]:
+        ours, place = self.attributor, self.device.place
+        cases = place(torch.from_numpy(arrays.copy())).to(ours.dtype)
         cached = ours.forward([cases])
         logits = ours.scores(cached)
-        weights = self._weights(logits)
-        below = np.full(size, np.nan)
+        weights = place(self._weights(logits.cpu()))
+        below = np.full(len(arrays), np.nan)
         if self.method in CLASS_MAPS:
             found = ours.class_map(cached, weights, self.method)
         elif self.method == GRADIENT:
@@ -128,7 +145,7 @@ class Explainer:
             by_channel = ours.integrated_gradients([cases], weights, baseline, self.steps)
             found = by_channel.sum(dim=self._channels)
             below = _numbers(score_of(ours.scores(ours.forward([baseline])), weights))
-        return found.float().numpy()[:n], _numbers(score_of(logits, weights))[:n], below[:n]
+        return found.float().cpu().numpy(), _numbers(score_of(logits, weights)), below
 
     def _weights(self, logits: torch.Tensor) -> torch.Tensor:
         """(n, k) what each logit counts in the score of each case."""
@@ -150,12 +167,14 @@ class Explainer:
         _, offset = unit_range(self.manifest.input)
         sides = [1] * cases.dim()
         sides[self._channels] = len(offset)
-        dark = torch.from_numpy(offset).to(cases.dtype).reshape(sides)
+        dark: torch.Tensor = self.device.place(
+            torch.from_numpy(offset).to(cases.dtype).reshape(sides)
+        )
         return dark.expand_as(cases).contiguous()
 
 
 def _numbers(values: torch.Tensor) -> FloatArray:
-    return np.asarray(values.double().numpy())
+    return np.asarray(values.cpu().double().numpy())
 
 
 def explainer_of(asked: Asked, params: JsonObject) -> Explainer:
@@ -169,7 +188,7 @@ def explainer_of(asked: Asked, params: JsonObject) -> Explainer:
     method, target = str(params["method"]), str(params["target"])
 
     def make() -> Explainer:
-        return Explainer(program, asked.manifest, method=method, target=target)
+        return Explainer(program, asked.manifest, method=method, target=target, device=asked.device)
 
     return asked.opened(f"explainer {method} {target}", make)
 
@@ -212,8 +231,9 @@ def attribute_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
     explainer = explainer_of(asked, inputs)
     check_sides(explainer.sides)
     found = in_batches(
-        asked.manifest.input, asked.cases, explain(explainer), batch=asked.batch, reporter=reporter
-    )
+        asked.manifest.input, asked.cases, explain(explainer),
+        batch=asked.batch, device=asked.device, reporter=reporter,
+    )  # fmt: skip
     columns = {"case_id": pa.array(asked.case_ids, pa.string())}
     columns |= map_columns([found.rows.get(one) for one in asked.case_ids], explainer.sides)
     columns["error"] = pa.array([found.errors.get(one) for one in asked.case_ids], pa.string())
@@ -257,8 +277,9 @@ def runtime_of(explainer: Explainer) -> JsonObject:
         JsonObject,
         {
             "torch": torch.__version__,
-            "providers": ["program on cpu"],
-            "device": "cpu",
+            "providers": [f"program on {explainer.device.kind}"],
+            **explainer.device.json,
+            **({"cases_at_once": explainer.fitted[0]} if explainer.fitted else {}),
             "map_layer": explainer.attributor.layer.name,
             "map_sides": list(explainer.sides),
         },

@@ -13,6 +13,7 @@ import pyarrow as pa
 import torch
 
 from ml.engine.cases import Case
+from ml.engine.device import CPU, Device
 from ml.engine.fused import FusedWalker
 from ml.engine.passes import EARLY, MOST_FEATURES, PENULTIMATE
 from ml.engine.predict import TABLE, Asked, finished, in_batches
@@ -61,8 +62,12 @@ def layers_of(program: Program, asked: Sequence[str], output: str) -> tuple[Laye
             once; other names are those of values or modules.
         output: of the program.
 
+    Returns:
+        Without "penultimate" or "early" where the network has none, as one of two branches from
+        the image on: what was not named by anybody must not stop an audit.
+
     Raises:
-        ModelError: feature_layer, where there is no such layer.
+        ModelError: feature_layer, where there is no layer of another name.
     """
     found = []
     for name in asked:
@@ -70,6 +75,8 @@ def layers_of(program: Program, asked: Sequence[str], output: str) -> tuple[Laye
             value = _value(program, name, output)
         except KeyError:
             value = None
+        if value is None and name in (PENULTIMATE, EARLY):
+            continue
         if value is None:
             raise ModelError("feature_layer", f"The network has no layer {name!r}.")
         found.append(Layer(name, value))
@@ -106,6 +113,11 @@ class Tapped:
     _taps: "_Taps"
     _tapping: ProgramSession
     _axes: Mapping[str, int]
+
+    @property
+    def device(self) -> Device:
+        """That the layers are computed on."""
+        return self._tapping.device
 
     def run(self, batch: Float32Array) -> tuple[FloatArray, dict[str, Float32Array]]:
         """Outputs of a batch, and the features of every layer.
@@ -163,10 +175,6 @@ class _Taps:
     seen: list[Values] = field(default_factory=list)
 
     @property
-    def device(self) -> str:
-        return self.walker.device
-
-    @property
     def program(self) -> Program:
         return self.walker.program
 
@@ -177,7 +185,12 @@ class _Taps:
 
 
 def tapped(
-    session: Session, program: Program, manifest: ModelManifest, asked: Sequence[str]
+    session: Session,
+    program: Program,
+    manifest: ModelManifest,
+    asked: Sequence[str],
+    *,
+    device: Device = CPU,
 ) -> Tapped:
     """A session that leaves features; its outputs stay what they are.
 
@@ -185,6 +198,7 @@ def tapped(
         session: as the predict pass opens it.
         program: of the same model.
         asked: see :func:`layers_of`.
+        device: that a second walk, where there is one, is computed on.
 
     Raises:
         ModelError: feature_layer, model_shape.
@@ -195,15 +209,15 @@ def tapped(
         walker = _keeping(session.walker, program, names, manifest.input)
         inner = session
     else:
-        inner = as_session(program, manifest)
-        walker = Walker(program)
+        inner = as_session(program, manifest, device=device, fused=False)
+        walker = Walker(program, inner.device.place)
     taps = _Taps(walker, names)
     tapping = replace(inner, walker=cast(Any, taps))
     cases = noise(manifest.input, 3)
     try:
         same = np.array_equal(tapping.run(cases), session.run(cases))
     except ModelError:  # what was fused with a tap no longer fits together
-        taps.walker, same = Walker(program), False
+        taps.walker, same = Walker(program, inner.device.place), False
         tapping.run(cases)
     axes = {}
     for name in names:
@@ -238,29 +252,34 @@ def features_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
 
     Returns:
         As ``predict_job``; the table has a column ``features.<layer>`` for each, see
-        ``ml.evidence.packed``.
+        ``ml.evidence.packed``: of nulls where the network has no such layer.
     """
     asked, names = Asked.of(inputs), [str(name) for name in cast(list[str], inputs["features"])]
     session = asked.session(reporter, out_dir)
     program = asked.opened("program", lambda: program_of(asked.path, asked.manifest))
     taps = asked.opened(
-        f"features {names}", lambda: tapped(session, program, asked.manifest, names)
+        f"features {names}",
+        lambda: tapped(session, program, asked.manifest, names, device=asked.device),
     )
 
     def rows(
         _: Sequence[Case], arrays: Float32Array
-    ) -> list[tuple[list[float], list[Float32Array]] | None]:
+    ) -> list[tuple[list[float], list[Float32Array | None]] | None]:
         outputs, features = taps.run(arrays)
         return [
-            (outputs[at].tolist(), [features[name][at] for name in names])
+            (
+                outputs[at].tolist(),
+                [features[name][at] if name in features else None for name in names],
+            )
             if np.isfinite(outputs[at]).all()
             else None
             for at in range(len(arrays))
         ]
 
     found = in_batches(
-        asked.manifest.input, asked.cases, rows, batch=asked.batch, reporter=reporter
-    )
+        asked.manifest.input, asked.cases, rows,
+        batch=asked.batch, device=asked.device, reporter=reporter,
+    )  # fmt: skip
     nothing: list[float | None] = [None] * session.n_classes
     table = outputs_table(
         asked.case_ids,
@@ -269,8 +288,11 @@ def features_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
     )
     for at, name in enumerate(names):
         column = [found.rows[one][1][at] if one in found.rows else None for one in asked.case_ids]
-        table = table.append_column(FEATURES + name, packed(column, taps.widths[name]))
-    runtime = session.runtime_json | {"features": "same forward" if taps.same_forward else "second"}
+        table = table.append_column(FEATURES + name, packed(column, taps.widths.get(name)))
+    runtime = session.runtime_json | {
+        "features": "same forward" if taps.same_forward else "second",
+        "features_device": taps.device.name,
+    }
     return finished(asked, found, table, out_dir / TABLE, runtime, session)
 
 

@@ -82,8 +82,6 @@ class FusedWalker:
         RuntimeError: what torch says of shapes that do not fit.
     """
 
-    device = "cpu"
-
     def __init__(
         self,
         program: Program,

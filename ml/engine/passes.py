@@ -9,9 +9,16 @@ from functools import partial
 from itertools import product
 from typing import cast
 
-from ml.corruptions import pack
+from ml.corruptions import corruptions_for, pack
+from ml.corruptions.modality import GENERIC, Colour
 from ml.corruptions.registry import SEVERITIES
+from ml.engine.attack_form import ATTACK, attack_cost, attack_form
+from ml.engine.attack_form import NEED as ATTACKS
+from ml.engine.attack_form import PARAMS as ATTACKED
 from ml.engine.cost import Cost, Sizes
+from ml.engine.images import DESCRIBE, FORM
+from ml.engine.move_form import move_cost, move_form, move_params
+from ml.engine.sampled_form import check_sampled_masks, cost_of_masks, form_of
 from ml.engine.sampling import MEMBERS
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.checked import (
@@ -23,10 +30,12 @@ from ml.evidence.checked import (
     most_outputs_bytes,
 )
 from ml.evidence.forms import Form, Key
+from ml.evidence.normalised import VERSIONS
 from ml.evidence.passes import FEATURES
 
 SAMPLES = "samples"
 ATTRIBUTE, PERTURB, CORRUPT, RANDOMISE = "attribute", "perturb", "corrupt", "randomise"
+NORMALISE, GRADIENTS, MOVE = "normalise", "gradients", "move"
 PENULTIMATE, EARLY = "penultimate", "early"
 MORF, LERF = "morf", "lerf"  # most, least relevant first
 ORDERS = (MORF, LERF)
@@ -36,6 +45,11 @@ GRADIENT, INTEGRATED = "gradient", "integrated-gradients"
 IG_STEPS = 32
 MOST_FEATURES = 65_536  # numbers of one layer and case
 MOST_POSITIONS = 1 << 18  # of a map that is kept
+MOST_KEPT = 32_768  # channels of all layers whose moments are kept
+MOST_LAYERS = 16_384  # of a network, with a number each
+MOST_UNITS = 1 << 20  # of all activations, with a bit each
+_MOST_TEXT = 1 << 20  # bytes that name the layers of a network
+TOGETHER = "together"  # all cases of a pass are one shard
 _ROW = 64  # bytes of the names in a row, about
 _SEED = 20261127
 
@@ -51,6 +65,7 @@ class ModelPass:
         cost: of a case, from the params and sizes.
         walks: it looks into the network, so outputs alone are not enough.
         runs: it leaves outputs, which are computed as those of the predict pass.
+        volumes: it knows volumes too, and not pictures alone.
     """
 
     name: str
@@ -60,6 +75,7 @@ class ModelPass:
     cost: Callable[[JsonObject, Sizes], Cost]
     walks: bool
     runs: bool = False
+    volumes: bool = False
 
 
 def map_form(params: JsonObject, n_outputs: int) -> Form:
@@ -114,6 +130,25 @@ def randomise_form(params: JsonObject, n_outputs: int) -> Form:
     return _maps({"order": [one for one, _ in wanted], "stage": [one for _, one in wanted]})
 
 
+def normalise_form(params: JsonObject, n_outputs: int) -> Form:
+    """A row for each case and version of the statistics; see ``ml.engine.normalise``."""
+    del params
+    return Form(
+        keys={"statistics": VERSIONS},
+        numbers=_outputs(n_outputs),
+        loose=_outputs(n_outputs),  # a case of too small a group has no statistics of its own
+        blobs={"given": 2 * 4 * MOST_KEPT, "layers": _MOST_TEXT},
+    )
+
+
+def gradients_form(params: JsonObject, n_outputs: int) -> Form:
+    """A row for each case; see ``ml.engine.gradients``."""
+    del params, n_outputs
+    layers = 4 * MOST_LAYERS
+    blobs = {"norms": layers, "flat": layers, "active": MOST_UNITS // 8, "layers": _MOST_TEXT}
+    return Form(numbers=("score",), blobs=blobs)
+
+
 def _map_cost(params: JsonObject, sizes: Sizes) -> Cost:
     method, size = params["method"], _ROW + 8 * 4 + 4 * sizes.positions
     if method in CLASS_MAPS:  # the trunk once, then the tail
@@ -146,6 +181,16 @@ def _randomise_cost(params: JsonObject, sizes: Sizes) -> Cost:
     )
 
 
+def _normalise_cost(params: JsonObject, sizes: Sizes) -> Cost:
+    # As it is, beside others, while statistics are counted, and with them; moments are a walk's
+    # worth of work of their own.
+    return Cost(5, 0, len(VERSIONS) * (_ROW + 8 * sizes.outputs) + 8 * sizes.features)
+
+
+def _gradients_cost(params: JsonObject, sizes: Sizes) -> Cost:
+    return Cost(0, 1, _ROW + 2 * sizes.features)  # a forward counts with its backward
+
+
 _MAP: JsonObject = {"method": "grad-cam", "target": "positive"}
 
 PASSES: dict[str, ModelPass] = {
@@ -159,33 +204,82 @@ PASSES: dict[str, ModelPass] = {
         ),
         ModelPass(
             CORRUPT, "corruptions",
-            {"batch": 8, "corruptions": [one.id for one in pack("generic")], "seed": _SEED},
+            {"batch": 8, "corruptions": [one.id for one in pack(GENERIC)], "seed": _SEED},
             corrupt_form, _corrupt_cost, False, True,
+        ),
+        ModelPass(
+            MOVE, "moves", {"batch": 8, **_MAP, **move_params(maps=False), "seed": _SEED},
+            move_form, partial(move_cost, row_bytes=_ROW), False, True,
         ),
         ModelPass(
             RANDOMISE, "randomisations",
             {"batch": 8, **_MAP, "orders": [CASCADING, INDEPENDENT], "stages": 6, "seed": _SEED},
             randomise_form, _randomise_cost, True,
         ),
+        ModelPass(
+            NORMALISE, "normalisations",
+            {"batch": 8, "seed": _SEED, "channels": 64, "fewest": 10, TOGETHER: True},
+            normalise_form, _normalise_cost, True, volumes=True,
+        ),
+        ModelPass(
+            GRADIENTS, "gradients", {"batch": 8}, gradients_form, _gradients_cost, True,
+            volumes=True,
+        ),
+        ModelPass(ATTACK, ATTACKS, ATTACKED, attack_form, attack_cost, True),
     )
 }  # fmt: skip
 
 
+def corrupt_params(
+    modality: str | None, colour: Colour = "gray", only: Sequence[str] = ()
+) -> JsonObject:
+    """Params of the corrupt pass for pictures of a declared modality.
+
+    Args:
+        modality: None for the generic corruptions alone.
+        only: ids that a protocol chose; of these, those that fit. () for all that fit.
+    """
+    fit = pack(GENERIC) if modality is None else corruptions_for(modality, colour)
+    names: list[JsonValue] = [one.id for one in fit if not only or one.id in only]
+    return PASSES[CORRUPT].params | {"corruptions": names}
+
+
 def asked_for(
-    wanted: Iterable[str], *, walks: bool, running: JsonObject | None = None
+    wanted: Iterable[str],
+    *,
+    walks: bool,
+    pictures: bool = True,
+    running: JsonObject | None = None,
+    modality: str | None = None,
+    colour: Colour = "gray",
+    flips: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> list[tuple[str, JsonObject]]:
     """Name and params of the passes that fulfil some needs, in the order they are run.
 
     Args:
         wanted: needs of checks.
         walks: the model can be looked into.
+        pictures: it takes pictures; else volumes, which few passes know.
         running: batch and runtime of the predict pass, so that outputs can be held against its own.
+        modality: as the cohort declares it; None for the generic corruptions alone.
+        colour: of the pictures that the model takes.
+        flips: that change nothing of a patient, of ``ml.protocol.FLIPS``.
+        only: corruptions that the protocol chose; where none of them fits, none is run.
     """
     needs = set(wanted)
+    own = {
+        MOVE: PASSES[MOVE].params | move_params(maps=walks, flips=flips),
+        CORRUPT: corrupt_params(modality, colour, only),
+    }
+    params = {name: own.get(name, one.params) for name, one in PASSES.items()}
     return [
-        (one.name, one.params | (running or {}) if one.runs else dict(one.params))
+        (one.name, params[one.name] | (running or {}) if one.runs else dict(params[one.name]))
         for one in PASSES.values()
-        if one.need in needs and (walks or not one.walks)
+        if one.need in needs
+        and (walks or not one.walks)
+        and (pictures or one.volumes)
+        and (one.name != CORRUPT or params[CORRUPT]["corruptions"])
     ]
 
 
@@ -206,6 +300,8 @@ def check_of(
     """What holds the table of a shard against what was asked for; raises EvidenceError."""
     if name in PASSES:
         return PASSES[name].form(params, n_outputs).check
+    if name == SAMPLES and "structures" in params:
+        return partial(check_sampled_masks, params=params)
     if name == SAMPLES:
         return partial(check_samples, width=n_outputs, samples=_count(params, "samples"))
     if params.get("masks"):
@@ -217,6 +313,8 @@ def most_bytes_of(name: str, params: JsonObject, n_outputs: int, cases: int) -> 
     """The size that the table of a shard of so many cases cannot exceed."""
     if name in PASSES:
         return PASSES[name].form(params, n_outputs).most_bytes(cases)
+    if name == SAMPLES and "structures" in params:
+        return form_of(params).most_bytes(cases)
     if name == SAMPLES:
         return most_bytes(cases * _count(params, "samples"))
     if params.get("masks"):
@@ -234,11 +332,14 @@ def cost_of(name: str, params: JsonObject, sizes: Sizes, *, by_onnxruntime: bool
         return PASSES[name].cost(params, sizes)
     if name == SAMPLES:  # an ensemble's members are its one forward; dropout repeats a tail at most
         count = _count(params, "samples")
-        return Cost(
-            1 if params["kind"] == MEMBERS else count, 0, count * (_ROW + 8 * sizes.outputs)
-        )
+        forwards = 1 if params["kind"] == MEMBERS else count
+        if "structures" in params:
+            return cost_of_masks(params, forwards, _ROW)
+        return Cost(forwards, 0, count * (_ROW + 8 * sizes.outputs))
     if name == "compare-masks":
         return Cost(0, 0, 16 * (_ROW + 11 * 8))
+    if name == DESCRIBE:
+        return Cost(0, 0, FORM.most_bytes(1) - FORM.most_bytes(0))
     layers = len(_texts(params, "features"))
     again = 1 if layers and by_onnxruntime else 0
     return Cost(1 + again, 0, _ROW + 8 * sizes.outputs + 4 * layers * sizes.features)

@@ -14,7 +14,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ml.engine.cases import Case
-from ml.engine.corrupt import Versions, rows_table
+from ml.engine.copies import Versions, rows_table
+from ml.engine.device import CPU, Device
 from ml.engine.explain import Explainer, explainer_of
 from ml.engine.passes import LERF, MORF, ORDERS, perturb_form, perturb_rows
 from ml.engine.predict import Asked, Outputs, finished, in_batches
@@ -133,6 +134,7 @@ def perturb(
     params: JsonObject,
     *,
     batch: int = 8,
+    device: Device = CPU,
     reporter: Reporter,
 ) -> Outputs[Versions]:
     """Run the model while positions are taken away in the order of a map.
@@ -164,7 +166,7 @@ def perturb(
             for at in range(len(pictures))
         ]
 
-    return in_batches(declared, cases, compute, batch=batch, reporter=reporter)
+    return in_batches(declared, cases, compute, batch=batch, device=device, reporter=reporter)
 
 
 def _places(found: Float32Array, declared: Input, order: str) -> IntArray | None:
@@ -204,8 +206,11 @@ def perturb_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
     session = asked.session(reporter, out_dir)
     found = perturb(
         session, lambda arrays: explainer.maps(arrays).maps, asked.manifest.input, asked.cases,
-        inputs, batch=asked.batch, reporter=reporter,
+        inputs, batch=asked.batch, device=asked.device, reporter=reporter,
     )  # fmt: skip
     table = rows_table(asked.case_ids, perturb_form(inputs, session.n_classes), found)
-    runtime = session.runtime_json | {"map_layer": explainer.attributor.layer.name}
+    runtime = session.runtime_json | {
+        "map_layer": explainer.attributor.layer.name,
+        "map_device": explainer.device.name,
+    }
     return finished(asked, found, table, out_dir / TABLE, runtime)

@@ -7,11 +7,19 @@ from typing import cast
 
 from ml.checks import all_checks
 from ml.checks.registry import Check
-from ml.engine.passes import PASSES, SAMPLES, asked_for, features_asked
-from ml.engine.runtime import FUSED, ONNXRUNTIME, PLAIN, RUNTIMES
+from ml.corruptions.modality import Colour
+from ml.engine.attack_form import ATTACK, answering
+from ml.engine.drawn_cases import drawing
+from ml.engine.images import DESCRIBE
+from ml.engine.images import NEED as DESCRIBED
+from ml.engine.passes import NORMALISE, PASSES, SAMPLES, TOGETHER, asked_for, features_asked
+from ml.engine.runtime import FUSED, MOST_BATCH, MOST_CORES, ONNXRUNTIME, PLAIN, RUNTIMES, quickest
+from ml.engine.sampling import MEMBERS
+from ml.engine.together import groups_of
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import shard_key
 from ml.protocol import Protocol
+from ml.sandbox.gpu import index_of
 from ml.sandbox.messages import Job, Limits
 
 SHARD_CASES = 50
@@ -23,7 +31,7 @@ _BATCH = 8
 
 @dataclass(frozen=True)
 class PassPlan:
-    name: str  # PREDICT, SAMPLES, COMPARE or one of ml.engine.passes
+    name: str  # PREDICT, SAMPLES, COMPARE, DESCRIBE or one of ml.engine.passes
     params: JsonObject = field(default_factory=dict)  # whatever can change a value
 
 
@@ -38,19 +46,27 @@ def plan(
     walks: bool = True,
     pictures: bool = True,
     card: Mapping[str, JsonValue] | None = None,
+    modality: str | None = None,
+    colour: Colour = "gray",
+    catalogue: Mapping[str, JsonValue] | None = None,
 ) -> tuple[PassPlan, ...]:
     """The passes that the protocol's checks need and that can be run, in their order.
 
-    Without a model or images nothing is planned; checks then say what they lack. Features come
-    from the predict pass, whose forward gives them too. Of a cohort with masks the model marks
-    them in its pass, and what it marks is compared by the next.
+    Without a model or images nothing of a model is planned; checks then say what they lack. What
+    images are in numbers takes images alone. Features come from the predict pass, whose forward
+    gives them too. Of a cohort with masks the model marks them in its pass, and what it marks is
+    compared by the last.
 
     Args:
         samples: what the samples pass is run with, from ``ml.engine.sampling``; None where the
             model cannot be sampled.
         walks: the model can be looked into (``gradients`` of its card).
-        pictures: it takes pictures; passes that explain, corrupt or tap know no volumes.
+        pictures: it takes pictures; passes that explain, corrupt or move know no volumes.
         card: of the model, for the runtime that its trial chose.
+        modality: of the cohort, whose own corruptions are run; None: the generic ones alone.
+        colour: of the pictures that the model takes.
+        catalogue: of the cohort, whose sites get statistics of their own, and whose classes an
+            answer may be; None: all are one, and answers are present or absent.
     """
     known = all_checks() if checks is None else checks
     wanted = {need for check in known if check.id in protocol.checks for need in check.needs}
@@ -59,25 +75,57 @@ def plan(
     if has_model and has_images and has_masks:
         if wanted & _NEEDS_COMPARE:
             passes.append(PassPlan(PREDICT, _predict_params(card or {}) | {"masks": True}))
+        if samples is not None and "sampled-masks" in wanted:
+            passes.append(PassPlan(SAMPLES, _samples_params(card or {}) | samples))
     elif has_model and has_images:
-        beside = features_asked(wanted, walks=walks and pictures)
+        beside = features_asked(wanted, walks=walks)
         if beside or wanted & (_NEEDS_PREDICT | {"readings"}):
             params = _predict_params(card or {}, features=bool(beside))
             passes.append(PassPlan(PREDICT, params | beside))
         if samples is not None and "samples" in wanted:
             passes.append(PassPlan(SAMPLES, _samples_params(card or {}) | samples))
-        if pictures:
-            running = _predict_params(card or {}, features=bool(beside))
-            further = asked_for(wanted, walks=walks, running=running)
-            passes += [PassPlan(*one) for one in further]
+        running = _predict_params(card or {}, features=bool(beside))
+        further = asked_for(
+            wanted, walks=walks, pictures=pictures, running=running, modality=modality,
+            colour=colour, flips=protocol.legal_flips, only=protocol.corruptions,
+        )  # fmt: skip
+        for name, own in further:
+            params = own | drawing(name, protocol)
+            if name == NORMALISE and catalogue is not None:
+                params |= groups_of(catalogue, protocol, params)
+            if name == ATTACK:
+                params |= answering(protocol, catalogue)
+            passes.append(PassPlan(name, params))
+    if has_images and not has_masks and DESCRIBED in wanted:
+        passes.append(PassPlan(DESCRIBE))
     if has_masks and wanted & _NEEDS_COMPARE:
         passes.append(PassPlan(COMPARE, {"tolerance_mm": protocol.tolerance_mm}))
     return tuple(passes)
 
 
+def walked_with(planned: PassPlan, passes: Iterable[PassPlan]) -> PassPlan | None:
+    """The other pass whose table the same walk over the cases leaves; None where there is none.
+
+    Of an ensemble these are the predict and the samples pass: its answer is the mean of what its
+    members answer.
+    """
+    partner = {PREDICT: SAMPLES, SAMPLES: PREDICT}.get(planned.name)
+    other = next((one for one in passes if one.name == partner), None)
+    if other is None:
+        return None
+    samples, answers = (planned, other) if partner == PREDICT else (other, planned)
+    alike = answers.params == {"batch": samples.params.get("batch")}  # not of masks
+    return other if alike and samples.params.get("kind") == MEMBERS else None
+
+
 def takes_pictures(manifest: Mapping[str, JsonValue]) -> bool:
     """Whether a model's cases are pictures; else they are volumes."""
     return cast(JsonObject, manifest.get("input", {})).get("dims", 2) == 2
+
+
+def colour_of(manifest: Mapping[str, JsonValue]) -> Colour:
+    """Of the pictures that a model takes."""
+    return "rgb" if cast(JsonObject, manifest.get("input", {})).get("colour") == "rgb" else "gray"
 
 
 def unfit(manifest: Mapping[str, JsonValue], catalogue: Mapping[str, JsonValue]) -> str | None:
@@ -121,14 +169,27 @@ def _predict_params(card: Mapping[str, JsonValue], *, features: bool = False) ->
     if not isinstance(found, dict) or found.get("chosen") not in RUNTIMES:
         return {"batch": _BATCH}
     batch = found.get("batch")
-    fits = isinstance(batch, int) and 1 <= batch <= _BATCH
+    fits = isinstance(batch, int) and 1 <= batch <= MOST_BATCH
     seconds = found.get("seconds_per_case")
     walked = {
         name: took for name, took in (seconds if isinstance(seconds, dict) else {}).items()
         if name in (FUSED, PLAIN) and isinstance(took, float)
     }  # fmt: skip
-    chosen = min(walked, key=walked.__getitem__) if features and walked else found["chosen"]
+    usual = FUSED if FUSED in walked else PLAIN
+    chosen = quickest(walked, usual) if features and walked else found["chosen"]
     return {"batch": batch if fits else _BATCH, "runtime": chosen}
+
+
+def threads_of(card: Mapping[str, JsonValue]) -> int:
+    """Of one operation, as the trial at intake chose it for a worker that has all cores to itself.
+
+    Example:
+        >>> threads_of({"runtime": {"chosen": "onnxruntime", "threads": 4}}), threads_of({})
+        (4, 1)
+    """
+    found = card.get("runtime")
+    threads = found.get("threads") if isinstance(found, dict) else None
+    return threads if isinstance(threads, int) and 1 <= threads <= MOST_CORES else 1
 
 
 def _samples_params(card: Mapping[str, JsonValue]) -> JsonObject:
@@ -137,9 +198,20 @@ def _samples_params(card: Mapping[str, JsonValue]) -> JsonObject:
     return {"batch": _BATCH} | ({"runtime": chosen} if chosen == ONNXRUNTIME else {})
 
 
-def shards(case_ids: Sequence[str]) -> list[tuple[str, ...]]:
-    """The cases in their own order, fifty at a time."""
-    return [tuple(case_ids[at : at + SHARD_CASES]) for at in range(0, len(case_ids), SHARD_CASES)]
+def shards(
+    case_ids: Sequence[str], params: Mapping[str, JsonValue] | None = None
+) -> list[tuple[str, ...]]:
+    """The cases in their own order, fifty at a time.
+
+    Args:
+        params: of the pass; some must see all of their cases at once, and so are one shard.
+
+    Example:
+        >>> [len(one) for one in shards("a" * 120)], len(shards("a" * 120, {"together": True}))
+        ([50, 50, 20], 1)
+    """
+    size = max(1, len(case_ids)) if (params or {}).get(TOGETHER) else SHARD_CASES
+    return [tuple(case_ids[at : at + size]) for at in range(0, len(case_ids), size)]
 
 
 def images_by_case(catalogue: Mapping[str, JsonValue]) -> dict[str, list[str]]:
@@ -242,10 +314,12 @@ def job_of_shard(
     threads: int = 1,
     device: str = "cpu",
     allow: Sequence[str] = (),
+    beside: PassPlan | None = None,
 ) -> Job:
     """The job that computes one shard. Image files are named by their SHA-256.
 
     Args:
+        beside: the pass of :func:`walked_with`, whose table is to be left too.
         allow: formats that run code of their own and that the team takes all the same.
     """
     cases: list[JsonValue] = [
@@ -254,6 +328,8 @@ def job_of_shard(
     model: JsonObject = {"path": str(model_path), "manifest": manifest}
     inputs: JsonObject = {"model": model, "cases": cases, "threads": threads, "device": device}
     inputs["allow"] = list[JsonValue](allow)
+    if beside is not None:
+        inputs["beside"] = dict(beside.params)
     return Job(planned.name, {**inputs, **planned.params}, out_dir)
 
 
@@ -264,7 +340,10 @@ def limits_of(kind: str, *, device: str = "cpu") -> Limits:
         if kind in PASSES:  # some run a case dozens of times
             limits = replace(limits, wall_seconds=14_400, cpu_seconds=28_800)
         # A GPU's driver maps more address space than it uses.
-        return replace(limits, memory_bytes=None, gpu=True) if device == "cuda" else limits
+        index = index_of(device)
+        if index is None:
+            return limits
+        return replace(limits, memory_bytes=None, gpu=True, gpu_index=index)
     if kind == "intake-model":
         return Limits(wall_seconds=600, cpu_seconds=600)
     return Limits(wall_seconds=3600)

@@ -64,8 +64,10 @@ def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
     found = {"": _maps(asked, first, _part(reporter, 0, total))}
     for order, stage, program in programs(whole, first.attributor.logits, inputs):
         changed = Explainer(
-            program, with_layer(asked.manifest, first), method=first.method, target=first.target
-        )
+            program, with_layer(asked.manifest, first),
+            method=first.method, target=first.target, device=first.device,
+        )  # fmt: skip
+        changed.fitted = first.fitted  # of a network of the same size
         part = _part(reporter, len(found), total)
         found[f"{order} {stage}"] = _maps(asked, changed, part)
     rows: list[Map | None] = []
@@ -99,8 +101,9 @@ def _part(reporter: Reporter, done: int, of: int) -> Reporter:
 
 def _maps(asked: Asked, explainer: Explainer, reporter: Reporter) -> Outputs[Map]:
     return in_batches(
-        asked.manifest.input, asked.cases, explain(explainer), batch=asked.batch, reporter=reporter
-    )
+        asked.manifest.input, asked.cases, explain(explainer),
+        batch=asked.batch, device=asked.device, reporter=reporter,
+    )  # fmt: skip
 
 
 def _summed(parts: Iterable[Outputs[Map]]) -> Outputs[Map]:

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ml.engine.device import CPU, Device
+from ml.engine.fitting import short_of_memory
 from ml.engine.session import ModelError, Session, check_may_open
 from ml.engine.smoke import noise
 from ml.estimate import JsonObject, JsonValue
@@ -37,11 +39,11 @@ _TELLING = re.compile(
 class ScriptSession(Session):
     module: Any  # torch.jit.ScriptModule
     name: str | None  # of the output, where it gives a dictionary
-    device: str
+    device: Device
 
     def _raw(self, piece: Float32Array) -> NDArray[np.generic]:
         # A copy: a single case of a batch in another order may be contiguous and step backwards.
-        found = _run(self.module, torch.from_numpy(piece.copy()).to(self.device))
+        found = _run(self.module, self.device.place(torch.from_numpy(piece.copy())), self.device)
         if isinstance(found, dict):
             found = found.get(self.name or next(iter(found), None))
         elif isinstance(found, tuple | list):
@@ -52,24 +54,27 @@ class ScriptSession(Session):
 
     @property
     def runtime_json(self) -> JsonObject:
-        kind = "cuda" if self.device.startswith("cuda") else "cpu"
         return {
             "torch": torch.__version__,
-            "providers": [f"TorchScript on {kind}"],
-            "device": kind,
+            **self.fitted_json,
+            "providers": [f"TorchScript on {self.device.kind}"],
+            **self.device.json,
         }
 
+    def _free(self) -> None:
+        self.device.free()
 
-def _run(module: Any, cases: torch.Tensor) -> Any:
+
+def _run(module: Any, cases: torch.Tensor, device: Device) -> Any:
     """One forward by the plain interpreter: what optimises itself would change its last digits."""
     try:
-        with torch.inference_mode(), _jit.optimized_execution(False):
+        with torch.inference_mode(), _jit.optimized_execution(False), device.computing():
             return module(cases)
     except MemoryError:
         raise
     except Exception as error:  # its code may raise anything
         text = " ".join(str(error).split())[-300:]
-        if "alloc" in text.lower() or "out of memory" in text.lower():
+        if short_of_memory(error):
             raise MemoryError(text) from None
         raise ModelError("model_failed", f"The model broke while it ran: {text}") from None
 
@@ -81,12 +86,12 @@ def open_script(
     allow: Collection[str],
     walls: Collection[str],
     threads: int = 1,
-    gpu: bool = False,
+    device: Device = CPU,
 ) -> ScriptSession:
     """Open a TorchScript file, which runs code of it.
 
     Args:
-        path, manifest, threads, gpu: as for ``ml.engine.session.open_session``.
+        path, manifest, threads, device: as for ``ml.engine.session.open_session``.
         allow: formats that bring code and are taken all the same, as an owner of the team says.
         walls: that stand around this process.
 
@@ -96,12 +101,14 @@ def open_script(
     """
     check_may_open(allow, walls)
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    device = "cuda:0" if gpu and torch.cuda.is_available() else "cpu"
+    torch.set_deterministic_debug_mode("warn")
+    place = device.torch_name
+    if place is None:
+        device = device.instead(f"TorchScript runs by torch, which does not know {device.name}.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch would rather have torch.export; so would we
-            module = _jit.load(str(path), map_location=device)
+            module = _jit.load(str(path), map_location=place or "cpu")
         module.eval()
     except MemoryError:
         raise

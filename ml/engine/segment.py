@@ -1,12 +1,15 @@
 """The predict pass of a network that segments: one mask for each case, on its image's grid."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ml.engine.ahead import ahead
 from ml.engine.cases import Case, Prepared, prepared
+from ml.engine.device import CPU, Device, looks_ahead
 from ml.engine.session import FloatArray, ModelError, Session
 from ml.imaging.declared import Patch
 from ml.imaging.mask import LabelArray, pack
@@ -19,7 +22,11 @@ PATCHES_AT_ONCE = 4
 
 
 def segment(
-    session: Session, manifest: ModelManifest, cases: Sequence[Case], reporter: Reporter
+    session: Session,
+    manifest: ModelManifest,
+    cases: Sequence[Case],
+    reporter: Reporter,
+    device: Device = CPU,
 ) -> Iterator[tuple[str, bytes | None, str, float]]:
     """Run the model over cases, one at a time: their images may differ in size.
 
@@ -27,11 +34,19 @@ def segment(
         case id; the packed mask (see :func:`ml.imaging.mask.pack`), or None and the error code;
         seconds.
     """
-    for done, case in enumerate(cases, 1):
-        began = time.perf_counter()
+
+    def read(case: Case) -> Prepared | ImageError:
+        try:
+            return prepared(case, manifest.input)
+        except ImageError as broken:
+            return broken
+
+    began = time.perf_counter()
+    for done, (case, image) in enumerate(ahead(cases, read, on=looks_ahead(device)), 1):
         mask, error = None, ""
         try:
-            image = prepared(case, manifest.input)
+            if isinstance(image, ImageError):
+                raise image
             maps = class_maps(session, manifest, image)
             if np.isfinite(maps).all():
                 mask = pack(image.mask(labels_of(maps, manifest.output)))
@@ -39,7 +54,8 @@ def segment(
                 error = "non_finite_output"
         except ImageError as broken:
             error = broken.code
-        took = time.perf_counter() - began
+        now = time.perf_counter()
+        began, took = now, now - began
         reporter.progress(done, len(cases))
         reporter.log(f"{done} of {len(cases)} cases, {took:.3f} s")
         yield case.case_id, mask, error, took
@@ -58,20 +74,43 @@ def class_maps(session: Session, manifest: ModelManifest, image: Prepared) -> Fl
 def by_patches(
     session: Session, image: Float32Array, patch: Patch, *, last: bool = False
 ) -> FloatArray:
-    """The outputs of overlapping patches, averaged, by MONAI's sliding-window inference.
-
-    An image smaller than a patch is surrounded with zeros, and what lies there is cut off again.
+    """The outputs of overlapping patches, averaged.
 
     Args:
         session: takes patches.
-        image: (c, ...), or with ``last`` (..., c).
-        patch: size, overlap and weights.
+        image, patch, last: as of :func:`slid`.
 
     Returns:
         (k, ...) of the image's sides.
 
     Raises:
-        ModelError: format_unsupported without torch and MONAI; else as ``Session.run``.
+        ModelError: as :func:`slid` and ``Session.run``.
+    """
+    return slid(session.run, image, patch, last=last).astype(np.float64)
+
+
+def slid(
+    answer: Callable[[Float32Array], NDArray[np.floating]],
+    image: Float32Array,
+    patch: Patch,
+    *,
+    last: bool = False,
+) -> Float32Array:
+    """What is said of overlapping patches, averaged, by MONAI's sliding-window inference.
+
+    An image smaller than a patch is surrounded with zeros, and what lies there is cut off again.
+
+    Args:
+        answer: takes some patches in the declared layout and gives (n, m, ...) numbers of them;
+            it is given all patches of the image in one order.
+        image: (c, ...), or with ``last`` (..., c).
+        patch: size, overlap and weights.
+
+    Returns:
+        (m, ...) of the image's sides.
+
+    Raises:
+        ModelError: format_unsupported without torch and MONAI; else as ``answer``.
     """
     try:
         import torch
@@ -86,7 +125,7 @@ def by_patches(
     def predictor(pieces: Any) -> Any:
         given = pieces.numpy()
         taken = np.moveaxis(given, 1, -1) if last else given
-        return torch.from_numpy(session.run(np.ascontiguousarray(taken)))
+        return torch.from_numpy(answer(np.ascontiguousarray(taken)))
 
     first = np.moveaxis(image, -1, 0) if last else image
     with torch.inference_mode():
@@ -98,10 +137,10 @@ def by_patches(
             overlap=patch.overlap,
             mode=patch.mode,
         )
-    return np.asarray(found[0].numpy(), dtype=np.float64)
+    return np.asarray(found[0].numpy(), dtype=np.float32)
 
 
-def labels_of(maps: FloatArray, declared: Scores) -> LabelArray:
+def labels_of(maps: NDArray[np.floating], declared: Scores) -> LabelArray:
     """Which structure each pixel belongs to.
 
     Classes that exclude each other (softmax): the largest. Others (sigmoid): the largest of those

@@ -10,14 +10,16 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from ml.engine.device import CPU, CUDA, Device
+from ml.engine.fitting import in_pieces, short_of_memory
 from ml.engine.runtime import FUSED, ONNXRUNTIME, PLAIN
 from ml.estimate import JsonObject
 from ml.imaging.preprocess import Float32Array
 from ml.intake.formats import not_allowed
 from ml.intake.model_manifest import ModelManifest
-from ml.intake.onnx_graph import at_rest
 
 FloatArray = NDArray[np.float64]
+_CUDA = "CUDAExecutionProvider"
 SCRIPT_WALL = "namespaces"  # without which no file that brings code is opened
 
 _DTYPES: dict[str, np.dtype[np.generic]] = {
@@ -71,19 +73,17 @@ class Session(ABC):
             MemoryError: if the runtime could not get the memory it needs for one case.
             CasesFailed: if it gives nothing for some of the cases.
         """
-        size = self.fixed_batch or min([len(batch), *self.fitted])
-        while True:
-            try:
-                pieces = [
-                    self._run(batch[at : at + size], self.fixed_batch or len(batch[at : at + size]))
-                    for at in range(0, len(batch), size)
-                ]
-                return np.concatenate(pieces)
-            except MemoryError:
-                if self.fixed_batch or size == 1:
-                    raise
-                size = (size + 1) // 2
-                self.fitted[:] = [size]
+        size = self.fixed_batch
+        if size:
+            pieces = [self._run(batch[at : at + size], size) for at in range(0, len(batch), size)]
+        else:
+            pieces = in_pieces(
+                len(batch),
+                lambda start, stop: self._run(batch[start:stop], stop - start),
+                self.fitted,
+                self._free,
+            )
+        return np.concatenate(pieces)
 
     def _run(self, piece: Float32Array, size: int) -> FloatArray:
         n = len(piece)
@@ -118,6 +118,10 @@ class Session(ABC):
     def _raw(self, piece: Float32Array) -> NDArray[np.generic]:
         """What the network gives for as many cases as it takes at once."""
 
+    def _free(self) -> None:
+        """Before a smaller batch is tried: give back what is kept of the larger one."""
+        CPU.free()
+
     @property
     def runtime(self) -> str:
         """What computes the outputs: one of ``ml.engine.runtime.RUNTIMES``; "" for several."""
@@ -144,6 +148,7 @@ class OnnxSession(Session):
     input_name: str
     dtype: np.dtype[np.generic]
     output_name: str
+    device: Device
     # Of a model that came in another format: what else took part, such as torch and MONAI.
     written_by: JsonObject = field(default_factory=dict, kw_only=True)
 
@@ -171,7 +176,7 @@ class OnnxSession(Session):
             **self.fitted_json,
             "onnxruntime": ort.__version__,
             "providers": list(providers),
-            "device": "cuda" if "CUDAExecutionProvider" in providers else "cpu",
+            **self.device.json,
         }
 
 
@@ -180,7 +185,7 @@ def open_session(
     manifest: ModelManifest,
     *,
     threads: int = 1,
-    gpu: bool = False,
+    device: Device = CPU,
     runtime: str | None = None,
 ) -> Session:
     """Open the weights: ONNX with onnxruntime, every other format as a program, or as asked.
@@ -189,7 +194,7 @@ def open_session(
         path: the weights. It has been through intake; it is opened nowhere but in a child.
         manifest: what the model declares.
         threads: of one operation; more threads may change the last bits of a result.
-        gpu: use CUDA where this machine has it.
+        device: to compute on; the session says where it fell back to the processor, and why.
         runtime: one of ``ml.engine.runtime.RUNTIMES``, as a trial chose it. Where this machine
             cannot do it, or it does not give the plain walk's answer, the next one is taken; the
             session says which.
@@ -199,14 +204,20 @@ def open_session(
         MemoryError: if it does not fit.
     """
     if manifest.format != "onnx":
-        return open_as_program(path, manifest, threads=threads, gpu=gpu, runtime=runtime)
-    if runtime in (FUSED, PLAIN) and not gpu:
+        if runtime == ONNXRUNTIME and device.is_cpu:
+            from ml.engine.kept_onnx import open_kept
+
+            kept = open_kept(path, manifest, threads=threads, device=device)
+            if kept is not None:
+                return kept
+        return open_as_program(path, manifest, threads=threads, device=device, runtime=runtime)
+    if runtime in (FUSED, PLAIN) and device.is_cpu:
         try:
-            return open_as_program(path, manifest, threads=threads, runtime=runtime)
+            return open_as_program(path, manifest, threads=threads, device=device, runtime=runtime)
         except ModelError as error:
             if error.code not in ("format_unsupported", "model_unloadable"):
                 raise
-    return open_onnx(path.read_bytes(), manifest, threads=threads, gpu=gpu)
+    return open_onnx(path.read_bytes(), manifest, threads=threads, device=device)
 
 
 def open_as_program(
@@ -214,7 +225,7 @@ def open_as_program(
     manifest: ModelManifest,
     *,
     threads: int = 1,
-    gpu: bool = False,
+    device: Device = CPU,
     runtime: str | None = None,
 ) -> Session:
     """Open the weights as a program, whatever their format; that can be looked into.
@@ -231,7 +242,7 @@ def open_as_program(
             "Walking over a network needs torch, which is not installed on this machine: "
             "requirements-engine.txt holds it.",
         ) from None
-    return open_program(path, manifest, threads=threads, gpu=gpu, runtime=runtime)
+    return open_program(path, manifest, threads=threads, device=device, runtime=runtime)
 
 
 def options_of(threads: int) -> ort.SessionOptions:
@@ -247,7 +258,7 @@ def options_of(threads: int) -> ort.SessionOptions:
 
 
 def open_onnx(
-    data: bytes, manifest: ModelManifest, *, threads: int = 1, gpu: bool = False
+    data: bytes, manifest: ModelManifest, *, threads: int = 1, device: Device = CPU
 ) -> OnnxSession:
     """An ONNX model from its bytes, run sequentially and with deterministic kernels.
 
@@ -255,21 +266,48 @@ def open_onnx(
         ModelError, MemoryError: as ``open_session``.
     """
     options = options_of(threads)
-    offered = ort.get_available_providers() if gpu else []
-    wanted = [name for name in ("CUDAExecutionProvider",) if name in offered]
+    device, wanted = _offered(device)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # From bytes: a path would let the graph name files beside it.
             runtime = ort.InferenceSession(
-                at_rest(data), options, providers=[*wanted, "CPUExecutionProvider"]
+                rested(data), options, providers=[*wanted, "CPUExecutionProvider"]
             )
     except Exception as error:  # the runtime's own classes have no common base
         raise translated(error, opening=True) from None
-    return _matched(runtime, manifest)
+    if wanted and _CUDA not in runtime.get_providers():
+        device = device.instead("onnxruntime has its CUDA provider, but could not start it.")
+    return _matched(runtime, manifest, device)
 
 
-def _matched(runtime: ort.InferenceSession, manifest: ModelManifest) -> OnnxSession:
+def rested(data: bytes) -> bytes:
+    """See ``ml.intake.onnx_graph.at_rest``, which is loaded where there is something to do."""
+    if b"Dropout" not in data and b"training_mode" not in data:
+        return data
+    from ml.intake.onnx_graph import at_rest
+
+    return at_rest(data)
+
+
+def _offered(device: Device) -> tuple[Device, list[tuple[str, dict[str, str]]]]:
+    """Where onnxruntime can compute, and what it is asked for before the processor."""
+    if device.is_cpu:
+        return device, []
+    if device.kind != CUDA:
+        return device.instead(f"onnxruntime does not know {device.name}."), []
+    if _CUDA not in ort.get_available_providers():
+        return device.instead("The onnxruntime of this machine is built without CUDA."), []
+    found = {
+        "device_id": (device.torch_name or "").partition(":")[2],
+        # Products of float32 numbers in float32; kernels that are not chosen by timing them.
+        "use_tf32": "0",
+        "cudnn_conv_algo_search": "HEURISTIC",
+    }
+    return device, [(_CUDA, found)]
+
+
+def _matched(runtime: ort.InferenceSession, manifest: ModelManifest, device: Device) -> OnnxSession:
     """The session, if the graph takes and gives what the manifest declares."""
     inputs, outputs = runtime.get_inputs(), runtime.get_outputs()
     if len(inputs) != 1:
@@ -293,6 +331,7 @@ def _matched(runtime: ort.InferenceSession, manifest: ModelManifest) -> OnnxSess
         dtype=dtype,
         fixed_batch=batch if isinstance(batch, int) and batch > 0 else None,
         output_name=name,
+        device=device,
         n_classes=len(manifest.output.classes),
         maps=manifest.maps,
     )
@@ -340,7 +379,7 @@ def translated(error: Exception, *, opening: bool = False) -> Exception:
     """The runtime's complaint as a sentence with a code, or as MemoryError."""
     text = " ".join(str(error).split())[:300]
     lower = text.lower()
-    if isinstance(error, MemoryError) or "bad_alloc" in lower or "failed to allocate" in lower:
+    if short_of_memory(error):
         return MemoryError(text)
     if "opset" in lower or "ir version" in lower or "ir_version" in lower:
         return ModelError(

@@ -26,8 +26,6 @@ class WrittenWalker:
         RuntimeError: what torch says of shapes that do not fit, or onnxruntime of the graph.
     """
 
-    device = "cpu"
-
     def __init__(self, program: Program, case: Sequence[Shape], *, threads: int = 1) -> None:
         self.program = program
         data = to_onnx(program, case)

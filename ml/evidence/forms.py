@@ -28,6 +28,8 @@ class Form:
         arrays: columns of many float32 each, with the most numbers that a row can have.
         sides: columns of one int64 each, whose product is the width of all arrays: the same in
             every row.
+        blobs: columns of bytes, with the most that one can have, in the first row of a case alone;
+            it may be null.
     """
 
     keys: Mapping[str, Sequence[Key]] = field(default_factory=dict)
@@ -35,6 +37,7 @@ class Form:
     loose: tuple[str, ...] = ()
     arrays: Mapping[str, int] = field(default_factory=dict)
     sides: tuple[str, ...] = ()
+    blobs: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -44,7 +47,8 @@ class Form:
     def most_bytes(self, cases: int) -> int:
         """The size, compressed or not, that the table of so many cases cannot exceed."""
         rows = cases * self.rows
-        return most_bytes(rows) + rows * BYTES * sum(self.arrays.values())
+        of_cases = cases * sum(self.blobs.values())
+        return most_bytes(rows) + rows * BYTES * sum(self.arrays.values()) + of_cases
 
     def check(self, data: bytes, case_ids: Sequence[str]) -> None:
         """See that a table is of these cases and of this form.
@@ -57,6 +61,7 @@ class Form:
         columns |= {name: _TYPES[type(values[0])] for name, values in self.keys.items()}
         columns |= dict.fromkeys(self.numbers, pa.float64())
         columns |= dict.fromkeys(self.sides, pa.int64())
+        columns |= dict.fromkeys(self.blobs, pa.binary())
         check_head(
             data, columns, rows, rows, packed=self.arrays, most=self.most_bytes(len(case_ids))
         )
@@ -89,6 +94,13 @@ class Form:
                 raise EvidenceError(f"its column {name} holds what is no number")
         if self.sides:
             self._check_sides(found, failed)
+        for name, most in self.blobs.items():
+            sizes = np.array([-1 if one is None else len(one) for one in found[name].to_pylist()])
+            alone = np.arange(sizes.size) % self.rows == 0
+            if (sizes > np.where(alone & ~failed, most, -1)).any():
+                raise EvidenceError(
+                    f"its column {name} holds more than it may, or where it may not"
+                )
 
     def _check_sides(self, found: pa.Table, failed: NDArray[np.bool_]) -> None:
         """One shape for all, and as many numbers as it says."""

@@ -8,13 +8,22 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ml.evidence.flow import GradientFlow, flow_of
+from ml.evidence.normalised import Normalised, normalised_of
 from ml.evidence.packed import Float32Array, unpacked
 from ml.evidence.store import output_columns
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 FEATURES = "features."  # before the name of a layer, as a column
 NO_LAYER = "no_layer"  # a stage of a network that has fewer layers: no case has failed
-_OF_A_ROW = ("case_id", "error", "score", "baseline_score", "rows", "columns", "map")
+AGREEMENT = "map_agreement"
+SLOPE = "slope"  # of a case: how much its answer's log-odds change with all intensities, at most
+AS_IT_IS = "none"  # the method of the row of a picture that is not attacked
+NOISE, FGSM, PGD = ATTACKS = ("noise", "fgsm", "pgd")
+_OF_A_ROW = (
+    *("case_id", "error", "score", "baseline_score", "rows", "columns", "map", AGREEMENT, SLOPE),
+)
 
 
 @dataclass(frozen=True)
@@ -37,19 +46,45 @@ class CaseMaps:
 
 
 @dataclass(frozen=True)
+class Distortion:
+    """What a corruption or a move does to a picture, in words, and how far at each severity."""
+
+    title: str
+    parameter: str  # what the values are, with the unit
+    values: tuple[float, ...]  # from severity 1, or step 1
+    said: tuple[str, ...] = ()  # of moves: what a picture is at each, as it follows "it is"
+
+
+@dataclass(frozen=True)
 class CaseOutputs:
-    """Outputs of n cases in m versions of each: corrupted, or with parts taken away.
+    """Outputs of n cases in m versions of each: corrupted, moved, attacked, parts taken away.
 
     Attributes:
-        keys: what tells the versions apart, (m,) each: corruption and severity, or baseline,
-            order and step.
+        keys: what tells the versions apart, (m,) each: corruption and severity, move and step,
+            method and eps, or baseline, order and step.
         outputs: (n, m, k) raw, as of the predict pass; NaN where a version failed.
         failures: case id -> error code of its first row that failed.
+        ran: (n,) the pass was run on the case; None where it was on all.
+        probabilities: (n, m, k) 0..1 after the declared activation; NaN where a version failed.
+        score: (n, m) P(finding present), as of the predict pass.
+        distortions: by corruption or move.
+        map_agreement: (n, m) of moved versions: correlation of the copy's map with the moved map of
+            the picture; NaN where there is none.
+        slope: (n,) of attacked versions, of the log-odds of the case's own answer: the sum of its
+            absolute derivatives by the intensities of 0..1. NaN where the case was not run.
+        offered: how many corruptions there are for such pictures; the protocol may choose fewer.
     """
 
     keys: Mapping[str, tuple[str | int, ...]]
     outputs: FloatArray
     failures: Mapping[str, str] = field(default_factory=dict)
+    ran: BoolArray | None = None
+    probabilities: FloatArray | None = None
+    score: FloatArray | None = None
+    distortions: Mapping[str, Distortion] = field(default_factory=dict)
+    map_agreement: FloatArray | None = None
+    slope: FloatArray | None = None
+    offered: int | None = None
 
     def version(self, **wanted: str | int) -> NDArray[np.int64]:
         """The places along m of the versions with these keys."""
@@ -61,7 +96,10 @@ class CaseOutputs:
 
 
 def features_of(table: pa.Table, case_ids: Sequence[str]) -> dict[str, Float32Array] | None:
-    """By layer (n, d) features of a predict pass that was asked for some; None where it was not."""
+    """By layer (n, d) features of a predict pass that was asked for some; None where it was not.
+
+    A layer that no case has is left out: the network has none of that name.
+    """
     names = [name for name in table.column_names if name.startswith(FEATURES)]
     if not names:
         return None
@@ -69,6 +107,8 @@ def features_of(table: pa.Table, case_ids: Sequence[str]) -> dict[str, Float32Ar
     places = [row_of.get(case_id, len(row_of)) for case_id in case_ids]  # the last one: nothing
     found = {}
     for name in names:
+        if table[name].null_count == len(table):
+            continue
         rows = unpacked(table[name])
         nothing = np.full_like(rows[:1], np.nan)
         found[name.removeprefix(FEATURES)] = np.concatenate([rows, nothing])[places]
@@ -101,14 +141,27 @@ def maps_of(table: pa.Table, case_ids: Sequence[str]) -> CaseMaps:
 
 
 def outputs_of(table: pa.Table, case_ids: Sequence[str]) -> CaseOutputs:
-    """The outputs that the corrupt or perturb pass left.
+    """The outputs that the corrupt, move, attack or perturb pass left, of all cases or of some.
 
     Raises:
         ValueError: if cases have rows of their own.
     """
-    keys, places = _versions(table, case_ids)
+    there = set(table["case_id"].to_pylist())
+    ran = np.array([case_id in there for case_id in case_ids], dtype=np.bool_)
+    keys, places = _versions(table, [case_id for case_id in case_ids if case_id in there])
     columns = [_numbers(table, name) for name in output_columns(table)]
-    return CaseOutputs(keys, np.stack(columns, axis=1)[places], _failures(table))
+    outputs = np.full((ran.size, places.shape[1], len(columns)), np.nan)
+    outputs[ran] = np.stack(columns, axis=1)[places]
+    agreement = None
+    if AGREEMENT in table.column_names:
+        agreement = np.full(outputs.shape[:2], np.nan)
+        agreement[ran] = _numbers(table, AGREEMENT)[places]
+    slope = None
+    if SLOPE in table.column_names:
+        slope = np.full(ran.size, np.nan)
+        slope[ran] = _numbers(table, SLOPE)[places[:, 0]]
+    failures, some = _failures(table), None if ran.all() else ran
+    return CaseOutputs(keys, outputs, failures, some, map_agreement=agreement, slope=slope)
 
 
 class OfPasses(TypedDict, total=False):
@@ -117,7 +170,11 @@ class OfPasses(TypedDict, total=False):
     attributions: CaseMaps
     perturbations: CaseOutputs
     corruptions: CaseOutputs
+    moves: CaseOutputs
     randomisations: CaseMaps
+    normalisations: Normalised
+    gradients: GradientFlow
+    attacks: CaseOutputs
 
 
 def of_passes(tables: Mapping[str, pa.Table], case_ids: Sequence[str]) -> OfPasses:
@@ -129,8 +186,16 @@ def of_passes(tables: Mapping[str, pa.Table], case_ids: Sequence[str]) -> OfPass
         found["perturbations"] = outputs_of(tables["perturb"], case_ids)
     if "corrupt" in tables:
         found["corruptions"] = outputs_of(tables["corrupt"], case_ids)
+    if "move" in tables:
+        found["moves"] = outputs_of(tables["move"], case_ids)
     if "randomise" in tables:
         found["randomisations"] = maps_of(tables["randomise"], case_ids)
+    if "normalise" in tables:
+        found["normalisations"] = normalised_of(tables["normalise"], case_ids)
+    if "gradients" in tables:
+        found["gradients"] = flow_of(tables["gradients"], case_ids)
+    if "attack" in tables:
+        found["attacks"] = outputs_of(tables["attack"], case_ids)
     return found
 
 

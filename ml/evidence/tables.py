@@ -8,8 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.estimate import JsonObject
+from ml.evidence.described import CaseImages
+from ml.evidence.facts import Fact
+from ml.evidence.flow import GradientFlow
+from ml.evidence.normalised import STORED, Normalised
 from ml.evidence.packed import Float32Array
 from ml.evidence.passes import CaseMaps, CaseOutputs
+from ml.evidence.sampled_masks import SampledMasks
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -34,6 +39,8 @@ class Prediction:
     failures: Mapping[str, str] = field(default_factory=dict)  # case id -> error code
     source: str = "model"  # "model" | "uploaded"
     operating_points: tuple[tuple[str, float], ...] = ()  # (name, threshold) as declared
+    raw: FloatArray | None = None  # (n, k) before activation, NaN as in `probabilities`
+    exclusive: bool = True  # classes exclude each other: probabilities add up to 1
 
     def __post_init__(self) -> None:
         if self.score.ndim != 1:
@@ -45,6 +52,8 @@ class Prediction:
         shape = (self.score.size, len(self.classes))
         if self.probabilities is not None and self.probabilities.shape != shape:
             raise ValueError(f"probabilities must be {shape}, got {self.probabilities.shape}")
+        if self.raw is not None and self.raw.shape != shape:
+            raise ValueError(f"raw outputs must be {shape}, got {self.raw.shape}")
 
 
 @dataclass(frozen=True)
@@ -179,13 +188,24 @@ class Evidence:
     masks: MaskComparisons | None = None
     intake: IntakeRecord | None = None  # None: no model was handed in
     samples: Samples | None = None
+    sampled_masks: SampledMasks | None = None
     no_samples: str = ""  # why there are none and the way out, where that is known
     # Of the model, where a check asks for them; (n, ...) each.
     features: Mapping[str, Float32Array] | None = None  # by layer, (n, d)
     attributions: CaseMaps | None = None
     perturbations: CaseOutputs | None = None
     corruptions: CaseOutputs | None = None
+    moves: CaseOutputs | None = None
     randomisations: CaseMaps | None = None
+    normalisations: Normalised | None = None
+    gradients: GradientFlow | None = None
+    attacks: CaseOutputs | None = None
+    facts: Mapping[str, tuple[Fact, ...]] = field(default_factory=dict)  # of the files, (n,) each
+    described: CaseImages | None = None  # the images in numbers, where a check asks for them
+    images: tuple[tuple[str, ...], ...] = ()  # (n,) SHA-256 of each image; () where nobody asks
+    # Cohorts beside this one, run through the same model.
+    foreign: Mapping[str, "Evidence"] = field(default_factory=dict)  # by name: to be recognised
+    reference: "Evidence | None" = None  # of development
 
     def __post_init__(self) -> None:
         n = len(self.case_ids)
@@ -198,14 +218,25 @@ class Evidence:
             sizes["prediction"] = self.prediction.score.size
         if self.samples is not None:
             sizes["samples"] = self.samples.score.shape[1]
+        if self.sampled_masks is not None:
+            sizes["sampled masks"] = len(self.sampled_masks.voxels)
         sizes |= {name: len(column) for name, column in self.covariates.items()}
+        sizes |= {f"fact {name}": len(column) for name, column in self.facts.items()}
+        if self.images:
+            sizes["images"] = len(self.images)
         sizes |= {f"features {name}": len(rows) for name, rows in (self.features or {}).items()}
+        if self.described is not None:
+            sizes["described images"] = len(self.described.pixels)
         for name in ("attributions", "randomisations"):
             if (maps := getattr(self, name)) is not None:
                 sizes[name] = len(maps.score)
-        for name in ("perturbations", "corruptions"):
+        for name in ("perturbations", "corruptions", "moves", "attacks"):
             if (versions := getattr(self, name)) is not None:
                 sizes[name] = len(versions.outputs)
+        if self.normalisations is not None:
+            sizes["normalisations"] = len(self.normalisations.outputs[STORED])
+        if self.gradients is not None:
+            sizes["gradients"] = len(self.gradients.norms)
         wrong = {name: size for name, size in sizes.items() if size != n}
         if wrong:
             raise ValueError(f"expected {n} rows for {n} cases, got {wrong}")

@@ -112,6 +112,20 @@ def test_grey_pictures_of_three_channels_stay_grey_and_colour_gets_its_own_noise
     assert abs(np.corrcoef(own[:, :, 0].ravel(), own[:, :, 2].ravel())[0, 1]) < 0.2
 
 
+def test_a_grey_picture_stays_grey_whose_channels_are_normalised_each_by_its_own(rng):
+    """As of ImageNet: back from float32 the channels are no longer equal to the last digit."""
+    declared = Input(
+        size=(16, 16), colour="rgb",
+        intensity=Intensity(scale=255, mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225]),
+    )  # fmt: skip
+    grey = np.repeat(rng.random((16, 16, 1)), 3, axis=2)
+    back = to_unit(from_unit(grey, declared), declared)
+    assert np.ptp(back, axis=2).max() > 0
+
+    found = corruption("gaussian-noise")(back, 3, "c", 1)
+    assert np.ptp(found, axis=2).max() == 0
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_resizing_took_beyond_the_range_stays_a_number(name):
     """Bicubic resizing overshoots, and zeros stand for an image that could not be read."""

@@ -6,6 +6,7 @@ from ml.checks.registry import _NEEDS
 from ml.corruptions import pack
 from ml.engine import attribute
 from ml.engine.passes import CLASS_MAPS, GRADIENT, INTEGRATED, PASSES
+from ml.moves import MIRRORS, MOVES
 
 
 def test_the_page_lists_passes_needs_methods_and_severities(repo_root):
@@ -28,6 +29,14 @@ def test_the_page_lists_passes_needs_methods_and_severities(repo_root):
         parameter, *values = table[one.id]
         assert parameter == one.parameter
         assert tuple(map(float, values)) == one.values
+    moves = {
+        line.split("|")[1].strip(): line.split("|")[3]
+        for line in page[page.index("## move") :].splitlines()
+        if line.count("|") == 4
+    }
+    for one in MOVES:
+        assert tuple(map(float, moves[one.id].split(","))) == one.values
+    assert ", ".join(one.id for one in MIRRORS) in moves
     steps = PASSES["perturb"].params["steps"]
     assert re.search(rf"in {steps} equal steps", page)
     assert f"into {PASSES['randomise'].params['stages']} groups" in page

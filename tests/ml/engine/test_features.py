@@ -6,23 +6,30 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 
+from ml.engine.cases import Case, prepare_case
 from ml.engine.features import layers_of, outputs_alone, pooled, tapped
 from ml.engine.passes import MOST_FEATURES, feature_columns
-from ml.engine.predict import predict_job
+from ml.engine.predict import TABLE, predict_job
 from ml.engine.program_session import as_session
 from ml.engine.session import ModelError, open_session
 from ml.engine.smoke import noise
 from ml.evidence.checked import check_outputs
 from ml.evidence.packed import packed, unpacked
-from ml.evidence.passes import FEATURES
+from ml.evidence.passes import FEATURES, features_of
 from ml.evidence.store import EvidenceError, joined, write_table
 from ml.intake.model_manifest import ModelManifest
 from ml.intake.pt2 import read_pt2
 from ml.program.walk import Walker
+from ml.zoo.shades import model_folder as shades_folder
 from tests.ml.engine.small import small
 from tests.ml.engine.test_predict import model_file, stored_image
+from tests.ml.engine.test_samples import OfVolumes
+from tests.ml.imaging.test_mask import nifti
 from tests.ml.intake.build import MANIFEST, QUIET, merged
+from tests.ml.intake.exported import DOUBTFUL
+from tests.ml.program.networks import exported
 from tests.ml.program.test_walk import apart
 
 LAYERS = ["penultimate", "early"]
@@ -173,3 +180,61 @@ def test_a_table_that_lies_about_its_features_is_refused(job, tmp_path):
     refused(table.append_column("more", packed([np.zeros(1, np.float32)] * 4)), "further columns")
     with pytest.raises(EvidenceError, match="further columns"):
         check_outputs((tmp_path / result["table"]).read_bytes(), ids, 2)
+
+
+def test_features_of_volumes_are_the_modules(tmp_path):
+    """From files to columns: what the head reads, and each channel of the first map."""
+    module, sides = OfVolumes().eval(), (8, 6, 4)
+    path = exported(module, (1, *sides), tmp_path / "model.pt2")
+    given = {"dims": 3, "size": list(sides), "resize": {"mode": "nearest", "antialias": "none"}}
+    manifest = ModelManifest.model_validate(merged(DOUBTFUL, {"input": given}))
+    cases = []
+    for number in range(3):
+        volume = np.random.default_rng(number).integers(0, 256, sides, dtype=np.uint8)
+        (tmp_path / f"c{number}").write_bytes(nifti(volume))
+        cases.append({"case_id": f"c{number}", "images": [str(tmp_path / f"c{number}")]})
+    model = {"path": str(path), "manifest": manifest.model_dump(mode="json")}
+
+    asked = {"model": model, "cases": cases, "features": LAYERS}
+    result = predict_job(asked, tmp_path, QUIET)
+
+    data = (tmp_path / result["table"]).read_bytes()
+    check_outputs(data, ["c0", "c1", "c2"], 2, feature_columns({"features": LAYERS}))
+    table = joined([data])
+    arrays = np.stack([
+        prepare_case(Case(one["case_id"], (tmp_path / one["case_id"],)), manifest.input)
+        for one in cases
+    ])  # fmt: skip
+    with torch.no_grad():
+        early = module.norm(module.conv(torch.from_numpy(arrays)))
+        read = torch.relu(early).mean((2, 3, 4))
+        expected = module.head(read)
+    found = unpacked(table[FEATURES + "penultimate"])
+    assert found == pytest.approx(read.numpy(), abs=1e-5)
+    assert found.std(axis=0).max() > 1e-3
+    assert table["output_0"].to_pylist() == pytest.approx(expected[:, 0].tolist(), abs=1e-5)
+    assert unpacked(table[FEATURES + "early"]).shape == (3, 12)
+
+
+def test_a_network_of_two_branches_has_no_early_layer_and_is_run_all_the_same(tmp_path):
+    """Nobody named that layer: its lack once failed every shard of an audit."""
+    folder = shades_folder(tmp_path / "model", channels=4)
+    manifest = yaml.safe_load((folder / "model.yaml").read_text())
+    cases = [{"case_id": "c1", "images": [str(stored_image(tmp_path, 90))]}]
+    model = {
+        "path": str(folder / "model.onnx"),
+        "manifest": ModelManifest.model_validate(manifest).model_dump(mode="json"),
+    }
+    job = {"model": model, "cases": cases, "batch": 8}
+    asked = job | {"features": ["penultimate", "early"]}
+
+    predict_job(asked, tmp_path, QUIET)
+
+    data = (tmp_path / TABLE).read_bytes()
+    check_outputs(data, ["c1"], 2, feature_columns(asked))
+    table = pq.read_table(io.BytesIO(data))
+    assert table["features.early"].null_count == 1
+    assert np.isfinite(table["output_0"].to_pylist()[0])
+    found = features_of(table, ["c1"])
+    assert list(found) == ["penultimate"]
+    assert np.isfinite(found["penultimate"]).all()

@@ -2,16 +2,40 @@
 
 import pytest
 
+from ml.checks.capability import OF_VOLUMES
 from ml.checks.registry import Check, CheckResult, State
 from ml.engine.cost import BACKWARD, Cost, Sizes, estimate
 from ml.engine.passes import PASSES, cost_of
-from ml.engine.plan import PassPlan, limits_of, plan
+from ml.engine.plan import PassPlan, colour_of, limits_of, plan
 from ml.protocol import Protocol
 from ml.sandbox.child import JOBS
 
 
+@pytest.mark.parametrize(
+    ("modality", "colour", "own", "n"),
+    [("MR", "gray", "mr-motion", 21), ("CT", "rgb", "ct-metal", 17), ("", "rgb", "gamma", 9)],
+)
+def test_a_cohorts_own_corruptions_are_run(modality, colour, own, n):
+    protocol, checks = asking("prediction", "corruptions")
+    passes = plan(protocol, checks, has_model=True, modality=modality, colour=colour)
+
+    (planned,) = (one for one in passes if one.name == "corrupt")
+
+    assert own in planned.params["corruptions"]
+    assert len(planned.params["corruptions"]) == n
+
+
+def test_the_colour_is_that_of_the_pictures_a_model_takes():
+    assert colour_of({"input": {"colour": "rgb"}}) == "rgb"
+    assert colour_of({"input": {}}) == colour_of({}) == "gray"
+
+
 def test_every_pass_has_its_job():
     assert set(PASSES) <= set(JOBS)
+
+
+def test_what_volumes_can_be_asked_is_known_without_the_engine():
+    assert {one.need for one in PASSES.values() if one.volumes} | {"features"} == OF_VOLUMES
 
 
 def asking(*needs):
@@ -27,21 +51,26 @@ def names(*needs, **facts):
 
 
 def test_needs_become_passes_in_order():
-    everything = ("randomisations", "corruptions", "perturbations", "attributions", "prediction")
+    everything = (
+        *("randomisations", "moves", "corruptions", "perturbations", "attributions", "prediction"),
+    )
 
     assert names("prediction") == ["predict"]
-    assert names(*everything) == ["predict", "attribute", "perturb", "corrupt", "randomise"]
-    assert names(*everything, walks=False) == ["predict", "corrupt"]
+    assert names(*everything) == ["predict", "attribute", "perturb", "corrupt", "move", "randomise"]
+    assert names(*everything, walks=False) == ["predict", "corrupt", "move"]
     assert names("corruptions", has_images=False) == []
     assert names("features", walks=False) == []
+    assert names("features", "corruptions", "moves", "attributions", pictures=False) == ["predict"]
 
 
 def test_outputs_of_every_pass_are_computed_by_the_runtime_of_predict():
-    protocol, checks = asking("prediction", "perturbations", "corruptions", "attributions")
+    protocol, checks = asking(
+        *("prediction", "perturbations", "corruptions", "moves", "attributions")
+    )
     card = {"runtime": {"chosen": "onnxruntime", "batch": 4, "seconds_per_case": {}}}
     found = {one.name: one.params for one in plan(protocol, checks, has_model=True, card=card)}
 
-    for name in ("predict", "perturb", "corrupt"):
+    for name in ("predict", "perturb", "corrupt", "move"):
         assert (found[name]["runtime"], found[name]["batch"]) == ("onnxruntime", 4)
     assert "runtime" not in found["attribute"]
     assert "runtime" not in PASSES["corrupt"].params
@@ -64,8 +93,10 @@ def test_every_pass_declares_what_it_costs():
 
     assert costs["attribute"].forwards == 1
     assert costs["corrupt"].forwards == 30
+    assert costs["move"].forwards == 20
     assert costs["perturb"].forwards == 2 + 2 * 31
     assert costs["randomise"].forwards == 13
+    assert (costs["attack"].forwards, costs["attack"].backwards) == (15, 1 + 9 * 5)
     assert all(one.bytes > 0 for one in costs.values())
     assert cost_of("predict", {"batch": 8}, sizes) == Cost(1, 0, 64 + 24)
     features = {"features": ["penultimate"]}

@@ -1,6 +1,8 @@
 """A program behind the same door as onnxruntime: the same network gives the same scores."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -75,3 +77,19 @@ def test_a_damaged_archive_is_a_sentence(tmp_path):
     with pytest.raises(ModelError) as caught:
         open_session(path, ModelManifest.model_validate(DECLARED))
     assert caught.value.code == "model_unloadable"
+
+
+def test_a_child_computes_alike_every_time_without_loading_a_compiler():
+    """torch's own call for that loads its compiler, which takes as long as torch itself."""
+    asked = """
+import sys
+import torch
+from ml.engine.program_session import use_threads
+use_threads(1)
+assert torch.are_deterministic_algorithms_enabled()
+assert torch.is_deterministic_algorithms_warn_only_enabled()
+assert not torch.utils.deterministic.fill_uninitialized_memory
+print(*sorted({"torch._inductor", "torch._dynamo"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "", done.stdout

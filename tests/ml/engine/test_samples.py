@@ -1,13 +1,16 @@
 """Several answers to every case: the same whatever the batch, the shard and the worker."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
-from ml.engine.dropout import in_torch_order
+from ml.engine.cases import Case, prepare_case
+from ml.engine.dropout import in_torch_order, seeded
 from ml.engine.dropout_session import DropoutSession, open_dropout
 from ml.engine.ensemble import open_model
 from ml.engine.samples import MemberSampler, samples, samples_job
@@ -19,6 +22,7 @@ from ml.intake.model_manifest import ModelManifest
 from ml.protocol import Protocol, ProtocolError
 from ml.sandbox.messages import Job
 from ml.sandbox.parent import run
+from tests.ml.imaging.test_mask import nifti
 from tests.ml.intake.build import MANIFEST, QUIET, merged, model_folder
 from tests.ml.intake.ensembles import ensemble_folder
 from tests.ml.intake.exported import (
@@ -300,3 +304,56 @@ def test_the_protocol_says_how_many_samples():
     for wrong in (3, 201, "many", 8.5):
         with pytest.raises(ProtocolError):
             Protocol.parse({"dropout_samples": wrong})
+
+
+class OfVolumes(torch.nn.Module):
+    """A classifier of volumes with dropout of channels and of features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.conv, self.norm = torch.nn.Conv3d(1, 6, 3, padding=1), torch.nn.BatchNorm3d(6)
+        self.drop, self.more = torch.nn.Dropout3d(0.3), torch.nn.Dropout(0.4)
+        self.head = torch.nn.Linear(6, 2)
+        self.norm.running_var.fill_(0.3)
+
+    def forward(self, volume):
+        seen = torch.relu(self.drop(self.norm(self.conv(volume))))
+        return self.head(self.more(seen.mean((2, 3, 4))))
+
+
+def test_a_classifier_of_volumes_is_sampled_as_one_of_pictures(tmp_path):
+    """From hand-in to a table of the same form; the samples are those of the plain loop."""
+    module, sides, folder = OfVolumes().eval(), (8, 6, 4), tmp_path / "m"
+    folder.mkdir()
+    free = ({0: torch.export.Dim("batch")},)
+    example = torch.zeros((2, 1, *sides))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own
+        program = torch.export.export(module, (example,), dynamic_shapes=free)
+        torch.export.save(program, folder / "model.pt2")
+    given = {"dims": 3, "size": list(sides), "resize": {"mode": "nearest", "antialias": "none"}}
+    manifest = merged(DOUBTFUL, {"input": given})
+    (folder / "model.yaml").write_text(yaml.safe_dump(manifest))
+    result = read(folder, tmp_path)
+    assert why_no_samples(result["manifest"], result["card"]) == ""
+    cases = []
+    for number in range(3):
+        volume = np.random.default_rng(number).integers(0, 256, sides, dtype=np.uint8)
+        (tmp_path / f"c{number}").write_bytes(nifti(volume))
+        cases.append({"case_id": f"c{number}", "images": [str(tmp_path / f"c{number}")]})
+    path = folder / "model.pt2"
+
+    found = sampled(cases, tmp_path, manifest=result["manifest"], path=path)
+    alone = sampled(cases[1:2], tmp_path, manifest=result["manifest"], path=path)
+
+    declared = ModelManifest.model_validate(result["manifest"])
+    sites = open_dropout(path, declared, samples=5, seed=3).sampler.sites
+    case = prepare_case(Case("c1", (tmp_path / "c1",)), declared.input)
+    for sample, row in enumerate(found["c1"]):
+        channels, features = seeded(3)(sample, ["c1"], sites)
+        seen = module.norm(module.conv(torch.from_numpy(case[None])))
+        pooled = torch.relu(seen * channels).mean((2, 3, 4)) * features
+        assert row == pytest.approx(module.head(pooled)[0].tolist(), abs=1e-5)
+    assert alone["c1"] == pytest.approx(found["c1"], abs=1e-5)
+    assert found["c1"].std(axis=0).min() > 1e-3

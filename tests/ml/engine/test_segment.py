@@ -310,11 +310,6 @@ def test_a_volume_network_is_accepted_too(tmp_path):
         ({"task": "classification", "input": {"patch": {"size": [16, 16]}}}, "manifest_invalid"),
         ({"output": {"positive": ["nothing", "spot"]}}, "manifest_invalid"),
         ({"output": {"positive": ["spot", "spot"]}}, "manifest_invalid"),
-        ({"dropout": "allowed"}, "manifest_invalid"),
-        (
-            {"format": "ensemble", "file": None, "members": ["model.pt2", "other.pt2"]},
-            "manifest_invalid",
-        ),
     ],
 )
 def test_what_is_declared_must_be_what_the_network_gives(changes, code, tmp_path):

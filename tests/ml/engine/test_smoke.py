@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ml.engine.session import ModelError, Session
-from ml.engine.smoke import apart, doubt, smoke_run
+from ml.engine.smoke import apart, doubt, noise, smoke_run
+from ml.imaging.declared import Input
 from ml.intake.model_manifest import ModelManifest, Scores
 from tests.ml.intake.build import MANIFEST, merged
 
@@ -102,3 +103,12 @@ def test_only_what_adds_up_in_every_case_is_doubted(rows, doubted):
 
 def test_nothing_is_apart_from_nothing():
     assert apart(np.zeros(2), np.zeros(2)) == 0
+
+
+def test_noise_for_a_network_of_volumes_already_lies_as_it_takes_them():
+    sides = {"dims": 3, "size": [6, 5, 4], "orientation": "SPL"}
+    plain = noise(Input.model_validate(sides), 1)
+
+    spaced = noise(Input.model_validate({**sides, "spacing_mm": [2.0, 1.5, 0.7]}), 1)
+
+    np.testing.assert_array_equal(spaced, plain)

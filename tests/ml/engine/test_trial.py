@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from ml.checks import all_checks
-from ml.engine import predict, program_session, trial
+from ml.engine import predict, program_session, room, trial
 from ml.engine.plan import _predict_params, _samples_params, plan
 from ml.engine.predict import predict_job
-from ml.engine.runtime import FUSED, ONNXRUNTIME, PLAIN, RUNTIMES
+from ml.engine.runtime import FUSED, ONNXRUNTIME, PLAIN, RUNTIMES, quickest
 from ml.engine.session import ModelError, Session, open_session
 from ml.intake.model_manifest import ModelManifest
 from ml.protocol import Protocol
@@ -53,15 +53,20 @@ class Fake(Session):
         return self.factor * piece.reshape(len(piece), -1).mean(1, keepdims=True)
 
 
-def tried(**sessions):
+def tried(cores=1, **sessions):
     known = {name.replace("_", " "): one for name, one in sessions.items()}
 
-    def opened(name):
+    def opened(name, threads=1):
         if isinstance(known[name], Exception):
             raise known[name]
         return known[name]
 
-    return trial.trial(opened, list(known), PT2.input)
+    return trial.trial(opened, list(known), PT2.input, cores=cores)
+
+
+@pytest.fixture(autouse=True)
+def _batches_are_not_measured(monkeypatch):
+    monkeypatch.setattr(room, "SECONDS", 0)
 
 
 def test_the_quickest_is_chosen_and_all_are_recorded(monkeypatch):
@@ -77,6 +82,8 @@ def test_the_quickest_is_chosen_and_all_are_recorded(monkeypatch):
     assert measured[FUSED] == pytest.approx(0.001, rel=0.5)
     assert measured[PLAIN] > measured[ONNXRUNTIME] > measured[FUSED]
     assert found["not_used"] == {}
+    assert found["seconds_by_batch"] == {}
+    assert found["parallel"] == {"cores": 1, "reason": "There is one core."}
     json.dumps(found)
 
 
@@ -105,7 +112,7 @@ def test_a_slow_model_is_measured_with_few_cases(monkeypatch):
     slow = Fake(seconds=0.02)
     tried(program=slow)
 
-    assert set(slow.sizes) == {2}
+    assert set(slow.sizes) == {2}  # eight would take more than two seconds' worth
     assert len(slow.sizes) <= 2 + trial._LEAST_ROUNDS
 
 
@@ -138,7 +145,8 @@ def test_the_choice_of_the_card_is_planned_and_part_of_the_key():
         return planned.params
 
     assert params({"runtime": {"chosen": FUSED, "batch": 4}}) == {"batch": 4, "runtime": FUSED}
-    assert params({"runtime": {"chosen": PLAIN, "batch": 10**6}}) == {"batch": 8, "runtime": PLAIN}
+    assert params({"runtime": {"chosen": FUSED, "batch": 32}}) == {"batch": 32, "runtime": FUSED}
+    assert params({"runtime": {"chosen": PLAIN, "batch": 33}}) == {"batch": 8, "runtime": PLAIN}
     for card in (None, {}, {"runtime": {"chosen": "a shell"}}, {"runtime": "x"}):
         assert params(card) == {"batch": 8}
 
@@ -204,3 +212,15 @@ def test_where_the_choice_cannot_be_had_the_next_is_taken_and_nobody_else_uses_i
     assert made["runtime"]["providers"] == ["fused program on cpu"]
     assert made["runtime"]["asked"] == ONNXRUNTIME
     assert made["reusable"] is False
+
+
+@pytest.mark.parametrize(
+    ("saved", "chosen"), [(0.0009, ONNXRUNTIME), (0.0011, FUSED), (-0.01, ONNXRUNTIME)]
+)
+def test_what_hardly_saves_anything_does_not_decide(saved, chosen):
+    assert quickest({ONNXRUNTIME: 0.05, FUSED: 0.05 - saved}, ONNXRUNTIME) == chosen
+
+
+def test_features_are_walked_by_the_fused_program_where_it_hardly_matters():
+    card = {"runtime": {"chosen": ONNXRUNTIME, "seconds_per_case": {PLAIN: 0.0101, FUSED: 0.0104}}}
+    assert _predict_params(card, features=True)["runtime"] == FUSED

@@ -1,0 +1,80 @@
+"""What passes over a model left, with what their outputs mean and what was done to the images."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+import pyarrow as pa
+
+from ml.corruptions import corruption, corruptions_for
+from ml.engine.plan import colour_of
+from ml.estimate import JsonObject, JsonValue
+from ml.evidence.passes import CaseOutputs, Distortion, OfPasses, of_passes
+from ml.intake.model_manifest import Scores
+from ml.moves import move
+from ml.scores import activated, finding_score
+
+
+def with_meaning(
+    passes: Mapping[str, pa.Table],
+    case_ids: Sequence[str],
+    manifest: Mapping[str, JsonValue] | None,
+    *,
+    modality: str = "",
+) -> OfPasses:
+    """What evidence holds of some passes.
+
+    Args:
+        passes: the table of each, by name of the pass.
+        case_ids: of the cohort, in its order.
+        manifest: the model's, normalised; without it, outputs stay raw.
+        modality: as the cohort declares it; it says which corruptions there are.
+    """
+    found = of_passes(passes, case_ids)
+    if manifest is None:
+        return found
+    declared = scores_of(cast(JsonObject, manifest["output"]))
+    if "corruptions" in found:
+        told = _told(found["corruptions"], declared, "corruption", _corrupted)
+        offered = len(corruptions_for(modality, colour_of(manifest)))
+        found["corruptions"] = replace(told, offered=offered)
+    if "moves" in found:
+        found["moves"] = _told(found["moves"], declared, "move", _moved)
+    if "attacks" in found:
+        found["attacks"] = _scored(found["attacks"], declared)
+    if "normalisations" in found:
+        looked = found["normalisations"]
+        by = {name: activated(outputs, declared) for name, outputs in looked.outputs.items()}
+        scores = {name: finding_score(one, declared) for name, one in by.items()}
+        found["normalisations"] = replace(looked, probabilities=by, score=scores)
+    return found
+
+
+def scores_of(meta: Mapping[str, JsonValue]) -> Scores:
+    """What outputs mean, of a manifest's ``output`` or of predictions."""
+    names = Scores.model_fields
+    return Scores.model_validate({name: meta[name] for name in names if name in meta})
+
+
+def _told(
+    versions: CaseOutputs, declared: Scores, key: str, distortion: Callable[[str], Distortion]
+) -> CaseOutputs:
+    names = map(str, dict.fromkeys(versions.keys[key]))
+    told = {name: distortion(name) for name in names}
+    return replace(_scored(versions, declared), distortions=told)
+
+
+def _scored(versions: CaseOutputs, declared: Scores) -> CaseOutputs:
+    probabilities = activated(versions.outputs, declared)
+    score = finding_score(probabilities, declared)
+    return replace(versions, probabilities=probabilities, score=score)
+
+
+def _corrupted(name: str) -> Distortion:
+    one = corruption(name)
+    return Distortion(one.title, one.parameter, one.values)
+
+
+def _moved(name: str) -> Distortion:
+    one = move(name)
+    return Distortion(one.title, one.parameter, one.values, one.said)

@@ -13,9 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml.checks.registry import Check, CheckResult, not_assessed
-from ml.engine.sampling import ONE_ANSWER
+from ml.engine.sampling import ONE_ANSWER, ONE_MASK
 from ml.estimate import JsonObject, JsonValue
-from ml.evidence.passes import features_of, of_passes
+from ml.evidence.described import case_images_of
+from ml.evidence.facts import facts_of
+from ml.evidence.passes import features_of
+from ml.evidence.sampled_masks import SampledMasks, sampled_masks_of
 from ml.evidence.store import output_columns
 from ml.evidence.tables import (
     Evidence,
@@ -29,10 +32,12 @@ from ml.evidence.tables import (
     Scale,
 )
 from ml.intake.model_manifest import Scores
+from ml.meaning import scores_of, with_meaning
 from ml.protocol import DEFAULT_TOLERANCE_MM, Protocol
 from ml.sampled import SCORE_RANGE, Kind, is_sampled, kind_of, means_table, samples_of
 from ml.scores import activated, finding_score
 
+SEGMENTATION = "segmentation"
 NOT_PREDICTED = "not_predicted"
 UNKNOWN_CASE = "unknown_case"
 
@@ -49,6 +54,9 @@ def evidence(
     samples: pa.Table | None = None,
     no_samples: str = "",
     passes: Mapping[str, pa.Table] | None = None,
+    described: pa.Table | None = None,
+    foreign: Mapping[str, Evidence] | None = None,
+    reference: Evidence | None = None,
 ) -> Evidence:
     """Join everything by case.
 
@@ -63,6 +71,8 @@ def evidence(
         samples: what the samples pass left behind, all shards in one table.
         no_samples: why the model cannot be sampled.
         passes: what further passes of the model left behind, by name of the pass.
+        described: what the pass over images left behind, all shards in one table.
+        foreign, reference: evidence of cohorts beside this one, each made by this function.
 
     Returns:
         One row per case of the catalogue, in its order. A case without a usable score is NaN
@@ -93,10 +103,20 @@ def evidence(
         readings=_readings(catalogue, case_ids),
         masks=None if compared is None else _masks(catalogue, case_ids, compared, tolerance_mm),
         samples=_samples(case_ids, samples, manifest, None if masks_only else uploaded),
-        no_samples=no_samples if uploaded is None else ONE_ANSWER,
+        sampled_masks=_sampled_masks(case_ids, samples, manifest),
+        no_samples=_no_samples(no_samples, uploaded is not None, masks_only),
         features=None if outputs is None else features_of(outputs, case_ids),
         intake=None if card is None else IntakeRecord(dict(card), dict(manifest or {})),
-        **of_passes(passes or {}, case_ids),
+        **with_meaning(
+            passes or {}, case_ids, manifest, modality=str(catalogue.get("modality") or "")
+        ),
+        facts=facts_of(catalogue),
+        described=None if described is None else case_images_of(described, case_ids),
+        images=tuple(
+            tuple(str(image["sha256"]) for image in _objects(case["images"])) for case in cases
+        ),
+        foreign=dict(foreign or {}),
+        reference=reference,
     )
 
 
@@ -174,13 +194,13 @@ def _prediction(
     if uploaded is not None:
         meta, table = uploaded
         if is_sampled(table):
-            table = means_table(table, _scores(meta))
-        return _scored(case_ids, table, _scores(meta), _points(meta), "uploaded")
+            table = means_table(table, scores_of(meta))
+        return _scored(case_ids, table, scores_of(meta), _points(meta), "uploaded")
     if outputs is None:
         return None
     if manifest is None:
         raise ValueError("outputs need the manifest that says what they mean")
-    declared = _scores(_object(manifest["output"]))
+    declared = scores_of(_object(manifest["output"]))
     return _scored(case_ids, outputs, declared, _points(manifest), "model")
 
 
@@ -195,11 +215,28 @@ def _samples(
         if not is_sampled(table):
             return None
         kind: Kind = "members" if meta.get("several") == "member" else "samples"
-        return samples_of(case_ids, table, _scores(meta), kind, "uploaded")
-    if samples is None or manifest is None:
+        return samples_of(case_ids, table, scores_of(meta), kind, "uploaded")
+    if samples is None or manifest is None or manifest.get("task") == SEGMENTATION:
         return None
-    declared = _scores(_object(manifest["output"]))
+    declared = scores_of(_object(manifest["output"]))
     return samples_of(case_ids, samples, declared, kind_of(manifest), "model")
+
+
+def _sampled_masks(
+    case_ids: Sequence[str], samples: pa.Table | None, manifest: Mapping[str, JsonValue] | None
+) -> SampledMasks | None:
+    if samples is None or manifest is None or manifest.get("task") != SEGMENTATION:
+        return None
+    structures = _texts(_object(manifest["output"])["positive"])
+    kind: Literal["members", "dropout"] = "members" if kind_of(manifest) == "members" else "dropout"
+    return sampled_masks_of(samples, case_ids, structures, kind)
+
+
+def _no_samples(of_model: str, is_uploaded: bool, masks_only: bool) -> str:
+    """Why there is one answer to a case, and the way out."""
+    if not is_uploaded:
+        return of_model
+    return ONE_MASK if masks_only else ONE_ANSWER
 
 
 def _scored(
@@ -222,6 +259,7 @@ def _scored(
 
     row_of = {case_id: row for row, case_id in enumerate(ids)}
     probabilities = np.full((len(case_ids), len(declared.classes)), np.nan)
+    kept = np.full_like(probabilities, np.nan)
     for at, case_id in enumerate(case_ids):
         if case_id not in row_of:
             failures[case_id] = NOT_PREDICTED
@@ -229,6 +267,8 @@ def _scored(
             probabilities[at] = activated(raw[row_of[case_id]], declared)
             if np.isnan(probabilities[at]).any():
                 failures[case_id] = SCORE_RANGE
+            else:
+                kept[at] = raw[row_of[case_id]]
     return Prediction(
         classes=tuple(declared.classes),
         positive=tuple(declared.positive),
@@ -238,6 +278,8 @@ def _scored(
         failures=failures,
         source=source,
         operating_points=points,
+        raw=kept,
+        exclusive=declared.softmax,
     )
 
 
@@ -328,11 +370,6 @@ def _number(text: str) -> float:
     except ValueError:
         return math.nan
     return number if math.isfinite(number) else math.nan
-
-
-def _scores(meta: Mapping[str, JsonValue]) -> Scores:
-    names = Scores.model_fields
-    return Scores.model_validate({name: meta[name] for name in names if name in meta})
 
 
 def _points(meta: Mapping[str, JsonValue]) -> tuple[tuple[str, float], ...]:

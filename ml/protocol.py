@@ -7,32 +7,45 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
-from typing import get_args
 
 from ml.estimate import JsonObject
-from ml.limits import DEFAULT_LIMITS, ORIGINS, Direction, Limit
+from ml.limits import DEFAULT_LIMITS, REQUESTED_LIMITS, Limit, finite_number, read_limit
 
 DEFAULT_SEED = 20261123
 DEFAULT_LEVEL = 0.95
 DEFAULT_DRAWS = 2000
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_DROPOUT_SAMPLES = 30
+DEFAULT_TARGET_ERROR = 0.05  # share of wrong answers that a model may give alone
+DEFAULT_SET_COVERAGE = 0.9  # share of prediction sets that hold the truth
+DEFAULT_STRESS_CASES = 100  # whose corrupted copies are run: 30 and more of each
+DEFAULT_SHIFT_CASES = 100  # whose moved copies are run: 20 of each, and their maps
+DEFAULT_ATTACK_CASES = 40  # that are attacked: about 200 forwards' worth of each
 DEFAULT_TOLERANCE_MM = 2.0  # of surface Dice; a round number, to be replaced by the readers' own
 DEFAULT_CHECKS = (
     "discrimination", "operating-point", "calibration", "subgroups", "worst-slice",
-    "clinical-utility", "uncertainty", "agreement", "ai-vs-readers", "mrmc", "segmentation",
-    "segmentation-panel", "intake", "determinism",
+    "clinical-utility", "uncertainty", "selective-prediction", "agreement", "ai-vs-readers", "mrmc",
+    "segmentation", "segmentation-panel", "segmentation-uncertainty", "intake", "determinism",
 )  # fmt: skip
 
 _KEYS = frozenset(
     {"title", "checks", "limits", "operating_point", "prevalence", "subgroups", "seed", "level"}
     | {"draws", "decision_thresholds", "tolerance_mm", "dropout_samples"}
+    | {"target_error", "set_coverage", "stress_cases", "shift_cases", "legal_flips"}
+    | {"attack_cases", "corruptions"}
 )
-_LIMIT_KEYS = frozenset({"check", "measure", "value", "direction", "origin", "reference"})
+# Left out of the content where not declared: protocols written before them keep their hash.
+_LATER = (
+    *("tolerance_mm", "dropout_samples", "target_error", "set_coverage", "stress_cases"),
+    *("shift_cases", "attack_cases"),
+)
+FLIPS = ("left-right", "up-down")  # mirrors that a protocol may declare legal
 _CHECK_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MAX_SEED = 2**63 - 1
 _DRAWS_RANGE = (200, 20_000)
 _DROPOUT_SAMPLES_RANGE = (4, 200)
+_STRESS_CASES_RANGE = (10, 1_000_000)
+_SHIFT_CASES_RANGE = _ATTACK_CASES_RANGE = (10, 1_000_000)
 
 
 class ProtocolError(Exception):
@@ -58,6 +71,13 @@ class Protocol:
     draws: int = DEFAULT_DRAWS  # of every bootstrap and simulation
     tolerance_mm: float = DEFAULT_TOLERANCE_MM  # up to which two borders count as the same
     dropout_samples: int = DEFAULT_DROPOUT_SAMPLES  # of each case, where dropout is switched on
+    target_error: float = DEFAULT_TARGET_ERROR
+    set_coverage: float = DEFAULT_SET_COVERAGE
+    stress_cases: int = DEFAULT_STRESS_CASES  # at most, drawn by the seed
+    shift_cases: int = DEFAULT_SHIFT_CASES  # the same of moved copies
+    attack_cases: int = DEFAULT_ATTACK_CASES  # and of attacked ones
+    legal_flips: tuple[str, ...] = ()  # of FLIPS: mirrors that change nothing of a patient
+    corruptions: tuple[str, ...] = ()  # of those that fit the cohort; () = all of them
     is_default: bool = False
     title: str = ""
 
@@ -114,13 +134,15 @@ class Protocol:
             "level": self.level,
             "draws": self.draws,
         }
-        # Left out where they are not declared: protocols written before them keep their hash.
         if self.decision_thresholds is not None:
             content["decision_thresholds"] = list(self.decision_thresholds)
-        if self.tolerance_mm != DEFAULT_TOLERANCE_MM:
-            content["tolerance_mm"] = self.tolerance_mm
-        if self.dropout_samples != DEFAULT_DROPOUT_SAMPLES:
-            content["dropout_samples"] = self.dropout_samples
+        if self.corruptions:
+            content["corruptions"] = list(self.corruptions)
+        if self.legal_flips:
+            content["legal_flips"] = list(self.legal_flips)
+        for name in _LATER:
+            if getattr(self, name) != getattr(Protocol, name):
+                content[name] = getattr(self, name)
         return content
 
 
@@ -171,6 +193,13 @@ class _Reader:
             dropout_samples=self._integer(
                 "dropout_samples", DEFAULT_DROPOUT_SAMPLES, *_DROPOUT_SAMPLES_RANGE
             ),
+            target_error=self._share("target_error", DEFAULT_TARGET_ERROR, 0.0, 0.5),
+            set_coverage=self._share("set_coverage", DEFAULT_SET_COVERAGE, 0.5, 1.0),
+            stress_cases=self._integer("stress_cases", DEFAULT_STRESS_CASES, *_STRESS_CASES_RANGE),
+            shift_cases=self._integer("shift_cases", DEFAULT_SHIFT_CASES, *_SHIFT_CASES_RANGE),
+            attack_cases=self._integer("attack_cases", DEFAULT_ATTACK_CASES, *_ATTACK_CASES_RANGE),
+            legal_flips=self._flips(),
+            corruptions=self._corruptions(),
             is_default=False,
             title=self._text("title"),
         )
@@ -208,11 +237,20 @@ class _Reader:
             self.problems.append(f"'subgroups' names something twice: {', '.join(names)}.")
         return tuple(text for text in found if text)
 
+    def _flips(self) -> tuple[str, ...]:
+        """In one order, so that two ways of writing them share evidence."""
+        flips = self._texts("legal_flips")
+        if unknown := [flip for flip in flips if flip not in FLIPS]:
+            self.problems.append(
+                f"'legal_flips' takes {' and '.join(FLIPS)}, got {', '.join(unknown)}."
+            )
+        return tuple(flip for flip in FLIPS if flip in flips)
+
     def _decision_thresholds(self) -> tuple[float, float] | None:
         value = self.mapping.get("decision_thresholds")
         if value is None:
             return None
-        ends = [_number(end) for end in value] if isinstance(value, list | tuple) else []
+        ends = [finite_number(end) for end in value] if isinstance(value, list | tuple) else []
         if len(ends) == 2 and ends[0] is not None and ends[1] is not None:
             low, high = ends[0], ends[1]
             if 0 < low < high < 1:
@@ -234,11 +272,27 @@ class _Reader:
         ]
         return checks
 
+    def _corruptions(self) -> tuple[str, ...]:
+        chosen = self._texts("corruptions")
+        if not chosen and self.mapping.get("corruptions") is not None:
+            self.problems.append("'corruptions' is empty: name at least one, or leave it out.")
+        if not chosen:
+            return ()
+        from ml.corruptions import known_ids  # loads scipy: children read constants of this module
+
+        unknown = [name for name in chosen if name not in known_ids()]
+        if unknown:
+            known = ", ".join(known_ids())
+            self.problems.append(
+                f"There is no corruption called {', '.join(unknown)}. Known are: {known}."
+            )
+        return chosen
+
     def _operating_point(self) -> float | str | None:
         value = self.mapping.get("operating_point")
         if value is None or (isinstance(value, str) and value.strip()):
             return value
-        number = _number(value)
+        number = finite_number(value)
         if number is None or not 0 <= number <= 1:
             self.problems.append(
                 "'operating_point' must be a threshold from 0 to 1 or the name of one that the "
@@ -257,7 +311,7 @@ class _Reader:
 
     def _tolerance(self) -> float:
         value = self.mapping.get("tolerance_mm")
-        number = DEFAULT_TOLERANCE_MM if value is None else _number(value)
+        number = DEFAULT_TOLERANCE_MM if value is None else finite_number(value)
         if number is None or not 0 < number <= 100:
             self.problems.append(
                 f"'tolerance_mm' must be a number above 0 and at most 100, got {value!r}."
@@ -265,11 +319,22 @@ class _Reader:
             return DEFAULT_TOLERANCE_MM
         return number
 
+    def _share(self, key: str, default: float, low: float, high: float) -> float:
+        """A number between two others, neither of which it may be."""
+        value = self.mapping.get(key)
+        number = default if value is None else finite_number(value)
+        if number is None or not low < number < high:
+            self.problems.append(
+                f"'{key}' must be a number between {low:g} and {high:g}, got {value!r}."
+            )
+            return default
+        return number
+
     def _between_0_and_1(self, key: str) -> float | None:
         value = self.mapping.get(key)
         if value is None:
             return None
-        number = _number(value)
+        number = finite_number(value)
         if number is None or not 0 < number < 1:
             self.problems.append(f"'{key}' must be a number between 0 and 1, got {value!r}.")
         return number
@@ -288,11 +353,17 @@ class _Reader:
     def _limits(self) -> tuple[Limit, ...]:
         value = self.mapping.get("limits")
         if value is None:
-            return DEFAULT_LIMITS
+            named = self.mapping.get("checks")
+            asked = named if isinstance(named, list | tuple) else ()
+            return (*DEFAULT_LIMITS, *(one for one in REQUESTED_LIMITS if one.check in asked))
         if not isinstance(value, list | tuple):
             self.problems.append(f"'limits' must be a list, got {value!r}.")
             return ()
-        limits = [limit for at, row in enumerate(value, 1) if (limit := self._limit(at, row))]
+        limits = []
+        for at, row in enumerate(value, 1):
+            limit, problems = read_limit(at, row)
+            self.problems += problems
+            limits += [limit] if limit else []
         lines = [(limit.check, limit.measure, limit.direction) for limit in limits]
         self.problems += [
             f"Two limits of direction {direction} are set on {check}.{measure}."
@@ -300,47 +371,12 @@ class _Reader:
         ]
         return tuple(limits)
 
-    def _limit(self, at: int, row: object) -> Limit | None:
-        if not isinstance(row, Mapping):
-            self.problems.append(f"Limit {at} must hold check, measure, value and direction.")
-            return None
-        before = len(self.problems)
-        unknown = sorted(str(key) for key in row if key not in _LIMIT_KEYS)
-        if unknown:
-            self.problems.append(f"Limit {at} holds unknown keys: {', '.join(unknown)}.")
-        for key in ("check", "measure"):
-            if not isinstance(row.get(key), str) or not str(row[key]).strip():
-                self.problems.append(f"Limit {at} names no {key}.")
-        number = _number(row.get("value"))
-        if number is None:
-            self.problems.append(f"Limit {at} has no number as value: {row.get('value')!r}.")
-        if row.get("direction") not in get_args(Direction):
-            self.problems.append(
-                f"Limit {at} must have the direction min or max, got {row.get('direction')!r}."
-            )
-        if row.get("origin") not in ORIGINS:
-            self.problems.append(
-                f"Limit {at} must say its origin ({', '.join(ORIGINS)}), got {row.get('origin')!r}."
-            )
-        if not isinstance(row.get("reference", ""), str | None):
-            self.problems.append(f"Limit {at} must have a text as reference.")
-        if len(self.problems) > before or number is None:
-            return None
-        return Limit(
-            str(row["check"]),
-            str(row["measure"]),
-            number,
-            row["direction"],
-            row["origin"],
-            row.get("reference") or "",
-        )
-
 
 def _subgroup(entry: object) -> str | None:
     """One entry of ``subgroups`` as text, or None where it cannot be read."""
     if isinstance(entry, Mapping) and len(entry) == 1:
         name, cuts = next(iter(entry.items()))
-        numbers = [_number(cut) for cut in cuts] if isinstance(cuts, list | tuple) else []
+        numbers = [finite_number(cut) for cut in cuts] if isinstance(cuts, list | tuple) else []
         if not isinstance(name, str) or not numbers or None in numbers:
             return None
         entry = f"{name}: {', '.join(f'{number:g}' for number in numbers)}"
@@ -351,10 +387,3 @@ def _subgroup(entry: object) -> str | None:
     except ValueError:
         return None
     return entry
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    number = float(value)
-    return number if number == number and abs(number) != float("inf") else None

@@ -5,6 +5,7 @@ from typing import cast
 
 from ml.checks import all_checks
 from ml.checks.capability import (
+    OF_VOLUMES,
     WITH_MASKS,
     WITH_MODEL,
     WITH_SCORES,
@@ -78,10 +79,11 @@ def task_of(manifest: Mapping[str, JsonValue]) -> str:
 def met_by(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue]) -> frozenset[str]:
     """The needs of checks that an accepted model meets, whatever its cohort brings."""
     if task_of(manifest) == SEGMENTATION:
-        return WITH_MASKS | {"intake"}
+        several = {"sampled-masks"} if not why_no_samples(manifest, card) else set()
+        return WITH_MASKS | {"intake"} | several
     samples = frozenset() if not manifest or why_no_samples(manifest, card) else {"samples"}
     if manifest and not takes_pictures(manifest):  # nothing corrupts or explains a volume
-        return WITH_SCORES | {"intake"} | samples
+        return WITH_SCORES | {"intake"} | samples | (of_program(card) & OF_VOLUMES)
     return WITH_MODEL | of_program(card) | samples
 
 

@@ -14,20 +14,27 @@ FROM_COHORT = {
     "identified-readers": "readers who are identified",
     "reference-masks": "reference masks",
     "reader-masks": "the masks of several readers",
+    "foreign": "a cohort of foreign images beside it",
 }
 WITH_SCORES = frozenset({"prediction", "probabilities"})
 WITH_MASKS = frozenset({"predicted-masks"})
 WITH_SAMPLES = WITH_SCORES | {"samples"}
-WITH_MODEL = WITH_SCORES | {"intake", "corruptions"}
-_LOOKED_INTO = frozenset({"features", "attributions", "perturbations", "randomisations"})
+WITH_MODEL = WITH_SCORES | {"intake", "corruptions", "moves"}
+OF_VOLUMES = frozenset({"features", "normalisations", "gradients"})  # whose passes know volumes
+_LOOKED_INTO = OF_VOLUMES | {"attributions", "perturbations", "randomisations", "attacks"}
 IN_WORDS = {
     "samples": "several answers to a case",
+    "sampled-masks": "several masks of a case",
     "intake": "the model itself",
     "perturbations": "a network that can be looked into",
     "corruptions": "the model itself",
+    "moves": "the model itself",
     "features": "a network that can be looked into",
     "attributions": "a network that can be looked into",
     "randomisations": "a network that can be looked into",
+    "normalisations": "a network that can be looked into",
+    "gradients": "a network that can be looked into",
+    "attacks": "a network of pictures that can be looked into",
 }
 KEEP_DROPOUT = "docs/formats.md has the lines that keep dropout in an export."
 

@@ -99,11 +99,19 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
         lambda evidence: evidence.masks is not None and "reference" in evidence.masks.b,
         "This cohort has no reference masks. A column 'mask' in cases.csv names them.",
     ),
+    "sampled-masks": (
+        lambda evidence: evidence.sampled_masks is not None,
+        "There is one mask of each case by the model, and several are needed.",
+    ),
     "reader-masks": (
         lambda evidence: (
             evidence.masks is not None and evidence.masks.rows("reader", "reader").size > 0
         ),
         "No case has the masks of two readers. They lie under masks/<reader_id>/<case_id>.nii.gz.",
+    ),
+    "described": (
+        lambda evidence: evidence.described is not None,
+        "No image was measured. That takes a cohort with images.",
     ),
     "features": (
         lambda evidence: evidence.features is not None,
@@ -119,17 +127,64 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
     ),
     "corruptions": (
         lambda evidence: evidence.corruptions is not None,
-        "No corrupted images were run. That takes a model and images.",
+        "No corrupted images were run. That takes a model, images, and corruptions that fit them.",
+    ),
+    "moves": (
+        lambda evidence: evidence.moves is not None,
+        "No moved images were run. That takes a model of pictures, and images.",
     ),
     "randomisations": (
         lambda evidence: evidence.randomisations is not None,
         "No weights were randomised. That takes images and a model with gradients.",
+    ),
+    "normalisations": (
+        lambda evidence: evidence.normalisations is not None,
+        (
+            "Nobody looked at normalising layers. That takes images and a model that can be looked "
+            "into: an address, a table of predictions or an ONNX file that was not taken over "
+            "shows none."
+        ),
+    ),
+    "reference": (
+        lambda evidence: (
+            evidence.reference is not None
+            and evidence.reference.prediction is not None
+            and evidence.reference.present is not None
+            and bool((evidence.reference.present >= 0).any())
+        ),
+        (
+            "There is no training cohort with labels beside this one. '--reference' of the command "
+            "line names one."
+        ),
+    ),
+    "gradients": (
+        lambda evidence: evidence.gradients is not None,
+        (
+            "No gradients were taken. That takes images and a model that can be looked into: an "
+            "address, a table of predictions or an ONNX file that was not taken over has none."
+        ),
+    ),
+    "attacks": (
+        lambda evidence: evidence.attacks is not None,
+        (
+            "No image was changed on purpose. That takes images and a model that can be looked "
+            "into: an address, a table of predictions or an ONNX file that was not taken over has "
+            "no gradients."
+        ),
+    ),
+    "foreign": (
+        lambda evidence: bool(evidence.foreign),
+        (
+            "There is no cohort of foreign images beside this one. “New audit” of the portal and "
+            "'--ood' of the command line take them."
+        ),
     ),
 }
 
 _PART_OF = {
     "probabilities": "prediction",
     "samples": "prediction",
+    "sampled-masks": "predicted-masks",
     "identified-readers": "readings",
 }
 
@@ -142,9 +197,10 @@ class Check:
     needs: tuple[str, ...]  # keys of the table above; all must be met
     run: Run
     task: str = ""  # the only task it belongs to; empty: any
+    uses: tuple[str, ...] = ()  # keys of that table too: looked at where they are there
 
     def __post_init__(self) -> None:
-        unknown = [need for need in self.needs if need not in _NEEDS]
+        unknown = [need for need in (*self.needs, *self.uses) if need not in _NEEDS]
         if unknown:
             raise ValueError(f"check {self.id}: unknown needs {unknown}, known: {list(_NEEDS)}")
 
@@ -162,7 +218,7 @@ class Check:
 
 def _sentence(need: str, evidence: Evidence) -> str:
     """Why it is not there: as the model's own card says it, where it says anything."""
-    own = evidence.no_samples if need == "samples" else ""
+    own = evidence.no_samples if need in ("samples", "sampled-masks") else ""
     return own or _NEEDS[need][1]
 
 
@@ -190,7 +246,13 @@ _checks: dict[str, Check] = {}
 
 
 def audit_check(
-    check_id: str, *, title: str, question: str, needs: tuple[str, ...], task: str = ""
+    check_id: str,
+    *,
+    title: str,
+    question: str,
+    needs: tuple[str, ...],
+    task: str = "",
+    uses: tuple[str, ...] = (),
 ) -> Callable[[Run], Check]:
     """Make a function an audit check. Built-in checks and plug-ins come through this door.
 
@@ -201,7 +263,7 @@ def audit_check(
     def register(run: Run) -> Check:
         if check_id in _checks:
             raise ValueError(f"two checks are called {check_id!r}")
-        _checks[check_id] = Check(check_id, title, question, needs, run, task)
+        _checks[check_id] = Check(check_id, title, question, needs, run, task, uses)
         return _checks[check_id]
 
     return register

@@ -1,5 +1,6 @@
 """The cases that have several answers, how far these are apart, and where the call is wrong."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -121,14 +122,21 @@ def sampled_cases(evidence: Evidence, samples: Samples, point: OperatingPoint) -
     )
 
 
-def unsampled_finding(check: str, evidence: Evidence, samples: Samples) -> list[Finding]:
-    """Cases without all of their answers, as a finding of its own; [] when there are none."""
-    missing = [name for name in evidence.case_ids if name in samples.failures]
+def unsampled_finding(
+    check: str, evidence: Evidence, failures: Mapping[str, str], *, by_model: bool
+) -> list[Finding]:
+    """Cases without all of their answers, as a finding of its own; [] when there are none.
+
+    Args:
+        failures: case id -> error code.
+        by_model: it was the model that was asked; else a table was handed in.
+    """
+    missing = [name for name in evidence.case_ids if name in failures]
     if not missing:
         return []
     counts: dict[str, int] = {}
     for name in missing:
-        code = samples.failures[name]
+        code = failures[name]
         counts[code] = counts.get(code, 0) + 1
     codes = ", ".join(f"{code}: {words.count(n)}" for code, n in sorted(counts.items()))
     return [
@@ -140,7 +148,7 @@ def unsampled_finding(check: str, evidence: Evidence, samples: Samples) -> list[
             why=f"They enter no measure of uncertainty. Error codes: {codes}.",
             cases=tuple(missing),
             action="Open these cases and mend what stopped the model."
-            if samples.source == "model"
+            if by_model
             else "Add these cases to the table of predictions.",
         )
     ]

@@ -1,5 +1,7 @@
 """The cases a check of scores against labels can use, and what becomes of the others."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -106,6 +108,48 @@ def failed_finding(check: str, evidence: Evidence, scored: Scored, becomes: str)
             action="Add these cases to the table of predictions, or correct their rows."
             if scored.source == "uploaded"
             else "Open these cases and mend what stopped the model.",
+        )
+    ]
+
+
+def unrun_finding(check: str, failures: Mapping[str, str]) -> list[Finding]:
+    """Drawn cases that a pass could not run, as a finding of its own; [] when there are none.
+
+    Args:
+        failures: case id -> error code.
+    """
+    if not failures:
+        return []
+    counts = sorted(Counter(failures.values()).items())
+    codes = ", ".join(f"{code}: {words.count(n)}" for code, n in counts)
+    return [
+        Finding(
+            f"{check}.failed-cases",
+            State.CAUTION,
+            f"{words.count(len(failures))} of the cases that were drawn could not be run.",
+            why=f"They are left out. Error codes: {codes}.",
+            cases=tuple(failures),
+            action="Open these cases and mend what stopped the model.",
+        )
+    ]
+
+
+def failed_copies_finding(check: str, cases: tuple[str, ...], copy: str) -> list[Finding]:
+    """Cases of which some changed copy has no answer, as a finding; [] when there are none.
+
+    Args:
+        copy: what the copies are: "corrupted copy".
+    """
+    if not cases:
+        return []
+    return [
+        Finding(
+            f"{check}.failed-copies",
+            State.CAUTION,
+            f"Of {words.cases(len(cases))} some {copy} could not be answered.",
+            why="They are left out where that is so.",
+            cases=cases,
+            action="Open these cases and mend what stopped the model.",
         )
     ]
 

@@ -43,7 +43,8 @@ _NO_LABELS = "Not estimated: no case has a label, so no answer is known to be wr
 def uncertainty(evidence: Evidence, protocol: Protocol) -> CheckResult:
     assert evidence.prediction is not None
     assert evidence.samples is not None
-    missed = unsampled_finding(ID, evidence, evidence.samples)
+    of_model = evidence.samples.source == "model"
+    missed = unsampled_finding(ID, evidence, evidence.samples.failures, by_model=of_model)
     point = operating_point(evidence.prediction, protocol)
     if point is None:
         return not_assessed(QUESTION, unknown_point(protocol), findings=missed)

@@ -80,7 +80,7 @@ def risk_series(check: str, sampled: Sampled) -> JsonObject:
                 "kind": kind,
                 "label": label,
                 "aurc": None if found is None else round(found, 6),
-                "points": _points(curve.coverage, curve.risk),
+                "points": curve_points(curve.coverage, curve.risk),
             }
         )
     best = risk_coverage(-wrong.astype(np.float64), wrong)
@@ -99,12 +99,12 @@ def risk_series(check: str, sampled: Sampled) -> JsonObject:
             f"wrongly at {sampled.point.words}; the most uncertain are handed over first"
         ),
         "curves": curves,
-        "best": _points(best.coverage, best.risk),
+        "best": curve_points(best.coverage, best.risk),
         "error_rate": round(error, 6),
     }
 
 
-def _points(coverage: FloatArray, risk: FloatArray) -> list[JsonValue]:
+def curve_points(coverage: FloatArray, risk: FloatArray) -> list[JsonValue]:
     """At most a hundred points of a curve, its ends among them."""
     chosen = np.unique(np.linspace(0, coverage.size - 1, _POINTS).round().astype(int))
     return [[round(float(coverage[at]), 6), round(float(risk[at]), 6)] for at in chosen]

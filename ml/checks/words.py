@@ -5,8 +5,14 @@ from ml.limits import Limit
 
 RATES = frozenset({
     "sensitivity", "specificity", "ppv", "npv", "error_rate", "slice_error_rate", "share_called",
-    "missed", "invented", "epistemic_share", "sampling_change",
+    "missed", "invented", "epistemic_share", "sampling_change", "risk_at_coverage", "share_sure",
+    "error_when_sure", "deferred_at_target", "guaranteed_coverage", "conformal_coverage",
+    "conformal_single", "flip_rate", "accuracy", "mates_change",
+    "confident_findings", "stopped", "copies",
+    "gradient_share", "dead_units", "saturated_share", "zero_gradient",
+    "false_alarms", "ood_fpr95_id_positive", "ood_fpr95_ood_positive",
 })  # fmt: skip
+STEPS = frozenset({"severity_borne"})  # whole numbers by what they are
 _MOST_PLACES = 6
 NAMES = {
     "auroc": "AUROC",
@@ -36,11 +42,59 @@ NAMES = {
     "slice_effect_confirmed": "Errors of the worst slice minus others of its mix, confirmed",
     "auroc_failure": "AUROC of wrong answers",
     "aurc": "Area under risk and coverage",
+    "e_aurc": "Area under risk and coverage above the best order",
+    "aurc_gain": "Area under risk and coverage below a random order",
+    "augrc": "Area under generalised risk and coverage",
+    "e_augrc": "Area under generalised risk and coverage above the best order",
+    "augrc_gain": "Area under generalised risk and coverage below a random order",
+    "risk_at_coverage": "Errors among the surest",
+    "share_sure": "Share of answers that claim to be sure",
+    "error_when_sure": "Errors where it claims to be sure",
+    "deferred_at_target": "Cases for a reader at the target of errors",
+    "guaranteed_coverage": "Cases kept with a promise for new ones",
+    "conformal_coverage": "Prediction sets that hold the truth",
+    "conformal_mean_size": "Classes in a prediction set",
+    "conformal_single": "Prediction sets of one class",
+    "accuracy": "Accuracy",
+    "accuracy_loss": "Accuracy lost",
+    "auroc_loss": "AUROC lost",
+    "mean_accuracy_loss": "Accuracy lost on average",
+    "flip_rate": "Answers that change",
+    "severity_borne": "Severity borne",
+    "eps_median": "Change at which half of the answers have changed",
+    "zero_gradient": "Cases whose answer has no gradient",
+    "score_change": "Change of P(finding) under small moves",
+    "map_agreement": "Agreement of maps that moved along",
+    "mates_change": "Cases that change with others in the batch",
+    "mean_shift": "Shift from stored statistics",
+    "log_variance_ratio": "Logarithm of variance over stored variance",
+    "accuracy_regained": "Accuracy regained by other statistics",
+    "auroc_regained": "AUROC regained by other statistics",
+    "gradient_share": "Cases in which the layer has a gradient",
+    "gradient_decades": "Powers of ten from the median layer’s gradient",
+    "dead_units": "Units that are never active",
+    "saturated_share": "Cases in which the activation is saturated",
+    "entropy_rise": "Rise of its doubt under corruption",
     "error_correlation": "Correlation with being wrong",
     "mean_uncertainty": "Mean uncertainty",
     "epistemic_share": "Epistemic share of the uncertainty",
     "uncertainty_correlation": "Correlation of aleatoric and epistemic",
     "sampling_change": "Change by the second half of the samples",
+    "loss_correlation": "Correlation of doubt with 1 − Dice",
+    "loss_aurc": "Area under 1 − Dice and coverage",
+    "mask_doubt": "Mean doubt about a mask",
+    "membership_auroc": "Training images told by their loss",
+    "generalisation_gap": "Gap between training and other cases",
+    "copies": "Copies of training images",
+    "confident_findings": "Foreign cases called a finding with confidence",
+    "ood_auroc": "AUROC of foreign cases",
+    "ood_aupr_out": "AUPR, foreign cases positive",
+    "ood_aupr_in": "AUPR, audited cases positive",
+    "ood_fpr95_id_positive": "Foreign accepted with 95 % of audited cases",
+    "ood_fpr95_ood_positive": "Audited stopped with 95 % of foreign cases",
+    "stopped": "Foreign cases stopped",
+    "false_alarms": "Audited cases stopped",
+    "threshold": "Threshold of the alarm",
     "net_benefit": "Net benefit",
     "net_benefit_gain": "Net benefit over the better of treating all and none",
     "share_called": "Share called present",
@@ -156,10 +210,14 @@ def measured(estimate: Estimate) -> str:
 
     >>> measured(Estimate("hd95", 3.5, 2.25, 4.0).in_unit("mm"))
     '3.500 mm [2.250, 4.000]'
+    >>> measured(Estimate("severity_borne", 3.0, 2.0, 5.0))
+    '3 [2, 5]'
     """
     if estimate.value is None:
         return estimate.reason or "not estimated"
     inner, unit = (rate, " %") if is_rate(estimate.id) else (decimal, after(estimate.unit))
+    if estimate.id.partition(":")[0] in STEPS:
+        inner = threshold
     text = inner(estimate.value) + unit
     if estimate.low is not None and estimate.high is not None:
         text += f" [{inner(estimate.low)}, {inner(estimate.high)}]"
@@ -195,6 +253,19 @@ def of_counts(estimate: Estimate) -> str:
 
 def cases(number: int) -> str:
     return counted(number, "case")
+
+
+def drawn(number: int, asked: int) -> str:
+    """Of how many cases how many were run.
+
+    >>> drawn(60, 300), drawn(60, 60)
+    ('60 of 300 cases, drawn by the seed', '60 cases')
+    """
+    return (
+        cases(number)
+        if number == asked
+        else f"{count(number)} of {cases(asked)}, drawn by the seed"
+    )
 
 
 def p_value(p: float) -> str:

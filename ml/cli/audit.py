@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -23,17 +23,24 @@ from ml.assemble import (
     model_block,
     run_checks,
 )
+from ml.checks import all_checks
 from ml.checks.registry import State, checks_of
+from ml.cli import beside as beside_cohort
+from ml.cli.beside import Beside
 from ml.cli.errors import DONE, LIMIT_FAILED, Stop, checked
+from ml.cli.images import measured_images
 from ml.cli.intake import own_policy, say
-from ml.cli.shards import Shards, settled, tell
+from ml.cli.shards import Children, Shards, Wanted, settled, tell
+from ml.corruptions.modality import Colour
 from ml.document import build_audit
+from ml.engine.drawn_cases import cases_of
 from ml.engine.linked import link_of_intake, link_of_shard
 from ml.engine.passes import PASSES, SAMPLES, check_of, most_bytes_of
 from ml.engine.plan import (
     COMPARE,
     PREDICT,
     PassPlan,
+    colour_of,
     images_by_case,
     job_of_masks,
     job_of_shard,
@@ -44,6 +51,7 @@ from ml.engine.plan import (
     plan,
     takes_pictures,
     unfit,
+    walked_with,
 )
 from ml.engine.runtime import engine_block
 from ml.engine.sampling import samples_params, why_no_samples
@@ -53,7 +61,7 @@ from ml.evidence.checked import check_comparisons, most_comparisons
 from ml.evidence.tables import MODEL
 from ml.intake.left import catalogue_left, predictions_left
 from ml.intake.manifest import parse_yaml
-from ml.intake.program_file import beside
+from ml.intake.program_file import kept_beside
 from ml.intake.refusal import Problems, Refusal, Refused, refuse
 from ml.protocol import Protocol, ProtocolError
 from ml.sandbox.messages import Job
@@ -63,12 +71,9 @@ from ml.sandbox.results import left
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, predict, check, write ``audit.json`` and ``evidence/``."""
-    if arguments.ood or arguments.reference:
-        raise refuse(
-            "option_unsupported", "--ood and --reference are not in this version: leave them out."
-        )
     _check_options(arguments)
-    protocol = read_protocol(arguments.protocol)
+    beside_cohort.check_paths(arguments)
+    protocol = beside_cohort.asked(read_protocol(arguments.protocol), all_checks(), arguments)
     try:
         checks_of(protocol)
     except LookupError as error:
@@ -82,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             meta, data = predictions_left(work / "predictions", read.predictions)
             uploaded = (meta, store.table(data))
         segments = read.catalogue["task"] == "segmentation"
+        cohorts = beside_cohort.read(arguments, work, read.model)
         if read.model is not None:
             _check_fit(read.model, read.catalogue)
         predicted = masks_of_table(uploaded[1]) if uploaded else {}
@@ -89,26 +95,43 @@ def run(arguments: argparse.Namespace) -> int:
             planned.name: planned
             for planned in plan(
                 protocol,
+                beside_cohort.wanting(all_checks(), arguments),
                 has_model=read.model is not None,
                 has_images=any(images_by_case(read.catalogue).values()),
                 has_masks=any(masks_by_case(read.catalogue).values()),
                 samples=None if read.model is None else samples_params(protocol, *read.described),
                 walks=read.walks,
                 pictures=read.pictures,
+                modality=str(read.catalogue.get("modality") or ""),
+                colour=read.colour,
                 card=settled(read.model, arguments.out / "evidence") if read.model else None,
+                catalogue=read.catalogue,
             )
         }
-        outputs = _computed(read, passes.get(PREDICT), arguments)
-        samples = _computed(read, passes.get(SAMPLES), arguments)
-        further = {
-            name: made.table
-            for name in PASSES
-            if (made := _computed(read, passes.get(name), arguments)) is not None
-        }
-        if outputs is not None and segments:
-            predicted = _kept(outputs.table, work / "model-masks")
-        masks = masks_by_case(read.catalogue, predicted)
-        compared = _compared(read, passes.get(COMPARE), masks, arguments)
+        with Children(work, arguments.workers) as children:
+            compute = partial(_computed, read, passes, children, arguments)
+            outputs, samples = compute(PREDICT), compute(SAMPLES)
+            further = {name: made.table for name in PASSES if (made := compute(name)) is not None}
+            if outputs is not None and segments:
+                predicted = _kept(outputs.table, work / "model-masks")
+            masks = masks_by_case(read.catalogue, predicted)
+            compared = _compared(read, passes.get(COMPARE), masks, children, arguments)
+            described = measured_images(
+                passes, read.catalogue, read.stored, children, arguments.out / "evidence"
+            )
+            further_cohorts = beside_cohort.compute(
+                cohorts,
+                passes,
+                None if read.model is None else read.described[0],
+                partial(_of_cohort, read, children, arguments),
+                lambda one: measured_images(
+                    passes,
+                    one.catalogue,
+                    read.work / one.folder / "files",
+                    children,
+                    arguments.out / "evidence",
+                ),
+            )
     checks = checks_of(protocol, str(read.catalogue["task"]))
     found = evidence(
         read.catalogue,
@@ -121,18 +144,35 @@ def run(arguments: argparse.Namespace) -> int:
         no_samples="" if read.model is None else why_no_samples(*read.described),
         tolerance_mm=protocol.tolerance_mm,
         passes=further,
+        described=described,
+        foreign=further_cohorts.foreign,
+        reference=further_cohorts.reference,
     )
     if found.prediction is not None and found.prediction.failures:
         _say_failures(found.prediction.failures)
     say(f"running {len(checks)} checks")
     document = build_audit(
         model_block(read.model, read.predictions),
-        cohort_block(read.catalogue, read.counts),
+        cohort_block(read.catalogue, read.counts) | beside_cohort.block(cohorts),
         protocol,
         engine_block(None if outputs is None else outputs.runtime),
         run_checks(found, protocol, checks),
     )
     return _write(document, arguments.out)
+
+
+def _of_cohort(
+    read: "_Inputs",
+    children: Children,
+    arguments: argparse.Namespace,
+    one: Beside,
+    planned: PassPlan,
+) -> pa.Table:
+    """What a pass left of a further cohort; no other pass is run in the same walk."""
+    own = replace(read, catalogue=one.catalogue, cohort=one.folder)
+    made = _computed(own, {planned.name: planned}, children, arguments, planned.name)
+    assert made is not None
+    return made.table
 
 
 def _check_fit(model: JsonObject, catalogue: JsonObject) -> None:
@@ -218,6 +258,12 @@ class _Inputs:
     catalogue: JsonObject
     counts: JsonObject
     work: Path
+    cohort: str = "cohort"  # folder of its accepted files
+
+    @property
+    def stored(self) -> Path:
+        """The folder of the cohort's accepted files."""
+        return self.work / self.cohort / "files"
 
     @property
     def walks(self) -> bool:
@@ -228,6 +274,10 @@ class _Inputs:
     @property
     def pictures(self) -> bool:
         return self.model is None or takes_pictures(cast(JsonObject, self.model["manifest"]))
+
+    @property
+    def colour(self) -> Colour:
+        return colour_of({} if self.model is None else cast(JsonObject, self.model["manifest"]))
 
     @classmethod
     def read(cls, arguments: argparse.Namespace, work: Path) -> "_Inputs":
@@ -267,9 +317,14 @@ class _Outputs:
 
 
 def _computed(
-    read: _Inputs, planned: PassPlan | None, arguments: argparse.Namespace
+    read: _Inputs,
+    passes: Mapping[str, PassPlan],
+    children: Children,
+    arguments: argparse.Namespace,
+    name: str,
 ) -> _Outputs | None:
     """What a pass of the model left, or None when it is not planned."""
+    planned = passes.get(name)
     if planned is None or read.model is None:
         return None
     model = read.model
@@ -280,18 +335,18 @@ def _computed(
     )
     if store.file_sha256(path) != model["sha256"]:  # evidence is found under what was said
         raise Stop("The reader of the model left another file than it says.")
-    stored = read.work / "cohort" / "files"
+    stored = read.stored
 
-    def key(shard: Sequence[str]) -> str:
+    def key(of: PassPlan, shard: Sequence[str]) -> str:
         return key_of_shard(
-            planned,
+            of,
             model_sha256=str(model["sha256"]),
             manifest_sha256=str(model["manifest_sha256"]),
             shard=shard,
             images=images,
         )
 
-    def job(shard: Sequence[str], out: Path) -> Job:
+    def job(shard: Sequence[str], out: Path, *, beside: PassPlan | None = None) -> Job:
         return job_of_shard(
             planned,
             model_path=path,
@@ -301,24 +356,33 @@ def _computed(
             out_dir=out,
             device=arguments.device,
             allow=arguments.allow,
+            beside=beside,
         )
 
     width = len(cast(list[str], cast(JsonObject, manifest["output"])["classes"]))
+
+    def wanted(of: PassPlan) -> Wanted:
+        return Wanted(
+            partial(key, of),
+            check_of(of.name, of.params, width),
+            partial(most_bytes_of, of.name, of.params, width),
+        )
+
+    other = walked_with(planned, passes.values())
     runner = Shards(
         planned,
-        key,
+        wanted(planned),
         job,
-        read.work,
+        children,
         arguments.out / "evidence",
         arguments.device,
-        reads=[path, *members, *([beside(path)] if beside(path).exists() else []), stored],
-        check=check_of(planned.name, planned.params, width),
-        most_bytes=partial(most_bytes_of, planned.name, planned.params, width),
+        reads=[path, *members, *filter(Path.exists, kept_beside(path).values()), stored],
+        beside=None if other is None else (wanted(other), partial(job, beside=other)),
         link=lambda shard: link_of_shard(
             manifest, planned.name, planned.params, len(shard), own_policy()
         ),
     )
-    table = runner.run(list(images), arguments.workers)
+    table = runner.run(cases_of(planned.params, list(images)))
     return _Outputs(table, runner.runtime)
 
 
@@ -326,6 +390,7 @@ def _compared(
     read: _Inputs,
     planned: PassPlan | None,
     masks: Mapping[str, Mapping[str, str]],
+    children: Children,
     arguments: argparse.Namespace,
 ) -> pa.Table | None:
     """The comparisons of masks, or None when none are planned."""
@@ -346,14 +411,16 @@ def _compared(
 
     runner = Shards(
         planned,
-        lambda shard: key_of_masks(planned, structures=structures, shard=shard, masks=masks),
+        Wanted(
+            lambda shard: key_of_masks(planned, structures=structures, shard=shard, masks=masks),
+            lambda data, shard: check_comparisons(
+                data, shard, most_comparisons(structures, [len(masks[case]) for case in shard])
+            ),
+        ),
         job,
-        read.work,
+        children,
         arguments.out / "evidence",
         "cpu",
         reads=[own, read.work / "cohort" / "files"],
-        check=lambda data, shard: check_comparisons(
-            data, shard, most_comparisons(structures, [len(masks[case]) for case in shard])
-        ),
     )
-    return runner.run(list(masks), arguments.workers)
+    return runner.run(list(masks))

@@ -27,6 +27,6 @@ def checked(outcome: Outcome, what: str) -> Outcome:
     if outcome.state == "done":
         return outcome
     if outcome.state == "refused":
-        raise Refused(outcome.refusals)
+        raise Refused(outcome.refusals, outcome.scan or None)
     lines = "\n".join(f"  {line}" for line in outcome.log[-10:])
     raise Stop(f"{what}: {outcome.reason}\n{lines}".rstrip())

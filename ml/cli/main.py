@@ -6,9 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.cli import audit, intake, seen
+from ml.cli import audit, beside, intake, seen
 from ml.cli.errors import BROKEN, REFUSED, Stop
 from ml.intake.refusal import Refused
+from ml.sandbox.gpu import NAMED
 
 
 def main(argv: Sequence[str]) -> int:
@@ -17,12 +18,14 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         0 done, 1 a limit failed, 2 the input was refused (reasons as JSON on stdout), 3 it broke.
     """
-    arguments = parser(stats_wanted="stats" in argv[:1]).parse_args(argv)
+    wanted = argv[1:2] if "stats" in argv[:1] else None
+    arguments = parser(wanted).parse_args(argv)
     try:
         return int(arguments.run(arguments))
     except Refused as refused:
         reasons = [refusal.to_json() for refusal in refused.refusals]
-        print(json.dumps({"refused": reasons}, indent=1, ensure_ascii=False))
+        lay_there = {"scan": refused.scan} if refused.scan else {}
+        print(json.dumps({"refused": reasons, **lay_there}, indent=1, ensure_ascii=False))
         return REFUSED
     except Stop as stop:
         print(stop, file=sys.stderr)
@@ -43,8 +46,19 @@ def _allow_torchscript(command: argparse.ArgumentParser) -> None:
     )
 
 
-def parser(*, stats_wanted: bool = True) -> argparse.ArgumentParser:
-    """All commands; the measures of `stats` only where wanted: a hundred of them take time."""
+def _device(word: str) -> str:
+    if NAMED.fullmatch(word) is None:
+        raise argparse.ArgumentTypeError(f"{word!r} is none of auto, cpu, cuda, cuda:N")
+    return word
+
+
+def parser(measures: Sequence[str] | None = ()) -> argparse.ArgumentParser:
+    """All commands, and of `stats` what is wanted: a hundred measures take longer than one.
+
+    Args:
+        measures: of `stats` that are wanted; all of them where none of these is one, and none at
+            all for None.
+    """
     top = argparse.ArgumentParser(prog="python -m ml", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
@@ -54,12 +68,17 @@ def parser(*, stats_wanted: bool = True) -> argparse.ArgumentParser:
     subject.add_argument("--predictions", type=Path, help="predictions folder or a zip of it")
     command.add_argument("--cohort", type=Path, required=True, help="cohort folder or a zip of it")
     command.add_argument("--protocol", type=Path, help="protocol.yaml; absent: the default")
-    command.add_argument("--ood", type=Path, action="append", default=[], help="further cohorts")
-    command.add_argument("--reference", type=Path, help="development cohort")
+    command.add_argument(
+        "--ood", type=beside.given, action="append", default=[], metavar="[near|far|shifted=]OOD",
+        help="cohort of foreign images; may be given several times",
+    )  # fmt: skip
+    command.add_argument(
+        "--reference", type=Path, help="development cohort, or the one it was trained on"
+    )
     command.add_argument("--out", type=Path, required=True, help="folder for audit.json, evidence")
     command.add_argument("--workers", type=int, default=1, help="shards computed at a time")
     _allow_torchscript(command)
-    command.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    command.add_argument("--device", type=_device, default="cpu", help="cpu, cuda, cuda:N or auto")
     command.set_defaults(run=audit.run)
 
     command = commands.add_parser("intake", help="read, check and smoke-run one folder or file")
@@ -75,9 +94,9 @@ def parser(*, stats_wanted: bool = True) -> argparse.ArgumentParser:
     command.set_defaults(run=seen.run)
 
     command = commands.add_parser("stats", help="any measure from a table")
-    if stats_wanted:
+    if measures is not None:
         from ml.cli import stats
 
-        stats.add_arguments(command)
+        stats.add_arguments(command, measures)
         command.set_defaults(run=stats.run)
     return top

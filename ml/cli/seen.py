@@ -1,13 +1,13 @@
 """`python -m ml seen`: the picture of what a model would be given for one case."""
 
 import argparse
-import shutil
 import tempfile
 from pathlib import Path
 from typing import cast
 
 from ml.cli.errors import DONE, checked
 from ml.engine.plan import limits_of
+from ml.engine.seen import steps_left
 from ml.estimate import JsonObject, JsonValue
 from ml.intake.folder import natural_order
 from ml.intake.manifest import parse_yaml, validated
@@ -15,11 +15,10 @@ from ml.intake.model_manifest import ModelManifest
 from ml.intake.refusal import refuse
 from ml.sandbox.messages import Job
 from ml.sandbox.parent import run as run_job
-from ml.sandbox.results import left
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Prepare a case in a child as the manifest declares it, and write it as a PNG."""
+    """Prepare a case in a child as the manifest declares it; say each step, write the last."""
     for path in (arguments.manifest, *arguments.images):
         if not path.exists():
             raise refuse("not_found", f"{path}: there is no such file or folder.")
@@ -34,11 +33,18 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as work:
         job = Job("seen", inputs, Path(work))
         outcome = checked(run_job(job, limits=limits_of(job.kind)), str(arguments.images[0]))
-        shutil.copyfile(left(Path(work), outcome.result["picture"]), arguments.out)
-    found = outcome.result
-    sides = " x ".join(str(side) for side in cast(list[int], found["shape"]))
-    print(f"{arguments.out}: {sides} numbers from {found['low']:.6g} to {found['high']:.6g}")
+        steps = steps_left(Path(work), outcome.result)
+    for step, _ in steps:
+        print(f"{step['name']:<12} {step['says']}\n{'':<12} {_numbers(step)}")
+    given, pictures = steps[-1]
+    arguments.out.write_bytes(pictures[len(pictures) // 2])
+    print(f"{arguments.out}: {_numbers(given)}")
     return DONE
+
+
+def _numbers(step: JsonObject) -> str:
+    sides = " x ".join(str(side) for side in cast(list[int], step["shape"]))
+    return f"{sides} numbers from {step['low']:.6g} to {step['high']:.6g}, mean {step['mean']:.6g}"
 
 
 def _files(paths: list[Path]) -> list[Path]:

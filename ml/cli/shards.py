@@ -21,11 +21,67 @@ from ml.engine.runtime import of_all
 from ml.estimate import JsonObject
 from ml.evidence import store
 from ml.evidence.checked import most_bytes
-from ml.sandbox.messages import Event, Job
+from ml.sandbox.messages import Event, Job, Limits
 from ml.sandbox.results import ResultError, take
-from ml.sandbox.warm import WarmChild
+from ml.sandbox.warm import Place, WarmChild
 
+MakeJob = Callable[[Sequence[str], Path], Job]  # of a shard, from its cases and its folder
 MOST_ROWS = 50_000  # of one shard's table, whatever the pass
+
+
+class Children:
+    """The threads of an audit and their children: one of each, so that its start is paid once.
+
+    A child serves the passes of one audit that read the same files under the same limits; for
+    others its thread starts another. The kernel ends a child with the thread that started it.
+    """
+
+    def __init__(self, work: Path, workers: int) -> None:
+        """No child is started before it is asked for.
+
+        Args:
+            work: a folder for the time of the run.
+            workers: how many shards are computed at the same time.
+        """
+        self._work = work
+        self._own = threading.local()  # the child of each thread of the pool
+        self._all: list[WarmChild] = []
+        self.pool = ThreadPoolExecutor(max(1, workers))
+
+    def __enter__(self) -> "Children":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown()
+        for child in self._all:
+            child.close()
+
+    def own(self, limits: Limits, reads: Sequence[Path]) -> WarmChild:
+        """The child of the thread that asks."""
+        known: WarmChild | None = getattr(self._own, "child", None)
+        if known is not None and (known.limits, known.reads) == (limits, reads):
+            return known
+        if known is not None:
+            known.close()
+        base = Path(tempfile.mkdtemp(dir=self._work))
+        child = self._own.child = WarmChild(base, limits, reads=reads)
+        self._all.append(child)
+        return child
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One table of evidence for each shard.
+
+    Attributes:
+        key: of the evidence of a shard.
+        check: raises EvidenceError if the table of a shard is not what was asked for.
+        most_bytes: that the table of a shard of so many cases can have.
+    """
+
+    key: Callable[[Sequence[str]], str]
+    check: Callable[[bytes, Sequence[str]], None]
+    most_bytes: Callable[[int], int] = lambda cases: most_bytes(MOST_ROWS)
 
 
 class Shards:
@@ -34,49 +90,40 @@ class Shards:
     def __init__(
         self,
         planned: PassPlan,
-        key: Callable[[Sequence[str]], str],
-        job: Callable[[Sequence[str], Path], Job],
-        work: Path,
+        wanted: Wanted,
+        job: MakeJob,
+        children: Children,
         evidence_folder: Path,
         device: str,
         *,
         reads: Sequence[Path],
-        check: Callable[[bytes, Sequence[str]], None],
         link: Callable[[Sequence[str]], Link | None] = lambda shard: None,
-        most_bytes: Callable[[int], int] = lambda cases: most_bytes(MOST_ROWS),
+        beside: tuple[Wanted, MakeJob] | None = None,
     ) -> None:
         """A pass over cases.
 
         Args:
             planned: the pass.
-            key: of the evidence of a shard.
+            wanted: what it leaves.
             job: of a shard, from its cases and the folder for its table.
-            work: a folder for the time of the run.
+            children: of the audit.
             evidence_folder: where tables are kept for the next run.
-            device: cpu or cuda.
+            device: as ``ml.engine.device.resolve`` takes it.
             reads: what the jobs read.
-            check: raises EvidenceError if the table of a shard is not what was asked for.
             link: who answers what the job of a shard asks.
-            most_bytes: that the table of a shard of so many cases can have.
+            beside: what the same walk can leave for another pass, and the job that leaves both.
         """
-        self.planned, self.key, self.job, self.work = planned, key, job, work
-        self.reads, self.check, self.most_bytes, self.link = reads, check, most_bytes, link
-        self.own = threading.local()  # the child of each thread of the pool
-        self.children: list[WarmChild] = []
+        self.planned, self.wanted, self.job, self.children = planned, wanted, job, children
+        self.reads, self.link, self.beside = reads, link, beside
         self.folder, self.device = evidence_folder, device
         self.runtimes: list[JsonObject] = []
         self.failed = threading.Event()
 
-    def run(self, case_ids: Sequence[str], workers: int) -> pa.Table:
+    def run(self, case_ids: Sequence[str]) -> pa.Table:
         """The tables of all shards as one, in the order of the cases."""
         self.folder.mkdir(exist_ok=True)
-        pieces = shards(case_ids)
-        try:
-            with ThreadPoolExecutor(max(1, workers)) as pool:
-                made = list(pool.map(self.outputs, range(len(pieces)), pieces))
-        finally:
-            for child in self.children:
-                child.close()
+        pieces = shards(case_ids, self.planned.params)
+        made = list(self.children.pool.map(self.outputs, range(len(pieces)), pieces))
         try:
             table = store.joined(made)
         except store.EvidenceError as problem:
@@ -91,7 +138,7 @@ class Shards:
 
     def outputs(self, number: int, shard: Sequence[str]) -> bytes:
         """The bytes of one shard's table."""
-        known = _Known(self.folder, self.key(shard))
+        known = _Known(self.folder, self.wanted.key(shard))
         found = known.read(shard)
         if found is not None:
             say(f"shard {number + 1}: reused")
@@ -107,38 +154,47 @@ class Shards:
             raise
 
     def _compute(self, number: int, shard: Sequence[str], known: "_Known") -> bytes:
-        child = self._child()
-        what = f"shard {number + 1}"
+        limits = limits_of(self.planned.name, device=self.device)
+        child = self.children.own(limits, self.reads)
+        what, job, asked = f"shard {number + 1}", self.job, [(known, self.wanted)]
+        if self.beside is not None:
+            wanted, both = self.beside
+            other = _Known(self.folder, wanted.key(shard))
+            if other.read(shard) is None:
+                job, asked = both, [*asked, (other, wanted)]
         with child.place() as place:
             with self.link(shard) or nullcontext() as link:
                 done = child.run(
-                    self.job(shard, place.out),
+                    job(shard, place.out),
                     on_event=tell(what),
                     should_stop=self.failed.is_set,
                     answers=link,
                 )
             result = checked(done, what).result
-            try:
-                most = self.most_bytes(len(shard))
-                data = take(place.out, str(result["table"]), most_bytes=most)
-                self.check(data, shard)
-            except (ResultError, store.EvidenceError) as problem:
-                raise Stop(f"{what}: its result cannot be used: {problem}") from None
-        runtime = {**cast(JsonObject, result["runtime"]), "isolation": done.isolation}
-        self.runtimes.append(runtime)
-        if result["reusable"]:
-            known.write(data, {**result, "runtime": runtime})
-        return data
+            left = [result, cast(JsonObject, result.get("beside", {}))]
+            made = [
+                (one, _taken(place, wanted, shard, said, what), said)
+                for (one, wanted), said in zip(asked, left, strict=False)
+            ]
+        for one, data, said in made:
+            runtime = {**cast(JsonObject, said["runtime"]), "isolation": done.isolation}
+            if said["reusable"]:
+                one.write(data, {**said, "runtime": runtime})
+            if one is known:
+                self.runtimes.append(runtime)
+        return made[0][1]
 
-    def _child(self) -> WarmChild:
-        """This thread's child: the kernel ends one with the thread that started it."""
-        child: WarmChild | None = getattr(self.own, "child", None)
-        if child is None:
-            base = Path(tempfile.mkdtemp(dir=self.work))
-            limits = limits_of(self.planned.name, device=self.device)
-            child = self.own.child = WarmChild(base, limits, reads=self.reads)
-            self.children.append(child)
-        return child
+
+def _taken(
+    place: Place, wanted: Wanted, shard: Sequence[str], said: JsonObject, what: str
+) -> bytes:
+    """A table that a child left, held against what was asked for."""
+    try:
+        data = take(place.out, str(said.get("table", "")), most_bytes=wanted.most_bytes(len(shard)))
+        wanted.check(data, shard)
+    except (ResultError, store.EvidenceError) as problem:
+        raise Stop(f"{what}: its result cannot be used: {problem}") from None
+    return data
 
 
 def settled(model: JsonObject, folder: Path) -> JsonObject:

@@ -1,5 +1,6 @@
 import pytest
 
+from ml.limits import REQUESTED_LIMITS
 from ml.protocol import DEFAULT_CHECKS, Protocol, ProtocolError, subgroup_parts
 
 LIMIT = {
@@ -93,6 +94,13 @@ def test_hash_is_of_what_changes_a_result():
         ({"limits": [LIMIT | {"colour": "red"}]}, "unknown keys: colour"),
         ({"limits": [LIMIT, LIMIT | {"value": 0.8}]}, "Two limits"),
         ({"title": 3}, "must be text"),
+        ({"legal_flips": ["sideways"]}, "takes left-right and up-down, got sideways"),
+        ({"legal_flips": "left-right"}, "list of names"),
+        ({"shift_cases": 9}, "'shift_cases' must be a whole number from 10"),
+        ({"corruptions": ["fog"]}, "no corruption called fog. Known are: gaussian-noise"),
+        ({"corruptions": []}, "'corruptions' is empty"),
+        ({"corruptions": "gamma"}, "list of names"),
+        ({"corruptions": ["gamma", "gamma"]}, "twice"),
     ],
 )
 def test_refuses(mapping, problem):
@@ -100,11 +108,52 @@ def test_refuses(mapping, problem):
         Protocol.parse(mapping)
 
 
+def test_chosen_corruptions_are_kept_and_change_the_hash_and_none_chosen_changes_nothing():
+    chosen = Protocol.parse({"corruptions": ["gamma", "mr-motion"]})
+
+    assert chosen.corruptions == ("gamma", "mr-motion")
+    again = {key: value for key, value in chosen.to_json().items() if key != "is_default"}
+    assert Protocol.parse(again).sha256 == chosen.sha256
+    assert chosen.sha256 != Protocol.parse({"corruptions": ["gamma"]}).sha256
+    assert "corruptions" not in Protocol.default().to_json()
+
+
 def test_every_problem_is_told_at_once():
     with pytest.raises(ProtocolError) as refused:
         Protocol.parse({"seed": -1, "level": 2, "prevalence": 3})
 
     assert len(refused.value.problems) == 3
+
+
+def test_what_a_check_on_request_must_hold_is_asked_where_it_is_named():
+    """And of no other protocol: those that were written before it keep their hash."""
+    named = Protocol.parse({"checks": ["stress", "shift-consistency"]})
+
+    assert named.limits == (*Protocol.default().limits, *REQUESTED_LIMITS)
+    assert named.limit("shift-consistency", "flip_rate").origin == "platform-default"
+    assert Protocol.parse({"checks": ["stress"]}).limits == Protocol.default().limits
+    assert Protocol.parse({"checks": ["shift-consistency"], "limits": []}).limits == ()
+    assert Protocol.parse(_written(named)) == named
+
+
+def test_legal_flips_and_cases_of_moves_read_back_and_change_the_hash():
+    plain = Protocol.parse({})
+    one = Protocol.parse({"legal_flips": ["up-down", "left-right"], "shift_cases": 30})
+
+    assert (plain.legal_flips, plain.shift_cases) == ((), 100)
+    assert (one.legal_flips, one.shift_cases) == (("left-right", "up-down"), 30)
+    assert Protocol.parse(_written(one)) == one
+    assert not {"legal_flips", "shift_cases"} & set(plain.to_json())
+    hashes = {
+        Protocol.parse(given).sha256
+        for given in ({}, {"shift_cases": 30}, {"legal_flips": ["up-down"]},
+                      {"legal_flips": ["left-right"]}, {"stress_cases": 30})
+    }  # fmt: skip
+    assert len(hashes) == 5
+
+
+def _written(protocol):
+    return {key: value for key, value in protocol.to_json().items() if key != "is_default"}
 
 
 def test_subgroups_with_cuts_read_back():

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,10 +25,12 @@ _NO_CLUSTERS = (
 )
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
+def add_arguments(command: argparse.ArgumentParser, wanted: Sequence[str] = ()) -> None:
+    """Those of the measures that are wanted; of all of them where none of these is one."""
     command.epilog = _EPILOG
     measures = command.add_subparsers(required=True, metavar="MEASURE", dest="measure")
-    for name, measure in MEASURES.items():
+    for name in [name for name in wanted if name in MEASURES] or MEASURES:
+        measure = MEASURES[name]
         shape = SHAPES[measure.shape]
         one = measures.add_parser(
             name,

@@ -124,6 +124,7 @@ from ml.stats.uncertainty.gaussian import (
     sharpness,
 )
 from ml.stats.uncertainty.selective import (
+    FORMS,
     area,
     coverage_at_risk,
     deferral,
@@ -331,10 +332,7 @@ UNCERTAINTY = {
     "entropy_parts": Measure(entropy_parts, "members"),
     "variance_parts": Measure(variance_parts, "members"),
     "variation_ratio": Measure(variation_ratio, "members"),
-    **{
-        form: Measure(area, "confidence", {"form": form})
-        for form in ("aurc", "augrc", "auarc", "e_aurc", "e_aurc_analytic", "aurc_trapezoid")
-    },
+    **{form: Measure(area, "confidence", {"form": form}) for form in FORMS},
     "risk_coverage": Measure(risk_coverage, "confidence"),
     "risk_at_coverage": Measure(risk_at_coverage, "confidence"),
     "coverage_at_risk": Measure(coverage_at_risk, "confidence"),

@@ -12,6 +12,7 @@ from ml.checks.registry import State, all_checks
 from ml.document import verdict
 from ml.evidence.intake_record import sealed
 from ml.evidence.tables import IntakeRecord
+from ml.verdict import met_by
 
 SMOKE = {
     "cases": 2, "deterministic": True, "repeat_difference": 0.0, "batch_difference": 0.0,
@@ -168,6 +169,26 @@ def test_a_place_that_sees_all_says_through_what():
 def test_an_old_card_says_only_what_it_holds():
     assert [row.id for row in capabilities({"format": "onnx"})] == ["dropout"]
     assert [point.id for point in points({"format": "onnx"}, {})][:2] == ["contents", "trial"]
+
+
+@pytest.mark.parametrize(
+    ("gradients", "dims", "can", "cannot"),
+    [
+        (True, 2, ["gradient-flow", "normalisation", "adversarial-lite"], []),
+        (True, 3, ["gradient-flow", "normalisation"], ["adversarial-lite"]),
+        (False, 2, [], ["gradient-flow", "normalisation", "adversarial-lite"]),
+    ],
+)
+def test_what_looks_into_a_network_follows_where_that_can_be_done(gradients, dims, can, cannot):
+    met = met_by(
+        CARD | {"gradients": gradients}, MANIFEST | {"format": "onnx", "input": {"dims": dims}}
+    )
+    rows = {row.id: row for row in follows(met, all_checks())}
+
+    assert {name for name in (*can, *cannot) if rows[name].state is State.PASS} == set(can)
+    for name in cannot:
+        assert rows[name].state is State.NOT_ASSESSED
+        assert "can be looked into" in rows[name].says
 
 
 def test_every_check_has_a_line_and_what_it_lacks():

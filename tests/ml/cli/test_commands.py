@@ -135,8 +135,8 @@ def test_readings_alone_have_no_model(folders):
 @pytest.mark.parametrize(
     ("extra", "codes"),
     [
-        (["--ood", "x"], ["option_unsupported"]),
-        (["--reference", "x"], ["option_unsupported"]),
+        (["--ood", "x"], ["not_found", "option_invalid"]),
+        (["--reference", "x"], ["not_found", "option_invalid"]),
         (["--protocol", "nowhere.yaml"], ["not_found"]),
         (["--model", "nowhere"], ["not_found"]),
         (["--workers", "0"], ["option_invalid"]),

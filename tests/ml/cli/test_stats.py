@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ml.cli.main import main
+from ml.cli.main import main, parser
 from ml.cli.stats.catalogue import MEASURES
 from ml.cli.stats.columns import Table
 from ml.cli.stats.options import options_of
@@ -248,3 +248,13 @@ def test_a_missing_column_says_which_option_names_it(tmp_path, capsys):
     (tmp_path / "t.csv").write_text("score,label\n0.1,0\n0.9,1\n")
     assert main(["stats", "auroc", str(tmp_path / "t.csv")]) != 0
     assert "--score, --present" in capsys.readouterr().out
+
+
+def test_only_the_measure_asked_for_is_made_ready(capsys):
+    """To make a hundred commands ready takes longer than most of them."""
+    for wanted, ready in ((["aurc"], {"aurc"}), (["nonsense"], set(MEASURES)), ([], set(MEASURES))):
+        made = parser(wanted)._subparsers._group_actions[0].choices["stats"]
+        assert set(made._subparsers._group_actions[0].choices) == ready
+    with pytest.raises(SystemExit):
+        main(["stats", "nonsense"])
+    assert "brier" in capsys.readouterr().err, "who errs is shown what there is"

@@ -1,0 +1,56 @@
+"""Does its answer stay when the picture is moved a little?"""
+
+from ml.checks.judge import findings_of, result_of
+from ml.checks.registry import CheckResult, audit_check, not_assessed
+from ml.checks.scored import (
+    failed_copies_finding,
+    operating_point,
+    settings_of,
+    unknown_finding,
+    unknown_point,
+    unrun_finding,
+)
+from ml.checks.shift_findings import wordings
+from ml.checks.shift_measures import ID, measured_of
+from ml.checks.shift_series import forest_series, points_series
+from ml.checks.shifted import shifted_cases
+from ml.evidence.tables import Evidence
+from ml.protocol import Protocol
+
+QUESTION = "Does its answer stay when the picture is moved a little?"
+_NO_MEANING = "The outputs on moved images came without a model that says what they mean."
+
+
+@audit_check(
+    ID,
+    title="Shift consistency",
+    question=QUESTION,
+    needs=("prediction", "moves"),
+    task="classification",
+)
+def shift_consistency(evidence: Evidence, protocol: Protocol) -> CheckResult:
+    found, prediction = evidence.moves, evidence.prediction
+    assert found is not None
+    assert prediction is not None
+    beside = unknown_finding(ID, evidence)
+    point = operating_point(prediction, protocol)
+    if point is None:
+        return not_assessed(QUESTION, unknown_point(protocol), findings=beside)
+    shifted = shifted_cases(evidence, found, prediction, point)
+    if shifted is None or not shifted.rows.size:
+        reason = _NO_MEANING if shifted is None else "No case with a score was moved."
+        failed = unrun_finding(ID, found.failures)
+        return not_assessed(QUESTION, reason, findings=[*failed, *beside])
+    measured = measured_of(shifted, settings_of(protocol))
+    estimates = measured.whole
+    incomplete = shifted.ids(evidence, shifted.incomplete)
+    unscored = {one: code for one, code in found.failures.items() if one not in incomplete}
+    findings = (
+        *findings_of(ID, estimates, protocol, wordings(evidence, shifted, measured)),
+        *failed_copies_finding(ID, incomplete, "moved copy"),
+        *unrun_finding(ID, unscored),
+        *beside,
+    )
+    limit = protocol.limit(ID, "flip_rate")
+    series = [forest_series(shifted, measured, limit), points_series(shifted, measured)]
+    return result_of(QUESTION, estimates, findings, series)

@@ -1,0 +1,122 @@
+"""Answers to moved copies beside those to the images as they are, case by case."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.checks import words
+from ml.checks.answered import answers, answers_by_class, pairs
+from ml.checks.scored import OperatingPoint, clusters_at
+from ml.evidence.passes import CaseOutputs, Distortion
+from ml.evidence.tables import Evidence, FloatArray, IntArray, Prediction
+from ml.stats.arrays import BoolArray
+from ml.stats.clusters import Clusters
+
+# Up to where a move is small: the same picture as far as a reader is concerned. A mirror never is.
+SMALL = {"translation": 2.0, "rotation": 2.0, "crop": 0.04, "padding": 0.04}
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Answers to one step of a move; (m,) each, NaN where the copy failed."""
+
+    flipped: FloatArray  # 1 where the answer is another than on the image as it is
+    change: FloatArray  # how far P(finding) moves, 0..1
+    agreement: FloatArray  # of the maps, -1..1; NaN too where there is none
+
+    @property
+    def known(self) -> BoolArray:
+        return np.asarray(np.isfinite(self.flipped))
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """Cases with a score whose moved copies were run; m of them, with or without a label."""
+
+    rows: IntArray  # (m,) of the evidence
+    clusters: Clusters
+    margin: FloatArray  # (m,) how far a probability must go for another answer
+    by_class: bool  # answers are kinds; else whether the finding is there
+    point: OperatingPoint
+    copies: Mapping[tuple[str, int], Copy]  # by move and step, from 1
+    moves: Mapping[str, Distortion]
+    asked: int  # cases with a score, of which these are drawn
+
+    def of(self, move: str) -> list[Copy]:
+        """Its copies, from step 1."""
+        return [self.copies[move, step] for step in range(1, len(self.moves[move].values) + 1)]
+
+    def small(self) -> Iterator[tuple[str, int, Copy]]:
+        """Moves after which a reader would see the same picture."""
+        for (move, step), copy in self.copies.items():
+            if self.moves[move].values[step - 1] <= SMALL.get(move, 0.0):
+                yield move, step, copy
+
+    def said(self, move: str, step: int) -> str:
+        """What a picture is, as it follows "when the picture is"."""
+        return self.moves[move].said[step - 1]
+
+    def ids(self, evidence: Evidence, chosen: IntArray) -> tuple[str, ...]:
+        return tuple(evidence.case_ids[row] for row in self.rows[chosen])
+
+    @property
+    def incomplete(self) -> IntArray:
+        """Places of cases of which some copy failed."""
+        known = np.stack([copy.known for copy in self.copies.values()])
+        return np.flatnonzero(~known.all(axis=0))
+
+    @property
+    def size_words(self) -> str:
+        """ "60 of 300 cases, drawn by the seed"."""
+        return words.drawn(self.rows.size, self.asked)
+
+
+def shifted_cases(
+    evidence: Evidence, found: CaseOutputs, prediction: Prediction, point: OperatingPoint
+) -> Shifted | None:
+    """The cases that can be compared; None where the pass says nothing of what outputs mean."""
+    if found.score is None or found.probabilities is None:
+        return None
+    scored = np.isfinite(prediction.score)
+    rows = np.flatnonzero(scored if found.ran is None else scored & found.ran)
+    by_class = bool(rows.size) and answers_by_class(evidence, prediction, rows)
+    score = prediction.score[rows].clip(0.0, 1.0)
+    shown = pairs(score)
+    if by_class:
+        assert prediction.probabilities is not None
+        shown = prediction.probabilities[rows]
+    answer, _ = answers(shown, point, by_class=by_class)
+    keys = zip(found.keys["move"], found.keys["step"], strict=True)
+    copies = {}
+    for at, (move, step) in enumerate(keys):
+        of_copy = found.score[rows, at]
+        theirs = found.probabilities[rows, at] if by_class else pairs(of_copy)
+        known = np.asarray(np.isfinite(theirs).all(axis=1))
+        other, _ = answers(np.where(known[:, None], theirs, 0.0), point, by_class=by_class)
+        nothing = np.full(rows.size, np.nan)
+        copies[str(move), int(step)] = Copy(
+            flipped=np.where(known, (other != answer).astype(np.float64), np.nan),
+            change=np.where(known, np.abs(of_copy - score), np.nan),
+            agreement=nothing if found.map_agreement is None else found.map_agreement[rows, at],
+        )
+    return Shifted(
+        rows=rows,
+        clusters=clusters_at(evidence, rows),
+        margin=_margin(shown, score, point, by_class=by_class),
+        by_class=by_class,
+        point=point,
+        copies=copies,
+        moves=found.distortions,
+        asked=int(scored.sum()),
+    )
+
+
+def _margin(
+    shown: FloatArray, score: FloatArray, point: OperatingPoint, *, by_class: bool
+) -> FloatArray:
+    """To the threshold; of kinds, from the most probable to the next."""
+    if not by_class:
+        return np.abs(score - point.threshold)
+    ordered = np.sort(shown, axis=1)
+    return np.asarray(ordered[:, -1] - ordered[:, -2])

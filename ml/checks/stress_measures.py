@@ -1,0 +1,203 @@
+"""What is measured of answers to corrupted copies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml.checks import words
+from ml.checks.stressed import Stressed
+from ml.estimate import Estimate, undefined
+from ml.limits import Limit
+from ml.protocol import Protocol
+from ml.stats.bootstrap import Settings
+from ml.stats.discrimination.delong import compare_bootstrap
+from ml.stats.means import case_mean, mean_difference
+from ml.stats.proportion import proportion
+from ml.stats.robustness.degradation import mean_degradation
+from ml.stats.robustness.severity import accuracy_loss, severity_borne
+
+ID = "stress"
+_STEP = ", severity "
+_RISE = "entropy of the answer to the copy minus that to the image as it is, paired by case"
+MILD = 2  # severities that daily work is full of
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything that is measured of one run, by id."""
+
+    estimates: Mapping[str, Estimate]
+    margin: Limit | None  # on the loss that decides
+    primary: str  # the loss that decides
+    asked: int = MILD  # the severity that must be borne
+
+    @property
+    def whole(self) -> list[Estimate]:
+        """All but those of a single severity, which stand in the table of the chart."""
+        return [one for name, one in self.estimates.items() if _STEP not in name]
+
+    @property
+    def worst(self) -> list[Estimate]:
+        """The largest loss at the mildest severities, under the name that a limit on it has."""
+        steps = [
+            one
+            for name, one in self.estimates.items()
+            if name.startswith(f"{self.primary}:")
+            and int(name.rpartition(_STEP)[2]) <= self.asked
+            and one.value is not None
+        ]
+        if not steps:
+            return []
+        found = max(steps, key=lambda one: one.value or 0.0)
+        return [
+            found.renamed(
+                self.primary, convention=f"the largest, of {found.id.partition(':')[2]}; "
+                f"{found.convention}",
+            )
+        ]  # fmt: skip
+
+    def at(self, measure: str, corruption: str, severity: int) -> Estimate:
+        return self.estimates[_id(measure, corruption, severity)]
+
+    def too_much(self, stressed: Stressed) -> dict[str, int]:
+        """Corruptions that are shown to be too much, with the first severity that is."""
+        found = {}
+        for name, named in stressed.distortions.items():
+            high = self.estimates[f"severity_borne:{name}"].high
+            if high is not None and high < len(named.values):
+                found[name] = int(high) + 1
+        return found
+
+
+def _id(measure: str, corruption: str, severity: int) -> str:
+    return f"{measure}:{corruption}{_STEP}{severity}"
+
+
+def measured_of(stressed: Stressed, protocol: Protocol, settings: Settings) -> Measured:
+    margin, primary = protocol.limit(ID, "accuracy_loss"), "accuracy_loss"
+    if margin is None and (other := protocol.limit(ID, "auroc_loss")) is not None:
+        margin, primary = other, "auroc_loss"
+    found: list[Estimate] = []
+    for corruption, severity, version in stressed.each():
+        found += [
+            accuracy_loss(stressed.right, version.right, stressed.clusters, settings).renamed(
+                _id("accuracy_loss", corruption, severity)
+            ),
+            _auroc_loss(stressed, corruption, severity, settings),
+            case_mean(
+                _id("flip_rate", corruption, severity), version.flipped, stressed.clusters,
+                settings, convention="share of answers that change",
+            ),
+            mean_difference(
+                _id("entropy_rise", corruption, severity), version.doubt, stressed.doubt,
+                stressed.clusters, settings, convention=_RISE,
+            ).in_unit("bits"),
+        ]  # fmt: skip
+    by_id = {one.id: one for one in found}
+    claim = 1 - protocol.target_error
+    for corruption, distortion in stressed.distortions.items():
+        losses = [
+            by_id[_id(primary, corruption, severity)]
+            for severity in range(1, len(distortion.values) + 1)
+        ]
+        name = f"severity_borne:{corruption}"
+        borne = (
+            undefined(name, "Not estimated: no limit is set on the loss.")
+            if margin is None
+            else severity_borne(losses, margin.value).renamed(name)
+        )
+        found += [
+            borne,
+            _when_sure(stressed, claim, settings, corruption),
+            _entropy_rise(stressed, settings, corruption),
+        ]
+    found += _overall(stressed, claim, settings)
+    limit = protocol.limit(ID, "severity_borne")
+    asked = MILD if limit is None else max(1, int(limit.value))
+    return Measured({one.id: one for one in found}, margin, primary, asked)
+
+
+def _auroc_loss(stressed: Stressed, corruption: str, severity: int, settings: Settings) -> Estimate:
+    version = stressed.versions[corruption, severity]
+    rows = np.flatnonzero(version.known)
+    name = _id("auroc_loss", corruption, severity)
+    if not rows.size:
+        return undefined(name, "Not estimated: every copy failed.")
+    compared = compare_bootstrap(
+        stressed.score[rows], version.score[rows], stressed.present[rows],
+        stressed.clusters.where(rows), settings,
+    )  # fmt: skip
+    return compared.difference.renamed(
+        name, convention="clean minus corrupt, paired by case; above 0 = worse"
+    )
+
+
+def _when_sure(
+    stressed: Stressed, claim: float, settings: Settings, corruption: str = ""
+) -> Estimate:
+    """Errors among answers to corrupted copies that claim to be sure; a row for each copy."""
+    versions = [v for one, _, v in stressed.each() if one == corruption or not corruption]
+    sure = np.stack([version.sure(claim) for version in versions])
+    wrong = np.stack([version.wrong for version in versions])
+    rows = np.tile(np.arange(stressed.clean.rows.size), len(versions))[sure.ravel()]
+    name = f"error_when_sure:{corruption}" if corruption else "error_when_sure"
+    return proportion(
+        name, wrong[sure], stressed.clusters.where(rows), level=settings.level,
+        convention="share answered wrongly, of answers to corrupted copies that claim a "
+        f"probability of {claim:g} or more of being right",
+        of_what=f"corrupted copies of which it claims to be at least {words.per_cent(claim)} sure",
+    )  # fmt: skip
+
+
+def _entropy_rise(stressed: Stressed, settings: Settings, corruption: str = "") -> Estimate:
+    """How much more it doubts its answers to copies, averaged over severities, then corruptions.
+
+    Cases of which a copy failed are left out: the others would have fewer severities.
+    """
+    names = [corruption] if corruption else list(stressed.distortions)
+    each = [np.mean([one.doubt for one in stressed.of(name)], axis=0) for name in names]
+    return mean_difference(
+        f"entropy_rise:{corruption}" if corruption else "entropy_rise",
+        np.mean(each, axis=0), stressed.doubt, stressed.clusters, settings,
+        convention=f"{_RISE}; mean over severities" + ("" if corruption else ", then corruptions"),
+    ).in_unit("bits")  # fmt: skip
+
+
+def _overall(stressed: Stressed, claim: float, settings: Settings) -> list[Estimate]:
+    corrupt = {
+        name: np.stack([version.right for version in stressed.of(name)])
+        for name in stressed.distortions
+    }
+    complete = np.isfinite(np.concatenate(list(corrupt.values()))).all(axis=0)
+    mild = np.stack([v.flipped for _, severity, v in stressed.each() if severity <= MILD])
+    flips = np.where(np.isnan(mild).any(axis=0), np.nan, mild.max(axis=0, initial=0.0))
+    return [
+        proportion(
+            "accuracy", stressed.right == 1, stressed.clusters, level=settings.level,
+            convention="share answered rightly on the images as they are",
+        ),
+        mean_degradation(
+            stressed.right[complete],
+            {name: rows[:, complete] for name, rows in corrupt.items()},
+            stressed.clusters.where(np.flatnonzero(complete)), settings,
+        ).renamed("mean_accuracy_loss"),
+        case_mean(
+            "flip_rate:mild", flips, stressed.clusters, settings,
+            convention=f"share of cases of which an answer changes at severity 1 to {MILD} of any "
+            "corruption",
+        ),
+        _clean_when_sure(stressed, claim, settings),
+        _when_sure(stressed, claim, settings),
+        _entropy_rise(stressed, settings),
+    ]  # fmt: skip
+
+
+def _clean_when_sure(stressed: Stressed, claim: float, settings: Settings) -> Estimate:
+    rows = np.flatnonzero(stressed.clean.claimed >= claim)
+    return proportion(
+        "error_when_sure:clean", stressed.clean.wrong[rows], stressed.clusters.where(rows),
+        level=settings.level,
+        convention=f"the same of the images as they are, at a claim of {claim:g}",
+        of_what=f"cases in which it claims to be at least {words.per_cent(claim)} sure",
+    )  # fmt: skip

@@ -13,9 +13,9 @@ from ml.evidence import store as tables
 from ml.evidence.store import EvidenceError
 from ml.sandbox.messages import Answers, Event, Job, Outcome
 from ml.sandbox.results import ResultError, take
-from ml.sandbox.warm import WarmChild
+from ml.sandbox.warm import Place, WarmChild
 from portal.audits import actions
-from portal.audits.models import Audit, Evidence, Shard
+from portal.audits.models import Audit, Evidence, FurtherCohort, Shard
 from portal.audits.planning import waits_for_masks
 from portal.audits.states import ACTIVE
 from portal.blobs import store
@@ -24,6 +24,7 @@ from portal.jobs import app
 from portal.leases import LeaseLost, WorkState, claim, release, renew
 from workers import passes, warm
 from workers.limits import child_limits
+from workers.passes import Wanted
 
 logger = get_task_logger(__name__)
 
@@ -44,6 +45,7 @@ def run_shard(shard_id: str) -> None:
         "work__audit__model_version__weights",
         "work__audit__predictions__table",
         "work__audit__cohort_version",
+        "work__further__cohort_version",
     ).get(pk=shard_id)
     audit = shard.work.audit
     if audit.state not in ACTIVE:
@@ -66,7 +68,8 @@ def run_shard(shard_id: str) -> None:
         actions.fail_shard(shard, fence, "Something broke on our side.")
     actions.advance(audit.pk)
     open_states = (WorkState.WAITING, WorkState.RUNNING)
-    if not Shard.objects.filter(work=shard.work, state__in=open_states).exists():
+    left = Shard.objects.filter(work__audit=audit, state__in=open_states).select_related("work")
+    if passes.subject_of(shard) not in {passes.subject_of(one) for one in left}:
         warm.drop()  # nothing more will be asked of it
 
 
@@ -74,30 +77,25 @@ def _work(shard: Shard, fence: int) -> None:
     started = time.monotonic()
     audit = shard.work.audit
     work = passes.of_shard(shard)
-    key = work.key
-    known = actions.find_evidence(audit, key)
+    known = actions.find_evidence(audit, work.key)
     if known is None:
-        child = warm.child_of(str(shard.work.pk), child_limits(settings.SHARD_WALL_SECONDS))
+        child = warm.child_of(passes.subject_of(shard), child_limits(settings.SHARD_WALL_SECONDS))
         with child.place() as place:
             with work.link() or nullcontext() as link:
                 outcome = _run_child(shard, fence, child, work.job(place, child.shared), link)
             if outcome.state != "done":
                 actions.fail_shard(shard, fence, outcome.reason)
                 return
+            left: list[tuple[Wanted, JsonObject]] = [(work, outcome.result)]
+            if work.beside is not None:
+                left.append((work.beside, cast(JsonObject, outcome.result.get("beside", {}))))
             try:
-                data = take(place.out, str(outcome.result["table"]), most_bytes=work.most_bytes)
-                work.check(data)
+                made = [(one.key, _taken(place, one, result), result) for one, result in left]
             except (ResultError, EvidenceError) as problem:
                 warm.drop()
                 actions.fail_shard(shard, fence, f"Its result cannot be used: {problem}")
                 return
-        blob = store.put_bytes(data, PARQUET)
-        if not outcome.result["reusable"]:  # a stored image was missing or had changed
-            key = tables.sha256_of([key, str(audit.pk)])
-        said = cast(JsonObject, outcome.result["runtime"])
-        computed = {**said, "isolation": outcome.isolation}
-        runtime = {"runtime": computed, "seconds": outcome.seconds}
-        evidence = actions.keep_evidence(shard, key, blob, runtime)
+        evidence, *_ = [_kept(shard, *one, outcome) for one in made]
     else:
         evidence = known
     actions.finish_shard(
@@ -108,6 +106,26 @@ def _work(shard: Shard, fence: int) -> None:
         reused=known is not None,
         seconds=time.monotonic() - started,
     )
+
+
+def _taken(place: Place, wanted: Wanted, result: JsonObject) -> bytes:
+    """A table that the child left.
+
+    Raises:
+        ResultError, EvidenceError: if it is not what was asked for.
+    """
+    data = take(place.out, str(result.get("table", "")), most_bytes=wanted.most_bytes)
+    wanted.check(data)
+    return data
+
+
+def _kept(shard: Shard, key: str, data: bytes, result: JsonObject, outcome: Outcome) -> Evidence:
+    blob = store.put_bytes(data, PARQUET)
+    if not result["reusable"]:  # a stored image was missing or had changed
+        key = tables.sha256_of([key, str(shard.work.audit_id)])
+    computed = {**cast(JsonObject, result["runtime"]), "isolation": outcome.isolation}
+    runtime = {"runtime": computed, "seconds": outcome.seconds}
+    return actions.keep_evidence(shard, key, blob, runtime)
 
 
 def _numbers(evidence: Evidence) -> list[tuple[str, list[float], str]]:
@@ -144,8 +162,14 @@ class _Progress:
             self.written = self.renewed = now
 
 
-def evidence_of(audit: Audit, name: str = actions.PREDICT) -> list[Evidence]:
-    """The evidence of a pass, in the order of the cases; of the model's, unless named."""
-    shards = Shard.objects.filter(work__audit=audit, work__name=name)
+def evidence_of(
+    audit: Audit, name: str = actions.PREDICT, *, further: FurtherCohort | None = None
+) -> list[Evidence]:
+    """The evidence of a pass, in the order of the cases; of the model's, unless named.
+
+    Args:
+        further: the cohort that it was run over, instead of the audited one.
+    """
+    shards = Shard.objects.filter(work__audit=audit, work__name=name, work__further=further)
     ordered = shards.order_by("position").select_related("evidence__blob")
     return [shard.evidence for shard in ordered if shard.evidence is not None]

@@ -9,7 +9,8 @@ from django.conf import settings
 from django.db import DataError, close_old_connections
 
 from ml.engine.linked import link_of_intake
-from ml.estimate import JsonValue
+from ml.estimate import JsonObject, JsonValue, objects_in
+from ml.intake.left import scan_left
 from ml.sandbox.messages import Event, Job, Outcome
 from ml.sandbox.parent import run
 from ml.sandbox.results import ResultError
@@ -88,9 +89,17 @@ def _keep(upload: Upload, fence: int, outcome: Outcome, out: Path) -> None:
             }
             for said in (refusal.to_json() for refusal in outcome.refusals)
         ]
-        actions.refuse(upload, fence, refusals, log)
+        actions.refuse(upload, fence, refusals, log, scan_of(outcome))
     else:
         actions.fail(upload, fence, outcome.reason, log)
+
+
+def scan_of(outcome: Outcome) -> JsonObject:
+    """What the child says lay in a refused upload, as far as it can be stored."""
+    found = scan_left(outcome.scan)
+    for row in objects_in(found.get("files", [])):
+        row |= {key: storable(str(row[key])) for key in ("name", "kind", "use")}
+    return found
 
 
 NOT_STORABLE = {

@@ -15,6 +15,7 @@ from workers import housekeeping as housekeeping  # noqa: E402
 from workers import inference as inference  # noqa: E402
 from workers import intake as intake  # noqa: E402
 from workers import isolation as isolation  # noqa: E402
+from workers import seen as seen  # noqa: E402
 from workers import statistics as statistics  # noqa: E402
 
 app.conf.beat_schedule = {

@@ -12,6 +12,7 @@ from ml.assemble import evidence as assemble
 from ml.checks import all_checks
 from ml.checks.registry import Check, CheckResult, not_assessed
 from ml.document import check_block, document_of, headline
+from ml.engine.images import DESCRIBE
 from ml.engine.passes import PASSES, SAMPLES
 from ml.engine.plan import COMPARE, PREDICT
 from ml.engine.runtime import engine_block, of_all
@@ -19,9 +20,11 @@ from ml.engine.sampling import why_no_samples
 from ml.evidence import store as tables
 from ml.evidence.tables import Evidence
 from portal.audits import actions
-from portal.audits.models import Audit, CheckRun
+from portal.audits.further import block as further_block
+from portal.audits.further import further_of
+from portal.audits.models import Audit, CheckRun, FurtherCohort
 from portal.audits.planning import read_rules
-from portal.audits.states import ACTIVE, AuditState
+from portal.audits.states import ACTIVE, AuditState, FurtherRole
 from portal.audits.subject import cohort_block, model_block
 from portal.blobs import store
 from portal.cohorts import catalogue
@@ -46,6 +49,7 @@ def load_evidence(audit: Audit) -> Evidence:
     if predictions is not None:
         uploaded = (predictions.meta, tables.table(store.read_bytes(predictions.table)))
     compared = _table_of(audit, COMPARE)
+    beside = _of_further_cohorts(audit)
     return assemble(
         catalogue.load(audit.cohort_version),
         outputs=outputs,
@@ -56,13 +60,35 @@ def load_evidence(audit: Audit) -> Evidence:
         samples=tables.joined(store.read_bytes(made.blob) for made in evidence_of(audit, SAMPLES)),
         no_samples=why_no_samples(version.manifest, version.card) if version else "",
         tolerance_mm=read_rules(audit.protocol_body).tolerance_mm,
+        described=_table_of(audit, DESCRIBE),
         passes={name: table for name in PASSES if (table := _table_of(audit, name)) is not None},
+        foreign={row.name: made for row, made in beside if row.role == FurtherRole.FOREIGN},
+        reference=next((made for row, made in beside if row.role == FurtherRole.REFERENCE), None),
     )
 
 
-def _table_of(audit: Audit, name: str) -> pa.Table | None:
+def _of_further_cohorts(audit: Audit) -> list[tuple[FurtherCohort, Evidence]]:
+    """Evidence of the cohorts beside the audited one, in their order."""
+    version = audit.model_version
+    return [
+        (
+            row,
+            assemble(
+                catalogue.load(row.cohort_version),
+                outputs=_table_of(audit, PREDICT, row),
+                manifest=version.manifest if version else None,
+                samples=_table_of(audit, SAMPLES, row),
+                described=_table_of(audit, DESCRIBE, row),
+            ),
+        )
+        for row in further_of(audit)
+    ]
+
+
+def _table_of(audit: Audit, name: str, further: FurtherCohort | None = None) -> pa.Table | None:
     """What a pass left, all its shards in one; None where there are none."""
-    return tables.joined(store.read_bytes(made.blob) for made in evidence_of(audit, name))
+    made = evidence_of(audit, name, further=further)
+    return tables.joined(store.read_bytes(one.blob) for one in made)
 
 
 @app.task(name=Name.RUN_CHECK)
@@ -143,14 +169,19 @@ def _seal(audit_id: str) -> None:
     rules = read_rules(audit.protocol_body)
     document = document_of(
         model=model_block(audit),
-        cohort=cohort_block(audit.cohort_version),
+        cohort=cohort_block(audit.cohort_version) | further_block(audit),
         protocol=rules,
         engine=engine_block(_runtime(audit)),
         checks=[_stored(check_run) for check_run in audit.check_runs.order_by("position")],
     )
     evidence = load_evidence(audit)
     frozen = content.freeze(
-        audit, document, headline(document), scores(evidence), mask_pairs(evidence)
+        audit,
+        document,
+        headline(document),
+        scores(evidence),
+        mask_pairs(evidence),
+        {row.name: scores(made) for row, made in _of_further_cohorts(audit)},
     )
     reports.seal(audit, document, frozen)
 

@@ -1,4 +1,4 @@
-"""The child that this worker process keeps between the shards of one pass."""
+"""The child that this worker process keeps between the shards of one audit's model."""
 
 import atexit
 import shutil
@@ -14,15 +14,18 @@ from ml.sandbox.warm import WarmChild
 _kept: dict[tuple[str, Limits], WarmChild] = {}  # one at most
 
 
-def child_of(work: str, limits: Limits) -> WarmChild:
-    """The child for a pass: of one audit, so of one model and one team. Any other is ended."""
-    known = _kept.get((work, limits))
+def child_of(subject: str, limits: Limits) -> WarmChild:
+    """The child for one subject: of one audit, so of one team, and of its model or of none.
+
+    Any other is ended, one of the same subject under other limits too.
+    """
+    known = _kept.get((subject, limits))
     if known is not None and known.base.exists():
         return known
     drop()
     settings.SCRATCH_DIR.mkdir(parents=True, exist_ok=True)
     base = Path(tempfile.mkdtemp(dir=settings.SCRATCH_DIR)).resolve()
-    child = _kept[work, limits] = WarmChild(base, limits)
+    child = _kept[subject, limits] = WarmChild(base, limits)
     return child
 
 

@@ -11,14 +11,17 @@ from portal.audits.models import Evidence, Shard
 from portal.audits.planning import start_audit
 from portal.blobs import store
 from portal.intake.actions import hand_in
-from portal.intake.models import UploadKind
+from portal.intake.models import Upload, UploadKind
 from portal.reports.models import Report
 from portal.trail.models import TrailEvent
 from tests.ml.endpoint.folders import endpoint_folder
 from tests.ml.endpoint.server import Model, serving
+from tests.portal.intake.test_endpoint import TYPED
 from tests.portal.people import signed_in, text
 from tests.workers.test_run import cohort, document_of, read_in, run_all, team  # noqa: F401
 from workers import inference, intake
+
+pytestmark = pytest.mark.reads_anew
 
 TOKEN = "a-secret-that-nobody-may-see"
 SIZE = [16, 16]
@@ -119,3 +122,18 @@ def test_no_version_no_reuse_no_token_of_another_team(team, read_in, folder, ser
     (shard,) = run_shards(start())
     assert len(served.requests) == asked
     assert "endpoint_refused" in shard.error
+
+
+def test_from_the_form_to_a_version(team, server, monkeypatch):  # noqa: F811
+    allow_models(actor=team.owner, team=team, torchscript=False, endpoints=True)
+    typed = TYPED | {"url": server[1], "size": "16, 16", "colour": "gray", "mean": "", "std": ""}
+    typed |= {"tensor": "", "output": "", "sent_as": "json"}
+
+    signed_in(team.owner).post(reverse("intake:endpoint", args=[team.slug]), typed)
+    upload = Upload.objects.get()
+    intake.read_upload(str(upload.pk))
+    upload.refresh_from_db()
+
+    assert upload.refusals == []
+    assert upload.model_version.format == "endpoint"
+    assert str(upload.model_version) == "Chest classifier 3.1"

@@ -18,6 +18,8 @@ from portal.reports.models import Report
 from tests.services import world
 from workers import inference, statistics
 
+pytestmark = pytest.mark.reads_anew
+
 
 @pytest.fixture
 def team(make_team):

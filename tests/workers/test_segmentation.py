@@ -20,7 +20,9 @@ from portal.reports.frozen import open_report
 from portal.reports.models import Report
 from tests.services import world
 
-CHECKS = ["segmentation", "segmentation-panel", "intake", "determinism"]
+CHECKS = [
+    "segmentation", "segmentation-panel", "segmentation-uncertainty", "intake", "determinism",
+]  # fmt: skip
 
 
 @pytest.fixture

@@ -37,6 +37,8 @@ class Queue(StrEnum):
 
 class Job(StrEnum):
     READ_UPLOAD = "workers.intake.read_upload"
+    PREPARE_SEEN = "workers.seen.prepare_seen"
+    PREPARE_WORSENED = "workers.seen.prepare_worsened"
     RUN_SHARD = "workers.inference.run_shard"
     RUN_CHECK = "workers.statistics.run_check"
     SEAL_AUDIT = "workers.statistics.seal_audit"
@@ -45,6 +47,8 @@ class Job(StrEnum):
 
 QUEUE_OF = {
     Job.READ_UPLOAD: Queue.INTAKE,
+    Job.PREPARE_SEEN: Queue.INTAKE,
+    Job.PREPARE_WORSENED: Queue.INTAKE,
     Job.RUN_SHARD: Queue.INFERENCE,
     Job.RUN_CHECK: Queue.STATISTICS,
     Job.SEAL_AUDIT: Queue.STATISTICS,

@@ -76,6 +76,17 @@ class Leased(models.Model):
         return self.state in FINAL
 
 
+class Watched(Leased):
+    """And how far it is, as the child that does it tells (`workers.intake.Watcher`)."""
+
+    progress = models.CharField(max_length=200, blank=True)
+    progress_done = models.PositiveIntegerField(default=0)
+    progress_total = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        abstract = True
+
+
 def _until(seconds: float | None = None) -> Any:
     return Now() + timedelta(seconds=seconds or settings.LEASE_SECONDS)
 

@@ -65,6 +65,7 @@ INSTALLED_APPS = [
     "portal.reading",
     "portal.audits",
     "portal.reports",
+    "portal.seen",
     "portal.api",
     "portal.ui",
     "portal.operations",
@@ -245,8 +246,8 @@ MAX_ATTEMPTS = env.whole("MAX_ATTEMPTS", 5)
 SHARD_WALL_SECONDS = env.number("SHARD_WALL_SECONDS", 20 * 60)
 INTAKE_WALL_SECONDS = env.number("INTAKE_WALL_SECONDS", 20 * 60)
 CHILD_MEMORY_BYTES = env.whole("CHILD_MEMORY_BYTES", 8 * 1024**3)
-CHILD_THREADS = env.whole("CHILD_THREADS", 1)
-INFERENCE_DEVICE = env.text("INFERENCE_DEVICE", "auto")  # auto | cpu | cuda
+CHILD_THREADS = env.whole("CHILD_THREADS", 1)  # 0: as the trial of the model chose
+INFERENCE_DEVICE = env.text("INFERENCE_DEVICE", "auto")  # auto | cpu | cuda | cuda:N
 SANDBOX = env.text("SANDBOX", "auto")  # auto | namespaces | landlock | limits: docs/sandbox.md
 ENGINE = ENGINE_VERSION
 

@@ -16,6 +16,7 @@ urlpatterns = [
     path("t/<slug:team>/models/", include("portal.registry.urls")),
     path("t/<slug:team>/hand-in/", include("portal.intake.urls")),
     path("t/<slug:team>/cohorts/", include("portal.cohorts.urls")),
+    path("t/<slug:team>/seen/", include("portal.seen.urls")),
     path("t/<slug:team>/audits/", include("portal.audits.urls")),
     path("t/<slug:team>/reports/", include("portal.reports.urls")),
     path("t/<slug:team>/trail/", include("portal.trail.urls")),

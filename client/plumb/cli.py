@@ -9,8 +9,9 @@ from typing import TypeAlias
 from plumb import __version__, commands
 from plumb.client import Client
 from plumb.errors import PlumbError, Refused
-from plumb.show import refusals
+from plumb.show import refusals, scan
 
+KINDS = ("near", "far", "shifted")
 Group: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Refused as refused:
         print(f"plumb: {refused}", file=sys.stderr)
         refusals(refused.refusals)
+        scan(refused.scan)
     except PlumbError as error:
         print(f"plumb: {error}", file=sys.stderr)
         for problem in error.details.get("problems", [])[1:]:
@@ -78,6 +80,12 @@ def _audits(nouns: Group) -> None:
     subject.add_argument("--predictions", metavar="ID")
     start.add_argument("--protocol", metavar="ID", help="locked; left out: the platform default")
     start.add_argument("--title", default="")
+    start.add_argument(
+        "--foreign", metavar="KIND=ID", action="append", type=_foreign, default=[],
+        help="a cohort version that the model was not made for; near=, far= or shifted= before it; "
+        "may be given several times",
+    )  # fmt: skip
+    start.add_argument("--reference", metavar="ID", help="a cohort like its development data")
     start.add_argument("--watch", action="store_true", help="stay until it is sealed")
     _run(start, commands.start)
     for verb, words in (
@@ -91,6 +99,13 @@ def _audits(nouns: Group) -> None:
     listing = verbs.add_parser("list", help="the audits of the team")
     listing.add_argument("--state", default="", help="waiting, running, sealed, ...")
     _run(listing, commands.listed, "audits")
+
+
+def _foreign(text: str) -> tuple[str, str]:
+    kind, sign, cohort = text.partition("=")
+    if not sign or kind not in KINDS or not cohort:
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of near=ID, far=ID, shifted=ID")
+    return kind, cohort
 
 
 def _reports(nouns: Group) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -77,7 +77,8 @@ class Client:
             if upload["accepted"]:
                 return upload
             if upload["accepted"] is False:
-                raise Refused(f"{upload['file_name']} was refused.", upload["refusals"])
+                sentence = f"{upload['file_name']} was refused."
+                raise Refused(sentence, upload["refusals"], upload.get("scan"))
             time.sleep(every)
 
     # what there is
@@ -118,11 +119,20 @@ class Client:
         predictions: str | None = None,
         protocol: str | None = None,
         title: str = "",
+        foreign: Sequence[tuple[str, str]] = (),
+        reference: str | None = None,
         key: str | None = None,
     ) -> Json:
-        """Sent again when no answer arrives: the key makes sure that only one audit starts."""
-        given = {"cohort": cohort, "model": model, "predictions": predictions}
-        given |= {"protocol": protocol, "title": title or None}
+        """Sent again when no answer arrives: the key makes sure that only one audit starts.
+
+        Args:
+            foreign: pairs of a kind (near, far, shifted) and a cohort version that the model was
+                not made for.
+            reference: a cohort version like what the model was developed on.
+        """
+        given: Json = {"cohort": cohort, "model": model, "predictions": predictions}
+        given |= {"protocol": protocol, "title": title or None, "reference": reference}
+        given["foreign"] = [{"kind": kind, "cohort": one} for kind, one in foreign] or None
         body = {name: value for name, value in given.items() if value is not None}
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         return self._patiently(

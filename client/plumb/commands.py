@@ -106,6 +106,8 @@ def start(client: Client, given: argparse.Namespace) -> int:
         predictions=given.predictions,
         protocol=given.protocol,
         title=given.title,
+        foreign=given.foreign,
+        reference=given.reference,
     )
     print(
         f"{audit['reference']} started, look {audit['look']}: {audit['id']}",

@@ -19,8 +19,16 @@ class NotReached(PlumbError):
 
 
 class Refused(PlumbError):
-    """What was handed in was read and turned down; `refusals` holds every reason."""
+    """What was handed in was read and turned down; `refusals` holds every reason.
 
-    def __init__(self, message: str, refusals: list[dict[str, Any]]) -> None:
+    `scan` lists what lay in a model's upload, where that is known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        refusals: list[dict[str, Any]],
+        scan: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message, code="refused")
-        self.refusals = refusals
+        self.refusals, self.scan = refusals, dict(scan or {})

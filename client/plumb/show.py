@@ -46,6 +46,17 @@ def refusals(found: Sequence[Json]) -> None:
     table(("CODE", "WHERE", "WHY"), rows, sys.stderr)
 
 
+def scan(found: Json) -> None:
+    """What lay in an upload that was refused, told by first bytes."""
+    if not found.get("files"):
+        return
+    n = found["n_files"]
+    counted = f"{n:,} file{'s'[: n != 1]}, {size(found['n_bytes'])}"
+    print(f"\nIn the upload: {counted}", file=sys.stderr)
+    rows = [(row["name"], row["kind"], size(row["bytes"]), row["use"]) for row in found["files"]]
+    table(("FILE", "WHAT IT IS", "SIZE", "REFUSED FOR"), rows, sys.stderr)
+
+
 def intake_verdict(found: Json | None) -> None:
     """What intake says of a model: the sentence, then what is open and what cannot be done."""
     if found is None:

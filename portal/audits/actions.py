@@ -43,9 +43,9 @@ def finish_shard(
         raise LeaseLost(str(shard))
     audit = shard.work.audit
     keys = dict(
-        Case.objects.filter(
-            version=audit.cohort_version_id, case_id__in=shard.case_ids
-        ).values_list("case_id", "pk")
+        Case.objects.filter(version=shard.cohort_version, case_id__in=shard.case_ids).values_list(
+            "case_id", "pk"
+        )
     )
     CaseResult.objects.bulk_create(
         [

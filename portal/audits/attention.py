@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from ml.sandbox.levels import WARNING
 from portal.audits.models import Audit, Shard
+from portal.audits.planning import SOURCE
 from portal.audits.progress import RETRIED, Progress, ShardRow
 from portal.leases import WorkState
 
@@ -32,7 +33,7 @@ def _notes(progress: Progress, now: datetime) -> Iterable[Note]:
     reasons = _reasons(progress.audit) if again else {}
     for row in progress.passes:
         for shard in row.shards:
-            note = _shard_note(f"{row.name}/{shard.position}", shard, reasons, now)
+            note = _shard_note(row.shard_name(shard), shard, reasons, now)
             if note:
                 yield note
     for check in progress.checks:
@@ -87,7 +88,11 @@ def _shard_note(
             "Nothing was lost; another worker takes the shard up.",
         )
     if shard.shown == RETRIED or (shard.attempts > 1 and shard.state == WorkState.DONE):
-        why = shard.error or reasons.get(name) or "Its worker stopped answering; nothing was lost."
+        why = (
+            shard.error
+            or reasons.get(name[:SOURCE])
+            or "Its worker stopped answering; nothing was lost."
+        )
         return Note(f"Shard {name} was retried.", f"{why} {_attempt(shard)}")
     return None
 

@@ -9,7 +9,13 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from portal.accounts.models import Team
-from portal.audits.states import ACTIVE, AuditState, ProtocolState
+from portal.audits.states import (
+    ACTIVE,
+    AuditState,
+    FurtherKind,
+    FurtherRole,
+    ProtocolState,
+)
 from portal.blobs.models import Blob
 from portal.cohorts.models import Case, CohortVersion
 from portal.leases import Leased, WorkState
@@ -106,8 +112,39 @@ class Audit(models.Model):
         return self.state in ACTIVE
 
 
+class FurtherCohort(models.Model):
+    """A sealed cohort version beside the audited one, which the same model is run on."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="further_cohorts")
+    cohort_version = models.ForeignKey(CohortVersion, on_delete=models.PROTECT, related_name="+")
+    position = models.PositiveSmallIntegerField()
+    role = models.CharField(max_length=9, choices=FurtherRole.choices)
+    kind = models.CharField(max_length=7, choices=FurtherKind.choices, blank=True)
+    name = models.CharField(max_length=220)  # as the document has it; once in an audit
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["audit", "cohort_version"], name="further_once"),
+            models.UniqueConstraint(fields=["audit", "position"], name="further_position_once"),
+            models.UniqueConstraint(fields=["audit", "name"], name="further_name_once"),
+            models.UniqueConstraint(
+                fields=["audit"],
+                condition=Q(role=FurtherRole.REFERENCE),
+                name="one_reference_cohort",
+            ),
+            models.CheckConstraint(
+                name="kind_is_of_foreign_cohorts",
+                condition=Q(kind="") | Q(role=FurtherRole.FOREIGN),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Pass(models.Model):
-    """One walk over the cohort, cut into shards."""
+    """One walk over the audited cohort, or over one beside it, cut into shards."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="passes")
@@ -117,10 +154,22 @@ class Pass(models.Model):
     params = models.JSONField(default=dict)
     n_shards = models.PositiveIntegerField()
     n_cases = models.PositiveIntegerField()
+    further = models.ForeignKey(  # None: the audited cohort
+        FurtherCohort, on_delete=models.CASCADE, null=True, related_name="passes"
+    )
 
     class Meta:
         verbose_name_plural = "passes"
-        constraints = [models.UniqueConstraint(fields=["audit", "name"], name="pass_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["audit", "name"], condition=Q(further=None), name="pass_once"
+            ),
+            models.UniqueConstraint(
+                fields=["further", "name"],
+                condition=Q(further__isnull=False),
+                name="pass_once_of_further",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -165,7 +214,14 @@ class Shard(Leased):
         ]
 
     def __str__(self) -> str:
-        return f"{self.work.name}/{self.position}"
+        whose = f" of {self.work.further}" if self.work.further else ""
+        return f"{self.work.name}/{self.position}{whose}"
+
+    @property
+    def cohort_version(self) -> CohortVersion:
+        """The one that its cases are of."""
+        further = self.work.further
+        return further.cohort_version if further else self.work.audit.cohort_version
 
 
 class CheckRun(Leased):

@@ -1,6 +1,6 @@
 """Writing a protocol down, starting an audit, stopping it, taking it up again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -8,11 +8,16 @@ from django.db import transaction
 from django.db.models import Exists, Max, OuterRef, QuerySet
 from django.db.models.functions import Now
 
+from ml.beside import CHECK as FOREIGN_CHECK
+from ml.beside import wanting, with_foreign
 from ml.checks import all_checks
 from ml.checks.registry import checks_of
+from ml.engine.drawn_cases import cases_of
 from ml.engine.plan import (
     COMPARE,
     PREDICT,
+    PassPlan,
+    colour_of,
     images_by_case,
     plan,
     shards,
@@ -25,8 +30,17 @@ from ml.protocol import ProtocolError
 from portal.accounts.access import check_may
 from portal.accounts.models import Team, User
 from portal.accounts.roles import Act
-from portal.audits.models import Audit, CheckRun, LogLine, Pass, Protocol, Shard
-from portal.audits.states import AUDIT, PROTOCOL, AuditState, ProtocolState
+from portal.audits import further
+from portal.audits.models import (
+    Audit,
+    CheckRun,
+    FurtherCohort,
+    LogLine,
+    Pass,
+    Protocol,
+    Shard,
+)
+from portal.audits.states import AUDIT, PROTOCOL, AuditState, FurtherRole, ProtocolState
 from portal.cohorts import catalogue
 from portal.cohorts.masks import SEGMENTATION
 from portal.cohorts.models import CohortVersion
@@ -37,12 +51,15 @@ from portal.registry.models import ModelVersion, Predictions
 from portal.registry.states import VersionState
 from portal.trail.actions import record
 
+SOURCE = 60  # letters of who speaks in a line of the log
+
 
 def read_rules(body: Mapping[str, Any]) -> Rules:
     """A protocol from its stored or uploaded form; ValidationError says what is wrong with it."""
     try:
         if body.get("is_default"):
-            return Rules.default()
+            rules = Rules.default()
+            return with_foreign(rules) if FOREIGN_CHECK in body.get("checks", ()) else rules
         rules = Rules.parse({key: value for key, value in body.items() if key != "is_default"})
     except ProtocolError as error:
         raise ValidationError(error.problems) from error
@@ -97,11 +114,18 @@ def start_audit(
     predictions: Predictions | None = None,
     protocol: Protocol | None = None,
     title: str = "",
+    beside: further.Beside = further.NOTHING,
 ) -> Audit:
-    """Plan the passes, write the rows, ring. The protocol's copy is what will be run."""
+    """Plan the passes, write the rows, ring. The protocol's copy is what will be run.
+
+    Args:
+        beside: foreign cohorts, and one that is like what the model was developed on.
+    """
     check_may(actor, team, Act.RUN_AUDIT)
     _check_usable(team, cohort_version, model_version, predictions, protocol)
     rules = read_rules(protocol.body) if protocol else Rules.default()
+    rules = further.rules_with(rules, beside)
+    further.check_usable(beside, team=team, cohort=cohort_version, model=model_version, rules=rules)
     Team.objects.select_for_update().get(pk=team.pk)  # numbers are given one at a time
     newest = Audit.objects.filter(team=team).aggregate(newest=Max("number"))["newest"] or 0
     audit = Audit.objects.create(
@@ -117,7 +141,7 @@ def start_audit(
         look=Audit.objects.filter(cohort_version=cohort_version).count() + 1,
         created_by=actor,
     )
-    _write_plan(audit, rules)
+    _write_plan(audit, rules, further.write(audit, beside))
     move(audit, AuditState.DRAFT, AuditState.WAITING)
     record(
         team=team,
@@ -126,10 +150,17 @@ def start_audit(
         obj=audit,
         protocol_sha256=rules.sha256,
         look=audit.look,
+        **_named(beside),
     )
     log(audit, "audit", f"Started by {actor}; look {audit.look} at this cohort version.")
     ring_work(audit)
     return audit
+
+
+def _named(beside: further.Beside) -> dict[str, list[str]]:
+    """The hashes of what stands beside the audited cohort, for the trail."""
+    hashes = [version.sha256 for version in beside.versions]
+    return {"beside": hashes} if hashes else {}
 
 
 def _check_usable(
@@ -190,40 +221,59 @@ def _title(
     return f"{subject} × {cohort}" if subject else f"Readers of {cohort}"
 
 
-def _write_plan(audit: Audit, rules: Rules) -> None:
+def _write_plan(audit: Audit, rules: Rules, cohorts: Sequence[FurtherCohort]) -> None:
     task = audit.cohort_version.task
-    images = images_by_case(catalogue.load(audit.cohort_version))
+    content = catalogue.load(audit.cohort_version)
+    images = images_by_case(content)
     case_ids = list(images)
     model = audit.model_version
     passes = plan(
         rules,
-        all_checks(),
+        wanting(
+            all_checks(),
+            foreign=FurtherRole.FOREIGN in {row.role for row in cohorts},
+            reference=FurtherRole.REFERENCE in {row.role for row in cohorts},
+        ),
         has_model=model is not None,
         has_images=any(images.values()),
         has_masks=task == SEGMENTATION,
         samples=samples_params(rules, model.manifest, model.card) if model else None,
         walks=bool(model and model.card.get("gradients")),
         pictures=model is None or takes_pictures(model.manifest),
+        modality=audit.cohort_version.modality,
+        colour=colour_of(model.manifest if model else {}),
         card=model.card if model else None,
+        catalogue=content,
     )
-    for position, planned in enumerate(passes):
-        pieces = shards(case_ids)
-        row = Pass.objects.create(
-            audit=audit,
-            name=planned.name,
-            position=position,
-            params=planned.params,
-            n_shards=len(pieces),
-            n_cases=len(case_ids),
-        )
-        Shard.objects.bulk_create(
-            Shard(work=row, position=number, case_ids=list(piece), n_cases=len(piece))
-            for number, piece in enumerate(pieces)
-        )
+    for planned in passes:
+        _write_pass(audit, planned, cases_of(planned.params, case_ids))
+    for row in cohorts:
+        theirs = list(images_by_case(catalogue.load(row.cohort_version)))
+        for planned in further.passes_of(passes, row.role):
+            _write_pass(audit, planned, theirs, row)
     wanted = checks_of(rules, task)
     CheckRun.objects.bulk_create(
         CheckRun(audit=audit, check_id=check.id, title=check.title, position=position)
         for position, check in enumerate(wanted)
+    )
+
+
+def _write_pass(
+    audit: Audit, planned: PassPlan, case_ids: Sequence[str], beside: FurtherCohort | None = None
+) -> None:
+    pieces = shards(case_ids, planned.params)
+    row = Pass.objects.create(
+        audit=audit,
+        name=planned.name,
+        position=audit.passes.count(),
+        params=planned.params,
+        n_shards=len(pieces),
+        n_cases=len(case_ids),
+        further=beside,
+    )
+    Shard.objects.bulk_create(
+        Shard(work=row, position=number, case_ids=list(piece), n_cases=len(piece))
+        for number, piece in enumerate(pieces)
     )
 
 
@@ -237,7 +287,7 @@ def move(audit: Audit, old: AuditState, new: AuditState, **changes: Any) -> bool
 
 
 def log(audit: Audit, source: str, text: str) -> None:
-    LogLine.objects.create(audit=audit, source=source[:60], text=text[:500])
+    LogLine.objects.create(audit=audit, source=source[:SOURCE], text=text[:500])
 
 
 def ring_work(audit: Audit) -> None:

@@ -4,34 +4,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from django.core.exceptions import ValidationError
 from django.db.models import Count, Max
 
 from ml.checks import all_checks
+from ml.checks.capability import OF_VOLUMES
 from ml.checks.registry import Check, checks_of
-from ml.engine.cost import Sizes, estimate
-from ml.engine.passes import PASSES, SAMPLES, cost_of
-from ml.engine.plan import (
-    COMPARE,
-    PassPlan,
-    images_by_case,
-    key_of_shard,
-    plan,
-    shards,
-    takes_pictures,
-)
-from ml.engine.sampling import (
-    ONE_ANSWER,
-    samples_params,
-    seconds_of_samples,
-    why_no_samples,
-)
+from ml.engine.passes import PASSES
+from ml.engine.plan import takes_pictures
+from ml.engine.sampling import ONE_ANSWER, ONE_MASK, samples_params, why_no_samples
 from ml.evidence.intake_record import is_whole
 from ml.protocol import Protocol as Rules
 from portal.accounts.models import Team
-from portal.audits import mask_preview
-from portal.audits.models import Audit, Evidence, Protocol
+from portal.audits import corrupted, mask_preview
+from portal.audits.cost import Cost, cost_of_choice
+from portal.audits.further import NOTHING, Beside, check_usable, rules_with
+from portal.audits.models import Audit, Protocol
 from portal.audits.planning import read_rules, unfit_task
-from portal.audits.progress import rough
 from portal.cohorts import catalogue
 from portal.cohorts.masks import SEGMENTATION, masks_of
 from portal.cohorts.models import CohortVersion
@@ -53,15 +42,25 @@ MISSING = {
     "predictions with masks.",
     "reference-masks": "The cohort has no reference masks. A column “mask” in cases.csv adds them.",
     "samples": "There is one answer to each case, and several are needed.",
+    "sampled-masks": "There is one mask of each case by the model, and several are needed.",
     "reader-masks": "No case has the masks of two readers.",
+    "described": "The cohort has no images. A column “image” in cases.csv names them.",
     "features": "Only a model that can be looked into has features. Choose one; its page says so.",
     "attributions": "Only a model whose gradients can be had can be explained. Choose one.",
     "perturbations": "Only a model whose gradients can be had can be explained. Choose one.",
     "corruptions": "Only a model can be run on corrupted images. Choose one.",
+    "moves": "Only a model of pictures can be run on moved images. Choose one.",
     "randomisations": "Only a model whose gradients can be had can be explained. Choose one.",
+    "gradients": "Only a model that can be looked into has gradients. Choose one.",
+    "attacks": "Only a model of pictures that can be looked into is attacked. Choose one.",
+    "normalisations": "Only a model that can be looked into shows its layers. Choose one.",
     "intake": "There is no model that intake has kept a record of.",
+    "reference": "No training cohort with labels is chosen as reference.",
+    "foreign": "No foreign cohort is chosen. Choose one under “Foreign images”.",
 }
 _OF_A_MODEL = {"features", *(one.need for one in PASSES.values())}
+_OF_ANY_MODEL = {one.need for one in PASSES.values() if not one.walks}  # black boxes too
+_BESIDE = {"foreign", "reference"}
 _UNITS = {"case": "cases", "patient": "patients", "group": "groups"}
 
 
@@ -76,20 +75,6 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Cost:
-    n_shards: int
-    n_reused: int
-    n_cases: int  # that the model still has to be run on, or whose masks are to be compared
-    seconds_per_case: float | None  # of the trial run at intake
-    of_masks: bool = False  # nothing is inferred: masks are compared
-    seconds: float | None = None  # of all passes, by what each declares; None where not timed
-
-    @property
-    def about(self) -> float | None:
-        return None if self.seconds is None else rough(self.seconds)
-
-
-@dataclass(frozen=True)
 class Choice:
     """What a person picked; at most one of model version and predictions."""
 
@@ -98,6 +83,7 @@ class Choice:
     model: ModelVersion | None
     predictions: Predictions | None
     protocol: Protocol | None
+    beside: Beside = NOTHING
 
     @property
     def walks(self) -> bool:
@@ -111,7 +97,8 @@ class Choice:
 
     @cached_property
     def rules(self) -> Rules:
-        return read_rules(self.protocol.body) if self.protocol else Rules.default()
+        own = read_rules(self.protocol.body) if self.protocol else Rules.default()
+        return rules_with(own, self.beside)
 
 
 @dataclass(frozen=True)
@@ -148,17 +135,21 @@ def preview_of(choice: Choice) -> Preview:
         choice=choice,
         rules=choice.rules,
         lines=tuple(_line(check, choice) for check in _offered(choice)),
-        cost=_cost(choice),
+        cost=cost_of_choice(choice, is_blocked=bool(_blocked(choice))),
         look=Audit.objects.filter(cohort_version=choice.cohort).count() + 1,
         blocked=_blocked(choice),
     )
 
 
 def _offered(choice: Choice) -> Iterable[Check]:
-    """Checks of the cohort's task; another task's only where the protocol names them itself."""
+    """Checks of the cohort's task; another task's only where the protocol names them itself.
+
+    So it is with those of foreign cohorts, which most audits do without.
+    """
     chosen = checks_of(choice.rules, choice.cohort.task)
     for check in all_checks():
-        if check in chosen or check.task in ("", choice.cohort.task):
+        fits = check.task in ("", choice.cohort.task) and not _BESIDE & set(check.needs)
+        if check in chosen or fits:
             yield check
 
 
@@ -176,6 +167,16 @@ def _blocked(choice: Choice) -> str:
             "This cohort has no images, so a model cannot run on it. Audit its readings without a "
             "model, or hand in predictions."
         )
+    try:
+        check_usable(
+            choice.beside,
+            team=choice.team,
+            cohort=choice.cohort,
+            model=choice.model,
+            rules=choice.rules,
+        )
+    except ValidationError as error:
+        return " ".join(error.messages)
     return ""
 
 
@@ -184,7 +185,7 @@ def _line(check: Check, choice: Choice) -> Line:
         return _will_not(check, "The protocol does not ask for it.")
     for need in check.needs:
         if not _is_met(need, choice):
-            return _will_not(check, _no_samples(choice) if need == "samples" else MISSING[need])
+            return _will_not(check, _lacking(need, choice))
     if "readings" in check.needs and _most_readers(choice.cohort) < 2:
         return _will_not(check, "No case was answered by two readers.")
     if check.id == "operating-point" and _names_unknown_point(choice):
@@ -205,6 +206,10 @@ def _will_not(check: Check, reason: str) -> Line:
 def _is_met(need: str, choice: Choice) -> bool:
     if need == "intake":
         return choice.model is not None and is_whole(choice.model.card)
+    if need == "foreign":
+        return bool(choice.beside.foreign)
+    if need == "reference":
+        return bool(choice.beside.reference and choice.beside.reference.n_labelled)
     if need == "labels":
         return choice.cohort.n_labelled > 0
     if need == "covariates":
@@ -219,19 +224,38 @@ def _is_met(need: str, choice: Choice) -> bool:
     if need == "predicted-masks":
         has_model = choice.model is not None and choice.cohort.n_images > 0
         return of_masks and (choice.predictions is not None or has_model)
+    if need == "sampled-masks":
+        has_images = choice.cohort.n_images > 0
+        return of_masks and has_images and choice.model is not None and not _no_samples(choice)
     if of_masks:
         return False
     if need == "samples":
         return not _no_samples(choice)
     has_images = choice.cohort.n_images > 0
+    if need == "described":
+        return has_images
     if need in _OF_A_MODEL:
-        possible = choice.pictures and (need == "corruptions" or choice.walks)
+        # Layers of a network of volumes are looked at; nothing else is done to one.
+        fits = choice.pictures or need in OF_VOLUMES
+        possible = fits and (need in _OF_ANY_MODEL or choice.walks)
+        if need == "corruptions":
+            possible = possible and bool(corrupted.chosen(choice))
         return choice.model is not None and has_images and possible
     return choice.predictions is not None or (choice.model is not None and has_images)
 
 
+def _lacking(need: str, choice: Choice) -> str:
+    """Why a need is not met, and what would help."""
+    own = _no_samples(choice) if need in ("samples", "sampled-masks") else ""
+    if need == "corruptions" and choice.model is not None and not corrupted.chosen(choice):
+        own = corrupted.NONE_FITS
+    return own or MISSING[need]
+
+
 def _no_samples(choice: Choice) -> str:
     """Why there will be one answer to a case and no more; "" if there will be more."""
+    if choice.predictions is not None and choice.predictions.meta["kind"] == "masks":
+        return ONE_MASK
     if choice.predictions is not None:
         return "" if choice.predictions.meta.get("several") else ONE_ANSWER
     if choice.model is None:
@@ -270,9 +294,13 @@ def _facts(check: Check, choice: Choice) -> Iterable[tuple[str, bool]]:
         yield from _label_facts(cohort)
     if "prediction" in check.needs:
         yield from _prediction_facts(choice)
+    if "foreign" in check.needs:
+        yield from _foreign_facts(choice)
     if "readings" in check.needs:
         yield from _reading_facts(choice)
-    if "samples" in check.needs:
+    if "corruptions" in check.needs:
+        yield corrupted.fact(choice), False
+    if "samples" in check.needs or "sampled-masks" in check.needs:
         yield from _sample_facts(choice)
     masks = masks_of(catalogue.load(cohort)) if cohort.task == SEGMENTATION else None
     if masks is not None and "reference-masks" in check.needs:
@@ -284,6 +312,21 @@ def _facts(check: Check, choice: Choice) -> Iterable[tuple[str, bool]]:
     elif cohort.cluster_kind != "case":
         units = _UNITS[cohort.cluster_kind]
         yield f"intervals over {numbers.count(cohort.n_clusters)} {units}", False
+
+
+def _foreign_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
+    versions = [one.version for one in choice.beside.foreign]
+    cases = numbers.counted(sum(version.n_cases for version in versions), "case")
+    cohorts = numbers.counted(len(versions), "foreign cohort")
+    patients = [version.n_patients for version in versions]
+    people = ""
+    if None not in patients:
+        people = f" of {numbers.counted(sum(n or 0 for n in patients), 'patient')}"
+    yield f"{cases}{people} in {cohorts}", False
+    if choice.beside.reference is None:
+        yield "statistics from the audited cohort, crosswise: no reference cohort is chosen", False
+    else:
+        yield f"statistics from {choice.beside.reference}", False
 
 
 def _prediction_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
@@ -298,13 +341,14 @@ def _prediction_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
 
 
 def _sample_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
+    masks = choice.cohort.task == SEGMENTATION
     model, several = choice.model, "several predictions of each case, as handed in"
     params = samples_params(choice.rules, model.manifest, model.card) if model else None
     if params is not None:
         each = {"members": "members", "dropout": "samples of its dropout"}[str(params["kind"])]
-        several = f"{params['samples']} {each} answer each case"
+        several = f"{params['samples']} {each} {'mark' if masks else 'answer'} each case"
     yield several, False
-    if not choice.cohort.n_labelled:
+    if not masks and not choice.cohort.n_labelled:
         yield "no case has a label, so nothing is said of wrong answers", True
 
 
@@ -331,71 +375,3 @@ def _reading_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
         yield f"{many} readings by {numbers.counted(readers.count(), 'reader')}", False
     if _is_met("prediction", choice):
         yield "the model beside them where the question allows", False
-
-
-def _cost_of_masks(choice: Choice) -> Cost:
-    if _blocked(choice):
-        return Cost(0, 0, 0, None)
-    keys = mask_preview.shard_keys(choice.cohort, choice.predictions, choice.rules)
-    known = _known(choice.team, keys)
-    left = sum(n for key, n in keys.items() if key not in known)
-    return Cost(len(keys), len(known), left, None, of_masks=True)
-
-
-def _known(team: Team, keys: Iterable[str]) -> set[str]:
-    """The shards whose evidence the team has already."""
-    made = Evidence.objects.filter(team=team, key__in=list(keys))
-    return set(made.values_list("key", flat=True))
-
-
-def _cost(choice: Choice) -> Cost:
-    model = choice.model
-    if choice.cohort.task == SEGMENTATION and model is None:
-        return _cost_of_masks(choice)
-    smoke = (model.card.get("smoke") or {}) if model else {}
-    per_case = smoke.get("seconds_per_case")
-    passes = plan(
-        choice.rules,
-        has_model=model is not None,
-        has_images=choice.cohort.n_images > 0,
-        has_masks=choice.cohort.task == SEGMENTATION,
-        samples=samples_params(choice.rules, model.manifest, model.card) if model else None,
-        walks=choice.walks,
-        pictures=choice.pictures,
-        card=model.card if model else None,
-    )
-    if model is None or not passes:
-        return Cost(0, 0, 0, per_case)
-    images = images_by_case(catalogue.load(choice.cohort))
-    keys: dict[str, tuple[PassPlan, int]] = {}
-    # What will be marked is not known, so comparisons are not found before; they are quick.
-    for planned in (one for one in passes if one.name != COMPARE):
-        for piece in shards(list(images)):
-            key = key_of_shard(
-                planned,
-                model_sha256=model.sha256,
-                manifest_sha256=model.manifest_sha256,
-                shard=piece,
-                images=images,
-            )
-            keys[key] = planned, len(piece)
-    known = _known(choice.team, keys)
-    left = [work for key, work in keys.items() if key not in known]
-    plain = sum(n for planned, n in left if planned.name != SAMPLES)
-    seconds = None if per_case is None else _seconds(choice.rules, model, left, per_case)
-    return Cost(len(keys), len(known), plain, per_case, seconds=seconds)
-
-
-def _seconds(
-    rules: Rules, model: ModelVersion, left: Iterable[tuple[PassPlan, int]], per_case: float
-) -> float:
-    """What the passes declare, at the pace of the trial runs."""
-    sizes = Sizes(outputs=len(model.manifest["output"]["classes"]))
-    onnx = model.manifest["format"] == "onnx"
-    costs, sampled = [], 0
-    for planned, n in left:
-        if planned.name == SAMPLES:  # samples were timed by themselves
-            sampled += n
-        else:
-            costs.append((cost_of(planned.name, planned.params, sizes, by_onnxruntime=onnx), n))
-    return estimate(costs, per_case).seconds + sampled * seconds_of_samples(rules, model.card)

@@ -10,7 +10,9 @@ from typing import Any, cast
 from django.utils import timezone
 
 from portal.audits.models import Audit, LogLine, Pass, Shard
+from portal.cohorts import catalogue
 from portal.leases import FINAL, WorkState
+from portal.ui.names import Names
 
 LOG_LINES = 12
 SQUARES = 200  # more shards than this share a square
@@ -57,10 +59,16 @@ class PassProgress:
     n_cases: int
     shards: tuple[ShardRow, ...]
     number: int  # of the audit itself, to tell whose evidence is reused
+    cohort: str = ""  # beside the audited one; "" of the audited one
 
     @property
     def title(self) -> str:
         return self.name.replace("-", " ").capitalize()
+
+    def shard_name(self, shard: ShardRow) -> str:
+        """As str(Shard) says it, under which the log has it."""
+        whose = f" of {self.cohort}" if self.cohort else ""
+        return f"{self.name}/{shard.position}{whose}"
 
     @property
     def counts(self) -> Counter[str]:
@@ -231,8 +239,15 @@ def _passes(audit: Audit) -> tuple[PassProgress, ...]:
     for work_id, *facts in cast(Iterable[tuple[Any, ...]], values):
         shards.setdefault(work_id, []).append(ShardRow(*facts))
     return tuple(
-        PassProgress(row.name, row.state, row.n_cases, tuple(shards.get(row.pk, ())), audit.number)
-        for row in Pass.objects.filter(audit=audit).order_by("position")
+        PassProgress(
+            row.name,
+            row.state,
+            row.n_cases,
+            tuple(shards.get(row.pk, ())),
+            audit.number,
+            row.further.name if row.further else "",
+        )
+        for row in Pass.objects.filter(audit=audit).select_related("further").order_by("position")
     )
 
 
@@ -240,8 +255,12 @@ def _checks(audit: Audit) -> tuple[CheckProgress, ...]:
     rows = audit.check_runs.order_by("position").values_list(
         "check_id", "title", "state", "outcome", "result__summary", "error", "seconds"
     )
+    version = audit.cohort_version
+    names = Names([*catalogue.load(version).get("covariates", []), *version.questions])
     return tuple(
-        CheckProgress(check_id, title, state, outcome, str(summary or ""), error, seconds)
+        CheckProgress(
+            check_id, title, state, outcome, names.text(str(summary or "")), error, seconds
+        )
         for check_id, title, state, outcome, summary, error, seconds in rows
     )
 

@@ -6,8 +6,16 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from ml.checks import all_checks
-from ml.limits import ORIGINS
-from ml.protocol import DEFAULT_TOLERANCE_MM
+from ml.limits import ORIGINS, REQUESTED_LIMITS
+from ml.protocol import (
+    DEFAULT_ATTACK_CASES,
+    DEFAULT_SET_COVERAGE,
+    DEFAULT_SHIFT_CASES,
+    DEFAULT_STRESS_CASES,
+    DEFAULT_TARGET_ERROR,
+    DEFAULT_TOLERANCE_MM,
+    FLIPS,
+)
 from ml.protocol import Protocol as Rules
 from portal.audits.protocol_text import read_yaml
 from portal.ui.measures import measure
@@ -24,6 +32,36 @@ MEASURES = {
         *("auroc_failure:total", "auroc_failure:epistemic", "auroc_failure:aleatoric"),
         *("aurc:total", "aurc:epistemic", "sampling_change"),
     ),
+    "selective-prediction": (
+        *("aurc_gain", "error_when_sure", "deferred_at_target", "risk_at_coverage:0.8"),
+        *("aurc", "augrc", "conformal_coverage:lac", "conformal_mean_size:lac"),
+    ),
+    "stress": (
+        *("accuracy_loss", "auroc_loss", "severity_borne", "error_when_sure"),
+        *("mean_accuracy_loss", "flip_rate:mild"),
+    ),
+    "shift-consistency": (
+        *("flip_rate", "flip_rate:translation", "flip_rate:rotation", "flip_rate:crop"),
+        *("flip_rate:padding", "score_change", "map_agreement"),
+    ),
+    "adversarial-lite": (
+        *("flip_rate:pgd, eps 1/255", "flip_rate:fgsm, eps 1/255", "eps_median:pgd"),
+        *("accuracy:pgd, eps 1/255", "zero_gradient"),
+    ),
+    "normalisation": (
+        *("mean_shift", "log_variance_ratio", "accuracy_regained", "auroc_regained"),
+        *("flip_rate", "mates_change"),
+    ),
+    "gradient-flow": ("gradient_share", "gradient_decades", "dead_units", "saturated_share"),
+    "ood-detection": ("confident_findings",),
+    "memorisation": (
+        *("membership_auroc", "generalisation_gap:accuracy", "generalisation_gap:auroc"),
+        *("generalisation_gap:loss", "copies"),
+    ),
+    "handcrafted-baseline": (
+        *("auroc_difference:model-handcrafted", "auroc:files"),
+        *("auroc:handcrafted", "auroc:pixels"),
+    ),
     "agreement": ("alpha", "kappa_fleiss", "kappa_conger", "kappa_weighted", "icc", "reader_bias"),
     "mrmc": (
         "auroc_difference:model-readers",
@@ -36,6 +74,9 @@ MEASURES = {
         *("missed", "invented"),
     ),
     "segmentation-panel": ("reader_dice", "model_reader_difference", "model_minus_readers"),
+    "segmentation-uncertainty": (
+        *("loss_correlation:disagreement", "loss_aurc:disagreement", "mask_doubt:disagreement"),
+    ),
 }
 ORIGIN_WORDS = [(origin, origin.replace("platform-", "platform ")) for origin in ORIGINS]
 DIRECTIONS = [("min", "at least"), ("max", "at most")]
@@ -157,6 +198,47 @@ class RulesForm(forms.Form):
         help_text="Of masks: up to which distance two borders count as the same. Left empty: "
         f"{DEFAULT_TOLERANCE_MM:g}.",
     )
+    target_error = forms.FloatField(
+        required=False,
+        label="Target of errors",
+        help_text="Share of wrong answers that the model may give alone: for selective prediction. "
+        f"Left empty: {DEFAULT_TARGET_ERROR:g}.",
+    )
+    set_coverage = forms.FloatField(
+        required=False,
+        label="Coverage of prediction sets",
+        help_text=f"Share of sets that hold the truth. Left empty: {DEFAULT_SET_COVERAGE:g}.",
+    )
+    stress_cases = forms.IntegerField(
+        required=False,
+        label="Cases of the stress test",
+        help_text="At most, drawn by the seed: each is run 30 times and more. Left empty: "
+        f"{DEFAULT_STRESS_CASES}.",
+    )
+    shift_cases = forms.IntegerField(
+        required=False,
+        label="Cases of shift consistency",
+        help_text="At most, drawn by the seed: each is moved 20 times and more. Left empty: "
+        f"{DEFAULT_SHIFT_CASES}.",
+    )
+    attack_cases = forms.IntegerField(
+        required=False,
+        label="Cases that are attacked",
+        help_text="At most, drawn by the seed: each costs as much as 200 runs and more. Left "
+        f"empty: {DEFAULT_ATTACK_CASES}.",
+    )
+    legal_flips = forms.MultipleChoiceField(
+        required=False,
+        label="Mirrors that change nothing of a patient",
+        choices=[(flip, flip.replace("-", " to ")) for flip in FLIPS],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    corruptions = forms.CharField(
+        required=False,
+        label="Corruptions of the stress test",
+        help_text="Their names with commas between them, such as gaussian-noise, mr-motion. Of "
+        "these, those are run that fit the cohort. Left empty: all that fit.",
+    )
     level = forms.FloatField(label="Level of every interval")
     seed = forms.IntegerField(label="Seed", min_value=0)
     draws = forms.IntegerField(label="Draws of every bootstrap")
@@ -166,8 +248,8 @@ class RulesForm(forms.Form):
         checks = self.fields["checks"]
         assert isinstance(checks, forms.MultipleChoiceField)
         checks.choices = [(check.id, check.title) for check in all_checks()]
-        for name, field in self.fields.items():
-            if name != "checks":
+        for field in self.fields.values():
+            if not isinstance(field, forms.MultipleChoiceField):
                 field.widget.attrs |= WIDE
 
     def body(self, limits: LimitSet) -> dict[str, Any]:  # type: ignore[valid-type]
@@ -175,6 +257,10 @@ class RulesForm(forms.Form):
         given["title"] = given.pop("name")
         if "operating_point" in given:
             given["operating_point"] = _number_or_name(given["operating_point"])
+        if "corruptions" in given:
+            given["corruptions"] = [
+                name.strip() for name in given["corruptions"].split(",") if name.strip()
+            ]
         given["limits"] = [
             form.limit
             for form in limits  # type: ignore[attr-defined]
@@ -190,6 +276,13 @@ def initial_rules(rules: Rules, name: str = "") -> dict[str, Any]:
         "operating_point": "" if rules.operating_point is None else rules.operating_point,
         "prevalence": rules.prevalence,
         "tolerance_mm": rules.tolerance_mm,
+        "target_error": rules.target_error,
+        "set_coverage": rules.set_coverage,
+        "stress_cases": rules.stress_cases,
+        "shift_cases": rules.shift_cases,
+        "attack_cases": rules.attack_cases,
+        "legal_flips": list(rules.legal_flips),
+        "corruptions": ", ".join(rules.corruptions),
         "level": rules.level,
         "seed": rules.seed,
         "draws": rules.draws,
@@ -197,6 +290,7 @@ def initial_rules(rules: Rules, name: str = "") -> dict[str, Any]:
 
 
 def initial_limits(rules: Rules) -> list[dict[str, Any]]:
+    """Those of some rules, and the platform's own for checks that are asked by request alone."""
     return [
         {
             "on": f"{limit.check}.{limit.measure}",
@@ -205,7 +299,7 @@ def initial_limits(rules: Rules) -> list[dict[str, Any]]:
             "origin": limit.origin,
             "reference": limit.reference,
         }
-        for limit in rules.limits
+        for limit in (*rules.limits, *REQUESTED_LIMITS)
     ]
 
 

@@ -30,6 +30,21 @@ AUDIT = Lifecycle(
 ACTIVE = frozenset({AuditState.WAITING, AuditState.RUNNING})
 
 
+class FurtherRole(TextChoices):
+    """What a cohort beside the audited one is for."""
+
+    FOREIGN = "foreign"
+    REFERENCE = "reference"
+
+
+class FurtherKind(TextChoices):
+    """How foreign a cohort is, as its team says."""
+
+    NEAR = "near"
+    FAR = "far"
+    SHIFTED = "shifted", "covariate-shifted"
+
+
 class ProtocolState(TextChoices):
     DRAFT = "draft"
     LOCKED = "locked"

@@ -82,12 +82,13 @@ def _start(user: User, team: Team, form: AuditForm) -> Audit:
             predictions=choice.predictions,
             protocol=choice.protocol,
             title=form.cleaned_data["title"],
+            beside=choice.beside,
         )
 
     key = form.cleaned_data["key"]
     if key is None:  # a program's request, not the page's
         return begin()
-    chosen = " ".join(str(form.cleaned_data[name]) for name in form.known)
+    chosen = " ".join(str(form.cleaned_data[name]) for name in (*form.known, "beside"))
     return once_from_form(user, team, str(key), chosen, begin)
 
 

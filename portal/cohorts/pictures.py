@@ -25,7 +25,7 @@ def image(request: HttpRequest, team: str, image_id: UUID) -> HttpResponse:
     found = access.get_image_or_404(get_team_or_404(signed_in(request), team), image_id)
     # what intake read, not what the blob was first stored as; a made display file is a PNG
     media_type = found.media_type if found.display_id == found.blob_id else "image/png"
-    return _answer(found.display, media_type if media_type in SHOWABLE else "")
+    return answer(found.display, media_type if media_type in SHOWABLE else "")
 
 
 @require_GET
@@ -33,13 +33,14 @@ def image(request: HttpRequest, team: str, image_id: UUID) -> HttpResponse:
 def original(request: HttpRequest, team: str, image_id: UUID) -> HttpResponse:
     """The file as it was handed in: always saved, never shown."""
     found = access.get_image_or_404(get_team_or_404(signed_in(request), team), image_id)
-    response = _answer(found.blob, "")
+    response = answer(found.blob, "")
     name = PurePosixPath(found.path).name
     response["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     return response
 
 
-def _answer(blob: Blob, media_type: str) -> HttpResponse:
+def answer(blob: Blob, media_type: str) -> HttpResponse:
+    """The bytes under one of the types that are shown, or to be saved."""
     response = HttpResponse(
         store.read_bytes(blob), content_type=media_type or "application/octet-stream"
     )

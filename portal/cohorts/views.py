@@ -25,10 +25,12 @@ from portal.intake.access import uploads_of
 from portal.intake.models import UploadKind
 from portal.leases import FINAL
 from portal.lifecycle import IllegalMove
+from portal.registry.access import usable_versions
 
 PER_PAGE = 50
 TILES = 12
 IMAGES_PER_PAGE = 24
+MODELS = 10
 
 
 @require_GET
@@ -119,6 +121,7 @@ def case(request: HttpRequest, team: str, case_id: UUID) -> HttpResponse:
         "has_times": any(reading.seconds is not None for reading in readings),
         "previous": others.filter(position__lt=shown.position).last(),
         "next": others.filter(position__gt=shown.position).first(),
+        "models": usable_versions(found)[:MODELS] if page.paginator.count else [],
     }
     return render(request, "cohorts/case.html", context)
 

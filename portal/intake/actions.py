@@ -11,9 +11,9 @@ from ml.assemble import masks_of_table
 from ml.evidence import store as tables
 from ml.evidence.store import canonical
 from ml.intake.ensemble import members_in
-from ml.intake.left import catalogue_left, files_of, model_left, predictions_left
+from ml.intake.left import catalogue_left, files_of, model_left, predictions_left, scan_left
 from ml.intake.model_manifest import ENSEMBLE
-from ml.intake.program_file import beside
+from ml.intake.program_file import kept_beside
 from ml.sandbox.results import ResultError, left
 from portal.accounts.access import check_may
 from portal.accounts.models import Team, User
@@ -121,8 +121,9 @@ def accept_model(
     upload: Upload, fence: int, result: Mapping[str, Any], folder: Path, log: Sequence[str]
 ) -> None:
     told: Mapping[str, Any] = model_left(result)
+    scan = scan_left(told["card"].get("scan") or {})
     if told["manifest"] is None:
-        refuse(upload, fence, [LONE_FILE], log)
+        refuse(upload, fence, [LONE_FILE], log, scan)
         return
     names = [str(file["sha256"]) for file in told["files"]]
     stored = {sha256: _stored(folder, sha256) for sha256 in names}
@@ -139,7 +140,7 @@ def accept_model(
             raise ResultError(f"Its index cannot be used: {error}.") from None
         if named != set(names) - {weights.sha256}:
             raise ResultError("Its index names other files than it left.")
-    _keep_program(folder, weights, told["card"].get("program_sha256"))
+    _keep_beside(folder, weights, told["card"])
     read = registry.ReadModel(
         manifest=told["manifest"],
         card=told["card"],
@@ -152,7 +153,8 @@ def accept_model(
             version = registry.accept_version(team=upload.team, actor=upload.created_by, read=read)
             _done(upload, fence, log, model_version=version)
     except registry.VersionExists as exists:
-        refuse(upload, fence, [{"code": "version_exists", "message": str(exists)}], log)
+        exists_already = {"code": "version_exists", "message": str(exists)}
+        refuse(upload, fence, [exists_already], log, scan)
 
 
 def _stored(folder: Path, sha256: str, media_type: str = "application/octet-stream") -> Blob:
@@ -163,13 +165,14 @@ def _stored(folder: Path, sha256: str, media_type: str = "application/octet-stre
     return blob
 
 
-def _keep_program(folder: Path, weights: Blob, sha256: str | None) -> None:
-    """What a network built by its name was exported to, so that no shard has to do it again."""
-    if sha256 is None:
-        return
-    blob = store.put_path(left(folder, f"files/{beside(Path(weights.sha256)).name}"))
-    if blob.sha256 != sha256:
-        raise ResultError("The program that it left is not the one that its card says.")
+def _keep_beside(folder: Path, weights: Blob, card: Mapping[str, Any]) -> None:
+    """What intake made of the network and kept, so that no shard has to make it again."""
+    for key, path in kept_beside(Path(weights.sha256)).items():
+        if card.get(key) is None:
+            continue
+        blob = store.put_path(left(folder, f"files/{path.name}"))
+        if blob.sha256 != card[key]:
+            raise ResultError("What it kept beside the weights is not what its card says.")
 
 
 @transaction.atomic
@@ -178,19 +181,23 @@ def refuse(
     fence: int,
     refusals: Sequence[Mapping[str, Any]],
     log: Sequence[str],
-    name: str = "",
-    version: str = "",
+    scan: Mapping[str, Any] | None = None,
 ) -> None:
-    """Done, with reasons. A refused model stays on the list of models."""
+    """Done, with reasons. A refused model stays on the list of models.
+
+    Args:
+        scan: what lay in it, as `ml.intake.scan.scanned` gives it; nothing where it is unknown.
+    """
     refusals = [_by_given_name(upload, refusal) for refusal in refusals]
     extra: dict[str, Any] = {}
     if upload.kind == UploadKind.MODEL:
         extra["model_version"] = registry.refuse_version(
             team=upload.team,
             actor=upload.created_by,
-            name=name or Path(upload.file_name).stem or "unnamed",
-            version=version or "unread",
+            name=Path(upload.file_name).stem or "unnamed",
+            version="unread",
             refusals=refusals,
+            scan=_scan_by_given_name(upload, scan or {}),
         )
     _done(upload, fence, log, refusals=refusals, **extra)
     record(
@@ -200,6 +207,14 @@ def refuse(
         obj=upload,
         codes=sorted({refusal["code"] for refusal in refusals}),
     )
+
+
+def _scan_by_given_name(upload: Upload, scan: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [
+        {**row, "name": upload.file_name} if row["name"].startswith(upload.blob_id) else row
+        for row in scan.get("files", [])
+    ]
+    return {**scan, "files": rows} if scan else {}
 
 
 def _by_given_name(upload: Upload, refusal: Mapping[str, Any]) -> dict[str, Any]:

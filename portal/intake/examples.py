@@ -34,7 +34,7 @@ PARTS: Mapping[UploadKind, tuple[Part, ...]] = {
         Part("cohort.yaml", "title, classes, what counts as the finding", "cohort.yaml"),
         Part("cases.csv", "one row a case; further columns are covariates", "cases.csv"),
         Part("readings.csv", "optional: what every reader said of each case", "readings.csv"),
-        Part("images/", "PNG, JPEG or DICOM, named in cases.csv"),
+        Part("images/", "PNG, JPEG, DICOM or NIfTI, named in cases.csv"),
         Part(
             "cohort.yaml, of masks", "task: segmentation, and the structures", "cohort-masks.yaml"
         ),

@@ -10,7 +10,7 @@ from django.urls import reverse
 from portal.accounts.models import Team
 from portal.blobs.models import Blob
 from portal.cohorts.models import CohortVersion
-from portal.leases import Leased
+from portal.leases import Watched
 from portal.registry.models import ModelVersion, Predictions
 
 
@@ -20,7 +20,7 @@ class UploadKind(models.TextChoices):
     PREDICTIONS = "predictions", "Predictions"
 
 
-class Upload(Leased):
+class Upload(Watched):
     """Done with refusals means refused: nothing of it was kept but the reasons."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -29,9 +29,6 @@ class Upload(Leased):
     file_name = models.CharField(max_length=255)  # shown only
     blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")
     seal = models.BooleanField(default=True)  # a cohort version is sealed once it is read
-    progress = models.CharField(max_length=200, blank=True)
-    progress_done = models.PositiveIntegerField(default=0)
-    progress_total = models.PositiveIntegerField(default=0)
     log = models.JSONField(default=list)
     refusals = models.JSONField(default=list)
     model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, null=True)

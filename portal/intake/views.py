@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from portal.accounts.access import check_may, get_team_or_404, signed_in
 from portal.accounts.models import Team
 from portal.intake import access, actions, examples
+from portal.intake.endpoint_views import was_typed
 from portal.intake.forms import HandInForm
 from portal.intake.models import Upload, UploadKind
 from portal.intake.packing import pack
@@ -86,7 +87,7 @@ def example(request: HttpRequest, team: str, name: str) -> HttpResponse:
 @login_required
 def upload(request: HttpRequest, team: str, upload_id: UUID) -> HttpResponse:
     found = access.get_upload_or_404(get_team_or_404(signed_in(request), team), upload_id)
-    return render(request, "intake/upload.html", _shown(found))
+    return render(request, "intake/upload.html", _shown(request, found))
 
 
 @require_GET
@@ -94,7 +95,7 @@ def upload(request: HttpRequest, team: str, upload_id: UUID) -> HttpResponse:
 def progress(request: HttpRequest, team: str, upload_id: UUID) -> HttpResponse:
     """The progress box alone, which the page asks for until the upload is read."""
     found = access.get_upload_or_404(get_team_or_404(signed_in(request), team), upload_id)
-    return render(request, "intake/_progress.html", _shown(found) | {"asked_again": True})
+    return render(request, "intake/_progress.html", _shown(request, found) | {"asked_again": True})
 
 
 @require_POST
@@ -132,7 +133,7 @@ def _wanted(request: HttpRequest) -> dict[str, Any]:
     return {"kind": kind if kind in UploadKind.values else UploadKind.MODEL, "seal": True}
 
 
-def _shown(upload: Upload) -> dict[str, Any]:
+def _shown(request: HttpRequest, upload: Upload) -> dict[str, Any]:
     kind = UploadKind(upload.kind)
     return {
         "section": "cohorts" if kind == UploadKind.COHORT else "models",
@@ -142,4 +143,5 @@ def _shown(upload: Upload) -> dict[str, Any]:
         "may_retry": actions.ACT_OF[kind].name,
         "refused": bool(upload.refusals),
         "lines": upload.log,
+        "was_typed": was_typed(request, upload.pk),
     }

@@ -1,7 +1,8 @@
-"""Pages of the documentation that would lie if somebody forgot them: states and roles."""
+"""Pages of the documentation that would lie if somebody forgot them."""
 
 from collections.abc import Callable
 
+from ml.corruptions.page import corruptions_page, strips
 from portal.accounts.roles import MAY, Act, Role
 from portal.audits.states import AUDIT, PROTOCOL
 from portal.cohorts.states import COHORT
@@ -30,4 +31,9 @@ def roles_page() -> str:
     return "\n".join(["# Roles", "", NOTE, "", head, "|---" * (len(Role) + 1) + "|", *rows]) + "\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"states.md": states_page, "roles.md": roles_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "states.md": states_page,
+    "roles.md": roles_page,
+    "corruptions.md": lambda: corruptions_page(NOTE),
+}
+PICTURES: Callable[[], dict[str, bytes]] = strips  # name below docs/ -> what is in the file

@@ -35,6 +35,7 @@ GUARDS = (
     Guard("reading_reading", _OF_CASE, _COHORT, closed=True),
     Guard("audits_protocol", "{row}.state = 'locked'", "a locked protocol never changes"),
     Guard("audits_audit", "{row}.state = 'sealed'", _AUDIT),
+    Guard("audits_furthercohort", _OF_AUDIT, _AUDIT, closed=True),
     Guard("audits_finding", _OF_AUDIT, _AUDIT, closed=True),
     Guard("audits_caseresult", _OF_AUDIT, _AUDIT, closed=True),
     Guard("audits_checkrun", _OF_AUDIT, _AUDIT, closed=True),

@@ -22,6 +22,8 @@ from portal.intake.models import Upload
 from portal.jobs import Job, enqueue, ring
 from portal.leases import Leased, WorkState, give_up_or_wait
 from portal.outbox.models import OutboxMessage
+from portal.seen import actions as seen
+from portal.seen.models import Seen, Worsened
 
 BATCH = 500
 STALE_SECONDS = 600  # a doorbell this old is rung again even where the queue moves
@@ -30,11 +32,13 @@ STALE_SECONDS = 600  # a doorbell this old is rung again even where the queue mo
 def reconcile() -> dict[str, int]:
     return {
         "rung": ring_outbox(),
-        "expired": sum(expire(kind) for kind in (Upload, Shard, CheckRun)),
+        "expired": sum(expire(kind) for kind in (Upload, Seen, Worsened, Shard, CheckRun)),
         "repeated": sum(
             ring_waiting(kind, again)
             for kind, again in (
                 (Upload, _ring_upload),
+                (Seen, _ring_seen),
+                (Worsened, _ring_worsened),
                 (Shard, audits.ring_shard),
                 (CheckRun, _ring_check),
             )
@@ -98,6 +102,14 @@ def _wanted(kind: type[Leased]) -> Q:
 
 def _ring_upload(pk: UUID) -> None:
     intake.ring_upload(Upload.objects.get(pk=pk))
+
+
+def _ring_seen(pk: UUID) -> None:
+    seen.ring(Seen.objects.get(pk=pk))
+
+
+def _ring_worsened(pk: UUID) -> None:
+    seen.ring_worsened(Worsened.objects.get(pk=pk))
 
 
 def _ring_check(pk: UUID) -> None:

@@ -63,15 +63,22 @@ def accept_version(*, team: Team, actor: User, read: ReadModel) -> ModelVersion:
 
 @transaction.atomic
 def refuse_version(
-    *, team: Team, actor: User, name: str, version: str, refusals: Sequence[Mapping[str, Any]]
+    *,
+    team: Team,
+    actor: User,
+    name: str,
+    version: str,
+    refusals: Sequence[Mapping[str, Any]],
+    scan: Mapping[str, Any] | None = None,
 ) -> ModelVersion:
-    """Kept on the list with its reasons; none of its bytes are."""
+    """Kept on the list with its reasons and what lay in the upload; none of its bytes are."""
     model, _ = Model.objects.get_or_create(team=team, name=name[:120])
     refused = ModelVersion.objects.create(
         model=model,
         version=version[:60],
         state=VersionState.REFUSED,
         refusals=[dict(refusal) for refusal in refusals],
+        card={"scan": dict(scan)} if scan else {},
         created_by=actor,
     )
     codes = sorted({refusal["code"] for refusal in refusals})

@@ -8,6 +8,8 @@ from typing import Any
 from ml.checks import all_checks
 from ml.checks.capability import WITH_MASKS, WITH_SAMPLES, WITH_SCORES, follows
 from ml.checks.intake_points import Point, points
+from ml.imaging.declared import Intensity
+from ml.imaging.steps import of_cut, of_numbers
 from ml.verdict import abilities, met_by, sentence
 from portal.registry.models import ModelVersion, Predictions
 from portal.ui import numbers
@@ -78,6 +80,14 @@ def facts(card: dict[str, Any]) -> list[tuple[str, str]]:
         said = ", ".join(f"{name.replace('_', ' ')} × {n}" for name, n in sorted(norms.items()))
         found.append(("Normalisation", said or "none"))
     return found
+
+
+def intensity(manifest: dict[str, Any]) -> str:
+    """What is done to the values of an image, in the order in which it is done."""
+    declared = Intensity.model_validate(manifest["input"]["intensity"])
+    cut = of_cut(declared) if declared.window or declared.clip else ""
+    said = "; ".join(filter(None, (cut, of_numbers(declared))))
+    return said.replace("-", numbers.MINUS) or "as it is"
 
 
 def needs_met(subject: ModelVersion | Predictions) -> frozenset[str]:

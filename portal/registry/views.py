@@ -18,7 +18,7 @@ from portal.audits.access import audits_of
 from portal.audits.models import Audit
 from portal.audits.states import ACTIVE, AuditState
 from portal.intake.access import uploads_of
-from portal.intake.models import Upload, UploadKind
+from portal.intake.models import UploadKind
 from portal.leases import FINAL
 from portal.lifecycle import IllegalMove
 from portal.registry import access, actions
@@ -30,6 +30,7 @@ from portal.registry.verdict import (
     able,
     auditable,
     facts,
+    intensity,
     needs_met,
     refused_because,
     rows,
@@ -127,22 +128,17 @@ def _version_page(request: HttpRequest, shown: ModelVersion, form: WithdrawForm)
         ),
         "able": able(shown) if was_read else [],
         "facts": facts(shown.card),
+        "intensity": intensity(shown.manifest) if was_read else "",
         "scan": shown.card.get("scan") or {},
         "can_do": auditable(needs_met(shown)) if was_read else [],
         "refused_because": refused_because(shown.refusals),
-        "looked_at": _looked_at(upload) if shown.state == VersionState.REFUSED else [],
+        "is_refused": shown.state == VersionState.REFUSED,
         "audits": _with_measures(audits_of(team).filter(model_version=shown)[:PER_PAGE]),
         "siblings": access.versions_of(team).filter(model=shown.model),
         "upload": upload,
         "form": form,
     }
     return render(request, "registry/version.html", context, status=422 if form.errors else 200)
-
-
-def _looked_at(upload: Upload | None) -> list[str]:
-    """What the log says of the files, before anything of them was read."""
-    lines = [str(line) for line in upload.log] if upload else []
-    return [line for line in lines if line.endswith(" bytes") and not line.startswith("reading ")]
 
 
 def _with_measures(audits: Iterable[Audit]) -> list[tuple[Audit, dict[str, Headline]]]:

@@ -51,7 +51,7 @@ def as_context(
     parameters = query.as_query()
     if query.filter == "selection":
         parameters["filter"] = "selection"
-    siblings = [c for c in frozen.cases if c.cluster == case.cluster]
+    siblings = [c for c in frozen.cases if c.cluster == case.cluster and not case.cohort]
     pictures = [sha for image in case.images if (sha := display_sha256(image))]
     chosen = shown if shown in pictures else case.picture
     kinds = ("group",) if door.is_shared else ("group", "patient")  # a link names no patient
@@ -82,7 +82,7 @@ def as_context(
         ]
         if len(pictures) > 1
         else [],
-        "cluster_url": door.cases(cluster=case.cluster) if has_clusters else "",
+        "cluster_url": door.cases(cluster=case.cluster) if has_clusters and not case.cohort else "",
         "n_siblings": len(siblings) - 1,
         "known": [(frozen.names.of(name), value) for name, value in case.covariates.items()],
         "named_by": _named_by(frozen, door, case),

@@ -35,7 +35,7 @@ FILTERS: dict[str, tuple[str, Callable[[Case], bool]]] = {
     ),
     "present": ("With finding", lambda case: case.present is True),
     "absent": ("Without", lambda case: case.present is False),
-    "unlabelled": ("No label", lambda case: case.label is None),
+    "unlabelled": ("No label", lambda case: case.label is None and not case.cohort),
 }
 BUTTONS = ("all", "wrong", "missed", "false-alarm", "found", "rightly-clear", "failed", "present",
            "absent", "unlabelled")  # fmt: skip

@@ -8,6 +8,10 @@
             "score", "error", "images": [...], "readings": [[reader, question, score, label]],
             "masks": [[structure, a, b, volume of a, volume of b, Dice]]}]}
 
+"beside" is there where cohorts stand beside the audited one: [{"name", "role", "title",
+"cases": as above}]. A case of theirs is called PREFIX/CASE, as findings name it. Of a reference
+cohort, which may be large, those cases are kept that a finding names.
+
 "masks" is there in reports of masks only, and empty where the case could not be compared.
 """
 
@@ -18,12 +22,15 @@ from functools import lru_cache
 from typing import Any
 
 from portal.audits.actions import PREDICT
+from portal.audits.further import further_of
 from portal.audits.models import Audit, CaseResult
+from portal.audits.states import FurtherRole
 from portal.audits.subject import cohort_block
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts import catalogue
 from portal.cohorts.masks import masks_of
+from portal.cohorts.models import CohortVersion
 from portal.reports.models import Report
 
 Json = dict[str, Any]
@@ -35,10 +42,12 @@ def freeze(
     headline: Mapping[str, Any],
     scores: Mapping[str, Any],
     masks: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Json:
     """
     Args:
         scores: case id to P(finding present), None where the case failed.
+        beside: the same of each further cohort, by its name.
         masks: case id to its pairs of masks, empty where they could not be compared.
     """
     listed = catalogue.load(audit.cohort_version)
@@ -50,8 +59,33 @@ def freeze(
         "cohort": _cohort(audit, listed),
         "model": _model(audit),
         "outputs": _output_names(audit),
-        "cases": _cases(audit, listed, scores, masks),
+        "cases": _cases(audit, audit.cohort_version, scores, masks),
+        **_beside(audit, document, beside or {}),
     }
+
+
+def _beside(
+    audit: Audit, document: Mapping[str, Any], scores: Mapping[str, Mapping[str, Any]]
+) -> Json:
+    """Cases of the cohorts beside the audited one; {} where there are none."""
+    named = {
+        case_id
+        for check in document.get("checks", ())
+        for finding in check["findings"]
+        for case_id in finding["cases"]
+    }
+    found = []
+    for row in further_of(audit):
+        is_foreign = row.role == FurtherRole.FOREIGN
+        prefix = row.name if is_foreign else row.role  # as ml.checks.foreign_words names them
+        cases = [
+            case | {"case_id": f"{prefix}/{case['case_id']}"}
+            for case in _cases(audit, row.cohort_version, scores.get(row.name, {}))
+        ]
+        kept = cases if is_foreign else [case for case in cases if case["case_id"] in named]
+        title = str(row.cohort_version)
+        found.append({"name": row.name, "role": row.role, "title": title, "cases": kept})
+    return {"beside": found} if found else {}
 
 
 def _context(audit: Audit) -> Json:
@@ -121,11 +155,14 @@ def _output_names(audit: Audit) -> list[str]:
 
 def _cases(
     audit: Audit,
-    listed: Mapping[str, Any],
+    version: CohortVersion,
     scores: Mapping[str, Any],
-    masks: Mapping[str, Any] | None,
+    masks: Mapping[str, Any] | None = None,
 ) -> list[Json]:
-    results = CaseResult.objects.filter(audit=audit, pass_name=PREDICT).select_related("case")
+    listed = catalogue.load(version)
+    results = CaseResult.objects.filter(
+        audit=audit, pass_name=PREDICT, case__version=version
+    ).select_related("case")
     outputs = {result.case.case_id: result for result in results}
     readings: dict[str, list[list[Any]]] = {}
     for reading in listed["readings"]:

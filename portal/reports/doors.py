@@ -57,6 +57,20 @@ class Door:
             return ""
         return BLOB_SCHEME + sha256 if self.is_paper else self._to("image", sha256)
 
+    def worsened(self, strip: int, severity: int) -> str:
+        """A picture of a corrupted case: made when asked for, so never on paper."""
+        if self.is_paper or not self.shows_images:
+            return ""
+        return self._to("worsened-picture", strip, severity)
+
+    @property
+    def worsened_make(self) -> str:
+        return "" if self.is_shared else self._to("worsened-make")
+
+    @property
+    def worsened_progress(self) -> str:
+        return "" if self.is_shared else self._to("worsened-progress")
+
     def csv(self, name: str) -> str:
         return self._to("csv", name)
 

@@ -1,12 +1,13 @@
 """The frozen content of a report as objects: its checks, its findings, its cases."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import Any
 
+from ml.beside import FOREIGN
 from portal.cohorts.masks import SEGMENTATION
 from portal.reports import content
 from portal.reports.models import Report
@@ -27,6 +28,7 @@ class Outcome(StrEnum):
     CLEAR = "rightly-clear"
     FAILED = "failed"
     UNLABELLED = "unlabelled"
+    BESIDE = "beside"  # of a cohort beside the audited one, which is not judged
     NOT_JUDGED = "not-judged"  # no model, or no threshold that could be used
 
 
@@ -38,6 +40,7 @@ WORDS: dict[Outcome, tuple[str, str]] = {
     Outcome.CLEAR: ("pass", "Rightly clear"),
     Outcome.FAILED: ("not assessed", "Inference failed"),  # of a model that was run here
     Outcome.UNLABELLED: ("not assessed", "No label"),
+    Outcome.BESIDE: ("info", "Foreign"),
     Outcome.NOT_JUDGED: ("info", "Not judged"),
 }
 NO_PREDICTION = "No prediction"  # a table that was handed in has no row to judge
@@ -62,6 +65,8 @@ class Case:
     masks: list[list[Any]]  # pairs, see portal.reports.content
     outcome: Outcome
     word: str  # of the outcome
+    cohort: str = ""  # beside the audited one, by its name; "" of the audited one
+    cohort_title: str = ""  # with its version
 
     @property
     def state(self) -> str:
@@ -142,6 +147,7 @@ class Frozen:
         headline = self.names.spoken(self.headline)
         spoken = Frozen(self.data | {"audit": audit, "headline": headline})
         vars(spoken)["cases"] = self.cases  # the same objects, not a second set of them
+        vars(spoken)["beside"] = self.beside
         vars(spoken)["spoken"] = spoken
         return spoken
 
@@ -203,8 +209,31 @@ class Frozen:
         return tuple(self._case(k, row) for k, row in enumerate(self.data["cases"]))
 
     @cached_property
+    def beside(self) -> tuple[Case, ...]:
+        """Of the cohorts beside the audited one: only findings lead to them, no list holds them."""
+        found: list[Case] = []
+        for cohort in self.data.get("beside") or []:
+            for row in cohort["cases"]:
+                case = self._case(len(self.cases) + len(found), row)
+                outcome = Outcome.FAILED if case.error else Outcome.BESIDE
+                is_foreign = cohort["role"] == FOREIGN
+                word = self.word(outcome) if case.error or is_foreign else "Reference"
+                found.append(
+                    replace(
+                        case,
+                        outcome=outcome,
+                        word=word,
+                        present=None,
+                        cohort=cohort["name"],
+                        cohort_title=cohort["title"],
+                    )
+                )
+        return tuple(found)
+
+    @cached_property
     def by_id(self) -> dict[str, Case]:
-        return {case.case_id: case for case in self.cases}
+        """Every case that a finding can name; one that was audited has its id to itself."""
+        return {case.case_id: case for case in (*self.beside, *self.cases)}
 
     @cached_property
     def counts(self) -> dict[Outcome, int]:
@@ -218,7 +247,7 @@ class Frozen:
         """Every image that belongs to this report: hash -> media type."""
         return {
             sha: "image/png" if sha != image["sha256"] else image["media_type"]
-            for case in self.cases
+            for case in (*self.cases, *self.beside)
             for image in case.images
             if (sha := display_sha256(image))
         }

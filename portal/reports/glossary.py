@@ -75,6 +75,22 @@ _BY_MEASURE = {
                           "answer the wrong one is the more uncertain. 0.5 is chance."),
     "aurc": Term("Area under risk and coverage", "The share called wrongly among the cases kept, "
                  "averaged while the most uncertain are handed over first; lower is better."),
+    "mask_doubt": Term("Doubt about a mask", "How far several masks of one case by the same model "
+                       "are apart: one minus the Dice of every two (disagreement), how much their "
+                       "volumes vary, or the entropy of their mean inside the structure and about "
+                       "its boundary."),
+    "loss_aurc": Term("Area under 1 − Dice and coverage", "What is lost of Dice on the masks that "
+                      "are kept, averaged while the most doubtful are handed over; lower is "
+                      "better."),
+    "augrc": Term(
+        "Area under generalised risk and coverage", "As the area under risk and coverage, but of "
+        "wrong answers kept among all cases: no single case among the surest weighs much. Lower is "
+        "better."),
+    "deferred_at_target": Term("Cases for a reader", "How many of the least certain cases a reader "
+                               "must see, so that of the rest no more are wrong than is aimed at."),
+    "conformal_coverage": Term("Prediction set", "The answers that fit a case, cut by other "
+                               "patients’ cases so that the truth is among them as often as "
+                               "promised: over all cases, not in every group."),
     "dice": Term("Dice", "Overlap of two masks: twice what both mark, over what each marks. 1 is "
                  "the same mask, 0 nothing in common."),
     "reader_dice": Term("Dice of two readers", "The overlap of the masks of every two readers of a "
@@ -92,6 +108,11 @@ _BY_MEASURE = {
     "assd": Term("Average surface distance", "How far the borders are apart on average."),
     "reader_consensus_dice": Term("Majority", "What more than half of the readers mark; a reader "
                                   "is compared with that of the others."),
+    "zero_gradient": Term("Attack", "A small change of an image, made on purpose with the help of "
+                          "the network’s gradients so that it answers otherwise. Where gradients "
+                          "lead nowhere (gradient masking), it is weak and shows little."),
+    "eps_median": Term("Eps", "The most by which each intensity of an image is changed, in grey "
+                       "levels of 255."),
     "icc": Term("Intraclass correlation", "The share of the spread in scores that lies between "
                 "cases and not between readers."),
 }  # fmt: skip

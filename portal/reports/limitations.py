@@ -45,14 +45,42 @@ QUESTIONS = {
         "Is there a group, not thought of before, on which it fails?",
     ),
     "uncertainty": ("uncertainty", "Does it know when it does not know?"),
+    "segmentation-uncertainty": (
+        "doubt about masks",
+        "Does the model know which of its masks are wrong?",
+    ),
+    "selective-prediction": (
+        "which cases can be left to it",
+        "How many cases must a reader see so that the rest can be left to it?",
+    ),
     "ood-detection": (
         "foreign images",
         "Does it notice images that are not what it was made for?",
     ),
     "stress": ("image quality", "How much noise, blur or another contrast does it bear?"),
+    "shift-consistency": (
+        "where a thing lies",
+        "Does its answer stay when the picture is moved a little?",
+    ),
+    "adversarial-lite": (
+        "changes on purpose",
+        "How small a change, made on purpose, turns its answers?",
+    ),
+    "normalisation": (
+        "other sites",
+        "Do the statistics that its normalisation stores fit these images?",
+    ),
+    "gradient-flow": (
+        "parts that do nothing",
+        "Does every layer of the network take part in its answers?",
+    ),
     "explanation-faithfulness": (
         "explanations",
         "Do maps of where it looks show what moves its answer?",
+    ),
+    "handcrafted-baseline": (
+        "what plain numbers tell",
+        "Does it see more than plain numbers of the images and files tell?",
     ),
     "memorisation": ("memorisation", "Does it give away its training images?"),
     "clinical-utility": (

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, render
 
 from portal.blobs import store
 from portal.blobs.models import Blob
+from portal.cohorts.pictures import answer
 from portal.reports import case_page, explore, pdf, report_page, tables
 from portal.reports.cases import (
     BUTTONS,
@@ -26,6 +27,7 @@ from portal.reports.frozen import Frozen, Outcome, open_report
 from portal.reports.gallery import tile
 from portal.reports.models import Report, ShareLink
 from portal.reports.readings import about
+from portal.seen.access import worsened_of
 
 _YEAR_SECONDS = 365 * 24 * 3600
 
@@ -133,7 +135,9 @@ def case_response(
     layout: str,
     selection: list[str] | None = None,
     link: ShareLink | None = None,
+    seen_url: str = "",
 ) -> HttpResponse:
+    """`seen_url`: where members ask for what the model was given for the case."""
     frozen = open_report(report).spoken
     case = frozen.by_id.get(case_id)
     if case is None:
@@ -145,6 +149,7 @@ def case_response(
         "section": "reports",
         "report": report,
         "link": link,
+        "seen_url": seen_url,
     }
     return render(request, "reports/case.html", context)
 
@@ -164,6 +169,18 @@ def image_response(report: Report, sha256: str) -> HttpResponse:
             "Content-Disposition": "inline",
         },
     )
+
+
+def worsened_picture_response(report: Report, strip: int, severity: int) -> HttpResponse:
+    """One picture of a corrupted case, where it was made; no longer kept than it can be seen."""
+    row = worsened_of(report.audit)
+    try:
+        sha256 = row.strips[strip]["pictures"][severity] if row else ""
+    except IndexError:
+        sha256 = ""
+    if not sha256:
+        raise Http404("no such picture of this report")
+    return answer(get_object_or_404(Blob, pk=sha256), "image/png")
 
 
 def csv_response(

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from portal.reports import gallery, glossary, ledger, limitations, tables
+from portal.reports import foreign, gallery, glossary, ledger, limitations, stress, tables, worsened
 from portal.reports.doors import Door
 from portal.reports.endpoints import (
     Endpoint,
@@ -23,8 +23,11 @@ _TOP = 3
 _FIRST_CHECK = 4  # after summary, plan and data
 _STATES = ("fail", "caution", "pass", "info", "not assessed")
 _LONG_TABLE = 24  # rows; longer ones are left to the CSV on paper
-_WIDE = frozenset({"forest", "case-values"})  # drawn over the whole width of a page
+_WIDE = frozenset(
+    {"forest", "case-values", "stress-curves"}
+)  # drawn over the whole width of a page
 _MANY_MEASURES = 6
+_TOO_MANY_MEASURES = 60
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Chart:
     series: Json
     csv_url: str
     explore_url: str
+    fold: str = ""  # words of the fold that it lies in
 
 
 @dataclass(frozen=True)
@@ -65,12 +69,31 @@ class CheckSection:
     cards: list[Card]
     charts: list[Chart]
     measures: list[MeasureRow]
+    shown: list[MeasureRow]  # on paper, of a very long table, those that findings name
     measures_csv: str
     confusion: Json | None
+    pictures: list[gallery.GalleryRow]  # of cases that are not audited ones
 
     @property
     def anchor(self) -> str:
         return f"check-{self.check['id']}"
+
+    @property
+    def first_cards(self) -> list[Card]:
+        """All in their order, but of many findings of one kind the worst alone."""
+        alike = set(map(id, self.alike_cards))
+        return [card for card in self.cards if id(card) not in alike]
+
+    @property
+    def alike_cards(self) -> list[Card]:
+        """The further ones of one kind: twenty cards in a row would bury what comes after."""
+        by_id = {card.finding["id"]: card for card in self.cards}
+        on_top = {card.finding["id"] for card in self.cards if card.is_on_top}
+        return [by_id[one] for one in stress.further([c.finding for c in self.cards], on_top)]
+
+    @property
+    def has_curves(self) -> bool:
+        return any(chart.series["kind"] == stress.CURVES for chart in self.charts)
 
     @property
     def is_assessed(self) -> bool:
@@ -91,6 +114,11 @@ class CheckSection:
     def is_alone(self) -> bool:
         """One picture alone leaves half the width of a page for the measures."""
         return len(self.small_charts) + int(self.confusion is not None) == 1
+
+    @property
+    def has_many(self) -> bool:
+        """Measures that would push all that follows out of sight: a page opens them on request."""
+        return len(self.measures) > _TOO_MANY_MEASURES
 
     @property
     def common_method(self) -> str:
@@ -174,6 +202,8 @@ def document_context(report: Report, door: Door) -> dict[str, Any]:
         "page": build(frozen, door),
         "ledger": ledger.rows(frozen, door),
         "gallery": gallery.rows(frozen, door),
+        "worsened": worsened.of(frozen, door, report.audit),
+        "beside_cohorts": foreign.cohorts(frozen),
         "packages": list((frozen.audit["engine"].get("packages") or {}).items()),
         "protocol_json": _pretty(frozen.protocol),
         "manifest_json": _pretty(manifest) if manifest else "",
@@ -238,6 +268,7 @@ def _top(frozen: Frozen, door: Door) -> list[Card]:
 def _section(
     frozen: Frozen, door: Door, check: Json, number: int, on_top: set[str]
 ) -> CheckSection:
+    measures = [MeasureRow(row, basis_url(frozen, door, row)) for row in check["measures"]]
     return CheckSection(
         number=number,
         check=check,
@@ -248,17 +279,35 @@ def _section(
         ],
         charts=[
             Chart(
-                series=series,
+                series=figure,
                 csv_url=door.csv(f"{check['id']}.series-{k}"),
                 explore_url=_explore_url(door, series),
+                fold=fold,
             )
             for k, series in enumerate(check.get("series") or [], 1)
             if is_drawn(series)
+            for figure, fold in _figures(door, series)
         ],
-        measures=[MeasureRow(row, basis_url(frozen, door, row)) for row in check["measures"]],
+        measures=measures,
+        shown=_named(measures, check, door),
         measures_csv=door.csv(f"{check['id']}.measures"),
         confusion=_confusion(frozen, door) if check["id"] == "operating-point" else None,
+        pictures=foreign.gallery(frozen, door, check),
     )
+
+
+def _figures(door: Door, series: Json) -> list[tuple[Json, str]]:
+    """One for most series, with the words of the fold that it lies in, if any."""
+    if series["kind"] != stress.CURVES:
+        return [(series, "")]
+    return stress.figures(series, is_paper=door.is_paper)
+
+
+def _named(measures: list[MeasureRow], check: Json, door: Door) -> list[MeasureRow]:
+    """Tens of pages of numbers are searched in a file, not on paper, which cannot be folded."""
+    named = {finding.get("measure") for finding in check["findings"]}
+    is_whole = not door.is_paper or len(measures) <= _TOO_MANY_MEASURES
+    return [row for row in measures if is_whole or row.estimate["id"] in named]
 
 
 def _card(door: Door, check: Json, finding: Json, *, is_on_top: bool) -> Card:

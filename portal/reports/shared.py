@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -29,7 +30,7 @@ def through_link(view: View) -> View:
     """Turns the token into its active link; says what became of one that has ended."""
 
     @wraps(view)
-    def opened(request: HttpRequest, token: str, **parts: str) -> HttpResponse:
+    def opened(request: HttpRequest, token: str, **parts: Any) -> HttpResponse:
         link = access.find_link(token)
         if link is None:
             raise Http404
@@ -78,6 +79,17 @@ def image(request: HttpRequest, link: ShareLink, token: str, sha256: str) -> Htt
 
 @require_GET
 @through_link
+def worsened_picture(
+    request: HttpRequest, link: ShareLink, token: str, strip: int, severity: int
+) -> HttpResponse:
+    """As of cases: with a link that shows images, and only what the team had made."""
+    if not link.with_images:
+        raise Http404("pixels were not shared with this link")
+    return pages.worsened_picture_response(link.report, strip, severity)
+
+
+@require_GET
+@through_link
 def csv(request: HttpRequest, link: ShareLink, token: str, name: str) -> HttpResponse:
     return pages.csv_response(request, link.report, name, with_patients=False)
 
@@ -99,6 +111,7 @@ urlpatterns = [
     path("cases/", cases, name="cases"),
     path("case/<path:case_id>/", case, name="case"),
     path("image/<str:sha256>", image, name="image"),
+    path("worsened/<int:strip>/<int:severity>/", worsened_picture, name="worsened-picture"),
     path("csv/<str:name>.csv", csv, name="csv"),
     path("report.pdf", pdf, name="pdf"),
     path("audit.json", audit_json, name="audit-json"),

@@ -65,7 +65,8 @@ def _of_check(check: Json) -> Iterator[Named]:
     if check["findings"]:
         yield Named(f"{check['id']}.findings", f"{title}: findings", _findings(check))
     for k, series in enumerate(check.get("series") or [], 1):
-        if series["kind"] == "points":  # the same as the table of cases
+        if series["kind"] == "points" and "cohort" not in series["fields"]:
+            # the same as the table of cases
             continue
         name = f"{check['id']}.series-{k}"
         said = series.get("title") or series["kind"]
@@ -137,19 +138,21 @@ def without_patients(frozen: Frozen, cases: Table) -> Table:
     """The table of cases for a share link: patients are numbered, their ids stay with the team."""
     at, cluster = cases.head.index("patient_id"), cases.head.index("cluster")
     is_patient = frozen.cohort.get("cluster_kind") == "patient"
-    order = {name: k for k, name in enumerate(dict.fromkeys(c.cluster for c in frozen.cases), 1)}
+    every = [(case.cohort, case.cluster) for case in (*frozen.cases, *frozen.beside)]
+    order = {unit: k for k, unit in enumerate(dict.fromkeys(every), 1)}
     rows = []
     for row in cases.rows:
-        cells = list(row)
-        if is_patient:
-            cells[cluster] = f"patient {order[str(row[cluster])]}"
+        cells, case = list(row), frozen.by_id[str(row[cases.head.index("case_id")])]
+        if is_patient or case.cohort:
+            cells[cluster] = f"patient {order[case.cohort, case.cluster]}"
         rows.append([*cells[:at], *cells[at + 1 :]])
     return build([*cases.head[:at], *cases.head[at + 1 :]], rows)
 
 
 def cases_table(frozen: Frozen, cases: list[Case]) -> Table:
     """One row for each case: label, score, outputs, outcome, covariates, first image."""
-    covariates = list(dict.fromkeys(name for case in frozen.cases for name in case.covariates))
+    known = [*frozen.cases, *(case for case in cases if case.cohort)]
+    covariates = list(dict.fromkeys(name for case in known for name in case.covariates))
     outputs = frozen.outputs if any(case.outputs for case in frozen.cases) else []
     head = [
         "case_id", "cluster", "patient_id", "label", "present", "score", "outcome", "error",

@@ -11,6 +11,13 @@ urlpatterns = [
     path("<uuid:report_id>/", views.report, name="report"),
     path("<uuid:report_id>/cases/", views.cases, name="cases"),
     path("<uuid:report_id>/case/<path:case_id>/", views.case, name="case"),
+    path("<uuid:report_id>/worsened/make/", views.worsened_make, name="worsened-make"),
+    path("<uuid:report_id>/worsened/", views.worsened_progress, name="worsened-progress"),
+    path(
+        "<uuid:report_id>/worsened/<int:strip>/<int:severity>/",
+        views.worsened_picture,
+        name="worsened-picture",
+    ),
     path("<uuid:report_id>/image/<str:sha256>", views.image, name="image"),
     path("<uuid:report_id>/csv/<str:name>.csv", views.csv, name="csv"),
     path("<uuid:report_id>/report.pdf", views.pdf, name="pdf"),

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -14,11 +14,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from ml.checks.registry import State
 from portal.accounts.access import can, check_may, get_team_or_404, signed_in
 from portal.accounts.roles import Act
-from portal.reports import access, actions, explore, pages
+from portal.audits.further import further_named
+from portal.reports import access, actions, explore, pages, worsened
 from portal.reports.doors import team_door
 from portal.reports.forms import ShareForm
 from portal.reports.frozen import Frozen, open_report
 from portal.reports.models import Report
+from portal.seen import actions as seen
 
 LAYOUT = "base.html"
 PER_PAGE = 50
@@ -83,14 +85,65 @@ def cases(request: HttpRequest, team: str, report_id: UUID) -> HttpResponse:
 def case(request: HttpRequest, team: str, report_id: UUID, case_id: str) -> HttpResponse:
     found = _get(request, team, report_id)
     selection = _selection(request, found)
-    door = team_door(found)
-    return pages.case_response(request, found, door, case_id, layout=LAYOUT, selection=selection)
+    return pages.case_response(
+        request,
+        found,
+        team_door(found),
+        case_id,
+        layout=LAYOUT,
+        selection=selection,
+        seen_url=_seen_url(found, case_id),
+    )
+
+
+def _seen_url(found: Report, case_id: str) -> str:
+    """Where what the model was given for this case is asked for; "" without a model or image."""
+    audit = found.audit
+    version, own_id = audit.cohort_version, case_id
+    frozen_case = open_report(found).by_id.get(case_id)
+    if frozen_case is not None and frozen_case.cohort:
+        version = further_named(audit, frozen_case.cohort).cohort_version
+        own_id = case_id.rpartition("/")[2]
+    cases = version.cases.filter(case_id=own_id, images__position=0)
+    shown = cases.first() if audit.model_version_id else None
+    if shown is None:
+        return ""
+    return reverse("seen:make", args=[found.team.slug, audit.model_version_id, shown.pk])
 
 
 @require_GET
 @login_required
 def image(request: HttpRequest, team: str, report_id: UUID, sha256: str) -> HttpResponse:
     return pages.image_response(_get(request, team, report_id), sha256)
+
+
+@require_POST
+@login_required
+def worsened_make(request: HttpRequest, team: str, report_id: UUID) -> HttpResponse:
+    """Asks for pictures of the corruptions; whoever sees the report may."""
+    found = _get(request, team, report_id)
+    wanted = worsened.wanted(open_report(found))
+    if not wanted:
+        raise Http404("no corruption of this report can be shown")
+    seen.ask_worsened(actor=signed_in(request), audit=found.audit, wanted=wanted)
+    return redirect(f"{team_door(found).report}#worsened")
+
+
+@require_GET
+@login_required
+def worsened_progress(request: HttpRequest, team: str, report_id: UUID) -> HttpResponse:
+    """The pictures alone, or how far they are: the page asks until they are there."""
+    found = _get(request, team, report_id)
+    shown = worsened.of(open_report(found).spoken, team_door(found), found.audit)
+    return render(request, "reports/_worsened.html", {"worsened": shown})
+
+
+@require_GET
+@login_required
+def worsened_picture(
+    request: HttpRequest, team: str, report_id: UUID, strip: int, severity: int
+) -> HttpResponse:
+    return pages.worsened_picture_response(_get(request, team, report_id), strip, severity)
 
 
 @require_GET

@@ -45,10 +45,13 @@ def write(value: float, measure_id: str, *, unit: bool = True) -> str:
 
     >>> write(0.8211, "auroc"), write(0.3373, "sensitivity"), write(0.3373, "ppv", unit=False)
     ('0.821', '33.7 %', '33.7')
+    >>> write(3.0, "severity_borne:ct_noise")
+    '3'
     """
-    if measure(measure_id).unit == "rate":
+    kind = measure(measure_id).unit
+    if kind == "rate":
         return numbers.percent(value) if unit else numbers.percent_number(value)
-    return numbers.decimal(value)
+    return numbers.plain(value) if kind == "step" else numbers.decimal(value)
 
 
 def unit_of(estimate: Any) -> str:
@@ -90,6 +93,8 @@ def margin(estimate: Any, limit: Any) -> str:
     >>> over = {"id": "ece_top_label", "value": 0.0791}
     >>> margin(over, {"value": 0.05, "direction": "max"})
     '−0.029'
+    >>> margin({"id": "severity_borne", "value": 5.0}, {"value": 2.0, "direction": "min"})
+    '+3'
     """
     found, rule = as_json(estimate), as_json(limit)
     if found["value"] is None:
@@ -97,9 +102,10 @@ def margin(estimate: Any, limit: Any) -> str:
     difference = found["value"] - rule["value"]
     if rule["direction"] == "max":
         difference = -difference
-    if measure(found["id"]).unit == "rate":
+    kind = measure(found["id"]).unit
+    if kind == "rate":
         return numbers.points(difference)
-    return numbers.signed(difference) + unit_of(found)
+    return numbers.signed(difference, 0 if kind == "step" else 3) + unit_of(found)
 
 
 def interval_text(data: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ WITHOUT_TEAM = {
 _SECTIONS = {
     "registry": "models",
     "intake": "models",
+    "seen": "models",
     "cohorts": "cohorts",
     "audits": "audits",
     "reports": "reports",

@@ -88,6 +88,6 @@ def plumb(
 
 
 def _end_label(value: float, estimate: dict[str, Any]) -> str:
-    if measure(estimate["id"]).unit == "rate":
+    if measure(estimate["id"]).unit in {"rate", "step"}:
         return limit_value(value, estimate["id"])
     return numbers.decimal(value, 2) + unit_of(estimate)

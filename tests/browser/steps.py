@@ -57,6 +57,14 @@ def choose(page: Page, legend: str, option: str) -> None:
         group.get_by_role("combobox").select_option(found)
 
 
+def choose_foreign(page: Page, cohort: str, use: str) -> None:
+    """One of the cohorts beside the audited one; the preview follows."""
+    if not page.locator("#foreign-images[open]").count():
+        page.locator("#foreign-images summary").click()
+    with page.expect_response(re.compile("/audits/new/preview/")):
+        page.get_by_label(cohort, exact=True).select_option(label=use)
+
+
 def start_audit(page: Page) -> None:
     """From the preview of a new audit to its report."""
     page.get_by_role("button", name="Start audit").click()

@@ -24,11 +24,14 @@ FORMS = {
     "accounts:sign-out", "accounts:password", "accounts:token-new", "accounts:token-end",
     "accounts:person-add", "accounts:person-role", "accounts:person-remove", "accounts:team-allow",
     "registry:withdraw", "intake:retry", "cohorts:seal", "cohorts:discard", "audits:stop",
-    "audits:resume", "audits:protocol-lock", "reports:end-link",
+    "audits:resume", "audits:protocol-lock", "reports:end-link", "seen:make",
+    "reports:worsened-make",
 }  # fmt: skip
 PARTS = {
     "accounts:running",
     "intake:progress",
+    "seen:progress",
+    "reports:worsened-progress",
     "audits:progress",
     "audits:status",
     "audits:preview",
@@ -37,7 +40,7 @@ FILES = {
     "intake:example", "cohorts:image", "cohorts:original", "audits:protocol-yaml",
     "audits:default-yaml", "reports:image", "reports:csv", "reports:pdf", "reports:audit-json",
     "reports:explore-data", "shared:image", "shared:csv", "shared:pdf", "shared:audit-json",
-    "healthz", "readyz",
+    "healthz", "readyz", "seen:picture", "reports:worsened-picture", "shared:worsened-picture",
 }  # fmt: skip
 SIGNED_IN = (
     "home", "home-team", "accounts:account", "accounts:team-settings", "registry:models",
@@ -46,6 +49,7 @@ SIGNED_IN = (
     "audits:audits", "audits:new", "audits:audit", "audits:protocols", "audits:protocol-new",
     "audits:protocol-default", "audits:protocol", "reports:reports", "reports:report",
     "reports:cases", "reports:case", "reports:explore", "reports:share", "trail:trail",
+    "seen:cases", "seen:case", "intake:endpoint",
 )  # fmt: skip
 API_DOCS = "api:openapi-view"
 SHARED = ("shared:report", "shared:cases", "shared:case")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.browser.keyboard import unreached
 from tests.browser.watch import CHECK
 
 pytestmark = pytest.mark.browser
@@ -53,3 +54,23 @@ def test_the_watch_hears(act, heard, broken):
 def test_the_check_sees(act, seen, broken):
     broken.evaluate(act)
     assert seen in " ".join(broken.evaluate(CHECK))
+
+
+@pytest.mark.parametrize(
+    ("act", "seen"),
+    [
+        (
+            "() => { const it = document.querySelector('button'); it.onfocus = () => it.blur() }",
+            "not reached: <button>",
+        ),
+        (
+            "() => { for (const it of document.querySelectorAll('*')) it.style.outline = 'none' }",
+            "focus not seen: ",
+        ),
+    ],
+)
+def test_the_keyboard_finds_what_it_cannot_reach_or_see(act, seen, broken):
+    assert unreached(broken) == []
+    broken.reload()
+    broken.evaluate(act)
+    assert seen in " ".join(unreached(broken))

@@ -14,6 +14,7 @@ from portal.audits.planning import move
 from portal.audits.states import AuditState
 from portal.intake.models import Upload
 from portal.leases import WorkState
+from portal.registry.actions import refuse_version
 from portal.reports.actions import seal
 
 Make = Callable[..., Any]
@@ -126,6 +127,33 @@ class TestSignedIn:
         assert "row_bad        cases.csv, row 7  The label is unknown." in lines
         assert lines[-1] == 33 * " " + "Put it back."
 
+    def test_a_refused_model_lists_what_lay_in_it(
+        self, model_folder: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        refusals = [{"code": "pickle_refused", "message": "It would run code.", "file": "w.pt"}]
+        files = [{"name": "w.pt", "bytes": 2_000, "kind": "pickle", "use": "pickle_refused"}]
+
+        def read(*_: Any) -> str:
+            scan = {"files": files, "n_files": 1, "n_bytes": 2_000}
+            upload = Upload.objects.get()
+            version = refuse_version(
+                team=upload.team,
+                actor=upload.created_by,
+                name="w",
+                version="unread",
+                refusals=refusals,
+                scan=scan,
+            )
+            Upload.objects.update(state=WorkState.DONE, refusals=refusals, model_version=version)
+            return "Reading"
+
+        monkeypatch.setattr("plumb.commands._reading", read)
+        monkeypatch.setattr("plumb.client.time.sleep", lambda seconds: None)
+        assert main(["models", "push", str(model_folder)]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert "In the upload: 1 file, 2.0 kB" in lines
+        assert lines[-1] == "w.pt  pickle      2.0 kB  pickle_refused"
+
     def test_a_protocol_from_a_file(self, tmp_path: Path, capsys: Captured) -> None:
         file = tmp_path / "protocol.yaml"
         file.write_text("title: Ours\nchecks: [discrimination]\n")
@@ -149,6 +177,22 @@ class TestSignedIn:
         assert json.loads(capsys.readouterr().out)["reference"] == "A-0002"
         with pytest.raises(SystemExit):
             main([*start, "--model", "a", "--predictions", "b"])
+
+    def test_starting_with_foreign_cohorts(
+        self, team: Any, make_cohort_version: Make, make_model_version: Make, capsys: Captured
+    ) -> None:
+        own, far, dev = (make_cohort_version(team, n=n) for n in (6, 4, 5))
+        model = make_model_version(team)
+        chosen = ["--cohort", str(own.pk), "--model", str(model.pk)]
+        with pytest.raises(SystemExit):
+            main(["audits", "start", *chosen, "--foreign", str(far.pk)])
+        assert "near=ID, far=ID, shifted=ID" in capsys.readouterr().err
+        chosen += ["--foreign", f"far={far.pk}", "--reference", str(dev.pk)]
+        assert main(["audits", "start", *chosen, "--json"]) == 0
+        rows = Audit.objects.get().further_cohorts.order_by("position")
+        assert [(row.cohort_version, row.role, row.kind) for row in rows] == [
+            (far, "foreign", "far"), (dev, "reference", ""),
+        ]  # fmt: skip
 
     @pytest.mark.parametrize(("verdict", "code"), [("pass", 0), ("caution", 0), ("fail", 1)])
     def test_watching_ends_with_the_verdict(

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from portal.accounts.models import Team
 from portal.audits import actions as audits
-from portal.audits.models import Audit, CaseResult, CheckRun, Shard
+from portal.audits.models import Audit, CaseResult, CheckRun, FurtherCohort, Shard
 from portal.audits.planning import lock_protocol, start_audit, write_protocol
 from portal.blobs import store
 from portal.blobs.models import Blob
@@ -60,6 +60,10 @@ def audit(team, make_cohort_version, make_model_version):
     finding = {"id": "auroc", "state": "pass", "claim": "It ranks well."}
     result = {"state": "pass", "measures": [], "findings": [finding]}
     audits.finish_check(check_run, claim(CheckRun, check_run.pk), result, 0.5)
+    FurtherCohort.objects.create(
+        audit=started, cohort_version=make_cohort_version(team, n=4), position=0, role="foreign",
+        kind="far", name="Foreign",
+    )  # fmt: skip
     started.refresh_from_db()
     return started
 

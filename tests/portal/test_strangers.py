@@ -17,6 +17,7 @@ from portal.intake.actions import hand_in
 from portal.intake.models import UploadKind
 from portal.reports.actions import share
 from portal.reports.models import Report
+from portal.seen.models import Seen
 from tests.portal.people import signed_in
 
 Page = tuple[str, tuple[str, ...]]
@@ -63,8 +64,19 @@ def things(
         actor=team.owner, team=team, kind=UploadKind.MODEL, file_name="m.zip", blob=blob
     )
     protocol = write_protocol(actor=team.owner, team=team, name="Ours", body={"is_default": True})
+    seen = Seen.objects.create(
+        version=audit.model_version, case=case, engine="0", created_by=team.owner,
+        steps=[{"pictures": [blob.pk]}],
+    )  # fmt: skip
     return {
         "team": team,
+        "seen:version_id": audit.model_version_id,
+        "seen:case_id": case.pk,
+        "seen_id": seen.pk,
+        "step": 0,
+        "at": 0,
+        "strip": 0,
+        "severity": 0,
         "user_id": team.owner.pk,
         "model_id": audit.model_version.model_id,
         "registry:version_id": audit.model_version_id,

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from portal.api.common import page_url
 from portal.audits.attention import notes_of
+from portal.audits.further import further_of
 from portal.audits.models import Audit
 from portal.audits.progress import PassProgress, Progress, progress_of
-from portal.audits.states import AuditState
+from portal.audits.states import AuditState, FurtherKind, FurtherRole
 
 
 class AuditOut(Schema):
@@ -36,6 +37,7 @@ class AuditOut(Schema):
 
 class PassOut(Schema):
     name: str
+    cohort: str = Field(description="of the cohort beside the audited one; “” of the audited one")
     state: str
     n_cases: int
     shards: int
@@ -84,7 +86,15 @@ class ProgressOut(Schema):
     log: list[LogOut] = Field(description="the last lines, the newest first")
 
 
+class BesideOut(Schema):
+    cohort: UUID
+    name: str = Field(description="as the document has it")
+    role: FurtherRole
+    kind: FurtherKind | None = Field(description="of a foreign cohort")
+
+
 class AuditDetail(AuditOut):
+    beside: list[BesideOut] = Field(description="cohorts beside the audited one")
     progress: ProgressOut
 
 
@@ -113,7 +123,16 @@ def audit_out(request: HttpRequest, audit: Audit) -> AuditOut:
 
 def audit_detail(request: HttpRequest, audit: Audit) -> AuditDetail:
     facts = audit_out(request, audit).model_dump()
-    return AuditDetail(**facts, progress=_progress_out(progress_of(audit)))
+    beside = [
+        BesideOut(
+            cohort=row.cohort_version_id,
+            name=row.name,
+            role=FurtherRole(row.role),
+            kind=FurtherKind(row.kind) if row.kind else None,
+        )
+        for row in further_of(audit)
+    ]
+    return AuditDetail(**facts, beside=beside, progress=_progress_out(progress_of(audit)))
 
 
 def _progress_out(progress: Progress) -> ProgressOut:
@@ -144,6 +163,7 @@ def _progress_out(progress: Progress) -> ProgressOut:
 def _pass_out(row: PassProgress) -> PassOut:
     return PassOut(
         name=row.name,
+        cohort=row.cohort,
         state=row.state,
         n_cases=row.n_cases,
         shards=row.n_shards,

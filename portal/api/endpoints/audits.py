@@ -13,9 +13,10 @@ from portal.api.endpoints.audit_schemas import AuditDetail, AuditOut, audit_deta
 from portal.api.idempotency import once
 from portal.api.paging import Page, Window, page_of
 from portal.audits.access import audits_of, protocols_of
+from portal.audits.further import Beside, Foreign
 from portal.audits.models import Audit
 from portal.audits.planning import resume_audit, start_audit, stop_audit
-from portal.audits.states import AuditState
+from portal.audits.states import AuditState, FurtherKind
 from portal.cohorts.access import versions_of as cohorts_of
 from portal.registry.access import predictions_of
 from portal.registry.access import versions_of as models_of
@@ -33,8 +34,23 @@ Key = Annotated[
 ]
 
 
+class ForeignIn(Schema):
+    """A cohort of images that the model was not made for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cohort: UUID = Field(description="a sealed cohort version")
+    kind: FurtherKind = Field(
+        description="near: like the audited images; far: nothing like them; shifted: the same "
+        "task elsewhere, such as another scanner"
+    )
+
+
 class AuditIn(Schema):
-    """At most one of `model` and `predictions`; without both, only the readings are audited."""
+    """At most one of `model` and `predictions`; without both, only the readings are audited.
+
+    Foreign cohorts and the reference cohort take a model.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,6 +59,12 @@ class AuditIn(Schema):
     predictions: UUID | None = None
     protocol: UUID | None = Field(None, description="a locked protocol; left out: the default")
     title: str = Field("", max_length=200)
+    foreign: list[ForeignIn] = Field(
+        [], description="cohorts that the model is run on too, to see whether it notices them"
+    )
+    reference: UUID | None = Field(
+        None, description="a sealed cohort version like what the model was developed on"
+    )
 
 
 @router.get("/audits", response=Page[AuditOut], operation_id="list_audits", summary="Audits")
@@ -88,6 +110,15 @@ def start(request: HttpRequest, given: AuditIn, key: Key = None) -> Status[Audit
             if given.protocol
             else None,
             title=given.title,
+            beside=Beside(
+                foreign=tuple(
+                    Foreign(find(cohorts_of(team), one.cohort, "cohort version"), one.kind)
+                    for one in given.foreign
+                ),
+                reference=find(cohorts_of(team), given.reference, "cohort version")
+                if given.reference
+                else None,
+            ),
         )
 
     audit, is_new = once(token, key, given.model_dump_json(), begin)

@@ -44,6 +44,19 @@ def refusals_out(stored: Sequence[Mapping[str, Any]]) -> list[RefusalOut]:
     ]
 
 
+class ScannedFile(Schema):
+    name: str
+    bytes: int
+    kind: str = Field(description="told by its first bytes")
+    use: str = Field(description="what it was read as; of a refused upload: what it is refused for")
+
+
+class ScanOut(Schema):
+    files: list[ScannedFile] = Field(description="the first 200")
+    n_files: int
+    n_bytes: int
+
+
 class ReadingProgress(Schema):
     text: str
     done: int
@@ -60,6 +73,9 @@ class UploadOut(Schema):
     accepted: bool | None = Field(description="null until it is read")
     progress: ReadingProgress
     refusals: list[RefusalOut]
+    scan: ScanOut | None = Field(
+        description="what lay in a model's upload, accepted or refused; null where it is unknown"
+    )
     error: str
     model: UUID | None = Field(description="the model version it became; null when refused")
     cohort: UUID | None = Field(description="the cohort version that was made of it")
@@ -81,6 +97,7 @@ def upload_out(request: HttpRequest, upload: Upload) -> UploadOut:
             text=upload.progress, done=upload.progress_done, total=upload.progress_total
         ),
         refusals=refusals_out(upload.refusals),
+        scan=_scan_out(upload),
         error=upload.error,
         model=upload.model_version_id if upload.accepted else None,
         cohort=upload.cohort_version_id,
@@ -88,6 +105,11 @@ def upload_out(request: HttpRequest, upload: Upload) -> UploadOut:
         created_at=upload.created_at,
         url=page_url(request, upload),
     )
+
+
+def _scan_out(upload: Upload) -> ScanOut | None:
+    found = upload.model_version.card.get("scan") if upload.model_version else None
+    return ScanOut.model_validate(found) if found else None
 
 
 def take(request: HttpRequest, kind: UploadKind, file: UploadedFile, seal: bool) -> UploadOut:

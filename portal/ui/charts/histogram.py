@@ -1,4 +1,4 @@
-"""Scores of cases with and without the finding, back to back on one axis."""
+"""Scores of two groups of cases, with and without the finding if no others, back to back."""
 
 import math
 from typing import Any
@@ -17,7 +17,11 @@ _SKEWED = 8  # a fullest bin so many times the average hides the others on a str
 
 def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
     edges = series["edges"]
-    x = Linear(min(0.0, edges[0]), max(1.0, edges[-1]), LEFT, RIGHT)
+    low, high = edges[0], edges[-1]
+    if "groups" not in series:  # a probability is shown on all of its range
+        low, high = min(0.0, low), max(1.0, high)
+    x = Linear(low, high, LEFT, RIGHT)
+    upper, lower, axis = _names(series)
     drawing = Drawing(WIDTH, 300, palette=palette)
     root = is_skewed(series)
     present, absent = sum(series["present"]), sum(series["absent"])
@@ -28,13 +32,24 @@ def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
         at = x.clamped(threshold)
         drawing.path(f"M{at:.1f} {_MIDDLE - _HALF - 8:g}V{_MIDDLE + _HALF + 8:g}", "ref")
         drawing.text(at, 26, f"threshold {numbers.plain(threshold)}", "mid", "tb")
-    x_axis(drawing, x, _MIDDLE, "Score", labels_at=_MIDDLE + _HALF + 26)
+    x_axis(drawing, x, _MIDDLE, axis, labels_at=_MIDDLE + _HALF + 26)
     scale = " (bar height: square root of count)" if root else ""
     drawing.text(0, 12, f"Cases{scale}", "t2")
-    left = x(0.54) if threshold is None or not 0.54 < threshold < 0.9 else x(0.14)
-    drawing.text(left, _MIDDLE - _HALF * 0.6, f"present, n = {numbers.count(present)}", "pos-t")
-    drawing.text(left, _MIDDLE + _HALF * 0.6, f"absent, n = {numbers.count(absent)}", "neg-t")
+    at = 0.0 if threshold is None else (threshold - low) / (high - low)
+    left = x(low + (high - low) * (0.14 if 0.54 < at < 0.9 else 0.54))
+    drawing.text(left, _MIDDLE - _HALF * 0.6, f"{upper}, n = {numbers.count(present)}", "pos-t")
+    drawing.text(left, _MIDDLE + _HALF * 0.6, f"{lower}, n = {numbers.count(absent)}", "neg-t")
     return drawing.render(sentence(series), title=series.get("title", ""))
+
+
+def _names(series: dict[str, Any]) -> tuple[str, str, str]:
+    """The group drawn upwards, the one downwards, and what lies along the axis."""
+    groups = series.get("groups") or {}
+    return (
+        str(groups.get("present", "present")),
+        str(groups.get("absent", "absent")),
+        str(groups.get("axis", "Score")),
+    )
 
 
 def is_skewed(series: dict[str, Any]) -> bool:
@@ -77,9 +92,15 @@ def _counts(drawing: Drawing, series: dict[str, Any]) -> None:
 
 
 def sentence(series: dict[str, Any]) -> str:
+    present = numbers.counted(sum(series["present"]), "case")
+    absent = numbers.count(sum(series["absent"]))
+    upper, lower, axis = _names(series)
     words = (
-        f"Scores of {numbers.counted(sum(series['present']), 'case')} with the finding, drawn "
-        f"upwards, and of {numbers.count(sum(series['absent']))} without, drawn downwards."
+        f"{axis} of {present} of {upper}, drawn upwards, and of {absent} of the {lower}, drawn "
+        "downwards."
+        if "groups" in series
+        else f"Scores of {present} with the finding, drawn upwards, and of {absent} without, drawn "
+        "downwards."
     )
     threshold = series.get("threshold")
     return words + (f" Threshold {numbers.plain(threshold)}." if threshold is not None else "")
@@ -88,4 +109,9 @@ def sentence(series: dict[str, Any]) -> str:
 def table(series: dict[str, Any]) -> Table:
     edges = series["edges"]
     rows = zip(edges[:-1], edges[1:], series["present"], series["absent"], strict=True)
-    return build(("From", "To", "Present", "Absent"), list(rows))
+    upper, lower, _ = _names(series)
+    return build(("From", "To", _title(upper), _title(lower)), list(rows))
+
+
+def _title(name: str) -> str:
+    return name[:1].upper() + name[1:]

@@ -73,27 +73,35 @@ class Drawing:
 
     def render(self, sentence: str, *, title: str = "") -> SafeString:
         """The SVG, with its sentence for screen readers."""
-        mark = hashlib.sha256(
-            f"{title}|{sentence}|{self.width:g}|{len(self._parts)}".encode()
-        ).hexdigest()[:8]
-        head = format_html('<title id="t-{}">{}</title>', mark, title or sentence)
-        names = f"t-{mark}"
-        if title:
-            head += format_html('<desc id="d-{}">{}</desc>', mark, sentence)
-            names += f" d-{mark}"
+        head, named = self._named(sentence, title)
         size = ""
         if self._print:
             size = format_html(' width="{}" height="{}"', f"{self.width:g}", f"{self.height:g}")
         return format_html(
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}"{} role="img" '
-            'aria-labelledby="{}">{}{}</svg>',
+            "{}>{}{}</svg>",
             f"{self.width:g}",
             f"{self.height:g}",
             size,
-            names,
+            named,
             head,
             mark_safe("".join(self._parts)),  # noqa: S308 - every part was escaped when added
         )
+
+    def _named(self, sentence: str, title: str) -> tuple[SafeString, SafeString]:
+        """Its title, and the attribute that names it.
+
+        A small figure without a title may stand on a page twice, word for word, so it has no ids.
+        """
+        if not title:
+            named = format_html('aria-label="{}"', sentence)
+            return format_html("<title>{}</title>", sentence), named
+        mark = hashlib.sha256(
+            f"{title}|{sentence}|{self.width:g}|{len(self._parts)}".encode()
+        ).hexdigest()[:8]
+        head = format_html('<title id="t-{}">{}</title>', mark, title)
+        head += format_html('<desc id="d-{}">{}</desc>', mark, sentence)
+        return head, format_html('aria-labelledby="t-{0} d-{0}"', mark)
 
     def _add(
         self, tag: str, place: dict[str, str], classes: tuple[str, ...], words: str = ""

@@ -97,6 +97,41 @@ def test_not_both_model_and_predictions(
     assert "not both" in answer.json()["message"]
 
 
+def test_foreign_cohorts_are_named_or_refused_in_words(
+    call: Call, team: Any, given: dict[str, str], owner: str, make_cohort_version: Make,
+    make_team: Make,
+) -> None:  # fmt: skip
+    ct, dev = make_cohort_version(team, n=4), make_cohort_version(team, n=5)
+    theirs = make_cohort_version(make_team("Elsewhere"), n=4)
+    far = {"cohort": str(ct.pk), "kind": "far"}
+    more = given | {"foreign": [far], "reference": str(dev.pk)}
+    audit = call("POST", "/audits", owner, json=more).json()
+    found = call("GET", f"/audits/{audit['id']}", owner).json()
+    assert [(row["cohort"], row["role"], row["kind"]) for row in found["beside"]] == [
+        (str(ct.pk), "foreign", "far"), (str(dev.pk), "reference", None),
+    ]  # fmt: skip
+    passes = [(row["name"], row["cohort"]) for row in found["progress"]["passes"]]
+    assert passes[0] == ("predict", "")
+    assert ("predict", "Test cohort of 4") in passes
+    assert "ood-detection" in {check["id"] for check in found["progress"]["checks"]}
+
+    before = Audit.objects.count()
+    for body, code, says in (
+        (given | {"foreign": [far | {"cohort": str(theirs.pk)}]}, "not_found", str(theirs.pk)),
+        (given | {"foreign": [far], "reference": str(theirs.pk)}, "not_found", str(theirs.pk)),
+        (given | {"foreign": [far | {"kind": "odd"}]}, "validation", "near"),
+        (given | {"foreign": [{"cohort": far["cohort"]}]}, "validation", "kind"),
+        (given | {"foreign": [far, far]}, "validation", "chosen twice"),
+        (given | {"foreign": [far | {"cohort": given["cohort"]}]}, "validation", "audited"),
+        (given | {"reference": str(dev.pk)}, "validation", "looks at a reference cohort"),
+        (more | {"model": None}, "validation", "choose a model"),
+    ):
+        answer = call("POST", "/audits", owner, json=body)
+        assert is_problem(answer, code), body
+        assert says in str(answer.json())
+    assert Audit.objects.count() == before
+
+
 def test_stop_and_resume(
     call: Call, given: dict[str, str], owner: str, viewer: str, stranger: str
 ) -> None:

@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from portal.audits.actions import keep_evidence
+from portal.audits.corrupted import NONE_FITS
 from portal.audits.models import Audit, Shard
 from portal.audits.planning import lock_protocol, write_protocol
 from portal.audits.preview import MISSING, Choice, preview_of
@@ -48,7 +49,7 @@ def test_what_will_be_answered_shows_and_is_what_starts(
     cohort, model = make_cohort_version(team), make_model_version(team)
     client, url = page(team, team.owner)
     shown = text(client.get(url))
-    assert "6 will run" in shown
+    assert "7 will run" in shown
     assert "6 cases, 3 positive; intervals over 3 patients" in shown
     assert MISSING["readings"] in shown
     assert "This takes look 1" in shown
@@ -104,6 +105,30 @@ def test_a_record_of_intake_is_asked_for(
     assert line(None).reason == line(old).reason == MISSING["intake"]
     assert (line(recorded).state, line(recorded).word) == ("pass", "Will run")
     assert line(recorded).reason == "from the record of intake; nothing is computed"
+
+
+def test_how_many_corruptions_are_run_on_how_many_cases_is_said(
+    team: Any, make_cohort_version: Make, make_model_version: Make
+) -> None:
+    cohort, model = make_cohort_version(team, n=12), make_model_version(team)
+
+    def line(**body: Any) -> Any:
+        rules = write_protocol(
+            actor=team.owner, team=team, name="Ours", body={"checks": ["stress"], **body}
+        )
+        found = preview_of(choice(team, cohort, model=model, protocol=rules))
+        (shown,) = (one for one in found.lines if one.title == "Stress")
+        return shown, found.cost
+
+    everything, cost_of_all = line()
+    assert "; 21 corruptions at 5 severities, on 12 cases" in everything.reason
+    some, cost = line(corruptions=["gamma", "dicom-inverted", "ct-metal"], stress_cases=10)
+    assert some.state == "pass"
+    assert "2 of 21 corruptions at 5 severities, on 10 cases" in some.reason
+    assert (cost_of_all.n_shards, cost.n_shards) == (2, 2)
+    none, cost = line(corruptions=["ct-metal"])
+    assert (none.state, none.reason) == ("not assessed", NONE_FITS)
+    assert cost.n_shards == 1, "only the images as they are"
 
 
 def test_readers_without_identity_make_no_study(team: Any, make_cohort_version: Make) -> None:
@@ -186,7 +211,7 @@ def test_only_one_class_is_only_part_of_an_answer(
 ) -> None:
     cohort = make_cohort_version(team, n=1)
     preview = preview_of(choice(team, cohort, predictions=make_predictions(team)))
-    assert preview.in_part == 6
+    assert preview.in_part == 7
     assert "every labelled case lacks the finding" in preview.lines[0].reason
 
 
@@ -197,6 +222,22 @@ def test_fewer_predictions_than_cases(
     preview = preview_of(choice(team, cohort, predictions=make_predictions(team)))
     assert preview.lines[0].state == "caution"
     assert "6 rows for 8 cases" in preview.lines[0].reason
+
+
+def test_without_a_foreign_cohort_only_who_asks_is_told(
+    team: Any, make_cohort_version: Make, make_model_version: Make
+) -> None:
+    protocol = write_protocol(
+        actor=team.owner, team=team, name="P", body={"checks": ["ood-detection"]}
+    )
+    cohort, model = make_cohort_version(team), make_model_version(team)
+
+    def reasons(**more: Any) -> list[str]:
+        lines = preview_of(choice(team, cohort, model=model, **more)).lines
+        return [line.reason for line in lines if line.title == "Foreign images"]
+
+    assert reasons(protocol=protocol) == [MISSING["foreign"]]
+    assert reasons() == []
 
 
 def test_an_operating_point_that_the_model_does_not_declare(

@@ -9,15 +9,16 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from ml.limits import REQUESTED_LIMITS
 from ml.protocol import Protocol as Rules
 from portal.audits.models import Protocol
-from portal.audits.planning import lock_protocol, write_protocol
-from portal.audits.protocol_forms import MEASURES
+from portal.audits.planning import lock_protocol, read_rules, write_protocol
+from portal.audits.protocol_forms import MEASURES, initial_limits
 from tests.portal.people import signed_in, text
 
 Make = Callable[..., Any]
 
-SPARE = len(Rules.default().limits)  # the first row of the form that stands empty
+SPARE = len(initial_limits(Rules.default()))  # the first row of the form that stands empty
 TEXT = """\
 title: Brain MR triage
 limits:
@@ -117,6 +118,8 @@ def test_written_limit_by_limit(owner: Client, team: Any) -> None:
             "name": "Ours",
             "operating_point": "0.3",
             "tolerance_mm": "2.5",
+            "attack_cases": "15",
+            "corruptions": "gamma, mr-motion,",
             "limits-0-value": "0.91",
             "limits-0-origin": "pre-registered",
             "limits-1-value": "",  # left out
@@ -129,6 +132,8 @@ def test_written_limit_by_limit(owner: Client, team: Any) -> None:
     body = Protocol.objects.get().body
     assert body["operating_point"] == 0.3
     assert body["tolerance_mm"] == 2.5
+    assert body["attack_cases"] == 15
+    assert body["corruptions"] == ["gamma", "mr-motion"]
     limits = {limit["measure"]: limit for limit in body["limits"]}
     assert limits["auroc"]["value"] == 0.91
     assert limits["auroc"]["origin"] == "pre-registered"
@@ -145,6 +150,7 @@ def test_written_limit_by_limit(owner: Client, team: Any) -> None:
             "Two limits",
         ),
         ({"prevalence": "7"}, "prevalence"),
+        ({"corruptions": "fog"}, "no corruption called fog"),
         ({"name": ""}, "required"),
     ],
 )
@@ -191,12 +197,47 @@ def test_the_download_is_the_same_protocol(owner: Client, team: Any) -> None:
 
 def test_the_form_offers_every_measure_that_has_a_default_limit() -> None:
     offered = {(check, name) for check, names in MEASURES.items() for name in names}
-    assert {(limit.check, limit.measure) for limit in Rules.default().limits} <= offered
+    asked = (*Rules.default().limits, *REQUESTED_LIMITS)
+    assert {(limit.check, limit.measure) for limit in asked} <= offered
+
+
+def test_moves_are_asked_for_with_mirrors_that_are_legal(owner: Client, team: Any) -> None:
+    page = text(owner.get(url(team, "protocol-new")))
+    assert "Mirrors that change nothing of a patient" in page
+    given: dict[str, Any] = filled(owner, team, name="Moves", shift_cases="40")
+    given |= {"checks": ["shift-consistency"], "legal_flips": ["left-right"]}
+    answer = owner.post(url(team, "protocol-new"), given)
+    assert answer.status_code == 302, text(answer)
+    written = Protocol.objects.get()
+    rules = read_rules(written.body)
+    assert (rules.shift_cases, rules.legal_flips) == (40, ("left-right",))
+    limit = rules.limit("shift-consistency", "flip_rate")
+    assert limit is not None
+    assert (limit.value, limit.origin) == (0.05, "platform-default")
+    page = text(owner.get(written.get_absolute_url()))
+    assert "<dt>Cases of shift consistency</dt><dd>at most 40</dd>" in page
+    assert "<dt>Legal mirrors</dt><dd>left-right</dd>" in page
+
+
+def test_which_corruptions_are_run_is_shown_where_the_protocol_asks_for_stress(
+    owner: Client, team: Any
+) -> None:
+    def shown(body: dict[str, Any]) -> str:
+        written = write_protocol(actor=team.owner, team=team, name="P", body=body)
+        return text(owner.get(written.get_absolute_url()))
+
+    some = shown({"checks": ["stress"], "corruptions": ["gamma", "mr-motion"]})
+    assert "of these, those that fit the cohort: gamma, mr-motion" in some
+    assert "<dd>all that fit the cohort</dd>" in shown({"checks": ["stress"]})
+    assert "<dt>Corruptions</dt>" not in shown({"checks": ["discrimination"]})
 
 
 def test_subgroups_and_thresholds_of_decisions_are_shown(owner: Client, team: Any) -> None:
     given = "title: P\nsubgroups: [sex, {age: [50, 65]}]\ndecision_thresholds: [0.01, 0.2]\n"
+    given += "checks: [discrimination, adversarial-lite]\nattack_cases: 12\n"
     owner.post(url(team, "protocol-new") + "?by=text", {"text": given})
     page = text(owner.get(Protocol.objects.get().get_absolute_url()))
     assert "sex; age: 50, 65" in page
     assert "0.01 to 0.2" in page
+    assert "<dt>Cases that are attacked</dt><dd>at most 12</dd>" in page
+    assert "Cases of the stress test" not in page

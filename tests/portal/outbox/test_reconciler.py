@@ -12,6 +12,8 @@ from portal.audits.models import Audit, CheckRun, Shard
 from portal.leases import WorkState, claim
 from portal.outbox import reconciler
 from portal.outbox.models import OutboxMessage
+from portal.seen import actions
+from portal.seen.models import Seen, Worsened
 
 ASKED = len(checks_of(Protocol.default(), "classification"))
 
@@ -122,3 +124,34 @@ def test_an_audit_whose_last_worker_died_before_looking_further_moves_on(broker,
 
     assert CheckRun.objects.filter(rung_at=None).count() == 0
     assert OutboxMessage.objects.filter(job=jobs.Job.RUN_CHECK).count() == ASKED
+
+
+def test_what_a_model_saw_is_made_although_its_worker_died(
+    broker, make_team, make_model_version, make_cohort_version
+):
+    team = make_team()
+    case = make_cohort_version(team).cases.first()
+    seen = actions.ask(actor=team.owner, version=make_model_version(team), case=case)
+    claim(Seen, seen.pk)
+    Seen.objects.update(lease_until=Now() - timedelta(seconds=1))
+    OutboxMessage.objects.all().delete()
+
+    done = reconciler.reconcile()
+
+    assert (done["expired"], done["repeated"]) == (1, 1)
+    (message,) = OutboxMessage.objects.all()
+    assert (message.job, message.kwargs) == (jobs.Job.PREPARE_SEEN, {"seen_id": str(seen.pk)})
+
+
+def test_what_corruptions_look_like_is_made_although_its_worker_died(broker, make_team, make_audit):
+    team = make_team()
+    audit = make_audit(team)
+    row = actions.ask_worsened(actor=team.owner, audit=audit, wanted=[["gamma", "c0"]])
+    claim(Worsened, row.pk)
+    Worsened.objects.update(lease_until=Now() - timedelta(seconds=1))
+    OutboxMessage.objects.all().delete()
+
+    assert reconciler.reconcile()["expired"] == 1
+
+    wanted = {"worsened_id": str(row.pk)}
+    assert OutboxMessage.objects.get(job=jobs.Job.PREPARE_WORSENED).kwargs == wanted

@@ -177,14 +177,15 @@ def test_a_refused_upload_shows_what_was_in_it(team: Any, as_owner: Client) -> N
     )
     fence = claim(Upload, upload.pk)
     assert fence is not None
-    log = ["m.pt: pickle, 85,000 bytes", "reading m.pt, 85,000 bytes", "something else"]
-    intake.refuse(upload, fence, [REFUSAL], log)
+    row = {"name": f"{blob.pk}.pt", "bytes": 85_000, "kind": "pickle", "use": "pickle_refused"}
+    scan = {"files": [row], "n_files": 1, "n_bytes": 85_000}
+    intake.refuse(upload, fence, [REFUSAL], ["reading"], scan)
     refused = ModelVersion.objects.get(state="refused")
 
     shown = text(as_owner.get(refused.get_absolute_url()))
 
-    assert "m.pt: pickle, 85,000 bytes" in shown
-    assert "reading m.pt" not in shown
+    assert '<th scope="row" class="mono">m.pt</th><td>pickle</td>' in shown
+    assert "1 file, 85.0 kB" in shown
 
 
 def test_says_what_the_cohort_must_bring() -> None:

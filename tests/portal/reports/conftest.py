@@ -1,14 +1,17 @@
 """Sealed reports of made-up scores, through the same assembly, checks and sealing as real ones."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from django.test import Client
 
 WRONG_TEST = "c1"  # labelled tumour, scored 0.02
 NO_SCORE = "c5"  # labelled tumour, the model failed
 FALSE_ALARM = "c4"  # labelled none, scored 0.9
+BROKEN, TOO_MUCH = "dicom-inverted", 3  # of a stressed report, and from which severity
 
 
 def made_up_scores(n: int) -> dict[str, float | None]:
@@ -19,14 +22,38 @@ def made_up_scores(n: int) -> dict[str, float | None]:
     return scores | {WRONG_TEST: 0.02, FALSE_ALARM: 0.9, NO_SCORE: None}
 
 
-_results: dict[tuple[int, bool], Any] = {}  # checks of the same cases say the same
+_results: dict[tuple[int, bool, bool], Any] = {}  # checks of the same cases say the same
+
+
+def corrupted(scores: dict[str, float | None]) -> Any:
+    """Answers to copies: of an inverted picture all are wrong from severity 3 on, else as it is."""
+    from ml.corruptions import pack
+    from ml.evidence.passes import CaseOutputs, Distortion
+
+    known = [*pack("generic"), *pack("dicom-path")]
+    clean = np.array([np.nan if p is None else p for p in scores.values()])
+    keys = [(name, severity) for name in (one.id for one in known) for severity in range(1, 6)]
+    columns = [1 - clean if name == BROKEN and at >= TOO_MUCH else clean for name, at in keys]
+    score = np.stack(columns, axis=1)
+    outputs = np.stack([score, 1 - score], axis=2)
+    return CaseOutputs(
+        {"corruption": tuple(name for name, _ in keys), "severity": tuple(at for _, at in keys)},
+        outputs,
+        probabilities=outputs,
+        score=score,
+        distortions={one.id: Distortion(one.title, one.parameter, one.values) for one in known},
+        offered=len(known),
+    )
 
 
 @pytest.fixture
 def make_report(
     make_cohort_version: Callable[..., Any], make_audit: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """`covariates`: case id -> columns that replace the fixture's own."""
+    """`covariates`: case id -> columns that replace the fixture's own.
+
+    `stressed`: corrupted copies were run too, and the check of them was asked for.
+    """
     from ml.assemble import evidence, run_checks
     from ml.checks import all_checks
     from ml.document import build_audit, headline
@@ -41,7 +68,9 @@ def make_report(
     from portal.cohorts.models import Case
     from portal.reports import actions, content
 
-    def make(team: Any, *, n: int = 24, readings: bool = False, **fields: Any) -> Any:
+    def make(
+        team: Any, *, n: int = 24, readings: bool = False, stressed: bool = False, **fields: Any
+    ) -> Any:
         cohort = make_cohort_version(team, n=n, readings=readings)
         audit = make_audit(team, cohort=cohort, **fields)
         move(audit, AuditState.WAITING, AuditState.RUNNING)
@@ -65,14 +94,17 @@ def make_report(
             manifest=audit.model_version.manifest,
         )
         rules = Protocol(draws=200, is_default=True, title="Platform default")
-        if (n, readings) not in _results:
-            _results[n, readings] = run_checks(found, rules, all_checks())
+        if stressed:
+            found = replace(found, corruptions=corrupted(scores))
+            rules = replace(rules, checks=(*rules.checks, "stress"))
+        if (n, readings, stressed) not in _results:
+            _results[n, readings, stressed] = run_checks(found, rules, all_checks())
         document = build_audit(
             model_block(audit),
             cohort_block(cohort),
             rules,
             engine_block(None),
-            _results[n, readings],
+            _results[n, readings, stressed],
         )
         frozen = content.freeze(audit, document, headline(document), scores)
         return actions.seal(audit, document, frozen)

@@ -4,9 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.template.loader import render_to_string
 from django.test import Client
 
+from portal.reports import report_page
+from portal.reports.doors import paper_door
 from portal.reports.frozen import Outcome, open_report
+from portal.reports.report_page import document_context
 from tests.portal.reports.conftest import FALSE_ALARM, NO_SCORE, WRONG_TEST
 
 Address = Callable[..., str]
@@ -79,6 +83,45 @@ def test_every_drawn_series_has_a_table_and_a_csv(
     for name in drawn:
         assert address("csv", name) in html
     assert html.count("Table and CSV") == len(drawn)
+
+
+def test_a_very_long_table_of_measures_is_opened_on_request(
+    as_owner: Client, report: Any, address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folded = "measures of this check</summary>"
+    assert folded not in page(as_owner, address("report"))
+    monkeypatch.setattr(report_page, "_TOO_MANY_MEASURES", 3)
+    html = page(as_owner, address("report"))
+    assert 0 < html.count(folded) < html.count("Measures of this check")
+    assert html.count("<details") == html.count("</details>")
+
+
+def test_of_a_very_long_table_paper_prints_what_findings_name_and_says_where_the_rest_is(
+    report: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_paper() -> Any:
+        return document_context(report, paper_door(with_images=False))
+
+    whole = on_paper()
+    assert all(section.shown == section.measures for section in whole["page"].sections)
+    assert "measures of this check are printed" not in render_to_string("reports/paper.html", whole)
+    monkeypatch.setattr(report_page, "_TOO_MANY_MEASURES", 3)
+    context = on_paper()
+    shorter = [one for one in context["page"].sections if one.shown != one.measures]
+    assert shorter
+    for section in shorter:
+        named = {finding["measure"] for finding in section.check["findings"]}
+        assert [row.estimate["id"] for row in section.shown] == [
+            row.estimate["id"] for row in section.measures if row.estimate["id"] in named
+        ]
+    html = render_to_string("reports/paper.html", context)
+    assert "measures of this check</summary>" not in html, "paper opens nothing"
+    for section in shorter:
+        said = f"{len(section.shown)} of the {len(section.measures)} measures of this check"
+        assert f"{said} are printed, those that findings name." in html
+        assert f"{section.check['id']}.measures.csv" in html
+    assert html.count("measures of this check are printed") == len(shorter)
+    assert html.count("<table") == html.count("</table>")
 
 
 def test_the_case_ledger_adds_up(report: Any) -> None:

@@ -360,9 +360,109 @@ def risk_coverage() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def risk_coverage_of_masks() -> dict[str, Any]:
+    kinds = ("disagreement", "volume", "entropy", "band")
+    return risk_coverage() | {
+        "title": "Without the fifth on which its samples disagree most, lesion has a Dice of 0.9",
+        "risk": "1 − Dice",
+        "curves": [
+            {"kind": kind, "label": kind, "aurc": 0.2, "points": [[0.5, 0.1], [1.0, 0.25]]}
+            for kind in kinds
+        ],
+    }
+
+
+def selective_risk() -> dict[str, Any]:
+    """The same kind with a band and a target, as selective prediction draws it."""
+    kinds = {
+        "confidence": "confidence", "by-total": "total uncertainty",
+        "by-epistemic": "epistemic uncertainty",
+    }  # fmt: skip
+    series = risk_coverage()
+    curves = [
+        curve | {"kind": kind, "label": label}
+        for curve, (kind, label) in zip(series["curves"], kinds.items(), strict=False)
+    ]
+    band = [[0.25, 0.0, 0.03], [0.5, 0.01, 0.05], [1.0, 0.08, 0.12]]
+    return series | {"curves": curves, "band": band, "target": 0.05}
+
+
+_ENDS = ("", "_low", "_high")
+
+
+def stress_curves() -> dict[str, Any]:
+    def row(severity: int, loss: float) -> dict[str, Any]:
+        return {
+            "severity": severity, "value": 0.02 * severity, "n": 60, "accuracy": 0.9 - loss,
+            "low": 0.85 - loss, "high": 0.95 - loss, "auroc": 0.93 - loss, "flip_rate": 2 * loss,
+            **{f"{name}_lost{end}": loss for name in ("accuracy", "auroc") for end in _ENDS},
+            **{f"entropy_rise{end}": 0.05 * severity for end in _ENDS},
+            "flip_rate_low": None, "flip_rate_high": None,
+            "claimed": 0.9, "entropy_bits": 0.3, "brier": 0.1 + loss, "calibration_error": loss,
+        }  # fmt: skip
+
+    def panel(title: str, step: float, first: int | None) -> dict[str, Any]:
+        return {
+            "corruption": title.lower(), "title": title,
+            "parameter": "standard deviation, as a share of the intensity range",
+            "first_too_much": first, "rows": [row(s, step * s) for s in range(1, 6)],
+        }  # fmt: skip
+
+    panels = [panel("Gaussian noise", 0.08, 2), panel("Gamma", 0.0, None)]
+    panels += [panel("Bias field", 0.01, None), panel("Low resolution", 0.02, None)]
+    return {
+        "kind": "stress-curves", "title": "1 of 4 corruptions is too much for it",
+        "accuracy": 0.9, "auroc": 0.93, "line": 0.85, "panels": panels,
+    }  # fmt: skip
+
+
+def attack_curves() -> dict[str, Any]:
+    def line(method: str, label: str, share: float) -> dict[str, Any]:
+        points = [
+            {"eps": eps, "n": 40, "turned": int(40 * share * at / 5), "flip_rate": share * at / 5,
+             "low": max(0.0, share * at / 5 - 0.1), "high": min(1.0, share * at / 5 + 0.1),
+             "accuracy": None if at == 1 else 0.9 - share * at / 6}
+            for at, eps in enumerate((0.25, 0.5, 1.0, 2.0, 4.0), 1)
+        ]  # fmt: skip
+        return {
+            "method": method, "label": label, "on_purpose": method != "noise", "points": points,
+        }  # fmt: skip
+
+    return {
+        "kind": "attack-curves", "check": "adversarial-lite", "title": "34 of 40 answers turn",
+        "subtitle": "", "lines": [
+            line("noise", "random, of the same size", 0.0),
+            line("fgsm", "one step (FGSM)", 0.6), line("pgd", "several steps (PGD)", 0.9),
+        ],
+    }  # fmt: skip
+
+
+def layer_profile() -> dict[str, Any]:
+    rows = [
+        {"layer": f"block{at}.norm", "facts": ["batch", 64, 64],
+         "values": [0.05 * at, 0.1, 0.4 + 0.1 * at, 0.9]}
+        for at in range(8)
+    ]  # fmt: skip
+    columns = [
+        {"title": f"{what}, site = {site}", "drawn": f"site = {site}" if what == "Shift" else ""}
+        for site in "AB"
+        for what in ("Shift", "Log variance ratio")
+    ]
+    return {
+        "kind": "layer-profile", "check": "normalisation", "title": "How far images lie",
+        "subtitle": "", "y": "Shift, standard deviations", "scale": "linear", "limit": 0.5,
+        "facts": ["Kind", "Channels", "Kept"], "columns": columns, "rows": rows,
+    }  # fmt: skip
+
+
 def every_kind() -> list[dict[str, Any]]:
     return [
         *(roc(), reliability(), histogram(), forest()),
         *(operating_curve(), agreement_matrix(), ratings(), ceiling(), case_values()),
         *(decision_curve(), reader_roc(), uncertainty_scatter(), risk_coverage()),
+        risk_coverage_of_masks(),
+        selective_risk(),
+        stress_curves(),
+        attack_curves(),
+        layer_profile(),
     ]

@@ -9,6 +9,7 @@ import pytest
 
 from portal.ui.charts import KINDS, UnknownKind, csv_text, is_drawn, render, table
 from portal.ui.charts.palette import COLOURS, PRINT
+from portal.ui.charts.registry import render_narrow
 from portal.ui.plumb import plumb
 
 from . import samples
@@ -259,6 +260,63 @@ def test_the_first_few_cases_set_no_axis_of_risk() -> None:
     assert [text for text in words(render(series)).split() if text == "0.10"] == ["0.10"]
 
 
+def test_a_target_of_errors_and_a_band_are_drawn_and_tabled() -> None:
+    series = samples.selective_risk()
+    drawing = parse(render(series))
+    assert [e.get("class") for e in drawing.iter(f"{SVG}path")].count("lim") == 1
+    assert "target 0.050" in words(render(series))
+    bands = [row for row in table(series).rows if str(row[0]).startswith("band")]
+    assert [row[0] for row in bands] == ["band, low"] * 3 + ["band, high"] * 3
+    assert "lim" not in render(series | {"target": 0.9})
+    assert len(table(series | {"band": None}).rows) == len(table(series).rows) - 6
+
+
+def test_stress_has_a_panel_for_each_corruption_and_marks_what_is_too_much() -> None:
+    series = samples.stress_curves()
+    for drawn in (render(series), render_narrow(series)):
+        drawing = parse(drawn)
+        assert [words(drawn).count(panel["title"]) for panel in series["panels"]] == [1] * 4
+        marks = [e for e in drawing.iter(f"{SVG}rect") if "k-fail" in e.get("class", "")]
+        assert len(marks) == 1
+        limits = [e for e in drawing.iter(f"{SVG}path") if e.get("class") == "lim"]
+        assert len(limits) == 4 + 1
+        assert "0.02 to 0.1" in words(drawn)
+    assert len(table(series).rows) == 4 * 5
+    assert len(table(series).head) == len(table(series).rows[0])
+    assert table(series).rows[1][-3:] == (0.1, 0.1, 0.1)
+    series["panels"][0]["rows"][2] |= dict.fromkeys(("accuracy", "low", "high", "auroc"))
+    assert "Gaussian noise" in words(render(series))
+
+
+def test_stress_that_was_sealed_before_doubt_was_measured_still_has_its_table() -> None:
+    series = samples.stress_curves()
+    for panel in series["panels"]:
+        for row in panel["rows"]:
+            for end in ("", "_low", "_high"):
+                del row[f"entropy_rise{end}"]
+    assert table(series).rows[1][-3:] == (None, None, None)
+
+
+def test_small_changes_have_a_line_for_each_way_and_start_at_no_change() -> None:
+    series = samples.attack_curves()
+    drawing = parse(render(series))
+    lines = {
+        look: [e.get("d") for e in drawing.iter(f"{SVG}path") if e.get("class") == look]
+        for look in ("ref", "sc-l", "sm-l", "sm-b", "sc-b")
+    }
+    assert [len(lines[look]) for look in ("ref", "sc-l", "sm-l")] == [2] * 3  # and in the legend
+    assert len(lines["sm-b"]) == len(lines["sc-b"]) == 1, "what is random has no band"
+    starts = {lines[look][0].partition("L")[0] for look in ("ref", "sc-l", "sm-l")}
+    assert starts == {"M44.0 246.0"}
+    ends = [float(lines[look][0].rpartition(" ")[2]) for look in ("ref", "sc-l", "sm-l")]
+    assert ends == pytest.approx([246.0, 246 - 0.6 * 218, 246 - 0.9 * 218], abs=0.1)
+    for size in ("0", "0.25", "4"):
+        assert f" {size} " in f" {words(render(series))} "
+    assert table(series).rows[5][:4] == ("one step (FGSM)", 0.25, 40, 4)
+    series["lines"][2]["points"][4] |= dict.fromkeys(("flip_rate", "low", "high"))
+    assert "several steps" in words(render(series))
+
+
 def test_wrong_cases_are_crosses_and_groups_are_counted() -> None:
     series = samples.uncertainty_scatter()
     drawing = parse(render(series))
@@ -270,3 +328,45 @@ def test_wrong_cases_are_crosses_and_groups_are_counted() -> None:
     many = samples.uncertainty_scatter(4000)
     assert len(list(parse(render(many)).iter(f"{SVG}circle"))) <= 800
     assert "one in 4" in words(render(many))
+
+
+def test_histogram_of_other_groups_names_them_on_their_own_axis() -> None:
+    groups = {"present": "chest CT", "absent": "audited cohort", "axis": "kNN"}
+    edges = [2 + k / 10 for k in range(21)]
+    series = samples.histogram() | {"groups": groups, "edges": edges, "threshold": 2.5}
+
+    drawn = render(series)
+    assert "chest CT, n = 1,500" in drawn
+    assert "audited cohort, n = 1,500" in drawn
+    assert "kNN" in drawn
+    assert "with the finding" not in drawn
+    assert table(series).head == ("From", "To", "Chest CT", "Audited cohort")
+    assert "with the finding" in render(samples.histogram())
+
+
+def test_layers_have_a_line_for_each_group_and_the_table_holds_the_rest() -> None:
+    series = samples.layer_profile()
+    drawing = parse(render(series))
+    assert [e.get("class") for e in drawing.iter(f"{SVG}path")].count("lim") == 1
+    assert "site = A" in words(render(series))
+    assert "site = B at most 1.1, at block7.norm" in render(series)
+    assert "Log variance" not in words(render(series))
+    lines = {"sm-l", "sc-l"}
+    assert {e.get("class") for e in drawing.iter(f"{SVG}path")} >= lines
+    assert table(series).head == (
+        *("Layer", "Kind", "Channels", "Kept", "Shift, site = A", "Log variance ratio, site = A"),
+        *("Shift, site = B", "Log variance ratio, site = B"),
+    )
+    assert table(series).rows[7] == ("block7.norm", "batch", 64, 64, 0.35000000000000003, 0.1,
+                                     1.1, 0.9)  # fmt: skip
+    logged = series | {"scale": "log", "limit": 1e-4}
+    logged["rows"][0]["values"][0] = 0.0  # no power of ten
+    assert "power of ten" in words(render(logged))
+    many = series | {
+        "columns": [{"title": f"g{at}", "drawn": f"g{at}"} for at in range(9)],
+        "rows": [row | {"values": [float(at) for at in range(9)]} for row in series["rows"]],
+    }
+    assert "g8" in words(render(many))
+    assert "g2" not in words(render(many)), "the smallest have a column and no line"
+    one = series | {"rows": series["rows"][:1]}
+    assert len(list(parse(render(one)).iter(f"{SVG}circle"))) == 2

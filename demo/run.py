@@ -17,15 +17,28 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
-from demo import br35h, checkpoint, lidc, lidc_masks, predictions, untrained, vgg16, vindr
+from demo import (
+    br35h,
+    checkpoint,
+    foreign,
+    lidc,
+    lidc_masks,
+    predictions,
+    stress,
+    untrained,
+    vgg16,
+    vindr,
+)
 from demo.packages import PackageError, Say
+from ml.protocol import Protocol as Rules
 from portal.accounts import actions as accounts
 from portal.accounts.models import Membership, Team, User
 from portal.accounts.roles import Role
 from portal.audits.actions import PREDICT
-from portal.audits.models import Audit, CaseResult, Shard
-from portal.audits.planning import start_audit
-from portal.audits.states import ACTIVE, AuditState
+from portal.audits.further import NOTHING, Beside, Foreign, rules_with
+from portal.audits.models import Audit, CaseResult, Protocol, Shard
+from portal.audits.planning import lock_protocol, start_audit, write_protocol
+from portal.audits.states import ACTIVE, AuditState, ProtocolState
 from portal.blobs import store
 from portal.cohorts.models import CohortVersion
 from portal.intake.actions import hand_in
@@ -57,6 +70,7 @@ class Demo:
     cases: br35h.Cases
     say: Say
     check: Callable[[], None]  # raises when the launcher has given up
+    stress_cases: int = stress.CASES  # of which corrupted copies are run
     home: Path = field(default_factory=lambda: settings.HOME / "demo")
     audits: list[Audit] = field(default_factory=list)
 
@@ -67,7 +81,15 @@ class Demo:
         pictures = self.folders / f"brain-mr-{self.cases}"
         br35h.build(self.cache, pictures, cases=self.cases, say=self.say)
         cohort = self.cohort(brain, pictures)
-        running = self.audit(brain, cohort, model_version=model, title="VGG16 on Br35H brain MR")
+        beside = self.foreign(brain)
+        running = self.audit(
+            brain,
+            cohort,
+            model_version=model,
+            title="VGG16 on Br35H brain MR",
+            beside=beside,
+            protocol=self.protocol(brain, beside),
+        )
         self.audit(readers, self.readings(readers), title="LIDC readers, four to a nodule")
         self.audit(readers, self.outlines(readers), title="LIDC outlines, four to a nodule")
         self.audit(readers, self.marks(readers), title="VinDr-CXR readers, three to an image")
@@ -145,6 +167,33 @@ class Demo:
         assert upload.cohort_version is not None
         return upload.cohort_version
 
+    def foreign(self, team: Team) -> Beside:
+        """What the model was not made for; where it cannot be had the demonstration goes on."""
+        folder = self.folders / "foreign"
+        try:
+            foreign.build(self.cache, folder, say=self.say)
+        except PackageError as problem:
+            self.say(f"Foreign cohorts are left out. {problem}")
+            return NOTHING
+        return Beside(
+            tuple(
+                Foreign(self.cohort(team, folder / one.folder), one.kind) for one in foreign.COHORTS
+            )
+        )
+
+    def protocol(self, team: Team, beside: Beside) -> Protocol:
+        """Locked; the same rules are not written down twice."""
+        body = stress.protocol(rules_with(Rules.default(), beside), self.stress_cases)
+        known = Protocol.objects.filter(
+            team=team, sha256=Rules.parse(body).sha256, state=ProtocolState.LOCKED
+        ).first()
+        if known is not None:
+            return known
+        written = write_protocol(actor=self.owner, team=team, name=stress.NAME, body=body)
+        lock_protocol(actor=self.owner, protocol=written)
+        written.refresh_from_db()
+        return written
+
     def readings(self, team: Team) -> CohortVersion:
         folder = self.folders / "lidc"
         lidc.build(self.cache, folder, say=self.say)
@@ -165,7 +214,9 @@ class Demo:
         version = audit.model_version
         assert version is not None
         output = version.manifest["output"]
-        results = CaseResult.objects.filter(audit=audit, pass_name=PREDICT, error="")
+        results = CaseResult.objects.filter(
+            audit=audit, pass_name=PREDICT, error="", case__version=audit.cohort_version
+        )
         rows = results.order_by("case__position").values_list("case__case_id", "outputs")
         folder = predictions.write(
             self.folders / f"scores-{self.cases}",
@@ -211,17 +262,37 @@ class Demo:
 
     # audits ------------------------------------------------------------------------------
 
-    def audit(self, team: Team, cohort: CohortVersion, *, title: str, **subject: Any) -> Audit:
+    def audit(
+        self,
+        team: Team,
+        cohort: CohortVersion,
+        *,
+        title: str,
+        beside: Beside = NOTHING,
+        protocol: Protocol | None = None,
+        **subject: Any,
+    ) -> Audit:
         """The sealed or running audit of the same things, else a new one."""
         known = Audit.objects.filter(
-            team=team, cohort_version=cohort, state__in=[*ACTIVE, AuditState.SEALED], **subject
+            team=team,
+            cohort_version=cohort,
+            protocol=protocol,
+            state__in=[*ACTIVE, AuditState.SEALED],
+            **subject,
         )
         if not subject:
             known = known.filter(model_version=None, predictions=None)
-        audit = known.first()
+        alike = (one for one in known if one.further_cohorts.count() == len(beside.versions))
+        audit = next(alike, None)
         if audit is None:
             audit = start_audit(
-                actor=self.owner, team=team, cohort_version=cohort, title=title, **subject
+                actor=self.owner,
+                team=team,
+                cohort_version=cohort,
+                title=title,
+                beside=beside,
+                protocol=protocol,
+                **subject,
             )
             self.say(f"Audit started: {title}, {cohort.n_cases:,} cases.")
         self.audits.append(audit)

@@ -35,7 +35,12 @@ def main() -> int:
         with Launcher(port=options.port) as launcher:
             launcher.wait_until_it_serves()
             say(f"Broker, worker and portal run; {url} answers.")
-            demo = Demo(cases=options.cases, say=say, check=launcher.check)
+            demo = Demo(
+                cases=options.cases,
+                say=say,
+                check=launcher.check,
+                stress_cases=options.stress_cases,
+            )
             demo.run()
             result = summary(demo.audits, url, demo.home)
             say(f"Done. Finished report: {result['audits'][0]['report_url']}")
@@ -54,12 +59,16 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from demo import stress
     from demo.__main__ import _cases
 
     parser = argparse.ArgumentParser(prog="python -m demo.serve", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end when the audits are sealed")
     parser.add_argument("--cases", type=_cases, default=300, help="an even number, or all")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument(
+        "--stress-cases", type=int, default=stress.CASES, help="of which corrupted copies are run"
+    )
     return parser
 
 

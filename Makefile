@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 CASES ?= 300
+STRESS ?= 30
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(BIN)/python -m pip install -qq --require-hashes
@@ -16,11 +17,11 @@ help:      ## list these commands
 demo:      ## install everything, audit a real model on real images, serve on http://localhost:8000
 demo: install
 	@$(MAKE) --no-print-directory engine || echo "The demonstration goes on without torch: networks are black boxes then."
-	@$(BIN)/python -m demo.serve --cases $(CASES) --port $(PORT) $(if $(ONCE),--once)
+	@$(BIN)/python -m demo.serve --cases $(CASES) --stress-cases $(STRESS) --port $(PORT) $(if $(ONCE),--once)
 
 test:      ## install everything and run all tests; `make test k=calibration` for some
 test: install dev engine  # one thread for each of two processes: more would wait for one another
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile $(if $(k),-k "$(k)")
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(if $(k),-k "$(k)")
 	npm --prefix frontend test
 
 run: install  ## the portal as it is, with its broker and a worker

@@ -4,13 +4,14 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import audit, engine, explain, statistics
+from benchmarks import audit, engine, explain, ood, statistics
 from benchmarks.measuring import Result, Skipped
 
 GROUPS: dict[str, Callable[[], Iterable[Result | Skipped]]] = {
     "audit": audit.run,
     "engine": engine.run,
     "explain": explain.run,
+    "ood": ood.run,
     "statistics": statistics.run,
 }
 BY_NETWORK: dict[str, Callable[[str], Iterable[Result | Skipped]]] = {

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 
-from benchmarks.measuring import Result, Skipped, alternated, attempted, seconds
+from benchmarks.measuring import Result, Skipped, attempted, least, seconds
+from ml.engine.room import by_batch, chosen_batch
+from ml.engine.session import Session
 from ml.engine.trial import OF_A_PROGRAM, measured
 
-SIDE, BATCH, SAMPLES, RUNS = 224, 8, 30, 5
+SIDE, BATCH, SAMPLES, RUNS = 224, 8, 30, 9
 NETWORKS = (
     "DenseNet121", "ResNet18", "ResNet50", "SEResNet50", "EfficientNet-B0", "ViT-S/16", "UNet",
 )  # fmt: skip
@@ -49,10 +52,17 @@ class Exported:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A network, the runtime that the engine's trial takes for it, and the call that runs it."""
+    """A network, and what the engine's trial takes for it.
+
+    Attributes:
+        name: of the runtime.
+        at_once: cases.
+        run: the call that runs all cases so.
+    """
 
     net: Exported
     name: str
+    at_once: int
     run: Callable[[], Any]
 
 
@@ -70,19 +80,35 @@ def chosen(name: str) -> Chosen:
     plain, fused = Walker(net.program), prepared(net.program, [tuple(net.cases.shape[1:])])
     session = _opened(to_onnx(net.program, [tuple(net.cases.shape[1:])]))
 
-    def onnxruntime(n: int) -> Any:
-        found = session.run([output], {net.program.inputs[0].name: net.cases[:n].numpy()})[0]
+    def onnxruntime(cases: Any) -> Any:
+        found = session.run([output], {net.program.inputs[0].name: cases.numpy()})[0]
         return torch.from_numpy(found)
 
-    runs: dict[str, Callable[[int], Any]] = {
-        OF_A_PROGRAM[0]: lambda n: plain.run([net.cases[:n]])[output],
-        OF_A_PROGRAM[1]: lambda n: fused.run([net.cases[:n]])[output],
+    runs: dict[str, Callable[[Any], Any]] = {
+        OF_A_PROGRAM[0]: lambda cases: plain.run([cases])[output],
+        OF_A_PROGRAM[1]: lambda cases: fused.run([cases])[output],
         OF_A_PROGRAM[2]: onnxruntime,
     }
     with torch.inference_mode():
-        took = measured(runs, BATCH)
-    best = min(took, key=took.__getitem__)
-    return Chosen(net, best, partial(runs[best], BATCH))
+        took = measured({name: _of_some(run, net.cases) for name, run in runs.items()}, BATCH)
+        best = min(took, key=took.__getitem__)
+        some = net.cases.numpy()
+        as_one = cast(Session, SimpleNamespace(
+            fixed_batch=None, fitted=[], run=lambda array: runs[best](torch.from_numpy(array))
+        ))  # fmt: skip
+        at_once = min(BATCH, chosen_batch(by_batch(as_one, some, took[best])))
+    return Chosen(net, best, at_once, partial(_in_parts, runs[best], net.cases, at_once))
+
+
+def _of_some(run: Callable[[Any], Any], cases: Any) -> Callable[[int], Any]:
+    return lambda n: run(cases[:n])
+
+
+def _in_parts(run: Callable[[Any], Any], cases: Any, at_once: int) -> Any:
+    """All cases, so many at once."""
+    import torch
+
+    return torch.cat([first_of(run(part)) for part in cases.split(at_once)])
 
 
 def against_runtimes(name: str) -> Result:
@@ -94,26 +120,33 @@ def against_runtimes(name: str) -> Result:
     last = net.cases.to(memory_format=torch.channels_last)
     laid = exported(name).module.to(memory_format=torch.channels_last)
     session = onnx_session(net)
-    feed = {session.get_inputs()[0].name: net.cases.numpy()}
-    peers: dict[str, Callable[[], Any]] = {
-        "torch, eager": lambda: net.module(net.cases),
-        "torch, channels last": lambda: laid(last),
-        "onnxruntime": lambda: session.run(None, feed)[0],
+    given = session.get_inputs()[0].name
+    runs: dict[str, tuple[Callable[[Any], Any], Any]] = {
+        "torch, eager": (net.module, net.cases),
+        "torch, channels last": (laid, last),
+        "onnxruntime": (
+            lambda cases: torch.from_numpy(session.run(None, {given: cases.numpy()})[0]), net.cases,
+        ),
+    }  # fmt: skip
+    peers = {
+        f"{peer}, {n} at once": partial(_in_parts, run, cases, n)
+        for peer, (run, cases) in runs.items()
+        for n in (BATCH, 2)
     }
     with torch.inference_mode():
         first = {peer: min(seconds(call, CLOCK) for _ in range(3)) for peer, call in peers.items()}
         fastest = min(first, key=first.__getitem__)
-        own, peer = alternated(ours.run, peers[fastest], RUNS, CLOCK)
+        took = least(ours.run, peers[fastest], RUNS, CLOCK)
         agree = alike(ours.run(), first_of(net.module(net.cases)))
     return Result(
-        name=f"engine: forward of {name} by {ours.name}",
-        ours=own,
-        peer=peer,
+        name=f"engine: forward of {name} by {ours.name}, {ours.at_once} at once",
+        ours=took.ours,
+        peer=took.peer,
         peer_name=f"the fastest of {len(peers)}, here {fastest}",
-        ratio=peer / own,
+        ratio=took.peer / took.ours,
         goal=0.95,
         unit="s of the processor",
-        n=f"{BATCH} cases of {SIDE} x {SIDE}, {THREADS} thread",
+        n=f"{BATCH} cases of {SIDE} x {SIDE}, {THREADS} thread, {took.words}",
         agree=agree,
     )
 
@@ -132,18 +165,18 @@ def against_compiled(name: str) -> Result | Skipped:
         compiled: Callable[[Any], Any] = torch.compile(net.module)
         expected = first_of(compiled(net.cases))
         compiling = time.perf_counter() - began
-        own, peer = alternated(ours.run, lambda: compiled(net.cases), RUNS, CLOCK)
+        took = least(ours.run, lambda: compiled(net.cases), RUNS, CLOCK)
         agree = alike(ours.run(), expected)
     torch._dynamo.reset()
     return Result(
-        name=f"engine: forward of {name} by {ours.name}",
-        ours=own,
-        peer=peer,
+        name=f"engine: forward of {name} by {ours.name}, {ours.at_once} at once",
+        ours=took.ours,
+        peer=took.peer,
         peer_name=f"torch.compile, frozen, compiled in {compiling:.0f} s",
-        ratio=peer / own,
+        ratio=took.peer / took.ours,
         goal=0.95,
         unit="s of the processor",
-        n=f"{BATCH} cases of {SIDE} x {SIDE}, {THREADS} thread",
+        n=f"{BATCH} cases of {SIDE} x {SIDE}, {THREADS} thread, {took.words}",
         agree=agree,
     )
 
@@ -164,17 +197,18 @@ def against_arithmetic(name: str) -> Result:
     with torch.inference_mode():
         agree = alike(chose.run(), expected)
         peak = partial(torch.conv2d, pictures, weight, padding=1)
-        ours, one = alternated(chose.run, peak, RUNS, CLOCK)
-    least = one * counted.get_total_flops() / work
+        took = least(chose.run, peak, RUNS, CLOCK)
+    one = took.peer
+    bound = one * counted.get_total_flops() / work
     return Result(
-        name=f"engine: arithmetic of {name} by {chose.name}",
-        ours=ours,
-        peer=least,
+        name=f"engine: arithmetic of {name} by {chose.name}, {chose.at_once} at once",
+        ours=took.ours,
+        peer=bound,
         peer_name=f"the limit of {work / one / 1e9:.0f} GFLOP/s",
-        ratio=least / ours,
+        ratio=bound / took.ours,
         goal=OF_THE_LIMIT[name],
         unit="s",
-        n=f"{BATCH} cases, {counted.get_total_flops() / 1e9:.1f} GFLOP",
+        n=f"{BATCH} cases, {counted.get_total_flops() / 1e9:.1f} GFLOP, least of {RUNS} runs",
         agree=agree,
     )
 
@@ -195,8 +229,8 @@ def dropout_against_a_loop(name: str, goal: float) -> Result:
     }
     # What the trial decides for a model: which of the two runs what is computed once.
     trunks = {how: partial(_trunk, one, net.cases) for how, one in parts.items()}
-    took = measured(trunks, BATCH)
-    trunk = min(took, key=took.__getitem__)
+    tried = measured(trunks, BATCH)
+    trunk = min(tried, key=tried.__getitem__)
     sampler = parts[trunk]
     keys = [str(at) for at in range(BATCH)]
 
@@ -215,16 +249,16 @@ def dropout_against_a_loop(name: str, goal: float) -> Result:
         return found
 
     agree = alike(ours(), loop())
-    own, peer = alternated(ours, loop, max(1, RUNS // 2), CLOCK)
+    took = least(ours, loop, max(1, RUNS // 3), CLOCK)
     return Result(
         name=f"engine: MC dropout of {name}, the trunk by {trunk}",
-        ours=own,
-        peer=peer,
+        ours=took.ours,
+        peer=took.peer,
         peer_name="torch in a loop",
-        ratio=peer / own,
+        ratio=took.peer / took.ours,
         goal=goal,
         unit="s",
-        n=f"{BATCH} cases, {SAMPLES} samples, {len(sites)} sites",
+        n=f"{BATCH} cases, {SAMPLES} samples, {len(sites)} sites, {took.words}",
         agree=agree,
     )
 

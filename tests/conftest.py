@@ -24,6 +24,12 @@ from tests.live import chromium, live_portal  # noqa: E402, F401 - fixtures
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes come first: the last one would be run by one process alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.path not in slow, item.path.name != "test_make_demo.py"))
+
+
 @pytest.fixture
 def repo_root() -> Path:
     return ROOT

@@ -20,8 +20,30 @@ def test_has_every_part_of_production(compose):
     services = compose["services"]
     wanted = {"web", "worker-cpu", "worker-gpu", "beat", "postgres", "redis", "objects", "nginx"}
     assert wanted <= set(services)
-    devices = services["worker-gpu"]["deploy"]["resources"]["reservations"]["devices"]
-    assert devices[0]["capabilities"] == ["gpu"]
+
+
+def test_every_gpu_has_one_worker_with_one_process(compose):
+    from ml.sandbox.gpu import index_of
+
+    services = compose["services"]
+    names = [name for name in services if name.startswith("worker-gpu")]
+    assert len(names) > 1
+    seen = []
+    for name in names:
+        service = services[name]
+        (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+        assert device["capabilities"] == ["gpu"]
+        assert "count" not in device, "Docker would pick one that another worker has"
+        seen += device["device_ids"]
+        words = service["command"].split()
+        assert words[words.index("--concurrency") + 1] == "1"
+        assert words[words.index("--queues") + 1] == "inference"
+        # Of the one GPU that the container sees.
+        assert index_of(service["environment"]["INFERENCE_DEVICE"]) == 0
+    assert len(set(seen)) == len(names)
+    hosts = [services[name]["command"].split()[-1] for name in names]
+    profiles = [services[name]["profiles"][0] for name in names]
+    assert len(set(hosts)) == len(set(profiles)) == len(names)
 
 
 def test_every_queue_has_a_worker(compose):
@@ -35,7 +57,7 @@ def test_every_queue_has_a_worker(compose):
     assert served == set(Queue)
 
 
-@pytest.mark.parametrize("name", ["worker-cpu", "worker-gpu"])
+@pytest.mark.parametrize("name", ["worker-cpu", "worker-gpu", "worker-gpu-1"])
 def test_a_worker_can_lock_its_children_in(compose, repo_root, name):
     """As docs/sandbox.md says: namespaces inside the container, and nothing beyond them."""
     service = compose["services"][name]

@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
         return not options.names or any(name in title for name in options.names)
 
     for row in ROWS:
-        for size in [options.size] if options.size else SIZES:
+        for size in row.sizes if not options.size else {options.size} & set(row.sizes):
             for kind in OF_SIZE[size] if wanted(row.title) else ():
                 found = compared(row, size, kind)
                 known[key(row, size, kind)] = found.to_json() | made_with(row, size)
@@ -46,7 +46,7 @@ def _told(name: str, found: Compared, known: dict[str, JsonObject]) -> None:
     """After each comparison, so that a run that is stopped keeps what it has found."""
     print(name, found, flush=True)
     order = [
-        *(key(row, size, kind) for row in ROWS for size in SIZES for kind in OF_SIZE[size]),
+        *(key(row, size, kind) for row in ROWS for size in row.sizes for kind in OF_SIZE[size]),
         *(one.title for one in REAL),
     ]
     kept = {name: known[name] for name in order if name in known}

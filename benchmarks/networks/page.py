@@ -28,10 +28,14 @@ _HEAD = (
     "last convolution, and at the input) and one sample of dropout under one seed are from\nthe "
     "module's, as the largest difference over the largest number, rounded up to a power of ten; "
     "0 is equal to the last\nbit. Gradients of ONNX files may be taken in double precision: "
-    "rounding decides on the slope of a value that is nearly 0.\nMore than 1e-4 would be a "
-    "failure. A dash: there is no dropout, or the format has lost it (the number in brackets says\n"
-    "why). Weights are drawn: nothing here says how well a network works. What each is built with "
-    "stands in\n"
+    "rounding decides on the slope of a value that is nearly 0.\nSegResNet on 64 × 64 × 64, "
+    "measured once: in single precision the gradients at the input of file and module are 5.2e-3 "
+    "apart;\nthose of the module are as far from its own in double precision, those of the file "
+    "2.1e-4; in double precision the two are\n1.6e-12 apart. It is rounding, and the module's "
+    "as much as the file's: exporters write group normalisation as other steps.\n"
+    "More than 1e-4 would be a failure. A dash: there is no dropout, or the format has lost it "
+    "(the number in brackets says\nwhy). Weights are drawn: nothing here says how well a network "
+    "works. What each is built with stands in\n"
     "[rows.py](../benchmarks/networks/rows.py). Four of the small variants are compared anew in "
     "every run of the tests, all of\nthem in the slow one; the full size by the command alone, "
     "without the bundle, whose program is that of its weights\nand name.\n"
@@ -81,6 +85,8 @@ def _table(size: Size, results: Mapping[str, JsonObject], notes: list[str]) -> s
     lines = [f"\n## {title}\n\n| network | one case | {names} |\n",
              f"|{'---|' * (len(OF_SIZE[size]) + 2)}\n"]  # fmt: skip
     for row in ROWS:
+        if size not in row.sizes:
+            continue
         cells = [_cell(results.get(key(row, size, kind)), notes) for kind in OF_SIZE[size]]
         lines.append(f"| {row.title} | {_case(row.variant(size).case)} | {' | '.join(cells)} |\n")
     return "".join(lines)

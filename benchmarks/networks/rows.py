@@ -28,6 +28,7 @@ class Row:
     Attributes:
         title: as the page calls it.
         network: in ``monai.networks.nets``, and after ``monai.`` in model.yaml.
+        full: None where it takes too long to be compared by the way.
         double: gradients of its ONNX form are compared in double precision; False where that
             takes minutes.
     """
@@ -35,11 +36,17 @@ class Row:
     title: str
     network: str
     small: Variant
-    full: Variant
+    full: Variant | None
     double: bool = True
 
     def variant(self, size: Size) -> Variant:
-        return self.small if size == "small" else self.full
+        found = self.small if size == "small" else self.full
+        assert found is not None, size
+        return found
+
+    @property
+    def sizes(self) -> tuple[Size, ...]:
+        return SIZES if self.full else SIZES[:1]
 
     def module(self, size: Size) -> Any:
         """The network at rest, with weights and statistics of no meaning, always the same."""
@@ -140,10 +147,16 @@ ROWS = (
         Variant({**_DEEP, "init_filters": 16, "dropout_prob": 0.1}, _VOLUME),
     ),
     Row(
-        "SwinUNETR", "SwinUNETR",
+        "SwinUNETR, 2-D", "SwinUNETR",
         Variant({**_FLAT, **_SWIN, "feature_size": 12, "depths": [2, 1, 1, 1],
                  "num_heads": [1, 2, 2, 4]}, _PICTURE),
         Variant({**_FLAT, **_SWIN, "feature_size": 24}, (1, 96, 96)),
+    ),
+    Row(
+        "SwinUNETR, 3-D", "SwinUNETR",
+        Variant({**_DEEP, **_SWIN, "feature_size": 12, "depths": [1, 1, 1, 1],
+                 "num_heads": [1, 2, 2, 4]}, _PATCH),
+        None,
     ),
     Row(
         "DynUNet, 3-D", "DynUNet",

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from benchmarks import engine
+from benchmarks import engine, ood
 from benchmarks.__main__ import GROUPS
 from benchmarks.measuring import Result, Skipped, attempted
 from benchmarks.statistics import agreement, discrimination, mrmc, segmentation
@@ -26,6 +26,14 @@ def small(monkeypatch):
     monkeypatch.setattr("benchmarks.engine.COMPILED", ())
     monkeypatch.setattr("benchmarks.engine.OF_THE_LIMIT", {"ResNet18": 0.85})
     engine.chosen.cache_clear()
+    explained = {"CASES": 2, "RUNS": 1, "SHORT_RUNS": 1, "NETWORKS": ("ResNet18", "ViT-S/16")}
+    for name, value in explained.items():
+        monkeypatch.setattr(f"benchmarks.explain.{name}", value)
+    for name, value in {"NETWORK": "ResNet18", "RUNS": 1}.items():
+        monkeypatch.setattr(f"benchmarks.ood.{name}", value)
+    ood.seconds_of_a_forward.cache_clear()
+    for name, value in {"CASES": 400, "WIDTH": 24, "RUNS": 1}.items():
+        monkeypatch.setattr(f"benchmarks.detectors.{name}", value)
     monkeypatch.setattr("benchmarks.statistics.segmentation.SIZE", 48)
     monkeypatch.setattr("benchmarks.statistics.agreement.N", 500)
     monkeypatch.setattr("benchmarks.statistics.agreement.DRAWS", 400)
@@ -56,6 +64,16 @@ def test_statistics_agree_with_their_peers(area):
 @pytest.mark.parametrize("name", sorted(set(GROUPS) - {"statistics"}))
 def test_answers_agree(name):
     check(GROUPS[name]())
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"), [(0.847, "0.847x"), (0.84996, "0.84996x"), (0.85, "0.85x"), (1.5, "1.50x")]
+)
+def test_a_missed_goal_never_looks_met(ratio, said):
+    line = Result("x", 1.0, ratio, "peer", ratio, 0.85, "s", "n", True).words()
+
+    assert f" {said} peer (goal 0.85x)" in line
+    assert (float(said.removesuffix("x")) >= 0.85) == (ratio >= 0.85)
 
 
 def test_a_missing_peer_is_skipped_aloud_and_the_next_comparison_runs():

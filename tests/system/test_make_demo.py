@@ -48,7 +48,7 @@ def test_ends_with_five_sealed_audits(clone, free_port):
         and name not in ("VIRTUAL_ENV", "MFLAGS")
     }
     run = subprocess.run(
-        ["make", "demo", "ONCE=1", f"PORT={free_port}"],
+        ["make", "demo", "ONCE=1", "STRESS=10", f"PORT={free_port}"],
         cwd=clone,
         env=environment,
         capture_output=True,
@@ -65,6 +65,10 @@ def test_ends_with_five_sealed_audits(clone, free_port):
     for name, value in EXPECTED.items():
         assert by_model["measures"][name] == pytest.approx(value, abs=1e-3)
         assert by_table["measures"][name] == pytest.approx(by_model["measures"][name], abs=1e-9)
+    borne = [name for name in by_model["measures"] if name.startswith("stress.severity_borne:")]
+    assert len(borne) == 3
+    assert by_model["measures"]["stress.accuracy"] is not None
+    assert not [name for name in by_table["measures"] if name.startswith("stress.")]
     assert readers["n_cases"] == 1868
     assert readers["measures"]["agreement.alpha"] == pytest.approx(0.428, abs=1e-3)
     document = json.loads(Path(readers["audit_json"]).read_text())

@@ -13,10 +13,11 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from PIL import Image, ImageOps
 
 from demo.run import zipped
 from ml.zoo.shades import cohort_folder, model_folder
-from tests.browser.steps import hand_in, open_new_audit, sign_in, start_audit
+from tests.browser.steps import choose_foreign, hand_in, open_new_audit, sign_in, start_audit
 from tests.live import PATIENCE_MS
 
 pytestmark = pytest.mark.slow
@@ -24,8 +25,16 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
+    """A model, the cohort it is audited on, and one that it was not made for."""
     made = tmp_path_factory.mktemp("three-ways")
-    return model_folder(made / "model", channels=8), cohort_folder(made / "cohort", n=120)
+    foreign = cohort_folder(made / "foreign", n=14, title="Turned round")
+    for path in (foreign / "images").iterdir():
+        ImageOps.invert(Image.open(path)).save(path)
+    return (
+        model_folder(made / "model", channels=8),
+        cohort_folder(made / "cohort", n=120),
+        foreign,
+    )
 
 
 def run(*words, cwd, **environment):
@@ -47,19 +56,22 @@ def by_command_line(folders, tmp_path_factory):
     from tests.conftest import ROOT
 
     out = tmp_path_factory.mktemp("command-line") / "out"
-    model, cohort = folders
-    run("ml", "audit", "--model", model, "--cohort", cohort, "--out", out, cwd=ROOT)
+    model, cohort, foreign = folders
+    given = ("--model", model, "--cohort", cohort, "--ood", f"far={foreign}")
+    run("ml", "audit", *given, "--out", out, cwd=ROOT)
     return json.loads((out / "audit.json").read_text())
 
 
-def by_browser(request, portal, person, model, cohort, scratch):
+def by_browser(request, portal, person, model, cohort, foreign, scratch):
     context = request.getfixturevalue("chromium").new_context(accept_downloads=True)
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     sign_in(page, portal.url, person)
     hand_in(page, portal.url, person, "model", sorted(model.iterdir()))
     hand_in(page, portal.url, person, "cohort", cohort)
+    hand_in(page, portal.url, person, "cohort", foreign)
     open_new_audit(page, portal.url, person)
+    choose_foreign(page, "Turned round, version 1", "foreign, far")
     start_audit(page)
     with page.expect_download() as download:
         page.get_by_role("link", name="audit.json", exact=True).first.click()
@@ -68,7 +80,7 @@ def by_browser(request, portal, person, model, cohort, scratch):
     return answer
 
 
-def by_client(request, portal, person, model, cohort, scratch):
+def by_client(request, portal, person, model, cohort, foreign, scratch):
     root = request.getfixturevalue("repo_root")
     kept = {"XDG_CONFIG_HOME": str(scratch), "PYTHONPATH": str(root / "client")}
     for name in ("PLUMB_URL", "PLUMB_TOKEN"):
@@ -79,28 +91,30 @@ def by_client(request, portal, person, model, cohort, scratch):
 
     plumb("login", "--url", portal.url, "--token", person.token)
     versions = {
-        noun: json.loads(plumb(noun, "push", path, "--json"))
-        for noun, path in (("models", model), ("cohorts", cohort))
+        path: json.loads(plumb(noun, "push", path, "--json"))
+        for noun, path in (("models", model), ("cohorts", cohort), ("cohorts", foreign))
     }
-    chosen = ("--model", versions["models"]["model"], "--cohort", versions["cohorts"]["cohort"])
+    chosen = ("--model", versions[model]["model"], "--cohort", versions[cohort]["cohort"])
+    chosen += ("--foreign", f"far={versions[foreign]['cohort']}")
     audit = json.loads(plumb("audits", "start", *chosen, "--watch", "--json"))
     plumb("reports", "get", audit["report"], "--out", scratch / "audit.json")
     return json.loads((scratch / "audit.json").read_text())
 
 
-def by_forms(request, portal, person, model, cohort, scratch):
+def by_forms(request, portal, person, model, cohort, foreign, scratch):
     """What a browser without script would send."""
     visit = Visit(portal.url)
     visit.post("/sign-in/", visit.fields("/sign-in/") | {
         "email": person.email, "password": person.password,
     })  # fmt: skip
-    for kind, folder in (("model", model), ("cohort", cohort)):
+    for kind, folder in (("model", model), ("cohort", cohort), ("cohort", foreign)):
         page = f"/t/{person.team}/hand-in/"
         fields = visit.fields(page) | {"kind": kind, "seal": "on"}
-        visit.post_file(page, fields, zipped(folder, scratch / f"{kind}.zip"))
+        visit.post_file(page, fields, zipped(folder, scratch / f"{folder.name}.zip"))
         visit.wait_for("Accepted")
     page = f"/t/{person.team}/audits/new/"
-    visit.post(page, visit.fields(page, last=True))
+    (field,) = re.findall(r'for="(beside-[0-9a-f-]{36})">Turned round', visit.get(page))
+    visit.post(page, visit.fields(f"{page}?{field}=far", last=True))
     visit.wait_for("Open report")
     (report,) = set(re.findall(r'href="(/t/[^"]+/reports/[0-9a-f-]{36}/)"', visit.text))
     return json.loads(visit.get(f"{report}audit.json"))
@@ -166,6 +180,7 @@ def answers(document):
         "verdict": document["verdict"],
         "model": document["model"]["sha256"],
         "cohort": document["cohort"]["sha256"],
+        "beside": document["cohort"]["beside"],
         "protocol": document["protocol"]["sha256"],
         "checks": [
             {key: check[key] for key in ("id", "state", "reason", "measures", "findings")}

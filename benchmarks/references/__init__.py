@@ -1,0 +1,1 @@
+"""Networks trained under known conditions: does the measured doubt move as it should?"""

@@ -107,9 +107,11 @@ class Protocol:
 
     def limits_of(self, check: str, measure: str) -> tuple[Limit, ...]:
         """Every limit set on a measure of a check; one of each direction at most."""
-        return tuple(
-            limit for limit in self.limits if (limit.check, limit.measure) == (check, measure)
-        )
+        return tuple(limit for limit in self.limits_on(check) if limit.measure == measure)
+
+    def limits_on(self, check: str) -> tuple[Limit, ...]:
+        """Every limit set on some measure of a check."""
+        return tuple(limit for limit in self.limits if limit.check == check)
 
     def to_json(self) -> JsonObject:
         return {"title": self.title, "is_default": self.is_default, **self._content()}

@@ -121,27 +121,29 @@ def _row(
         "severity": severity,
         "value": value,
         "n": int(known.size),
-        "accuracy": _less(clean, loss.value),
-        "low": _less(clean, loss.high),
-        "high": _less(clean, loss.low),
+        "accuracy": less(clean, loss.value),
+        "low": less(clean, loss.high),
+        "high": less(clean, loss.low),
         "auroc": rounded(_auroc(version.score, stressed), 6),
-        **_with_ends("accuracy_lost", loss),
-        **_with_ends("auroc_lost", measured.at("auroc_loss", corruption, severity)),
-        **_with_ends("flip_rate", flips),
+        **with_ends("accuracy_lost", loss),
+        **with_ends("auroc_lost", measured.at("auroc_loss", corruption, severity)),
+        **with_ends("flip_rate", flips),
         "claimed": _mean(claimed),
         "entropy_bits": _mean(version.doubt[known]),
-        **_with_ends("entropy_rise", measured.at("entropy_rise", corruption, severity)),
+        **with_ends("entropy_rise", measured.at("entropy_rise", corruption, severity)),
         "brier": _mean((version.score[known] - stressed.present[known]) ** 2),
         "calibration_error": rounded(calibration, 6),
     }
 
 
-def _with_ends(name: str, found: Estimate) -> JsonObject:
+def with_ends(name: str, found: Estimate) -> JsonObject:
+    """A measure and its interval as cells of a row."""
     ends = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
     return {key: rounded(value, 6) for key, value in ends.items()}
 
 
-def _less(clean: float, loss: float | None) -> float | None:
+def less(clean: float, loss: float | None) -> float | None:
+    """A score 0..1 that has lost so much."""
     return None if loss is None else round(min(1.0, max(0.0, clean - loss)), 6)
 
 

@@ -9,6 +9,7 @@ from ml.checks import all_checks
 from ml.engine.cost import Sizes, estimate
 from ml.engine.drawn_cases import cases_of
 from ml.engine.images import DESCRIBE
+from ml.engine.mask_passes import references_of
 from ml.engine.passes import SAMPLES, cost_of
 from ml.engine.plan import (
     COMPARE,
@@ -117,9 +118,11 @@ def _pieces(
     model: ModelVersion, passes: Iterable[PassPlan], cohort: CohortVersion
 ) -> dict[str, Piece]:
     """Evidence key of each shard of a cohort, with its pass and how many cases it has."""
-    images = images_by_case(catalogue.load(cohort))
+    content = catalogue.load(cohort)
+    images = images_by_case(content)
     keys: dict[str, Piece] = {}
     for planned in passes:
+        references = references_of(planned.name, planned.params, content)
         for piece in shards(cases_of(planned.params, list(images)), planned.params):
             key = key_of_shard(
                 planned,
@@ -127,6 +130,7 @@ def _pieces(
                 manifest_sha256=model.manifest_sha256,
                 shard=piece,
                 images=images,
+                references=references,
             )
             keys[key] = planned, len(piece)
     return keys

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ml.checks import words
 from ml.checks.shift_measures import ID
+from ml.checks.shift_series import move_rows
 from ml.checks.shifted_masks import ShiftedMasks
 from ml.estimate import JsonObject, JsonValue, rounded
 
@@ -20,20 +21,10 @@ _FIELDS = (
 def agreement_series(shifted: ShiftedMasks, measured: "MeasuredMoves") -> JsonObject:
     """How far masks move along, all small moves together and then step by step."""
     whole, limit = measured.estimates["mask_agreement"], measured.limit
-    rows: list[JsonValue] = [
-        {
-            "label": "any small move", "estimate": whole.to_json(), "state": "info", "all": True,
-            **({} if limit is None else {"limit": limit.to_json()}),
-        }
-    ]  # fmt: skip
-    rows += [
-        {
-            "label": shifted.said(move, step),
-            "estimate": measured.at("mask_agreement", move, step).to_json(),
-            "state": "info",
-        }
-        for move, step in shifted.copies
-    ]
+    each = [(*place, measured.at("mask_agreement", *place)) for place in shifted.copies]
+    rows = move_rows(
+        whole, limit, [(shifted.said(move, step), found) for move, step, found in each]
+    )
     title = f"How far masks of {shifted.structure} move along could not be measured"
     if whole.value is not None:
         title = (

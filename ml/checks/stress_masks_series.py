@@ -6,7 +6,7 @@ import numpy as np
 
 from ml.checks import words
 from ml.checks.stress_measures import step_id, too_much
-from ml.checks.stress_series import less, with_ends
+from ml.checks.stress_series import less, panel_of, with_ends
 from ml.checks.stressed_masks import StressedMasks
 from ml.estimate import Estimate, JsonObject, JsonValue, rounded
 from ml.evidence.tables import Evidence
@@ -81,13 +81,7 @@ def _panel(
         for name in ("volume_change", "missed", "invented"):
             row |= with_ends(name, estimates[step_id(name, corruption, severity)])
         rows.append(row)
-    return {
-        "corruption": corruption,
-        "title": named.title,
-        "parameter": named.parameter,
-        "first_too_much": first,
-        "rows": rows,
-    }
+    return panel_of(corruption, named, first, rows)
 
 
 def _shown(

@@ -6,6 +6,7 @@ from ml.checks import words
 from ml.checks.stress_measures import Measured
 from ml.checks.stressed import Stressed, Version
 from ml.estimate import Estimate, JsonObject, JsonValue, rounded
+from ml.evidence.passes import Distortion
 from ml.evidence.tables import Evidence
 from ml.stats.arrays import FloatArray
 from ml.stats.bootstrap import Settings
@@ -64,6 +65,17 @@ def _panel(
         _row(version, severity, named.values[severity - 1], corruption, stressed, measured)
         for severity, version in enumerate(stressed.of(corruption), 1)
     ]
+    return panel_of(corruption, named, first, rows)
+
+
+def panel_of(
+    corruption: str, named: Distortion, first: int | None, rows: list[JsonValue]
+) -> JsonObject:
+    """A panel of one corruption, with a row for each severity.
+
+    Args:
+        first: the first severity that is shown to be too much.
+    """
     return {
         "corruption": corruption,
         "title": named.title,

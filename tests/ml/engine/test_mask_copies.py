@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from ml.engine.cases import Case, prepared
+from ml.engine.copies import rows_table
 from ml.engine.corrupt import corrupt_job
 from ml.engine.corrupt import versions as corruptions_of
 from ml.engine.cost import Sizes
@@ -17,6 +18,7 @@ from ml.engine.move import move_job
 from ml.engine.move import versions as moves_of
 from ml.engine.passes import CORRUPT, MOVE, PASSES, check_of, cost_of, most_bytes_of
 from ml.engine.plan import PassPlan, key_of_shard, plan
+from ml.engine.predict import Outputs
 from ml.engine.segment import labels_of
 from ml.evidence.mask_copies import is_of_masks, mask_copies_of
 from ml.evidence.store import EvidenceError, table, write_table
@@ -197,6 +199,16 @@ def test_structures_of_the_model_are_rows_of_their_own(tmp_path):
     assert form.numbers == ("marked", "other", "both")
     assert cost_of(CORRUPT, params, Sizes()).forwards == 10
     assert cost_of(MOVE, PLANNED, Sizes()).forwards == 12
+    # Read back, each number stands at its copy and structure.
+    rows = [[at, 100.0 + at, 0.0] for at in range(20)]
+    content = rows_table(["x"], form, Outputs(rows={"x": rows}))
+    found = mask_copies_of(content, ("w", "x"))
+    assert found.keys["corruption"] == ("gaussian-noise",) * 5 + ("gaussian-blur",) * 5
+    assert found.keys["severity"] == (1, 2, 3, 4, 5) * 2
+    assert found.sizes.marked[1, 3].tolist() == [6, 7]
+    assert found.of(1).sizes.other[1].tolist() == [101 + 2 * at for at in range(10)]
+    assert found.ran.tolist() == [False, True]
+    assert np.isnan(found.sizes.both[0]).all()
     twice = mask_copies_cost(params, 10, 64)
     assert twice.bytes == 2 * mask_copies_cost(CHOSEN, 10, 64).bytes
     assert cost_of(CORRUPT, {"corruptions": ["gamma"]}, Sizes()).forwards == 5

@@ -16,14 +16,13 @@ from ml.checks.shift_measures import ID
 from ml.checks.shifted import SMALL, Shifted
 from ml.estimate import Estimate, JsonObject, JsonValue, undefined
 from ml.evidence.tables import Evidence, FloatArray, IntArray
-from ml.moves import MIRRORS
 from ml.stats.bootstrap import Settings
 from ml.stats.means import case_mean
 from ml.stats.uncertainty.decomposition import entropy_parts
 from ml.stats.uncertainty.selective import failure_auroc
 
 AUGMENTED, SPREAD = "augmentation", "augmentation_spread"
-_MIRRORS = frozenset(one.id for one in MIRRORS)
+_MIRROR = "mirror-"  # before the way of one; there where the protocol declares it legal
 _DIGITS = 12  # answers that are equal differ by rounding alone, which must not rank cases
 _NO_LABELS = "Not estimated: no case has a label, so no answer is known to be wrong."
 _LABELS = {
@@ -63,7 +62,7 @@ def augmented_cases(evidence: Evidence, shifted: Shifted) -> Augmented:
     copies = [
         copy.score
         for (move, step), copy in shifted.copies.items()
-        if move in _MIRRORS or shifted.moves[move].values[step - 1] <= SMALL.get(move, 0.0)
+        if move.startswith(_MIRROR) or shifted.moves[move].values[step - 1] <= SMALL.get(move, 0.0)
     ]
     scores = np.stack([shifted.score, *copies])  # (1 + copies, m)
     known = np.isfinite(scores).all(axis=0)

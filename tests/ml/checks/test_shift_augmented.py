@@ -68,7 +68,8 @@ def test_answers_that_waver_where_they_are_wrong_tell_it_and_those_that_do_not_d
     blind = shift_consistency(moved(waver=False), ASKED)
 
     found = values(told)
-    assert found["auroc_failure:augmentation_spread"].low > 0.95
+    assert found["auroc_failure:augmentation_spread"].value == 1.0
+    assert found["auroc_failure:augmentation_spread"].low > 0.9
     assert found["auroc_failure:score"].value == pytest.approx(0.5, abs=0.01)
     assert values(blind)["auroc_failure:augmentation_spread"].value < 0.7
     claim = findings(told)["auroc_failure:augmentation"]

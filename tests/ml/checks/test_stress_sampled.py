@@ -138,7 +138,7 @@ def test_errors_double_at_a_severity_that_is_shown_to_err_more_or_nothing_is_sai
     calm = findings(stress(never, ASKED))["doubled"]
     assert calm.state is State.INFO
     assert calm.claim.startswith("Under none of 2 corruptions are its errors shown to double")
-    assert "severity 3 (standard deviation: 0.08), where it first errs (0.0 to" in (
+    assert "severity 3 (standard deviation: 0.08), where it first errs (0 to" in (
         findings(stress(first, ASKED))["doubled"].claim
     )
 

@@ -79,8 +79,7 @@ def wordings_of_rises(
                 f"From corruption to corruption and severity to severity, its mean {kind} "
                 f"uncertainty and its errors go together with a rank correlation of "
                 f"{words.decimal(related.value)}.",
-                why="1: wherever errors are more it is less certain. "
-                f"{words.measured(related)}. {_how(stressed, doubts)}",
+                why=f"1: wherever errors are more it is less certain. {_how(stressed, doubts)}",
             )
     return found
 

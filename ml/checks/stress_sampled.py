@@ -158,7 +158,8 @@ def _ranked(both: FloatArray) -> FloatArray:
     two = second - second.mean(axis=1, keepdims=True)
     size = np.sqrt((one**2).sum(axis=1) * (two**2).sum(axis=1))
     product = (one * two).sum(axis=1)
-    return np.divide(product, size, out=np.full(len(both), np.nan), where=size > 0)
+    found: FloatArray = np.divide(product, size, out=np.full(len(both), np.nan), where=size > 0)
+    return found
 
 
 def doubled(

@@ -141,14 +141,19 @@ def table(series: dict[str, Any]) -> Table:
     # Results that were sealed before it was measured have no such numbers.
     later = ("entropy_rise", "entropy_rise_low", "entropy_rise_high")
     every = [row for panel in series["panels"] for row in panel["rows"]]
-    if any("epistemic_bits" in row for row in every):  # copies were answered several times
-        head, later = (*head, *_SAMPLED), (*later, *_SAMPLED.values())
+    # Where copies were answered several times.
+    more = _SAMPLED if any("epistemic_bits" in row for row in every) else {}
     rows: list[tuple[Cell, ...]] = [
-        (panel["title"], panel["parameter"], *(row[key] for key in keys), *map(row.get, later))
+        (
+            panel["title"],
+            panel["parameter"],
+            *(row[key] for key in keys),
+            *map(row.get, (*later, *more.values())),
+        )
         for panel in series["panels"]
         for row in panel["rows"]
     ]
-    return build(head, rows)
+    return build((*head, *more), rows)
 
 
 _SAMPLED = {

@@ -21,7 +21,9 @@ WITH_MASKS = frozenset({"predicted-masks"})
 OF_MARKED_PICTURES = frozenset({"corrupted-masks", "moved-masks"})  # no volumes
 WITH_SAMPLES = WITH_SCORES | {"samples"}
 WITH_MODEL = WITH_SCORES | {"intake", "corruptions", "moves"}
-OF_VOLUMES = frozenset({"features", "normalisations", "gradients"})  # whose passes know volumes
+OF_VOLUMES = frozenset(  # whose passes know volumes
+    {"features", "normalisations", "gradients", "gradient-scores"}
+)
 _LOOKED_INTO = OF_VOLUMES | {"attributions", "perturbations", "randomisations", "attacks"}
 IN_WORDS = {
     "samples": "several answers to a case",
@@ -38,6 +40,8 @@ IN_WORDS = {
     "normalisations": "a network that can be looked into",
     "gradients": "a network that can be looked into",
     "attacks": "a network of pictures that can be looked into",
+    "corrupted-samples": "several answers to a corrupted image",
+    "gradient-scores": "a network that can be looked into",
 }
 KEEP_DROPOUT = "docs/formats.md has the lines that keep dropout in an export."
 

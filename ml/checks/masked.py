@@ -9,6 +9,7 @@ from ml.checks import words
 from ml.checks.registry import Finding, State
 from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.evidence.tables import Evidence, FloatArray, IntArray, MaskComparisons
+from ml.limits import Limit
 from ml.protocol import Protocol
 
 DISTANCE_POLICY = "one mask empty: the image’s diagonal; both empty: left out and counted"
@@ -38,12 +39,17 @@ def qualified(estimate: Estimate, structure: str, *, first: bool) -> Estimate:
     return estimate.renamed(f"{estimate.id}:{structure}")
 
 
+def limits_on(protocol: Protocol, check: str) -> tuple[Limit, ...]:
+    """Every limit that is set on some measure of a check."""
+    return tuple(limit for limit in protocol.limits if limit.check == check)
+
+
 def protocol_of(protocol: Protocol, check: str, structure: str) -> Protocol:
     """The protocol as it is for one structure: a limit that names it goes before one on all."""
     end = f":{structure}"
     named = [
         replace(limit, measure=limit.measure.removesuffix(end))
-        for limit in protocol.limits_on(check)
+        for limit in limits_on(protocol, check)
         if limit.measure.endswith(end)
     ]
     return replace(protocol, limits=(*named, *protocol.limits))

@@ -7,7 +7,7 @@ import numpy as np
 
 from ml.checks import words
 from ml.checks.judge import Wording, findings_of, result_of, without_platform
-from ml.checks.masked import named_findings, protocol_of, qualified
+from ml.checks.masked import limits_on, named_findings, protocol_of, qualified
 from ml.checks.registry import CheckResult, Finding, not_assessed
 from ml.checks.scored import failed_copies_finding, settings_of, unrun_finding
 from ml.checks.shift_findings import REPAIR, SMALL_WORDS
@@ -82,7 +82,7 @@ def shift_of_masks(question: str, evidence: Evidence, protocol: Protocol) -> Che
         measured = measured_of(shifted, asked.limit(ID, AGREEMENT), settings)
         here = {one.id for one in measured.whole}
         judged = replace(
-            asked, limits=tuple(one for one in asked.limits_on(ID) if one.measure in here)
+            asked, limits=tuple(one for one in limits_on(asked, ID) if one.measure in here)
         )
         said = findings_of(ID, measured.whole, judged, wordings(evidence, shifted, measured))
         findings += named_findings(said, end)
@@ -92,7 +92,7 @@ def shift_of_masks(question: str, evidence: Evidence, protocol: Protocol) -> Che
         return not_assessed(question, "No case was moved and marked.", findings=failed)
     known = {one.id for one in estimates}
     missed = replace(
-        own, limits=tuple(one for one in own.limits_on(ID) if one.measure not in known)
+        own, limits=tuple(one for one in limits_on(own, ID) if one.measure not in known)
     )
     every = (*findings, *findings_of(ID, estimates, missed, {}), *failed)
     return result_of(question, estimates, every, series)

@@ -12,7 +12,7 @@ from ml.checks.registry import CheckResult, Finding, not_assessed
 from ml.checks.scored import failed_copies_finding, settings_of
 from ml.checks.stress_findings import borne_findings, worst_finding
 from ml.checks.stress_masks_series import mask_curves
-from ml.checks.stress_measures import ID, MILD, STEP, asked_severity, borne, step_id, worst
+from ml.checks.stress_measures import ID, MILD, STEP, asked_severity, borne, version_id, worst
 from ml.checks.stressed_masks import FALL, StressedMasks, stressed_masks
 from ml.estimate import Estimate
 from ml.evidence.tables import BoolArray, Evidence, FloatArray, IntArray
@@ -50,7 +50,7 @@ class MeasuredMasks:
         return f"the Dice of {self.structure}"
 
     def at(self, measure: str, corruption: str, severity: int) -> Estimate:
-        return self.estimates[step_id(measure, corruption, severity)]
+        return self.estimates[version_id(measure, corruption, severity)]
 
     def mild_words(self, corruption: str) -> str:
         """How the marked area changes at the last of the mild severities, and what is missed."""
@@ -121,15 +121,15 @@ def measured_of(stressed: StressedMasks, protocol: Protocol, settings: Settings)
         loss = dice_loss(stressed.dice, version.dice, clusters, settings)
         found += [
             loss.renamed(
-                step_id(MARGIN, corruption, severity), convention=f"{loss.convention}; {_EMPTY}"
+                version_id(MARGIN, corruption, severity), convention=f"{loss.convention}; {_EMPTY}"
             ),
             case_mean(
-                step_id("volume_change", corruption, severity), stressed.change(version), clusters,
-                settings, convention=_CHANGE,
+                version_id("volume_change", corruption, severity), stressed.change(version),
+                clusters, settings, convention=_CHANGE,
             ),
             *(
                 proportion(
-                    step_id(name, corruption, severity), hit[rows], clusters.where(rows),
+                    version_id(name, corruption, severity), hit[rows], clusters.where(rows),
                     level=settings.level, convention=f"share of cases {who} in the reference",
                     of_what=f"cases {who} of which the copy was run",
                 )
@@ -139,7 +139,7 @@ def measured_of(stressed: StressedMasks, protocol: Protocol, settings: Settings)
     by_id = {one.id: one for one in found}
     for corruption, named in stressed.distortions.items():
         steps = range(1, len(named.values) + 1)
-        losses = [by_id[step_id(MARGIN, corruption, severity)] for severity in steps]
+        losses = [by_id[version_id(MARGIN, corruption, severity)] for severity in steps]
         found.append(borne(losses, margin, corruption))
     found += [
         case_mean(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ml.checks import words
-from ml.checks.stress_measures import step_id, too_much
+from ml.checks.stress_measures import too_much, version_id
 from ml.checks.stress_series import less, panel_of, with_ends
 from ml.checks.stressed_masks import StressedMasks
 from ml.estimate import Estimate, JsonObject, JsonValue, rounded
@@ -68,7 +68,7 @@ def _panel(
         falls = stressed.falls(version)
         # Of the same cases: where copies failed, the Dice of the others counts.
         clean = float(stressed.dice[np.isfinite(falls)].mean()) if np.isfinite(falls).any() else 0.0
-        loss = estimates[step_id("dice_loss", corruption, severity)]
+        loss = estimates[version_id("dice_loss", corruption, severity)]
         row: JsonObject = {
             "severity": severity,
             "value": named.values[severity - 1],
@@ -79,7 +79,7 @@ def _panel(
             **with_ends("dice_lost", loss),
         }
         for name in ("volume_change", "missed", "invented"):
-            row |= with_ends(name, estimates[step_id(name, corruption, severity)])
+            row |= with_ends(name, estimates[version_id(name, corruption, severity)])
         rows.append(row)
     return panel_of(corruption, named, first, rows)
 

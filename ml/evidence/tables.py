@@ -15,6 +15,7 @@ from ml.evidence.mask_copies import MaskCopies
 from ml.evidence.normalised import STORED, Normalised
 from ml.evidence.packed import Float32Array
 from ml.evidence.passes import CaseMaps, CaseOutputs
+from ml.evidence.sampled_copies import SampledCopies
 from ml.evidence.sampled_masks import SampledMasks
 
 FloatArray = NDArray[np.float64]
@@ -203,6 +204,8 @@ class Evidence:
     attacks: CaseOutputs | None = None
     corrupted_masks: MaskCopies | None = None  # against the reference mask
     moved_masks: MaskCopies | None = None  # against the moved mask of the picture
+    corrupted_samples: SampledCopies | None = None
+    gradient_scores: Mapping[str, FloatArray] | None = None  # of foreign inputs, (n,) by name
     facts: Mapping[str, tuple[Fact, ...]] = field(default_factory=dict)  # of the files, (n,) each
     described: CaseImages | None = None  # the images in numbers, where a check asks for them
     images: tuple[tuple[str, ...], ...] = ()  # (n,) SHA-256 of each image; () where nobody asks
@@ -240,6 +243,9 @@ class Evidence:
         for name in ("corrupted_masks", "moved_masks"):
             if (copies := getattr(self, name)) is not None:
                 sizes[name] = len(copies.sizes.marked)
+        if self.corrupted_samples is not None:
+            sizes["corrupted samples"] = len(self.corrupted_samples.outputs)
+        sizes |= {f"score {name}": len(of) for name, of in (self.gradient_scores or {}).items()}
         if self.normalisations is not None:
             sizes["normalisations"] = len(self.normalisations.outputs[STORED])
         if self.gradients is not None:

@@ -214,7 +214,7 @@ def test_intake_says_whether_a_model_can_be_sampled_and_the_way_out(make, change
         assert params == {"kind": "members", "samples": 3}  # no seed: it would make new keys
     elif not why:
         assert params == {"kind": "dropout", "samples": 30, "seed": Protocol.default().seed}
-        seconds = seconds_of_samples(Protocol(dropout_samples=60), result["card"])
+        seconds = seconds_of_samples(60, result["card"])
         assert seconds == pytest.approx(2 * result["card"]["sampling"]["seconds_per_case"])
 
 

@@ -44,7 +44,7 @@ def with_meaning(
     """
     marked = {name: table for name, table in passes.items() if is_of_masks(table)}
     others = {name: table for name, table in passes.items() if name not in marked}
-    found: Made = {**of_passes(others, case_ids)}
+    found = cast(Made, of_passes(others, case_ids))
     if manifest is None:
         return found
     if CORRUPT in marked:

@@ -130,9 +130,8 @@ def _agreement(
     found = lost.renamed(name, convention=convention)
     if found.value is None:
         return found
-    ends = {"low": found.high, "high": found.low}
-    turned = {end: None if other is None else min(1.0, 1 - other) for end, other in ends.items()}
-    return replace(found, value=1 - found.value, **turned)
+    low, high = (None if end is None else min(1.0, 1 - end) for end in (found.high, found.low))
+    return replace(found, value=1 - found.value, low=low, high=high)
 
 
 def _mean_of_known(values: FloatArray) -> FloatArray:

@@ -33,8 +33,9 @@ class Sizes:
             array([0.75,  nan])
         """
         total = self.marked + self.other
-        undefined = np.full(total.shape, np.nan)
-        return np.divide(2 * self.both, total, out=undefined, where=total > 0)
+        found: FloatArray = np.full(total.shape, np.nan)
+        np.divide(2 * self.both, total, out=found, where=total > 0)
+        return found
 
     def at(self, *places: Any) -> "Sizes":
         """The same of some cases or versions."""

@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 import pyarrow as pa
 
 from ml.corruptions import corruption, corruptions_for
+from ml.engine.mask_passes import borne_by_masks
 from ml.engine.passes import CORRUPT, MOVE
 from ml.engine.plan import colour_of
 from ml.estimate import JsonObject, JsonValue
@@ -49,14 +50,15 @@ def with_meaning(
         return found
     if CORRUPT in marked:
         told = _distorted(mask_copies_of(marked[CORRUPT], case_ids), "corruption", _corrupted)
-        found["corrupted_masks"] = replace(told, offered=_offered(modality, manifest))
+        offered = len(borne_by_masks(_fit(modality, manifest)))
+        found["corrupted_masks"] = replace(told, offered=offered)
     if MOVE in marked:
         copies = mask_copies_of(marked[MOVE], case_ids)
         found["moved_masks"] = _distorted(copies, "move", _moved)
     declared = scores_of(cast(JsonObject, manifest["output"]))
     if "corruptions" in found:
         outputs = _told(found["corruptions"], declared, "corruption", _corrupted)
-        found["corruptions"] = replace(outputs, offered=_offered(modality, manifest))
+        found["corruptions"] = replace(outputs, offered=len(_fit(modality, manifest)))
     if "moves" in found:
         found["moves"] = _told(found["moves"], declared, "move", _moved)
     if "attacks" in found:
@@ -91,9 +93,9 @@ def _distorted(copies: Copies, key: str, distortion: Callable[[str], Distortion]
     return replace(copies, distortions={name: distortion(name) for name in names})
 
 
-def _offered(modality: str, manifest: Mapping[str, JsonValue]) -> int:
-    """How many corruptions there are for such pictures."""
-    return len(corruptions_for(modality, colour_of(manifest)))
+def _fit(modality: str, manifest: Mapping[str, JsonValue]) -> list[str]:
+    """Ids of the corruptions that there are for such pictures."""
+    return [one.id for one in corruptions_for(modality, colour_of(manifest))]
 
 
 def _scored(versions: CaseOutputs, declared: Scores) -> CaseOutputs:

@@ -43,8 +43,8 @@ def sampled_facts(choice: "Choice") -> Iterable[tuple[str, bool]]:
         return
     params = samples_params(choice.rules, model.manifest, model.card)
     asked = sampled_as(params, choice.rules)
-    if asked is None:
-        why = why_no_samples(model.manifest, model.card)
+    if asked is None or not choice.pictures:
+        why = why_no_samples(model.manifest, model.card) or "of volumes none is sampled."
         yield f"one answer to each copy, though the protocol asks for several: {why}", True
     else:
         what = "members" if asked["kind"] == MEMBERS else "samples of its dropout"

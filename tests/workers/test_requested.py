@@ -47,8 +47,9 @@ def test_several_answers_and_scores_by_gradients_reach_the_checks(audit):
     run_all(audit)
 
     found = load_evidence(audit)
-    assert found.corrupted_samples.score.shape == (14, 6, 4)
-    assert np.isfinite(found.corrupted_samples.score).all(axis=(1, 2)).sum() == 10
+    assert found.corrupted_samples.score.shape == (10, 6, 4), "of fourteen, ten are drawn"
+    assert np.isfinite(found.corrupted_samples.score).all()
+    assert (found.corrupted_samples.place >= 0).sum() == 10
     assert found.corrupted_samples.kind == "dropout"
     assert np.isfinite(found.gradient_scores["odin"]).all()
     assert np.isfinite(found.foreign["ct"].gradient_scores["odin"]).all()

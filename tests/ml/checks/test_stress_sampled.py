@@ -66,7 +66,7 @@ def sampled(make_evidence, rng):
             ),
             corrupted_samples=SampledCopies(
                 {"corruption": ("none", *keys["corruption"]), "severity": (0, *keys["severity"])},
-                np.stack([1 - score, score], axis=3), {}, kind, score,
+                np.arange(N), np.stack([1 - score, score], axis=3), {}, kind, score,
             ),
         )  # fmt: skip
 
@@ -207,3 +207,25 @@ def test_copies_of_another_pass_are_no_evidence(sampled):
 
     with pytest.raises(ValueError, match="not those that were stressed"):
         stress(replace(evidence, corrupted_samples=other), ASKED)
+
+
+def test_of_cases_that_were_drawn_each_has_its_own_numbers(sampled):
+    evidence = sampled(ERRS, RISES)
+    ran, whole = np.arange(N) % 3 == 0, evidence.corrupted_samples
+    part = replace(
+        evidence,
+        corruptions=replace(evidence.corruptions, ran=ran),
+        corrupted_samples=replace(
+            whole, place=np.where(ran, np.cumsum(ran) - 1, -1), outputs=whole.outputs[ran],
+            score=whole.score[ran],
+        ),
+    )  # fmt: skip
+
+    found = values(stress(part, ASKED))["epistemic_rise"]
+
+    each = [
+        entropy_parts(np.stack([1 - one, one], axis=2), unit="bits").epistemic
+        for one in whole.score[ran].transpose(1, 2, 0)
+    ]
+    assert found.n == ran.sum()
+    assert found.value == pytest.approx((np.mean(each[1:], axis=0) - each[0]).mean())

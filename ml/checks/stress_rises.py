@@ -44,8 +44,8 @@ def doubled_finding(
         yield Finding(
             f"{check}.doubled",
             State.INFO,
-            f"Under none of {words.count(len(stressed.distortions))} corruptions are its errors "
-            "shown to double, so there is nothing that its uncertainty had to tell.",
+            f"{_none(stressed)} shown to double, so there is nothing that its uncertainty had to "
+            "tell.",
             why=_how(stressed, doubts),
             measure="epistemic_rise",
         )
@@ -60,6 +60,13 @@ def doubled_finding(
         measure=f"epistemic_rise:{first}",
         action=_ACTION if silent else "",
     )
+
+
+def _none(stressed: Stressed) -> str:
+    number = len(stressed.distortions)
+    if number == 1:
+        return "Under the one corruption that was run its errors are not"
+    return f"Under none of {words.count(number)} corruptions are its errors"
 
 
 def wordings_of_rises(

@@ -135,6 +135,13 @@ def test_errors_double_at_a_severity_that_is_shown_to_err_more_or_nothing_is_sai
     never = sampled({"noise": (0.05,) * 5, "low": (0.05,) * 5}, {**STAYS, "low": (0.2,) * 5})
     first = sampled({"noise": (0.0, 0.0, 0.3, 0.4, 0.5)}, RISES, clean_wrong=0.0)
 
+    half_more = sampled({"noise": (0.5,) * 5}, STAYS, clean_wrong=0.3)
+
+    more = stress(half_more, ASKED)
+    assert all(row["accuracy_lost_low"] > 0 for row in more.series[0]["panels"][0]["rows"])
+    assert findings(more)["doubled"].claim.startswith(
+        "Under the one corruption that was run its errors are not shown to double"
+    )
     calm = findings(stress(never, ASKED))["doubled"]
     assert calm.state is State.INFO
     assert calm.claim.startswith("Under none of 2 corruptions are its errors shown to double")

@@ -10,12 +10,12 @@ from ml.estimate import Estimate
 from ml.evidence.tables import Evidence, IntArray
 
 NEAR = 0.1  # of the threshold, in probability
-_SMALL = (
+SMALL_WORDS = (
     f"Small are shifts by up to {SMALL['translation']:g} pixels of the model's input, turns by up "
     f"to {SMALL['rotation']:g} degrees, crops and borders of up to {SMALL['crop'] * 100:g} %."
 )
 _CLOSE_CALLS = "Let a reader decide the cases whose score lies this close to the threshold."
-_REPAIR = (
+REPAIR = (
     "Look at the listed cases. Where the score is far from the threshold, the network itself "
     "depends on where a thing lies: training with moved images, or smoothing before its layers "
     "skip pixels, may help."
@@ -44,7 +44,7 @@ def wordings(evidence: Evidence, shifted: Shifted, measured: Measured) -> dict[s
 
 def _whole(evidence: Evidence, shifted: Shifted, measured: Measured) -> Wording:
     flips, n = measured.flips["flip_rate"], measured.estimates["flip_rate"].n
-    ran = f"Run on {shifted.size_words}. {_SMALL}"
+    ran = f"Run on {shifted.size_words}. {SMALL_WORDS}"
     if measured.worst is None:
         return Wording(
             f"In none of {words.cases(n)} does a small move of the picture change the answer.",
@@ -55,7 +55,7 @@ def _whole(evidence: Evidence, shifted: Shifted, measured: Measured) -> Wording:
         _worst(shifted, measured, flips, n),
         why=f"{ran} {_near(shifted, flips)} Listed: these cases, the surest first.",
         cases=shifted.ids(evidence, flips[np.argsort(-shifted.margin[flips], kind="stable")]),
-        action=f"{_REPAIR} {_CLOSE_CALLS}",
+        action=f"{REPAIR} {_CLOSE_CALLS}",
     )
 
 
@@ -115,7 +115,7 @@ def _one(
     if flips.size:
         parts.append(f"{_near(shifted, flips)} Listed: these cases.")
     return Wording(
-        claim, why=" ".join(parts), cases=shifted.ids(evidence, flips), action=_REPAIR
+        claim, why=" ".join(parts), cases=shifted.ids(evidence, flips), action=REPAIR
     )  # fmt: skip
 
 

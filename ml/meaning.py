@@ -7,12 +7,13 @@ from typing import cast
 import pyarrow as pa
 
 from ml.corruptions import corruption, corruptions_for
-from ml.engine.plan import colour_of
+from ml.engine.plan import colour_of, takes_pictures
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.passes import CaseOutputs, Distortion, OfPasses, of_passes
 from ml.intake.model_manifest import Scores
 from ml.moves import move
 from ml.scores import activated, finding_score
+from ml.volume_moves import in_voxels
 
 
 def with_meaning(
@@ -36,10 +37,12 @@ def with_meaning(
     declared = scores_of(cast(JsonObject, manifest["output"]))
     if "corruptions" in found:
         told = _told(found["corruptions"], declared, "corruption", _corrupted)
-        offered = len(corruptions_for(modality, colour_of(manifest)))
+        volumes = not takes_pictures(manifest)
+        offered = len(corruptions_for(modality, colour_of(manifest), volumes=volumes))
         found["corruptions"] = replace(told, offered=offered)
     if "moves" in found:
-        found["moves"] = _told(found["moves"], declared, "move", _moved)
+        of_what = _moved if takes_pictures(manifest) else _moved_volume
+        found["moves"] = _told(found["moves"], declared, "move", of_what)
     if "attacks" in found:
         found["attacks"] = _scored(found["attacks"], declared)
     if "normalisations" in found:
@@ -78,3 +81,9 @@ def _corrupted(name: str) -> Distortion:
 def _moved(name: str) -> Distortion:
     one = move(name)
     return Distortion(one.title, one.parameter, one.values, one.said)
+
+
+def _moved_volume(name: str) -> Distortion:
+    one = _moved(name)
+    said = tuple(in_voxels(words) for words in one.said)
+    return replace(one, parameter=in_voxels(one.parameter), said=said)

@@ -8,7 +8,6 @@ from ml.checks.capability import (
     OF_VOLUMES,
     WITH_MASKS,
     WITH_MODEL,
-    WITH_SCORES,
     capabilities,
     follows,
     of_program,
@@ -82,8 +81,8 @@ def met_by(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue]) -> 
         several = {"sampled-masks"} if not why_no_samples(manifest, card) else set()
         return WITH_MASKS | {"intake"} | several
     samples = frozenset() if not manifest or why_no_samples(manifest, card) else {"samples"}
-    if manifest and not takes_pictures(manifest):  # nothing corrupts or explains a volume
-        return WITH_SCORES | {"intake"} | samples | (of_program(card) & OF_VOLUMES)
+    if manifest and not takes_pictures(manifest):  # nothing explains or attacks a volume
+        return WITH_MODEL | samples | (of_program(card) & OF_VOLUMES)
     return WITH_MODEL | of_program(card) | samples
 
 

@@ -20,8 +20,9 @@ WITH_SCORES = frozenset({"prediction", "probabilities"})
 WITH_MASKS = frozenset({"predicted-masks"})
 WITH_SAMPLES = WITH_SCORES | {"samples"}
 WITH_MODEL = WITH_SCORES | {"intake", "corruptions", "moves"}
-OF_VOLUMES = frozenset({"features", "normalisations", "gradients"})  # whose passes know volumes
-_LOOKED_INTO = OF_VOLUMES | {"attributions", "perturbations", "randomisations", "attacks"}
+_LAYERS = frozenset({"features", "normalisations", "gradients"})
+OF_VOLUMES = _LAYERS | {"corruptions", "moves"}  # whose passes know volumes
+_LOOKED_INTO = _LAYERS | {"attributions", "perturbations", "randomisations", "attacks"}
 IN_WORDS = {
     "samples": "several answers to a case",
     "sampled-masks": "several masks of a case",

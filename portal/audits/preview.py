@@ -49,7 +49,7 @@ MISSING = {
     "attributions": "Only a model whose gradients can be had can be explained. Choose one.",
     "perturbations": "Only a model whose gradients can be had can be explained. Choose one.",
     "corruptions": "Only a model can be run on corrupted images. Choose one.",
-    "moves": "Only a model of pictures can be run on moved images. Choose one.",
+    "moves": "Only a model can be run on moved images. Choose one.",
     "randomisations": "Only a model whose gradients can be had can be explained. Choose one.",
     "gradients": "Only a model that can be looked into has gradients. Choose one.",
     "attacks": "Only a model of pictures that can be looked into is attacked. Choose one.",
@@ -235,7 +235,7 @@ def _is_met(need: str, choice: Choice) -> bool:
     if need == "described":
         return has_images
     if need in _OF_A_MODEL:
-        # Layers of a network of volumes are looked at; nothing else is done to one.
+        # Volumes are corrupted and moved, and their networks' layers looked at; none is explained.
         fits = choice.pictures or need in OF_VOLUMES
         possible = fits and (need in _OF_ANY_MODEL or choice.walks)
         if need == "corruptions":

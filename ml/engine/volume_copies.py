@@ -1,0 +1,115 @@
+"""Outputs on changed copies of volumes: corrupted and moved as they were acquired, in slices."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ml.corruptions.registry import Corruption
+from ml.corruptions.volumes import corrupted_volume
+from ml.engine.cases import Case, Prepared, prepared
+from ml.engine.copies import Versions
+from ml.engine.device import CPU, Device
+from ml.engine.predict import Outputs, in_batches
+from ml.engine.session import Session
+from ml.imaging.declared import Input
+from ml.imaging.intensity import unit_range
+from ml.imaging.preprocess import Float32Array
+from ml.imaging.stack import Stack, stack_of
+from ml.moves import Move
+from ml.sandbox.messages import Reporter
+from ml.volume_moves import moved_volume
+
+OfVolumes = Corruption | Move
+
+
+def outputs_on_volumes(
+    session: Session,
+    declared: Input,
+    cases: Sequence[Case],
+    wanted: Sequence[tuple[OfVolumes, int]],
+    *,
+    seed: int,
+    batch: int = 8,
+    device: Device = CPU,
+    reporter: Reporter,
+) -> Outputs[Versions]:
+    """As :func:`ml.engine.copies.outputs_on_copies`, of volumes.
+
+    One copy of each case of a batch is held at a time, and while one is made three volumes more.
+
+    Args:
+        wanted: corruptions or moves, and how far each.
+        seed: random numbers depend on it, the case, the change and the slice, and on nothing of a
+            batch.
+
+    Returns:
+        By case, the raw outputs of each copy in order; None where they are not finite.
+    """
+    stacks: dict[str, Stack] = {}  # of cases that could be prepared and were not yet run
+
+    def prepare(case: Case, _: Input, out: Float32Array) -> None:
+        found = prepared(case, declared)
+        stacks[case.case_id] = _stack_in(found, declared)
+        out[...] = found.array
+
+    def rows(members: Sequence[Case], arrays: Float32Array) -> list[Versions | None]:
+        lying = [stacks.pop(case.case_id, None) for case in members]
+        copies = np.zeros_like(arrays)  # a place whose volume could not be read stays empty
+        found: list[Versions] = [[] for _ in members]
+        for change, step in wanted:
+            for case, array, copy, stack in zip(members, arrays, copies, lying, strict=True):
+                if stack is not None:
+                    changed(change, array, copy, stack, declared, step, case.case_id, seed)
+            outputs = session.run(copies)
+            fine = np.isfinite(outputs).all(axis=1)
+            for row, values, known in zip(found, outputs, fine, strict=True):
+                row.append(values.tolist() if known else None)
+        return list(found)
+
+    return in_batches(
+        declared, cases, rows, batch=batch, device=device, reporter=reporter, prepare=prepare
+    )
+
+
+def unit_volume(found: Prepared, declared: Input) -> tuple[Float32Array, Stack]:
+    """(slices, rows, columns) intensities from 0 to 1 of a prepared volume, and how they lie."""
+    stack = _stack_in(found, declared)
+    return _unit(found.array, stack, declared), stack
+
+
+def _stack_in(found: Prepared, declared: Input) -> Stack:
+    assert found.spacing_mm is not None
+    sides = found.array.shape[1:]
+    return stack_of(found.placed, found.spacing_mm, found.stacked, declared, sides)
+
+
+def _unit(array: Float32Array, stack: Stack, declared: Input) -> Float32Array:
+    gain, offset = _scale(declared)
+    return stack.slices((array[0] - offset) / gain)
+
+
+def _scale(declared: Input) -> tuple[np.float32, np.float32]:
+    """Of the one channel of a volume, as :func:`ml.imaging.intensity.unit_range`."""
+    gain, offset = unit_range(declared)
+    return np.float32(gain.item()), np.float32(offset.item())
+
+
+def changed(
+    change: OfVolumes, array: Float32Array, copy: Float32Array, stack: Stack, declared: Input,
+    step: int, case: str, seed: int,
+) -> None:  # fmt: skip
+    """Write a changed copy of one prepared volume.
+
+    Args:
+        array: (1, a, b, c) as the model takes it.
+        copy: of the same shape, to be written to.
+    """
+    volume = _unit(array, stack, declared)
+    if isinstance(change, Move):
+        found = moved_volume(change, volume, stack, step, case, seed)
+    else:
+        found = corrupted_volume(change, volume, stack.spacing_mm, step, case, seed)
+    stack.slices(copy[0])[...] = found
+    gain, offset = _scale(declared)
+    copy *= gain
+    copy += offset

@@ -131,7 +131,7 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
     ),
     "moves": (
         lambda evidence: evidence.moves is not None,
-        "No moved images were run. That takes a model of pictures, and images.",
+        "No moved images were run. That takes a model, and images.",
     ),
     "randomisations": (
         lambda evidence: evidence.randomisations is not None,

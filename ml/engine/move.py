@@ -144,7 +144,7 @@ def move_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObjec
     if declared.dims == 3:
         found = outputs_on_volumes(
             session, declared, asked.cases, wanted, seed=seed, batch=batch, device=device,
-            reporter=reporter,
+            reporter=reporter, unknown=1,
         )  # fmt: skip
     else:
         found = outputs_on_copies(

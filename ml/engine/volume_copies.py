@@ -32,6 +32,7 @@ def outputs_on_volumes(
     batch: int = 8,
     device: Device = CPU,
     reporter: Reporter,
+    unknown: int = 0,
 ) -> Outputs[Versions]:
     """As :func:`ml.engine.copies.outputs_on_copies`, of volumes.
 
@@ -41,9 +42,11 @@ def outputs_on_volumes(
         wanted: corruptions or moves, and how far each.
         seed: random numbers depend on it, the case, the change and the slice, and on nothing of a
             batch.
+        unknown: further numbers of each copy that a table has and that nobody knows of volumes.
 
     Returns:
-        By case, the raw outputs of each copy in order; None where they are not finite.
+        By case, the raw outputs of each copy in order, and NaN for what is not known; None where
+        outputs are not finite.
     """
     stacks: dict[str, Stack] = {}  # of cases that could be prepared and were not yet run
 
@@ -63,7 +66,7 @@ def outputs_on_volumes(
             outputs = session.run(copies)
             fine = np.isfinite(outputs).all(axis=1)
             for row, values, known in zip(found, outputs, fine, strict=True):
-                row.append(values.tolist() if known else None)
+                row.append([*values.tolist(), *[float("nan")] * unknown] if known else None)
         return list(found)
 
     return in_batches(

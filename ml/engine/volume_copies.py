@@ -64,7 +64,7 @@ def outputs_on_volumes(
                 if stack is not None:
                     changed(change, array, copy, stack, declared, step, case.case_id, seed)
             outputs = session.run(copies)
-            fine = np.isfinite(outputs).all(axis=1)
+            fine = np.asarray(np.isfinite(outputs).all(axis=1))
             for row, values, known in zip(found, outputs, fine, strict=True):
                 row.append([*values.tolist(), *[float("nan")] * unknown] if known else None)
         return list(found)

@@ -88,9 +88,8 @@ def cohort_folder(folder: Path, *, n: int = 24, modality: str = "CT") -> Path:
         values = rng.normal(_LUNG, _NOISE, SIDES)
         if number % 2:
             values += (_NODULE - _LUNG) * _ball(rng.uniform(10, 21, 3))
-        image = nibabel.nifti1.Nifti1Image(
-            np.rint(values).astype(np.int16), np.diag([*SPACING_MM, 1.0])
-        )
+        units, lies = np.rint(values).astype(np.int16), np.diag([*SPACING_MM, 1.0])
+        image = nibabel.nifti1.Nifti1Image(units, lies)  # type: ignore[no-untyped-call]
         name = f"images/v{number:04d}.nii.gz"
         (folder / name).write_bytes(gzip.compress(image.to_bytes(), 1, mtime=0))
         rows.append(f"v{number:04d},p{number:04d},{name},{'nodule' if number % 2 else 'none'}")

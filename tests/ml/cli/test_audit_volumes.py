@@ -17,10 +17,6 @@ PROTOCOL = f"""
 checks: [stress, shift-consistency]
 corruptions: [{", ".join([*CHOSEN, "mr-motion"])}]
 legal_flips: [left-right]
-limits:
-  - {{measure: "stress:accuracy_loss", op: at most, value: 0.05}}
-  - {{measure: "stress:severity_borne", op: at least, value: 2}}
-  - {{measure: "shift-consistency:flip_rate", op: at most, value: 0.05}}
 draws: 200
 """
 

@@ -173,7 +173,7 @@ def test_volumes_are_planned_as_pictures_are_and_without_maps():
 
 
 def reversed_of(volume, spacing_mm, modality):
-    """Corruptions of which a severity changes a volume less than the one before, over some cases."""
+    """Corruptions of which a severity changes a volume less than the one before."""
     wrong = []
     for one in corruptions_for(modality, volumes=True):
         n = {"share of the cases": 20, "largest gain over the smallest": 12}.get(one.parameter, 3)

@@ -79,12 +79,17 @@ def looked_at(protocol: Protocol, checks: Iterable[Check], role: str = FOREIGN) 
 def wanting(
     checks: Iterable[Check], *, foreign: bool, reference: bool = False
 ) -> tuple[Check, ...]:
-    """The checks, for the plan: where foreign cohorts or a reference are there, what looks at them
-    needs all it can use."""
+    """The checks, for the plan: each needs all it can use; what looks at foreign cohorts or a
+    reference, where these are there."""
     there = {FOREIGN: foreign, REFERENCE: reference}
+
+    def uses(check: Check) -> bool:
+        roles = [is_there for role, is_there in there.items() if role in check.needs]
+        return any(roles) or not roles
+
     return tuple(
         replace(check, needs=tuple(dict.fromkeys((*check.needs, *check.uses))))
-        if any(is_there and role in check.needs for role, is_there in there.items())
+        if uses(check)
         else check
         for check in checks
     )

@@ -12,6 +12,7 @@ from ml.estimate import JsonObject, JsonValue
 from ml.evidence.passes import CaseOutputs, Distortion, OfPasses, of_passes
 from ml.intake.model_manifest import Scores
 from ml.moves import move
+from ml.sampled import kind_of
 from ml.scores import activated, finding_score
 from ml.volume_moves import in_voxels
 
@@ -45,6 +46,10 @@ def with_meaning(
         found["moves"] = _told(found["moves"], declared, "move", of_what)
     if "attacks" in found:
         found["attacks"] = _scored(found["attacks"], declared)
+    if "corrupted_samples" in found:
+        drawn = found["corrupted_samples"]
+        score = finding_score(activated(drawn.outputs, declared), declared)
+        found["corrupted_samples"] = replace(drawn, kind=kind_of(manifest), score=score)
     if "normalisations" in found:
         looked = found["normalisations"]
         by = {name: activated(outputs, declared) for name, outputs in looked.outputs.items()}

@@ -32,20 +32,19 @@ _KEYS = frozenset(
     {"title", "checks", "limits", "operating_point", "prevalence", "subgroups", "seed", "level"}
     | {"draws", "decision_thresholds", "tolerance_mm", "dropout_samples"}
     | {"target_error", "set_coverage", "stress_cases", "shift_cases", "legal_flips"}
-    | {"attack_cases", "corruptions"}
+    | {"attack_cases", "corruptions", "stress_samples", "gradient_scores"}
 )
 # Left out of the content where not declared: protocols written before them keep their hash.
 _LATER = (
     *("tolerance_mm", "dropout_samples", "target_error", "set_coverage", "stress_cases"),
-    *("shift_cases", "attack_cases"),
+    *("shift_cases", "attack_cases", "stress_samples", "gradient_scores"),
 )
 FLIPS = ("left-right", "up-down")  # mirrors that a protocol may declare legal
 _CHECK_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _MAX_SEED = 2**63 - 1
 _DRAWS_RANGE = (200, 20_000)
 _DROPOUT_SAMPLES_RANGE = (4, 200)
-_STRESS_CASES_RANGE = (10, 1_000_000)
-_SHIFT_CASES_RANGE = _ATTACK_CASES_RANGE = (10, 1_000_000)
+_DRAWN_CASES_RANGE = (10, 1_000_000)
 
 
 class ProtocolError(Exception):
@@ -78,6 +77,8 @@ class Protocol:
     attack_cases: int = DEFAULT_ATTACK_CASES  # and of attacked ones
     legal_flips: tuple[str, ...] = ()  # of FLIPS: mirrors that change nothing of a patient
     corruptions: tuple[str, ...] = ()  # of those that fit the cohort; () = all of them
+    stress_samples: int = 0  # of each corrupted copy, where dropout is switched on; 0: none asked
+    gradient_scores: bool = False  # of foreign inputs, that take a gradient of each case
     is_default: bool = False
     title: str = ""
 
@@ -195,11 +196,13 @@ class _Reader:
             ),
             target_error=self._share("target_error", DEFAULT_TARGET_ERROR, 0.0, 0.5),
             set_coverage=self._share("set_coverage", DEFAULT_SET_COVERAGE, 0.5, 1.0),
-            stress_cases=self._integer("stress_cases", DEFAULT_STRESS_CASES, *_STRESS_CASES_RANGE),
-            shift_cases=self._integer("shift_cases", DEFAULT_SHIFT_CASES, *_SHIFT_CASES_RANGE),
-            attack_cases=self._integer("attack_cases", DEFAULT_ATTACK_CASES, *_ATTACK_CASES_RANGE),
+            stress_cases=self._integer("stress_cases", DEFAULT_STRESS_CASES, *_DRAWN_CASES_RANGE),
+            shift_cases=self._integer("shift_cases", DEFAULT_SHIFT_CASES, *_DRAWN_CASES_RANGE),
+            attack_cases=self._integer("attack_cases", DEFAULT_ATTACK_CASES, *_DRAWN_CASES_RANGE),
             legal_flips=self._flips(),
             corruptions=self._corruptions(),
+            stress_samples=self._integer("stress_samples", 0, *_DROPOUT_SAMPLES_RANGE),
+            gradient_scores=self._flag("gradient_scores"),
             is_default=False,
             title=self._text("title"),
         )
@@ -349,6 +352,12 @@ class _Reader:
             )
             return default
         return value
+
+    def _flag(self, key: str) -> bool:
+        value = self.mapping.get(key)
+        if not isinstance(value, bool | None):
+            self.problems.append(f"'{key}' must be true or false, got {value!r}.")
+        return value is True
 
     def _limits(self) -> tuple[Limit, ...]:
         value = self.mapping.get("limits")

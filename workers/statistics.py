@@ -79,6 +79,11 @@ def _of_further_cohorts(audit: Audit) -> list[tuple[FurtherCohort, Evidence]]:
                 manifest=version.manifest if version else None,
                 samples=_table_of(audit, SAMPLES, row),
                 described=_table_of(audit, DESCRIBE, row),
+                passes={
+                    name: table
+                    for name in PASSES
+                    if (table := _table_of(audit, name, row)) is not None
+                },
             ),
         )
         for row in further_of(audit)

@@ -20,8 +20,9 @@ WITH_SCORES = frozenset({"prediction", "probabilities"})
 WITH_MASKS = frozenset({"predicted-masks"})
 WITH_SAMPLES = WITH_SCORES | {"samples"}
 WITH_MODEL = WITH_SCORES | {"intake", "corruptions", "moves"}
-_LAYERS = frozenset({"features", "normalisations", "gradients"})
-OF_VOLUMES = _LAYERS | {"corruptions", "moves"}  # whose passes know volumes
+_LAYERS = frozenset({"features", "normalisations", "gradients", "gradient-scores"})
+# Needs whose passes know volumes.
+OF_VOLUMES = _LAYERS | {"corruptions", "moves", "corrupted-samples"}
 _LOOKED_INTO = _LAYERS | {"attributions", "perturbations", "randomisations", "attacks"}
 IN_WORDS = {
     "samples": "several answers to a case",
@@ -36,6 +37,8 @@ IN_WORDS = {
     "normalisations": "a network that can be looked into",
     "gradients": "a network that can be looked into",
     "attacks": "a network of pictures that can be looked into",
+    "corrupted-samples": "several answers to a corrupted image",
+    "gradient-scores": "a network that can be looked into",
 }
 KEEP_DROPOUT = "docs/formats.md has the lines that keep dropout in an export."
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from ml.checks.foreign_sides import Side
+from ml.estimate import counted
+from ml.evidence.passes import ODIN
 from ml.evidence.tables import FloatArray, IntArray
 from ml.stats.clusters import MIN_CLUSTERS
 from ml.stats.ood import head_scores, logit_scores
@@ -36,9 +38,14 @@ LABELS = {
     "react": "ReAct",
     "she": "SHE",
     "kl-matching": "KL matching",
+    "odin": "ODIN",
+    "gradnorm": "GradNorm",
 }
+GRADIENTS = frozenset({"odin", "gradnorm"})  # where a protocol asks for them
 _OF_LOGITS = frozenset({"max-logit", "energy", "vim", "react"})
-_OF_FEATURES = frozenset({"mahalanobis", "relative-mahalanobis", "knn", "vim", "react", "she"})
+_OF_FEATURES = frozenset(
+    {"mahalanobis", "relative-mahalanobis", "knn", "vim", "react", "she", "gradnorm"}
+)
 _WIDEST = 4096  # features whose principal space is looked for
 
 Scorer = Callable[[Side], FloatArray]
@@ -66,8 +73,9 @@ class Scores:
 
 
 def scores_of(
-    own: Side, foreign: Sequence[Side], reference: Side | None = None, *, seed: int = 0
-) -> Scores:
+    own: Side, foreign: Sequence[Side], reference: Side | None = None, *, seed: int = 0,
+    gradients: bool = False,
+) -> Scores:  # fmt: skip
     """All scores that can be computed.
 
     Args:
@@ -77,11 +85,12 @@ def scores_of(
             cohort, in folds of whole patients: each case is held against the other folds, and a
             foreign case against each fold's statistics, whose mean is taken.
         seed: of the folds.
+        gradients: those of gradients are asked for too.
     """
     found, missing = [], {}
     head = _head([own, *foreign, *([reference] if reference else [])])
     fits = _fits(head)
-    for name in LABELS:
+    for name in [one for one in LABELS if gradients or one not in GRADIENTS]:
         try:
             reason = _lacking(name, own, foreign, reference)
             if reason:
@@ -101,6 +110,11 @@ def _mutual_information(side: Side) -> FloatArray:
     return side.doubt
 
 
+def _norm_of_gradient(side: Side) -> FloatArray:
+    """Of the last layer: a product of arrays that are there, for which nothing is run."""
+    return head_scores.gradnorm(_wide(side), side.logits)
+
+
 _PLAIN: dict[str, Scorer] = {
     "msp": lambda side: logit_scores.max_softmax(side.logits),
     "max-logit": lambda side: logit_scores.max_logit(side.logits),
@@ -108,6 +122,8 @@ _PLAIN: dict[str, Scorer] = {
     "entropy": lambda side: logit_scores.entropy(side.logits),
     "gen": lambda side: logit_scores.generalized_entropy(side.logits),
     "mutual-information": _mutual_information,
+    "odin": lambda side: side.gradients[ODIN],
+    "gradnorm": _norm_of_gradient,
 }
 
 
@@ -128,6 +144,8 @@ def _lacking(name: str, own: Side, foreign: Sequence[Side], reference: Side | No
     every = [own, *foreign]
     if name == "mutual-information" and any(side.doubt is None for side in every):
         return "there is one answer to each case, and several are needed."
+    if name in GRADIENTS and (why := _no_gradients(name, every)):
+        return why
     if name in _OF_FEATURES:
         if any(side.features is None for side in every):
             return "there are no features, which take a model that can be looked into."
@@ -143,6 +161,20 @@ def _lacking(name: str, own: Side, foreign: Sequence[Side], reference: Side | No
                 "are needed."
             )
     return ""
+
+
+def _no_gradients(name: str, every: Sequence[Side]) -> str:
+    prediction = every[0].evidence.prediction
+    if prediction is not None and not prediction.exclusive and len(prediction.classes) > 1:
+        return "its findings do not exclude each other."
+    if name != ODIN:
+        return ""
+    if any(ODIN not in side.gradients for side in every):
+        return "its gradients were not taken, which needs a model that can be looked into."
+    lost = sum(int(np.isnan(side.gradients[ODIN]).sum()) for side in every)
+    if lost == sum(side.n for side in every):
+        return "no gradient can be taken through its input, or its logits are not to be had."
+    return f"of {counted(lost, 'case')} there is no gradient." if lost else ""
 
 
 def _fitted(

@@ -1,6 +1,6 @@
 """The cohorts of a question about foreign inputs: cases that can be looked at, their outputs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -33,6 +33,7 @@ class Side:
         features: (n, d) what the last linear layer reads, in the precision it was kept in; None
             where nothing was tapped.
         doubt: (n,) mutual information of several answers, bits; None without them.
+        gradients: (n,) scores that take gradients, by name; NaN where there is none.
         failed: ids without an answer, or without the features that others have.
         shared: ids whose image is in another cohort too, so that they are not looked at here.
     """
@@ -46,6 +47,7 @@ class Side:
     positive: BoolArray  # (c,)
     features: Features | None
     doubt: FloatArray | None
+    gradients: Mapping[str, FloatArray]
     failed: tuple[str, ...]
     shared: tuple[str, ...]
 
@@ -101,6 +103,7 @@ class Side:
             logits=self.logits[chosen],
             features=None if self.features is None else self.features[chosen],
             doubt=None if self.doubt is None else self.doubt[chosen],
+            gradients={name: of[chosen] for name, of in self.gradients.items()},
         )
 
 
@@ -134,6 +137,7 @@ def side_of(name: str, evidence: Evidence, elsewhere: frozenset[str] = frozenset
         positive=positive,
         features=None if features is None else features[rows],
         doubt=_doubt(evidence.samples, rows, exclusive=prediction.exclusive),
+        gradients={name: of[rows] for name, of in (evidence.gradient_scores or {}).items()},
         failed=tuple(ids[row] for row in np.flatnonzero(~answered & ~again)),
         shared=tuple(ids[row] for row in np.flatnonzero(again)),
     )

@@ -36,7 +36,7 @@ QUESTION = "Does it notice images that are not what it was made for?"
     question=QUESTION,
     needs=("prediction", "foreign"),
     task="classification",
-    uses=("features", "samples"),
+    uses=("features", "samples", "gradient-scores"),
 )
 def ood_detection(evidence: Evidence, protocol: Protocol) -> CheckResult:
     assert evidence.prediction is not None
@@ -56,7 +56,9 @@ def ood_detection(evidence: Evidence, protocol: Protocol) -> CheckResult:
         whose = "the audited cohort" if not own.n else "a foreign cohort"
         reason = f"The model answered no case of {whose}."
         return not_assessed(QUESTION, reason, findings=left_out)
-    scores = scores_of(own, foreign, reference, seed=protocol.seed)
+    scores = scores_of(
+        own, foreign, reference, seed=protocol.seed, gradients=protocol.gradient_scores
+    )
     guard = guard_of(own, foreign, reference, protocol.seed)
     header = header_guard_of(own, foreign, reference, protocol.seed)
     asked = _Asked(evidence, protocol, point, own, groups_of(foreign), scores, guard, header)

@@ -172,6 +172,20 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
             "no gradients."
         ),
     ),
+    "corrupted-samples": (
+        lambda evidence: evidence.corrupted_samples is not None,
+        (
+            "Corrupted images were answered once each. 'stress_samples' of the protocol asks for "
+            "several answers, of an ensemble or a network with dropout."
+        ),
+    ),
+    "gradient-scores": (
+        lambda evidence: bool(evidence.gradient_scores),
+        (
+            "No scores by gradients were computed. 'gradient_scores' of the protocol asks for "
+            "them; they take images and a model that can be looked into."
+        ),
+    ),
     "foreign": (
         lambda evidence: bool(evidence.foreign),
         (

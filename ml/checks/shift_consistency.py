@@ -10,6 +10,12 @@ from ml.checks.scored import (
     unknown_point,
     unrun_finding,
 )
+from ml.checks.shift_augmented import (
+    augmented_cases,
+    augmented_series,
+    estimates_of,
+    wording_of,
+)
 from ml.checks.shift_findings import wordings
 from ml.checks.shift_measures import ID, measured_of
 from ml.checks.shift_series import forest_series, points_series
@@ -41,16 +47,26 @@ def shift_consistency(evidence: Evidence, protocol: Protocol) -> CheckResult:
         reason = _NO_MEANING if shifted is None else "No case with a score was moved."
         failed = unrun_finding(ID, found.failures)
         return not_assessed(QUESTION, reason, findings=[*failed, *beside])
-    measured = measured_of(shifted, settings_of(protocol))
-    estimates = measured.whole
+    settings = settings_of(protocol)
+    measured = measured_of(shifted, settings)
+    augmented = augmented_cases(evidence, shifted)
+    told = estimates_of(augmented, shifted, settings)
+    estimates = [*measured.whole, *told.values()]
     incomplete = shifted.ids(evidence, shifted.incomplete)
     unscored = {one: code for one, code in found.failures.items() if one not in incomplete}
     findings = (
-        *findings_of(ID, estimates, protocol, wordings(evidence, shifted, measured)),
+        *findings_of(
+            ID, estimates, protocol,
+            wordings(evidence, shifted, measured) | wording_of(evidence, augmented, told),
+        ),
         *failed_copies_finding(ID, incomplete, "moved copy"),
         *unrun_finding(ID, unscored),
         *beside,
-    )
+    )  # fmt: skip
     limit = protocol.limit(ID, "flip_rate")
-    series = [forest_series(shifted, measured, limit), points_series(shifted, measured)]
+    series = [
+        forest_series(shifted, measured, limit),
+        points_series(shifted, measured),
+        *augmented_series(augmented, told),
+    ]
     return result_of(QUESTION, estimates, findings, series)

@@ -24,6 +24,7 @@ class Copy:
     flipped: FloatArray  # 1 where the answer is another than on the image as it is
     change: FloatArray  # how far P(finding) moves, 0..1
     agreement: FloatArray  # of the maps, -1..1; NaN too where there is none
+    score: FloatArray  # P(finding)
 
     @property
     def known(self) -> BoolArray:
@@ -36,6 +37,7 @@ class Shifted:
 
     rows: IntArray  # (m,) of the evidence
     clusters: Clusters
+    score: FloatArray  # (m,) P(finding) of the images as they are
     margin: FloatArray  # (m,) how far a probability must go for another answer
     by_class: bool  # answers are kinds; else whether the finding is there
     point: OperatingPoint
@@ -110,10 +112,12 @@ def shifted_cases(
             flipped=np.where(known, (other != answer).astype(np.float64), np.nan),
             change=np.where(known, np.abs(of_copy - score), np.nan),
             agreement=nothing if found.map_agreement is None else found.map_agreement[rows, at],
+            score=np.where(known, of_copy, np.nan),
         )
     return Shifted(
         rows=rows,
         clusters=clusters_at(evidence, rows),
+        score=score,
         margin=_margin(shown, score, point, by_class=by_class),
         by_class=by_class,
         point=point,

@@ -14,6 +14,8 @@ from ml.checks.scored import (
 from ml.checks.stress_doubt import rise_wording, unnoticed_finding
 from ml.checks.stress_findings import borne_findings, sure_finding, worst_finding
 from ml.checks.stress_measures import ID, MILD, Measured, measured_of
+from ml.checks.stress_rises import doubled_finding, unsampled_finding, wordings_of_rises
+from ml.checks.stress_sampled import Doubts, doubts_of, rises_of
 from ml.checks.stress_series import curves_series
 from ml.checks.stressed import Stressed, stressed_cases
 from ml.evidence.tables import Evidence
@@ -30,6 +32,7 @@ _NO_MEANING = "The corrupted outputs came without a model that says what they me
     question=QUESTION,
     needs=("labels", "prediction", "corruptions"),
     task="classification",
+    uses=("corrupted-samples",),
 )
 def stress(evidence: Evidence, protocol: Protocol) -> CheckResult:
     at = at_operating_point(ID, QUESTION, evidence, protocol, "have no corrupted copies either")
@@ -42,21 +45,33 @@ def stress(evidence: Evidence, protocol: Protocol) -> CheckResult:
         return not_assessed(QUESTION, reason, findings=beside)
     settings = settings_of(protocol)
     measured = measured_of(stressed, protocol, settings)
+    doubts = doubts_of(evidence, stressed)
+    if doubts is not None:
+        measured = measured.with_more(rises_of(stressed, doubts, settings))
     estimates = [*measured.worst, *measured.whole]
     findings = (
         *borne_findings(ID, evidence, protocol, stressed, measured),
         *worst_finding(ID, evidence, protocol, stressed, measured),
         sure_finding(ID, evidence, protocol, stressed, measured),
         *unnoticed_finding(ID, evidence, stressed, measured),
+        *([] if doubts is None else doubled_finding(ID, stressed, measured, doubts)),
         *findings_of(
             ID, estimates, without_limits(protocol, _JUDGED_HERE),
-            _wordings(evidence, stressed, measured) | rise_wording(stressed, measured),
+            _wordings(evidence, stressed, measured)
+            | rise_wording(stressed, measured)
+            | ({} if doubts is None else wordings_of_rises(stressed, doubts, measured.estimates)),
         ),
-        *failed_copies_finding(ID, stressed.failed, "corrupted copy"),
+        *unsampled_finding(ID, evidence, protocol, doubts),
+        *failed_copies_finding(ID, _failed(stressed, doubts), "corrupted copy"),
         *beside,
     )  # fmt: skip
-    series = [curves_series(ID, evidence, stressed, measured, settings)]
+    series = [curves_series(ID, evidence, stressed, measured, settings, doubts)]
     return result_of(QUESTION, estimates, findings, series)
+
+
+def _failed(stressed: Stressed, doubts: Doubts | None) -> tuple[str, ...]:
+    more = () if doubts is None else doubts.failed
+    return tuple(dict.fromkeys((*stressed.failed, *more)))
 
 
 def _wordings(evidence: Evidence, stressed: Stressed, measured: Measured) -> dict[str, Wording]:

@@ -1,7 +1,7 @@
 """What is measured of answers to corrupted copies."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,8 +57,11 @@ class Measured:
             )
         ]  # fmt: skip
 
+    def with_more(self, estimates: Mapping[str, Estimate]) -> "Measured":
+        return replace(self, estimates={**self.estimates, **estimates})
+
     def at(self, measure: str, corruption: str, severity: int) -> Estimate:
-        return self.estimates[_id(measure, corruption, severity)]
+        return self.estimates[version_id(measure, corruption, severity)]
 
     def too_much(self, stressed: Stressed) -> dict[str, int]:
         """Corruptions that are shown to be too much, with the first severity that is."""
@@ -70,7 +73,8 @@ class Measured:
         return found
 
 
-def _id(measure: str, corruption: str, severity: int) -> str:
+def version_id(measure: str, corruption: str, severity: int) -> str:
+    """The id of a measure of one severity of a corruption."""
     return f"{measure}:{corruption}{_STEP}{severity}"
 
 
@@ -82,15 +86,15 @@ def measured_of(stressed: Stressed, protocol: Protocol, settings: Settings) -> M
     for corruption, severity, version in stressed.each():
         found += [
             accuracy_loss(stressed.right, version.right, stressed.clusters, settings).renamed(
-                _id("accuracy_loss", corruption, severity)
+                version_id("accuracy_loss", corruption, severity)
             ),
             _auroc_loss(stressed, corruption, severity, settings),
             case_mean(
-                _id("flip_rate", corruption, severity), version.flipped, stressed.clusters,
+                version_id("flip_rate", corruption, severity), version.flipped, stressed.clusters,
                 settings, convention="share of answers that change",
             ),
             mean_difference(
-                _id("entropy_rise", corruption, severity), version.doubt, stressed.doubt,
+                version_id("entropy_rise", corruption, severity), version.doubt, stressed.doubt,
                 stressed.clusters, settings, convention=_RISE,
             ).in_unit("bits"),
         ]  # fmt: skip
@@ -98,7 +102,7 @@ def measured_of(stressed: Stressed, protocol: Protocol, settings: Settings) -> M
     claim = 1 - protocol.target_error
     for corruption, distortion in stressed.distortions.items():
         losses = [
-            by_id[_id(primary, corruption, severity)]
+            by_id[version_id(primary, corruption, severity)]
             for severity in range(1, len(distortion.values) + 1)
         ]
         name = f"severity_borne:{corruption}"
@@ -121,7 +125,7 @@ def measured_of(stressed: Stressed, protocol: Protocol, settings: Settings) -> M
 def _auroc_loss(stressed: Stressed, corruption: str, severity: int, settings: Settings) -> Estimate:
     version = stressed.versions[corruption, severity]
     rows = np.flatnonzero(version.known)
-    name = _id("auroc_loss", corruption, severity)
+    name = version_id("auroc_loss", corruption, severity)
     if not rows.size:
         return undefined(name, "Not estimated: every copy failed.")
     compared = compare_bootstrap(

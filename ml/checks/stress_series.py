@@ -4,6 +4,7 @@ import numpy as np
 
 from ml.checks import words
 from ml.checks.stress_measures import Measured
+from ml.checks.stress_sampled import KINDS, Doubts
 from ml.checks.stressed import Stressed, Version
 from ml.estimate import Estimate, JsonObject, JsonValue, rounded
 from ml.evidence.tables import Evidence
@@ -16,15 +17,17 @@ _QUICK = Settings(draws=0)  # what the table adds has no interval
 
 
 def curves_series(
-    check: str, evidence: Evidence, stressed: Stressed, measured: Measured, settings: Settings
-) -> JsonObject:
+    check: str, evidence: Evidence, stressed: Stressed, measured: Measured, settings: Settings,
+    doubts: Doubts | None = None,
+) -> JsonObject:  # fmt: skip
     """Accuracy and AUROC by severity, with what else the table holds of each version.
 
-    A panel names a case whose copies show what the corruption is (``shown``).
+    A panel names a case whose copies show what the corruption is (``shown``). Where copies were
+    answered several times, rows have their mean uncertainty too.
     """
     too_much = measured.too_much(stressed)
     panels: list[JsonValue] = [
-        _panel(name, stressed, measured, too_much.get(name))
+        _panel(name, stressed, measured, too_much.get(name), doubts)
         | {"shown": _shown(name, evidence, stressed, too_much.get(name))}
         for name in stressed.distortions
     ]
@@ -57,11 +60,13 @@ def curves_series(
 
 
 def _panel(
-    corruption: str, stressed: Stressed, measured: Measured, first: int | None
-) -> JsonObject:
+    corruption: str, stressed: Stressed, measured: Measured, first: int | None,
+    doubts: Doubts | None,
+) -> JsonObject:  # fmt: skip
     named = stressed.distortions[corruption]
     rows: list[JsonValue] = [
         _row(version, severity, named.values[severity - 1], corruption, stressed, measured)
+        | ({} if doubts is None else _sampled(doubts, measured, corruption, severity))
         for severity, version in enumerate(stressed.of(corruption), 1)
     ]
     return {
@@ -134,6 +139,17 @@ def _row(
         "brier": _mean((version.score[known] - stressed.present[known]) ** 2),
         "calibration_error": rounded(calibration, 6),
     }
+
+
+def _sampled(doubts: Doubts, measured: Measured, corruption: str, severity: int) -> JsonObject:
+    """Mean uncertainty of the copies and its rise, of each kind."""
+    place = (corruption, severity)
+    known = doubts.known(place)
+    row: JsonObject = {}
+    for kind in KINDS:
+        row[f"{kind}_bits"] = _mean(doubts.copies[place][kind][known])
+        row |= _with_ends(f"{kind}_rise", measured.at(f"{kind}_rise", corruption, severity))
+    return row
 
 
 def _with_ends(name: str, found: Estimate) -> JsonObject:

@@ -17,6 +17,7 @@ from ml.cli.intake import say
 from ml.cli.shards import tell
 from ml.engine.passes import SAMPLES
 from ml.engine.plan import PREDICT, PassPlan, images_by_case, limits_of, unfit
+from ml.engine.requested_form import GRADIENT_SCORES
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.tables import Evidence
 from ml.intake.left import catalogue_left
@@ -178,12 +179,15 @@ def compute(
     reference = None
     for one in cohorts:
         say(f"cohort {one.name}: {len(cast(list[JsonValue], one.catalogue['cases'])):,} cases")
-        tables = {name: run(one, passes[name]) for name in (PREDICT, SAMPLES) if name in passes}
+        # A reference is what scores are fitted on; one of gradients takes no fitting.
+        names = (PREDICT, SAMPLES, *([GRADIENT_SCORES] if one.foreign else []))
+        tables = {name: run(one, passes[name]) for name in names if name in passes}
         made = evidence(
             one.catalogue,
             outputs=tables.get(PREDICT),
             manifest=manifest,
             samples=tables.get(SAMPLES),
+            passes={name: tables[name] for name in (GRADIENT_SCORES,) if name in tables},
             described=None if one.foreign else measured(one),
         )
         if one.foreign:

@@ -1,14 +1,14 @@
 """Outputs on changed copies of every case: what corrupting and moving pictures have in common."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from ml.engine.cases import Case
 from ml.engine.device import CPU, Device
-from ml.engine.predict import Outputs, in_batches
+from ml.engine.predict import NON_FINITE, Outputs, in_batches
 from ml.engine.session import Session
 from ml.evidence.forms import Form
 from ml.imaging.declared import Input
@@ -17,6 +17,7 @@ from ml.imaging.preprocess import Float32Array
 from ml.sandbox.messages import Reporter
 
 Versions = list[list[float] | None]  # of one case: the numbers of each copy
+Row = TypeVar("Row")
 OfCopies = Callable[[int, Float32Array], FloatArray]
 
 
@@ -34,6 +35,29 @@ class Look(Protocol):
     """
 
     def __call__(self, members: Sequence[Case], arrays: Float32Array) -> OfCopies: ...
+
+
+def each_copy(
+    members: Sequence[Case],
+    arrays: Float32Array,
+    declared: Input,
+    wanted: Sequence[tuple[Change, int]],
+    seed: int,
+) -> Iterator[Float32Array]:
+    """The copies (n, ...) of n prepared cases, one change after the other.
+
+    Args:
+        members, arrays: the cases, and what they are prepared.
+        wanted, seed: as of :func:`outputs_on_copies`.
+    """
+    pictures = [to_unit(array, declared) for array in arrays]
+    for change, step in wanted:
+        yield np.stack(
+            [
+                from_unit(change(picture, step, case.case_id, seed), declared)
+                for case, picture in zip(members, pictures, strict=True)
+            ]
+        )
 
 
 def outputs_on_copies(
@@ -64,16 +88,9 @@ def outputs_on_copies(
     """
 
     def rows(members: Sequence[Case], arrays: Float32Array) -> list[Versions | None]:
-        pictures = [to_unit(array, declared) for array in arrays]
         of_copies = None if look is None else look(members, arrays)
         found: list[Versions] = [[] for _ in members]
-        for at, (change, step) in enumerate(wanted):
-            copies = np.stack(
-                [
-                    from_unit(change(picture, step, case.case_id, seed), declared)
-                    for case, picture in zip(members, pictures, strict=True)
-                ]
-            )
+        for at, copies in enumerate(each_copy(members, arrays, declared, wanted, seed)):
             outputs = session.run(copies)
             fine = np.asarray(np.isfinite(outputs).all(axis=1))
             values = outputs
@@ -94,10 +111,26 @@ def rows_table(case_ids: Sequence[str], shape: Form, found: Outputs[Versions]) -
         found: by case, the numbers of each row; None where the row failed. NaN, of numbers that
             may be missing, is null in the table.
     """
-    nothing: Versions = [None] * shape.rows
+    rows, columns, errors = flat_rows(case_ids, shape, found)
+    for at, name in enumerate(shape.numbers):
+        numbers = [np.nan if row is None else row[at] for row in rows]
+        columns[name] = pa.array(numbers, pa.float64(), from_pandas=True)  # NaN becomes null
+    return pa.table({**columns, "error": errors})
+
+
+def flat_rows(
+    case_ids: Sequence[str], shape: Form, found: Outputs[list[Row | None]]
+) -> tuple[list[Row | None], dict[str, pa.Array], pa.Array]:
+    """What is known of each row of a table, its cases and keys as columns, and the errors.
+
+    Args:
+        shape: form of the table.
+        found: by case, each row; None where the row failed.
+    """
+    nothing: list[Row | None] = [None] * shape.rows
     rows = [row for one in case_ids for row in found.rows.get(one, nothing)]
     missing = [
-        found.errors.get(one) or ("non_finite_output" if row is None else None)
+        found.errors.get(one) or (NON_FINITE if row is None else None)
         for one in case_ids
         for row in found.rows.get(one, nothing)
     ]
@@ -106,8 +139,4 @@ def rows_table(case_ids: Sequence[str], shape: Form, found: Outputs[Versions]) -
     }
     for name, values in shape.keys.items():
         columns[name] = pa.array(list(values) * len(case_ids))
-    for at, name in enumerate(shape.numbers):
-        numbers = [np.nan if row is None else row[at] for row in rows]
-        columns[name] = pa.array(numbers, pa.float64(), from_pandas=True)  # NaN becomes null
-    columns["error"] = pa.array(missing, pa.string())
-    return pa.table(columns)
+    return rows, columns, pa.array(missing, pa.string())

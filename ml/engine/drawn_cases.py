@@ -6,6 +6,7 @@ from typing import cast
 from ml.drawn import drawn
 from ml.engine.attack_form import ATTACK
 from ml.engine.passes import CORRUPT, GRADIENTS, MOVE, NORMALISE
+from ml.engine.requested_form import CORRUPT_SAMPLES
 from ml.estimate import JsonObject
 from ml.protocol import Protocol
 
@@ -17,6 +18,7 @@ def drawing(name: str, protocol: Protocol) -> JsonObject:
     """What a pass is told of its cases, as params; {} where it is run on all."""
     own = {
         CORRUPT: protocol.stress_cases,
+        CORRUPT_SAMPLES: protocol.stress_cases,
         MOVE: protocol.shift_cases,
         ATTACK: protocol.attack_cases,
     }

@@ -18,6 +18,17 @@ from ml.engine.attack_form import PARAMS as ATTACKED
 from ml.engine.cost import Cost, Sizes
 from ml.engine.images import DESCRIBE, FORM
 from ml.engine.move_form import move_cost, move_form, move_params
+from ml.engine.requested_form import (
+    COPIES_SAMPLED,
+    CORRUPT_SAMPLES,
+    GRADIENT_SCORES,
+    SAMPLED,
+    SCORES,
+    corrupt_samples_cost,
+    corrupt_samples_form,
+    gradient_scores_cost,
+    gradient_scores_form,
+)
 from ml.engine.sampled_form import check_sampled_masks, cost_of_masks, form_of
 from ml.engine.sampling import MEMBERS
 from ml.estimate import JsonObject, JsonValue
@@ -226,6 +237,15 @@ PASSES: dict[str, ModelPass] = {
             volumes=True,
         ),
         ModelPass(ATTACK, ATTACKS, ATTACKED, attack_form, attack_cost, True),
+        ModelPass(
+            CORRUPT_SAMPLES, COPIES_SAMPLED,
+            {"batch": 8, "corruptions": [one.id for one in pack(GENERIC)], "seed": _SEED},
+            corrupt_samples_form, corrupt_samples_cost, False, volumes=True,
+        ),
+        ModelPass(
+            GRADIENT_SCORES, SCORES, {"batch": 8}, gradient_scores_form, gradient_scores_cost, True,
+            volumes=True,
+        ),
     )
 }  # fmt: skip
 
@@ -261,6 +281,7 @@ def asked_for(
     colour: Colour = "gray",
     flips: Sequence[str] = (),
     only: Sequence[str] = (),
+    sampled: JsonObject | None = None,
 ) -> list[tuple[str, JsonObject]]:
     """Name and params of the passes that fulfil some needs, in the order they are run.
 
@@ -273,12 +294,14 @@ def asked_for(
         colour: of the pictures that the model takes.
         flips: that change nothing of a patient, of ``ml.protocol.FLIPS``.
         only: corruptions that the protocol chose; where none of them fits, none is run.
+        sampled: how corrupted copies are sampled; None where they are not.
     """
     needs = set(wanted)
     own = {
         MOVE: PASSES[MOVE].params | move_params(maps=walks and pictures, flips=flips),
         CORRUPT: corrupt_params(modality, colour, only, pictures=pictures),
     }
+    own[CORRUPT_SAMPLES] = own[CORRUPT] | {SAMPLED: sampled}
     params = {name: own.get(name, one.params) for name, one in PASSES.items()}
     return [
         (one.name, params[one.name] | (running or {}) if one.runs else dict(params[one.name]))
@@ -286,7 +309,8 @@ def asked_for(
         if one.need in needs
         and (walks or not one.walks)
         and (pictures or one.volumes)
-        and (one.name != CORRUPT or params[CORRUPT]["corruptions"])
+        and (one.name not in (CORRUPT, CORRUPT_SAMPLES) or params[CORRUPT]["corruptions"])
+        and (one.name != CORRUPT_SAMPLES or sampled)
     ]
 
 

@@ -13,6 +13,7 @@ from ml.engine.drawn_cases import drawing
 from ml.engine.images import DESCRIBE
 from ml.engine.images import NEED as DESCRIBED
 from ml.engine.passes import NORMALISE, PASSES, SAMPLES, TOGETHER, asked_for, features_asked
+from ml.engine.requested_form import CORRUPT_SAMPLES, requested, sampled_as
 from ml.engine.runtime import FUSED, MOST_BATCH, MOST_CORES, ONNXRUNTIME, PLAIN, RUNTIMES, quickest
 from ml.engine.sampling import MEMBERS
 from ml.engine.together import groups_of
@@ -69,7 +70,8 @@ def plan(
             answer may be; None: all are one, and answers are present or absent.
     """
     known = all_checks() if checks is None else checks
-    wanted = {need for check in known if check.id in protocol.checks for need in check.needs}
+    needs = {need for check in known if check.id in protocol.checks for need in check.needs}
+    wanted = requested(needs, protocol)
     passes = []
     # Agreement takes the model as one more reader where it can, without needing it.
     if has_model and has_images and has_masks:
@@ -88,11 +90,14 @@ def plan(
         further = asked_for(
             wanted, walks=walks, pictures=pictures, running=running, modality=modality,
             colour=colour, flips=protocol.legal_flips, only=protocol.corruptions,
+            sampled=sampled_as(samples, protocol),
         )  # fmt: skip
         for name, own in further:
             params = own | drawing(name, protocol)
             if name == NORMALISE and catalogue is not None:
                 params |= groups_of(catalogue, protocol, params)
+            if name == CORRUPT_SAMPLES:
+                params |= _samples_params(card or {})
             if name == ATTACK:
                 params |= answering(protocol, catalogue)
             passes.append(PassPlan(name, params))

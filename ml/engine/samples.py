@@ -81,7 +81,7 @@ def samples_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
         marked = sampled_masks(maps, asked.manifest, asked.cases, reporter)
         content = sampled_masks_table(asked.case_ids, marked.rows, marked.errors, inputs)
         return finished(asked, marked, content, out_dir / TABLE, maps.runtime_json)
-    sampler = asked.opened(f"samples {settings}", lambda: _opened(asked, inputs))
+    sampler = asked.opened(f"samples {settings}", lambda: sampler_of(asked, inputs))
     found = samples(sampler, asked.manifest.input, asked.cases, asked.batch, reporter, asked.device)
     return sampled(asked, found, sampler.runtime_json, out_dir)
 
@@ -114,7 +114,15 @@ def members_of(asked: Asked, inputs: JsonObject) -> EnsembleSession:
     return session
 
 
-def _opened(asked: Asked, inputs: JsonObject) -> Sampler:
+def sampler_of(asked: Asked, inputs: JsonObject) -> Sampler:
+    """What answers several times, opened.
+
+    Args:
+        inputs: kind, samples and seed of the samples job.
+
+    Raises:
+        ModelError: as the samples job.
+    """
     if inputs["kind"] == MEMBERS:
         return MemberSampler(members_of(asked, inputs))
     return _dropping(asked, inputs)

@@ -72,11 +72,15 @@ def why_no_samples(manifest: Mapping[str, JsonValue], card: Mapping[str, JsonVal
     return "It was handed in before its dropout could be sampled. Hand it in as a new version."
 
 
-def seconds_of_samples(protocol: Protocol, card: Mapping[str, JsonValue]) -> float:
-    """How long all samples of one case take, as the trial run at intake took for them."""
+def seconds_of_samples(count: int, card: Mapping[str, JsonValue]) -> float:
+    """How long so many samples of one case take, as the trial run at intake took for them.
+
+    Args:
+        count: of dropout; the members of an ensemble are as many as they are.
+    """
     tried = card.get("sampling")
     if isinstance(tried, dict):  # 30 samples of dropout were tried
         seconds = cast(float, tried.get("seconds_per_case", 0.0))
-        return seconds * protocol.dropout_samples / DEFAULT_DROPOUT_SAMPLES
+        return seconds * count / DEFAULT_DROPOUT_SAMPLES
     smoke = card.get("smoke")  # of an ensemble: all members once
     return cast(float, smoke["seconds_per_case"]) if isinstance(smoke, dict) else 0.0

@@ -1,6 +1,6 @@
 """Outputs on changed copies of volumes: corrupted and moved as they were acquired, in slices."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -48,21 +48,11 @@ def outputs_on_volumes(
         By case, the raw outputs of each copy in order, and NaN for what is not known; None where
         outputs are not finite.
     """
-    stacks: dict[str, Stack] = {}  # of cases that could be prepared and were not yet run
-
-    def prepare(case: Case, _: Input, out: Float32Array) -> None:
-        found = prepared(case, declared)
-        stacks[case.case_id] = _stack_in(found, declared)
-        out[...] = found.array
+    volumes = VolumeCopies(declared, wanted, seed)
 
     def rows(members: Sequence[Case], arrays: Float32Array) -> list[Versions | None]:
-        lying = [stacks.pop(case.case_id, None) for case in members]
-        copies = np.zeros_like(arrays)  # a place whose volume could not be read stays empty
         found: list[Versions] = [[] for _ in members]
-        for change, step in wanted:
-            for case, array, copy, stack in zip(members, arrays, copies, lying, strict=True):
-                if stack is not None:
-                    changed(change, array, copy, stack, declared, step, case.case_id, seed)
+        for copies in volumes.each(members, arrays):
             outputs = session.run(copies)
             fine = np.asarray(np.isfinite(outputs).all(axis=1))
             for row, values, known in zip(found, outputs, fine, strict=True):
@@ -70,8 +60,43 @@ def outputs_on_volumes(
         return list(found)
 
     return in_batches(
-        declared, cases, rows, batch=batch, device=device, reporter=reporter, prepare=prepare
-    )
+        declared, cases, rows, batch=batch, device=device, reporter=reporter,
+        prepare=volumes.prepare,
+    )  # fmt: skip
+
+
+class VolumeCopies:
+    """Prepares volumes and makes copies of them, of a batch at a time.
+
+    Args:
+        declared: the ``input`` part of the model's manifest.
+        wanted, seed: as of :func:`outputs_on_volumes`.
+    """
+
+    def __init__(self, declared: Input, wanted: Sequence[tuple[OfVolumes, int]], seed: int) -> None:
+        self.declared, self.wanted, self.seed = declared, wanted, seed
+        self._stacks: dict[str, Stack] = {}  # of cases that were prepared and not yet run
+
+    def prepare(self, case: Case, declared: Input, out: Float32Array) -> None:
+        """As :func:`ml.engine.cases.prepare_case`; keeps how the slices lie."""
+        found = prepared(case, declared)
+        self._stacks[case.case_id] = _stack_in(found, declared)
+        out[...] = found.array
+
+    def each(self, members: Sequence[Case], arrays: Float32Array) -> Iterator[Float32Array]:
+        """The copies (n, ...) of n prepared cases, one change after the other.
+
+        They are written to again for the next one.
+        """
+        lying = [self._stacks.pop(case.case_id, None) for case in members]
+        copies = np.zeros_like(arrays)  # a place whose volume could not be read stays empty
+        for change, step in self.wanted:
+            for case, array, copy, stack in zip(members, arrays, copies, lying, strict=True):
+                if stack is not None:
+                    changed(
+                        change, array, copy, stack, self.declared, step, case.case_id, self.seed
+                    )
+            yield copies
 
 
 def unit_volume(found: Prepared, declared: Input) -> tuple[Float32Array, Stack]:

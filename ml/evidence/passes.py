@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ml.evidence.flow import GradientFlow, flow_of
 from ml.evidence.normalised import Normalised, normalised_of
 from ml.evidence.packed import Float32Array, unpacked
+from ml.evidence.sampled_copies import SampledCopies, sampled_copies_of
 from ml.evidence.store import output_columns
 
 FloatArray = NDArray[np.float64]
@@ -20,6 +21,7 @@ NO_LAYER = "no_layer"  # a stage of a network that has fewer layers: no case has
 AGREEMENT = "map_agreement"
 SLOPE = "slope"  # of a case: how much its answer's log-odds change with all intensities, at most
 AS_IT_IS = "none"  # the method of the row of a picture that is not attacked
+ODIN = "odin"  # a score of foreign inputs, as a column
 NOISE, FGSM, PGD = ATTACKS = ("noise", "fgsm", "pgd")
 _OF_A_ROW = (
     *("case_id", "error", "score", "baseline_score", "rows", "columns", "map", AGREEMENT, SLOPE),
@@ -164,6 +166,12 @@ def outputs_of(table: pa.Table, case_ids: Sequence[str]) -> CaseOutputs:
     return CaseOutputs(keys, outputs, failures, some, map_agreement=agreement, slope=slope)
 
 
+def scores_by_case(table: pa.Table, case_ids: Sequence[str]) -> dict[str, FloatArray]:
+    """(n,) numbers of the gradient-scores pass by name; NaN where a case failed."""
+    places = _places(table, case_ids)
+    return {name: _numbers(table, name)[places] for name in (ODIN,)}
+
+
 class OfPasses(TypedDict, total=False):
     """As ``ml.evidence.tables.Evidence`` calls them."""
 
@@ -175,6 +183,8 @@ class OfPasses(TypedDict, total=False):
     normalisations: Normalised
     gradients: GradientFlow
     attacks: CaseOutputs
+    corrupted_samples: SampledCopies
+    gradient_scores: Mapping[str, FloatArray]
 
 
 def of_passes(tables: Mapping[str, pa.Table], case_ids: Sequence[str]) -> OfPasses:
@@ -196,6 +206,10 @@ def of_passes(tables: Mapping[str, pa.Table], case_ids: Sequence[str]) -> OfPass
         found["gradients"] = flow_of(tables["gradients"], case_ids)
     if "attack" in tables:
         found["attacks"] = outputs_of(tables["attack"], case_ids)
+    if "corrupt-samples" in tables:
+        found["corrupted_samples"] = sampled_copies_of(tables["corrupt-samples"], case_ids)
+    if "gradient-scores" in tables:
+        found["gradient_scores"] = scores_by_case(tables["gradient-scores"], case_ids)
     return found
 
 

@@ -14,6 +14,7 @@ from ml.evidence.flow import GradientFlow
 from ml.evidence.normalised import STORED, Normalised
 from ml.evidence.packed import Float32Array
 from ml.evidence.passes import CaseMaps, CaseOutputs
+from ml.evidence.sampled_copies import SampledCopies
 from ml.evidence.sampled_masks import SampledMasks
 
 FloatArray = NDArray[np.float64]
@@ -200,6 +201,8 @@ class Evidence:
     normalisations: Normalised | None = None
     gradients: GradientFlow | None = None
     attacks: CaseOutputs | None = None
+    corrupted_samples: SampledCopies | None = None
+    gradient_scores: Mapping[str, FloatArray] | None = None  # of foreign inputs, (n,) by name
     facts: Mapping[str, tuple[Fact, ...]] = field(default_factory=dict)  # of the files, (n,) each
     described: CaseImages | None = None  # the images in numbers, where a check asks for them
     images: tuple[tuple[str, ...], ...] = ()  # (n,) SHA-256 of each image; () where nobody asks
@@ -233,6 +236,9 @@ class Evidence:
         for name in ("perturbations", "corruptions", "moves", "attacks"):
             if (versions := getattr(self, name)) is not None:
                 sizes[name] = len(versions.outputs)
+        if self.corrupted_samples is not None:
+            sizes["corrupted samples"] = len(self.corrupted_samples.outputs)
+        sizes |= {f"score {name}": len(of) for name, of in (self.gradient_scores or {}).items()}
         if self.normalisations is not None:
             sizes["normalisations"] = len(self.normalisations.outputs[STORED])
         if self.gradients is not None:

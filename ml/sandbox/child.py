@@ -36,6 +36,8 @@ JOBS: Mapping[str, str] = {
     "gradients": "ml.engine.gradients:gradients_job",
     "normalise": "ml.engine.normalise:normalise_job",
     "attack": "ml.engine.attack:attack_job",
+    "corrupt-samples": "ml.engine.corrupt_samples:corrupt_samples_job",
+    "gradient-scores": "ml.engine.gradient_scores:gradient_scores_job",
 }
 
 _LINE = 2000  # characters of one log line

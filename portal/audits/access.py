@@ -2,12 +2,13 @@
 
 from uuid import UUID
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
 from portal.accounts.models import Team
 from portal.audits.models import Audit, Protocol, Shard
 from portal.audits.states import ProtocolState
+from portal.cohorts.models import CohortVersion
 from portal.leases import WorkState
 
 
@@ -25,6 +26,12 @@ def audits_of(team: Team) -> QuerySet[Audit]:
         )
         .order_by("-number")
     )
+
+
+def audits_beside(team: Team, version: CohortVersion) -> QuerySet[Audit]:
+    """Those that used it as a foreign or a reference cohort; ``stood_as`` says which."""
+    used = audits_of(team).filter(further_cohorts__cohort_version=version)
+    return used.annotate(stood_as=F("further_cohorts__role"))
 
 
 def get_audit_or_404(team: Team, audit_id: UUID) -> Audit:

@@ -1,11 +1,14 @@
 """Which corruptions an audit would run, before anybody starts it."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 from ml.corruptions import corruptions_for
 from ml.corruptions.registry import SEVERITIES
 from ml.engine.passes import corrupt_params
 from ml.engine.plan import colour_of
+from ml.engine.requested_form import sampled_as
+from ml.engine.sampling import MEMBERS, samples_params, why_no_samples
 from portal.ui import numbers
 
 if TYPE_CHECKING:
@@ -34,3 +37,18 @@ def fact(choice: "Choice") -> str:
     of = "" if n == offered else f" of {offered}"
     cases = numbers.counted(min(choice.rules.stress_cases, choice.cohort.n_cases), "case")
     return f"{n}{of} corruptions at {SEVERITIES} severities, on {cases}"
+
+
+def sampled_facts(choice: "Choice") -> Iterable[tuple[str, bool]]:
+    """How often each copy is answered, where the protocol asks; True beside why it is once."""
+    model = choice.model
+    if not choice.rules.stress_samples or model is None:
+        return
+    params = samples_params(choice.rules, model.manifest, model.card)
+    asked = sampled_as(params, choice.rules)
+    if asked is None:
+        why = why_no_samples(model.manifest, model.card)
+        yield f"one answer to each copy, though the protocol asks for several: {why}", True
+    else:
+        what = "members" if asked["kind"] == MEMBERS else "samples of its dropout"
+        yield f"{asked['samples']} {what} answer each copy, and the image as it is", False

@@ -8,7 +8,7 @@ from ml.beside import wanting
 from ml.checks import all_checks
 from ml.engine.cost import Sizes, estimate
 from ml.engine.drawn_cases import cases_of
-from ml.engine.images import DESCRIBE
+from ml.engine.images import DESCRIBE, key_of_images
 from ml.engine.passes import SAMPLES, cost_of
 from ml.engine.plan import (
     COMPARE,
@@ -21,6 +21,7 @@ from ml.engine.plan import (
     shards,
     walked_with,
 )
+from ml.engine.requested_form import CORRUPT_SAMPLES, n_draws, sampled_versions
 from ml.engine.sampling import samples_params, seconds_of_samples
 from ml.protocol import Protocol as Rules
 from portal.accounts.models import Team
@@ -47,6 +48,7 @@ class Cost:
     of_masks: bool = False  # nothing is inferred: masks are compared
     seconds: float | None = None  # of all passes, by what each declares; None where not timed
     n_beside: int = 0  # of the cases, those of cohorts beside the audited one
+    n_measured: int = 0  # cases whose images are still to be measured, without the model
 
     @property
     def about(self) -> float | None:
@@ -62,14 +64,11 @@ def cost_of_choice(choice: "Choice", *, is_blocked: bool) -> Cost:
     passes = _planned(choice)
     if model is None or not passes:
         return Cost(0, 0, 0, per_case)
-    # What will be marked is not known, so comparisons are not found before; they are quick, and so
-    # is what is measured on images.
-    own = _pieces(
-        model, [one for one in passes if one.name not in (COMPARE, DESCRIBE)], choice.cohort
-    )
+    # What will be marked is not known, so comparisons are not found before; they are quick.
+    own = _pieces(model, [one for one in passes if one.name != COMPARE], choice.cohort)
     beside: dict[str, Piece] = {}
-    for version in choice.beside.versions:
-        beside |= _pieces(model, further.passes_of(passes), version)
+    for version, role in choice.beside.roles:
+        beside |= _pieces(model, further.passes_of(passes, role), version)
     known = _known(choice.team, [*own, *beside])
     left = [piece for key, piece in own.items() if key not in known]
     theirs = [piece for key, piece in beside.items() if key not in known]
@@ -84,11 +83,12 @@ def cost_of_choice(choice: "Choice", *, is_blocked: bool) -> Cost:
         per_case,
         seconds=seconds,
         n_beside=_plain(theirs),
+        n_measured=sum(n for planned, n in [*left, *theirs] if planned.name == DESCRIBE),
     )
 
 
 def _plain(pieces: Iterable[Piece]) -> int:
-    return sum(n for planned, n in pieces if planned.name != SAMPLES)
+    return sum(n for planned, n in pieces if planned.name not in (SAMPLES, DESCRIBE))
 
 
 def _planned(choice: "Choice") -> tuple[PassPlan, ...]:
@@ -121,15 +121,22 @@ def _pieces(
     keys: dict[str, Piece] = {}
     for planned in passes:
         for piece in shards(cases_of(planned.params, list(images)), planned.params):
-            key = key_of_shard(
-                planned,
-                model_sha256=model.sha256,
-                manifest_sha256=model.manifest_sha256,
-                shard=piece,
-                images=images,
-            )
-            keys[key] = planned, len(piece)
+            keys[_key(model, planned, piece, images)] = planned, len(piece)
     return keys
+
+
+def _key(
+    model: ModelVersion, planned: PassPlan, piece: Sequence[str], images: dict[str, list[str]]
+) -> str:
+    if planned.name == DESCRIBE:
+        return key_of_images(piece, images)
+    return key_of_shard(
+        planned,
+        model_sha256=model.sha256,
+        manifest_sha256=model.manifest_sha256,
+        shard=piece,
+        images=images,
+    )
 
 
 def _of_masks(choice: "Choice", *, is_blocked: bool) -> Cost:
@@ -162,14 +169,18 @@ def _seconds(
     """
     sizes = Sizes(outputs=len(model.manifest["output"]["classes"]))
     onnx = model.manifest["format"] == "onnx"
-    costs, sampled = [], 0
+    costs, sampled, of_copies = [], 0, 0.0
     for planned, n in left:
         if planned.name == SAMPLES:  # samples were timed by themselves
             sampled += n
+        elif planned.name == CORRUPT_SAMPLES:
+            versions = len(sampled_versions(planned.params))
+            of_copies += n * versions * seconds_of_samples(n_draws(planned.params), model.card)
         else:
             costs.append((cost_of(planned.name, planned.params, sizes, by_onnxruntime=onnx), n))
     passes = [planned for planned, _ in left]
     if in_one_walk:
         beside = sum(n for one, n in left if one.name == PREDICT and walked_with(one, passes))
         sampled = max(0, sampled - beside)
-    return estimate(costs, per_case).seconds + sampled * seconds_of_samples(rules, model.card)
+    each = seconds_of_samples(rules.dropout_samples, model.card)
+    return estimate(costs, per_case).seconds + of_copies + sampled * each

@@ -10,6 +10,7 @@ from ml.checks import all_checks
 from ml.engine.images import DESCRIBE
 from ml.engine.passes import SAMPLES
 from ml.engine.plan import PREDICT, PassPlan
+from ml.engine.requested_form import GRADIENT_SCORES
 from ml.estimate import JsonObject
 from ml.protocol import Protocol as Rules
 from portal.accounts.models import Team
@@ -46,6 +47,12 @@ class Beside:
             *([self.reference] if self.reference else []),
         ]
 
+    @property
+    def roles(self) -> list[tuple[CohortVersion, FurtherRole]]:
+        """Every cohort with what it stands there as."""
+        foreign = [(one.version, FurtherRole.FOREIGN) for one in self.foreign]
+        return [*foreign, *([(self.reference, FurtherRole.REFERENCE)] if self.reference else [])]
+
 
 NOTHING = Beside()
 
@@ -56,8 +63,12 @@ def rules_with(rules: Rules, chosen: Beside) -> Rules:
 
 
 def passes_of(passes: Iterable[PassPlan], role: str = FurtherRole.FOREIGN) -> list[PassPlan]:
-    """Those that are run over a further cohort too; a reference's images are measured as well."""
-    names = (*RUN, DESCRIBE) if role == FurtherRole.REFERENCE else RUN
+    """Those that are run over a further cohort too.
+
+    A reference's images are measured as well; scores by gradients are of foreign cohorts alone, as
+    nothing of them is fitted.
+    """
+    names = (*RUN, DESCRIBE if role == FurtherRole.REFERENCE else GRADIENT_SCORES)
     return [one for one in passes if one.name in names]
 
 

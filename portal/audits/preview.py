@@ -54,6 +54,8 @@ MISSING = {
     "gradients": "Only a model that can be looked into has gradients. Choose one.",
     "attacks": "Only a model of pictures that can be looked into is attacked. Choose one.",
     "normalisations": "Only a model that can be looked into shows its layers. Choose one.",
+    "corrupted-samples": "There is one answer to each corrupted image, and several are needed.",
+    "gradient-scores": "Only a model that can be looked into has gradients. Choose one.",
     "intake": "There is no model that intake has kept a record of.",
     "reference": "No training cohort with labels is chosen as reference.",
     "foreign": "No foreign cohort is chosen. Choose one under “Foreign images”.",
@@ -300,6 +302,7 @@ def _facts(check: Check, choice: Choice) -> Iterable[tuple[str, bool]]:
         yield from _reading_facts(choice)
     if "corruptions" in check.needs:
         yield corrupted.fact(choice), False
+        yield from corrupted.sampled_facts(choice)
     if "samples" in check.needs or "sampled-masks" in check.needs:
         yield from _sample_facts(choice)
     masks = masks_of(catalogue.load(cohort)) if cohort.task == SEGMENTATION else None
@@ -323,10 +326,18 @@ def _foreign_facts(choice: Choice) -> Iterable[tuple[str, bool]]:
     if None not in patients:
         people = f" of {numbers.counted(sum(n or 0 for n in patients), 'patient')}"
     yield f"{cases}{people} in {cohorts}", False
+    if choice.rules.gradient_scores:
+        yield _gradient_fact(choice), not choice.walks
     if choice.beside.reference is None:
         yield "statistics from the audited cohort, crosswise: no reference cohort is chosen", False
     else:
         yield f"statistics from {choice.beside.reference}", False
+
+
+def _gradient_fact(choice: Choice) -> str:
+    if choice.walks:
+        return "ODIN and GradNorm, which take a gradient of each case"
+    return "ODIN and GradNorm take a model that can be looked into: they are left out"
 
 
 def _prediction_facts(choice: Choice) -> Iterable[tuple[str, bool]]:

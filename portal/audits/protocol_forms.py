@@ -215,6 +215,13 @@ class RulesForm(forms.Form):
         help_text="At most, drawn by the seed: each is run 30 times and more. Left empty: "
         f"{DEFAULT_STRESS_CASES}.",
     )
+    stress_samples = forms.IntegerField(
+        required=False,
+        label="Answers to each corrupted image",
+        help_text="Of a network’s dropout, 4 to 200, for its uncertainty under corruption; of an "
+        "ensemble all members answer. Each copy is then run so many times more. Left empty: "
+        "none.",
+    )
     shift_cases = forms.IntegerField(
         required=False,
         label="Cases of shift consistency",
@@ -239,6 +246,12 @@ class RulesForm(forms.Form):
         help_text="Their names with commas between them, such as gaussian-noise, mr-motion. Of "
         "these, those are run that fit the cohort. Left empty: all that fit.",
     )
+    gradient_scores = forms.BooleanField(
+        required=False,
+        label="ODIN and GradNorm of foreign images",
+        help_text="They take the gradient of each case: about five runs more. A model that cannot "
+        "be looked into has none.",
+    )
     level = forms.FloatField(label="Level of every interval")
     seed = forms.IntegerField(label="Seed", min_value=0)
     draws = forms.IntegerField(label="Draws of every bootstrap")
@@ -249,7 +262,7 @@ class RulesForm(forms.Form):
         assert isinstance(checks, forms.MultipleChoiceField)
         checks.choices = [(check.id, check.title) for check in all_checks()]
         for field in self.fields.values():
-            if not isinstance(field, forms.MultipleChoiceField):
+            if not isinstance(field, forms.MultipleChoiceField | forms.BooleanField):
                 field.widget.attrs |= WIDE
 
     def body(self, limits: LimitSet) -> dict[str, Any]:  # type: ignore[valid-type]
@@ -283,6 +296,8 @@ def initial_rules(rules: Rules, name: str = "") -> dict[str, Any]:
         "attack_cases": rules.attack_cases,
         "legal_flips": list(rules.legal_flips),
         "corruptions": ", ".join(rules.corruptions),
+        "stress_samples": rules.stress_samples or None,
+        "gradient_scores": rules.gradient_scores,
         "level": rules.level,
         "seed": rules.seed,
         "draws": rules.draws,

@@ -63,6 +63,7 @@ _UNITS: dict[str, tuple[Unit, tuple[float, float] | None]] = {
     "severity_borne": ("step", (0.0, 5.0)),
     "score_change": ("score", None),
     "map_agreement": ("score", (-1.0, 1.0)),
+    "rises_with_errors": ("score", (-1.0, 1.0)),
     "error_correlation": ("score", (-1.0, 1.0)),
     "uncertainty_correlation": ("score", (-1.0, 1.0)),
     "loss_correlation": ("score", (-1.0, 1.0)),

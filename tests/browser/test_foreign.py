@@ -1,5 +1,7 @@
 """Foreign images, from the page that starts an audit to the case behind a finding."""
 
+import re
+
 import pytest
 from PIL import Image, ImageOps
 from playwright.sync_api import expect
@@ -57,3 +59,46 @@ def test_from_the_form_to_the_case_behind_a_finding(page, live_portal, foreign):
     expect(page.get_by_role("heading", name="Case Turned round/")).to_be_visible()
     expect(page.get_by_text("beside the audited cohort")).to_be_visible()
     assert page.evaluate(CHECK) == []
+
+
+def test_what_stands_there_cannot_be_started_once_it_answers_other_choices(
+    page, live_portal, foreign
+):
+    sign_in(page, live_portal.url, foreign.person)
+    open_new_audit(page, live_portal.url, foreign.person)
+    choose(page, "Subject", "^Shade")
+    page.locator("#foreign-images summary").click()
+    start = page.get_by_role("button", name="Start audit")
+    expect(start).to_be_enabled()
+    asked = []
+    page.route(re.compile("/audits/new/preview/"), lambda route: asked.append(route))  # noqa: PLW0108  a method of C takes no mark
+
+    use = page.get_by_label("Turned round, version 1", exact=True)
+    use.select_option(label="foreign, far")
+    expect(start).to_be_disabled()
+    page.wait_for_timeout(200)
+    asked.pop().continue_()
+    expect(start).to_be_enabled()
+    assert page.locator("#preview input[value=far]").count() == 1
+
+    use.select_option(label="foreign, near")
+    page.wait_for_timeout(200)
+    asked.pop().abort()
+    expect(page.get_by_role("button", name="Show what this answers")).to_be_visible()
+    expect(start).to_be_disabled()
+    page.watch.complaints.clear()  # of the answer that never came
+
+
+def test_choices_that_come_back_are_answered_anew(page, live_portal, foreign):
+    sign_in(page, live_portal.url, foreign.person)
+    open_new_audit(page, live_portal.url, foreign.person)
+    choose(page, "Protocol", "^Platform default")
+    choose_foreign(page, "Turned round, version 1", "foreign, far")
+    expect(page.locator("#preview input[value=far]")).to_have_count(1)
+
+    page.get_by_role("link", name="What they are").click()
+    page.go_back()
+
+    use = page.get_by_label("Turned round, version 1", exact=True)
+    chosen = use.input_value()
+    expect(page.locator("#preview input[value=far]")).to_have_count(1 if chosen == "far" else 0)

@@ -140,9 +140,29 @@ def table(series: dict[str, Any]) -> Table:
     )
     # Results that were sealed before it was measured have no such numbers.
     later = ("entropy_rise", "entropy_rise_low", "entropy_rise_high")
+    every = [row for panel in series["panels"] for row in panel["rows"]]
+    # Where copies were answered several times.
+    more = _SAMPLED if any("epistemic_bits" in row for row in every) else {}
     rows: list[tuple[Cell, ...]] = [
-        (panel["title"], panel["parameter"], *(row[key] for key in keys), *map(row.get, later))
+        (
+            panel["title"],
+            panel["parameter"],
+            *(row[key] for key in keys),
+            *map(row.get, (*later, *more.values())),
+        )
         for panel in series["panels"]
         for row in panel["rows"]
     ]
-    return build(head, rows)
+    return build((*head, *more), rows)
+
+
+_SAMPLED = {
+    f"{said}{more}": f"{kind}{key}"
+    for kind, word in (("total", "Total"), ("epistemic", "Epistemic"))
+    for said, more, key in (
+        (f"{word} uncertainty, bits", "", "_bits"),
+        (f"Rise of {kind} uncertainty, bits", "", "_rise"),
+        (f"{word} rise", ", low", "_rise_low"),
+        (f"{word} rise", ", high", "_rise_high"),
+    )
+}

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from ml.checks import foreign_scores
 from ml.checks.foreign_scores import folds_of, scores_of
@@ -74,7 +75,7 @@ def test_every_score_is_there_and_has_its_five_measures(rng, weights):
     result = audit(own, {"chest CT": cohort(features(rng, 40, away=3.0), weights)})
 
     found = values(result)
-    names = set(foreign_scores.LABELS) - {"mutual-information"}
+    names = set(foreign_scores.LABELS) - {"mutual-information"} - foreign_scores.GRADIENTS
     for measure in ("auroc", "aupr_out", "aupr_in", "fpr95_id_positive", "fpr95_ood_positive"):
         told = {one.partition("/")[2] for one in found if one.startswith(f"ood_{measure}:")}
         assert told == names
@@ -364,3 +365,68 @@ def test_scores_agree_with_plain_formulas_on_a_reference(rng, weights):
     ])  # fmt: skip
     expected = -(own.features * patterns[own.predicted]).sum(axis=1)
     assert found["she"].own == pytest.approx(expected)
+
+
+GRADIENTS = Protocol.parse(
+    {"checks": ["ood-detection"], "limits": [], "draws": 200, "gradient_scores": True}
+)
+
+
+def with_odin(evidence, values):
+    return replace(evidence, gradient_scores={"odin": np.asarray(values, float)})
+
+
+def test_scores_by_gradients_are_there_on_request_alone(rng, weights):
+    own, far = cohort(features(rng, 60), weights), cohort(features(rng, 40, away=3.0), weights)
+    own = with_odin(own, rng.uniform(0.4, 0.5, 60))
+    far = with_odin(far, rng.uniform(0.5, 0.6, 40))
+
+    plain, asked = audit(own, {"CT": far}), audit(own, {"CT": far}, protocol=GRADIENTS)
+
+    found = values(asked)
+    assert found["ood_auroc:CT/odin"].value == 1.0
+    rows = np.concatenate([own.features["penultimate"], far.features["penultimate"]])
+    logits = np.concatenate([own.prediction.raw, far.prediction.raw])
+    norm = np.abs(softmax(logits, axis=1) - 0.5).sum(axis=1) * np.abs(rows).sum(axis=1)
+    expected = (-norm[60:, None] > -norm[None, :60]).mean()
+    assert found["ood_auroc:CT/gradnorm"].value == pytest.approx(expected)
+    labels = [row["label"] for row in asked.series[0]["rows"]]
+    assert {"CT: ODIN", "CT: GradNorm"} <= set(labels)
+    assert findings(asked)["ood-detection.threshold"].claim.startswith("Stopping inputs whose")
+    assert not any("odin" in one or "gradnorm" in one for one in values(plain))
+    assert "ODIN" not in findings(plain)["ood-detection.not-computed"].claim
+
+
+@pytest.mark.parametrize(
+    ("own", "far", "why"),
+    [
+        (None, None, "ODIN: its gradients were not taken, which needs a model that can be looked"),
+        (0.4, None, "ODIN: its gradients were not taken"),
+        (np.nan, np.nan, "ODIN: no gradient can be taken through its input"),
+        (0.4, [np.nan] + [0.5] * 39, "ODIN: of 1 case there is no gradient."),
+    ],
+)
+def test_where_gradients_are_not_to_be_had_it_says_why(own, far, why, rng, weights):
+    mine, theirs = cohort(features(rng, 60), weights), cohort(features(rng, 40), weights)
+    mine = mine if own is None else with_odin(mine, np.full(60, own))
+    theirs = theirs if far is None else with_odin(theirs, np.broadcast_to(far, 40))
+
+    result = audit(mine, {"CT": theirs}, protocol=GRADIENTS)
+
+    assert why in findings(result)["ood-detection.not-computed"].claim
+    assert "ood_auroc:CT/odin" not in values(result)
+    assert "ood_auroc:CT/gradnorm" in values(result), "which takes arrays that are there"
+
+
+def test_findings_that_do_not_exclude_each_other_have_no_such_gradient(rng, weights):
+    def several(evidence):
+        loose = replace(evidence.prediction, exclusive=False)
+        return with_odin(replace(evidence, prediction=loose), np.full(len(evidence.label), 0.5))
+
+    own, far = several(cohort(features(rng, 60), weights)), several(
+        cohort(features(rng, 40), weights)
+    )  # fmt: skip
+
+    claim = findings(audit(own, {"CT": far}, protocol=GRADIENTS))["ood-detection.not-computed"]
+
+    assert "ODIN, GradNorm: its findings do not exclude each other." in claim.claim

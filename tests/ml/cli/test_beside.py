@@ -84,7 +84,9 @@ def test_the_default_protocol_asks_one_check_more_only_where_cohorts_are_given()
     assert asked.sha256 != plain.sha256
     assert asked.limits == (*plain.limits, *FOREIGN_LIMITS)
     needs = {check.id: check.needs for check in beside.wanting(all_checks(), given)}
-    assert set(needs["ood-detection"]) == {"prediction", "foreign", "features", "samples"}
+    assert set(needs["ood-detection"]) == {
+        *("prediction", "foreign", "features", "samples", "gradient-scores")
+    }
     assert needs["discrimination"] == ("labels", "prediction")
 
 

@@ -1,13 +1,15 @@
 """Small networks of the kinds that are audited, exported once for all tests of a process."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 
 from tests.ml.program.networks import Network, exported
 
@@ -65,3 +67,15 @@ def small(name: str) -> Network:
         shape = (1, 8, 8) if name == "tiny" else PICTURE
         path = Path(mkdtemp(prefix="plumbline-small-")) / f"{name}.pt2"
         return Network(module, shape, exported(module, shape, path))
+
+
+def stored_noise(folder: Path, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Cases of a job with a picture of 8 by 8 each; the one called "gone" has none."""
+    rng = np.random.default_rng(5)
+    found = []
+    for name in ids:
+        path = folder / f"{name}.png"
+        if name != "gone":
+            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(path)
+        found.append({"case_id": name, "images": [str(path)] if name != "gone" else []})
+    return found

@@ -5,12 +5,24 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks.peers import peer_module
-from ml.engine.gradient_scores import STEP, TEMPERATURE, Odin
+from ml.beside import wanting
+from ml.checks import all_checks
+from ml.engine.cost import Sizes
+from ml.engine.gradient_scores import STEP, TEMPERATURE, Odin, gradient_scores_job
+from ml.engine.passes import PASSES, check_of, cost_of
+from ml.engine.plan import plan
+from ml.engine.requested_form import GRADIENT_SCORES
+from ml.evidence.passes import scores_by_case
+from ml.evidence.store import table
 from ml.intake.pt2 import read_pt2
+from ml.protocol import Protocol
 from ml.stats.ood.head_scores import gradnorm
-from tests.ml.engine.small import small
+from tests.ml.engine.small import small, stored_noise
+from tests.ml.intake.build import MANIFEST, QUIET, merged
+from tests.ml.intake.exported import DOUBTFUL, Doubtful, archive, doubtful
 
 NAMES = ["densenet", "resnet"]
 
@@ -98,3 +110,96 @@ def test_gradnorm_of_the_last_layer_takes_no_gradient(temperature):
         return
     peer = theirs(layer, lambda name: name == "weight", temperature=temperature).predict(features)
     assert found == pytest.approx(peer.numpy(), rel=1e-5)
+
+
+IDS = ["c0", "gone", "c1", "c2"]
+STD = 0.25
+
+
+@pytest.fixture
+def cases(tmp_path):
+    return stored_noise(tmp_path, IDS)
+
+
+def scored(cases, tmp_path, manifest, path, batch=2):
+    model = {"path": str(path), "manifest": manifest}
+    asked = {"model": model, "cases": cases, "threads": 1, "device": "cpu", "batch": batch}
+    result = gradient_scores_job(asked, tmp_path, QUIET)
+    data = (tmp_path / result["table"]).read_bytes()
+    check_of(GRADIENT_SCORES, PASSES[GRADIENT_SCORES].params, 2)(data, IDS)
+    return result, scores_by_case(table(data), IDS)["odin"]
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_the_pass_moves_pictures_by_the_paper_s_step_in_intensities(static, cases, tmp_path):
+    """Normalised by a deviation of a quarter, a step in intensities is four in what it takes."""
+    manifest = merged(DOUBTFUL, {"input": {"intensity": {"scale": 255, "mean": 0.4, "std": STD}}})
+
+    result, found = scored(cases, tmp_path, manifest, doubtful(static=static))
+
+    assert np.isnan(found[1])
+    assert result["failed"] == 1
+    pixels = np.stack([np.asarray(Image.open(tmp_path / f"{name}.png")) for name in IDS
+                       if name != "gone"])  # fmt: skip
+    prepared = torch.from_numpy(((pixels / 255 - 0.4) / STD).astype(np.float32))[:, None]
+    module = Doubtful().eval()
+    first = prepared.clone().requires_grad_()
+    best = torch.log_softmax(module(first) / TEMPERATURE, dim=1).max(dim=1).values
+    (slope,) = torch.autograd.grad(-best.sum(), first)
+    with torch.no_grad():
+        warm = module(prepared - STEP / STD * slope.sign()).double() / TEMPERATURE
+        unscaled = module(prepared - STEP * slope.sign()).double() / TEMPERATURE
+    expected = (1 - torch.softmax(warm, dim=1).max(dim=1).values).numpy()
+    assert found[[0, 2, 3]] == pytest.approx(expected, abs=1e-7)
+    other = (1 - torch.softmax(unscaled, dim=1).max(dim=1).values).numpy()
+    assert np.abs(found[[0, 2, 3]] - other).min() > 1e-6
+
+
+def test_a_case_has_its_score_whatever_stands_beside_it(cases, tmp_path):
+    _, found = scored(cases, tmp_path, DOUBTFUL, doubtful(), batch=2)
+    _, alone = scored(cases, tmp_path, DOUBTFUL, doubtful(), batch=1)
+
+    assert alone == pytest.approx(found, abs=1e-8, nan_ok=True)
+
+
+def test_logits_are_looked_for_before_a_last_softmax(cases, tmp_path):
+    _, found = scored(cases, tmp_path, merged(MANIFEST, {"format": "pt2"}), archive())
+
+    near = np.array([0, 2, 3])
+    assert np.isfinite(found[near]).all()
+    assert (found[near] < 0.5).all()
+    assert (found[near] > 0.49).all(), "at this temperature two classes are nearly alike"
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ({"kind": "logits", "activation": "sigmoid"}, "do not exclude each other"),
+        ({"kind": "probabilities"}, "No logits"),
+    ],
+)
+def test_where_there_is_none_the_audit_goes_on_and_the_evidence_says_why(
+    output, said, cases, tmp_path
+):
+    manifest = merged(DOUBTFUL, {"output": output})
+
+    result, found = scored(cases, tmp_path, manifest, doubtful())
+
+    assert np.isnan(found).all()
+    assert said in result["runtime"]["no_score"]
+    assert result["failed"] == 4
+
+
+def test_it_is_planned_on_request_beside_foreign_cohorts_and_of_open_models_alone():
+    asked = Protocol.parse({"checks": ["ood-detection"], "gradient_scores": True})
+
+    def names(protocol, *, foreign=True, **more):
+        checks = wanting(all_checks(), foreign=foreign)
+        return {one.name for one in plan(protocol, checks, has_model=True, **more)}
+
+    assert GRADIENT_SCORES in names(asked)
+    assert GRADIENT_SCORES not in names(asked, foreign=False)
+    assert GRADIENT_SCORES not in names(asked, walks=False)
+    assert GRADIENT_SCORES not in names(Protocol.parse({"checks": ["ood-detection"]}))
+    cost = cost_of(GRADIENT_SCORES, PASSES[GRADIENT_SCORES].params, Sizes())
+    assert (cost.forwards, cost.backwards) == (1, 1)

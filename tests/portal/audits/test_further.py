@@ -79,6 +79,32 @@ def test_what_is_chosen_shows_and_is_what_starts(
     assert "Test cohort of 4" in progress
 
 
+def test_scores_by_gradients_are_planned_of_foreign_cohorts_and_their_cost_is_counted(
+    team: Any, cohorts: dict[str, CohortVersion], given: dict[str, str], make_model_version: Make
+) -> None:
+    body = {"checks": ["ood-detection"], "limits": [], "gradient_scores": True}
+    protocol = write_protocol(actor=team.owner, team=team, name="P", body=body)
+    lock_protocol(actor=team.owner, protocol=protocol)
+    card = {"gradients": True, "smoke": {"seconds_per_case": 0.1}}
+    model = make_model_version(team, "2", card=card)
+    client, url = page(team)
+    chosen = used(cohorts, ct="far", dev="reference") | {"protocol": str(protocol.pk)}
+    opened = given | chosen | {"subject": f"model:{model.pk}"}
+
+    answer = client.get(url, opened)
+    closed = text(client.get(url, given | chosen))
+
+    assert "ODIN and GradNorm, which take a gradient of each case" in text(answer)
+    assert "ODIN and GradNorm take a model that can be looked into: they are left out" in closed
+    cost = answer.context["preview"].cost
+    # Outputs of 6, 4 and 5 cases, two forwards each with features; scores of 6 and 4, at five each.
+    assert cost.seconds == pytest.approx(0.1 * (2 * 15 + 5 * 10))
+    assert client.post(url, opened).status_code == 302
+    planned = {(row.name, row.n_cases) for row in Audit.objects.get().passes.all()}
+    assert {("gradient-scores", 6), ("gradient-scores", 4)} <= planned
+    assert ("gradient-scores", 5) not in planned, "nothing is fitted on the reference"
+
+
 def _form(client: Client, url: str, given: dict[str, str]) -> str:
     """The second form, which starts what the first has chosen."""
     forms = re.findall(r"<form .*?</form>", client.get(url, given).content.decode(), re.DOTALL)
@@ -138,6 +164,10 @@ def test_a_check_of_training_cases_takes_a_reference_alone(
     chosen = given | {"protocol": str(protocol.pk)} | used(cohorts, dev="reference")
     shown = client.get(url, chosen).context["preview"]
     assert (shown.blocked, shown.cost.n_cases, shown.cost.n_beside) == ("", 11, 5)
+    assert (shown.cost.n_shards, shown.cost.n_measured) == (4, 11)
+    assert "The images of 11 cases are measured too, without the model" in text(
+        client.get(url, chosen)
+    )
     assert client.post(url, chosen).status_code == 302
     rows = list(Audit.objects.get().passes.order_by("position"))
     names = {(row.name, row.n_cases) for row in rows}

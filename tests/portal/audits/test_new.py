@@ -131,6 +131,36 @@ def test_how_many_corruptions_are_run_on_how_many_cases_is_said(
     assert cost.n_shards == 1, "only the images as they are"
 
 
+def test_what_several_answers_to_corrupted_images_cost_is_said_before_the_start(
+    team: Any, make_cohort_version: Make, make_model_version: Make
+) -> None:
+    cohort = make_cohort_version(team, n=12)
+    tried = {"sampling": {"works": True, "seconds_per_case": 0.3}, "has_dropout": True}
+    timed = {"smoke": {"seconds_per_case": 0.01}}
+    able = make_model_version(team, card=tried | timed)
+    unable = make_model_version(team, "2", card=timed)
+
+    def line(model: Any, **body: Any) -> Any:
+        asked = {"checks": ["stress"], "corruptions": ["gamma"], "stress_cases": 10, **body}
+        rules = write_protocol(actor=team.owner, team=team, name="Ours", body=asked)
+        found = preview_of(choice(team, cohort, model=model, protocol=rules))
+        (shown,) = (one for one in found.lines if one.title == "Stress")
+        return shown, found.cost
+
+    plain, cheap = line(able)
+    several, dear = line(able, stress_samples=10)
+    once, same = line(unable, stress_samples=10)
+
+    assert "samples of its dropout" not in plain.reason
+    assert "; 10 samples of its dropout answer each copy, and the image as it is" in several.reason
+    # Ten cases, the image and five copies of each, a third of the 30 samples that were timed.
+    assert dear.seconds == pytest.approx(cheap.seconds + 10 * 6 * 0.3 / 3)
+    assert dear.n_shards == cheap.n_shards + 1
+    assert once.state == "caution"
+    assert "one answer to each copy, though the protocol asks for several" in once.reason
+    assert same.n_shards == cheap.n_shards
+
+
 def test_readers_without_identity_make_no_study(team: Any, make_cohort_version: Make) -> None:
     cohort = make_cohort_version(team, readings=True, sealed=False)
     assert _study(choice(team, cohort)) == "pass"

@@ -7,6 +7,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from portal.audits.access import audits_beside
+from portal.audits.further import Beside, Foreign
+from portal.audits.models import FurtherCohort
 from portal.cohorts.models import CohortVersion
 from tests.portal.people import text
 
@@ -51,6 +54,35 @@ def test_lists_the_audits_that_looked_at_it(
 
     assert "1 look taken" in shown
     assert audit.get_absolute_url() in shown
+
+
+def test_lists_the_audits_that_it_stood_beside_and_those_of_its_team_alone(
+    team: Any,
+    as_owner: Client,
+    make_team: Callable[..., Any],
+    make_audit: Callable[..., Any],
+    make_cohort_version: Callable[..., Any],
+) -> None:
+    own, ct, dev, other = (make_cohort_version(team, n=n) for n in (6, 4, 5, 3))
+    beside = Beside((Foreign(ct, "far"), Foreign(other, "near")), dev)
+    audit = make_audit(team, cohort=own, beside=beside)
+    elsewhere = make_team("Elsewhere")
+    theirs = make_cohort_version(elsewhere, n=7)
+    make_audit(elsewhere, beside=Beside((Foreign(theirs, "far"),)))
+
+    foreign = text(as_owner.get(ct.get_absolute_url()))
+    reference = text(as_owner.get(dev.get_absolute_url()))
+    audited = text(as_owner.get(own.get_absolute_url()))
+
+    assert f"as foreign cohort of {own}" in foreign
+    assert foreign.count(audit.get_absolute_url()) == 1
+    assert "0 looks taken" in foreign
+    assert f"as reference cohort of {own}" in reference
+    assert "Beside another cohort" not in audited
+    # Rows that another team's audit would have with it are not this team's to see.
+    FurtherCohort.objects.filter(cohort_version=theirs).update(cohort_version=ct)
+    assert list(audits_beside(team, ct)) == [audit]
+    assert text(as_owner.get(ct.get_absolute_url())).count("as foreign cohort of") == 1
 
 
 def test_a_draft_is_sealed_once(

@@ -288,6 +288,27 @@ def test_stress_has_a_panel_for_each_corruption_and_marks_what_is_too_much() -> 
     assert "Gaussian noise" in words(render(series))
 
 
+def test_stress_has_columns_of_uncertainty_where_copies_were_answered_several_times() -> None:
+    plain, series = samples.stress_curves(), samples.stress_curves()
+    kinds = [f"{kind}_{what}" for kind in ("total", "epistemic")
+             for what in ("bits", "rise", "rise_low", "rise_high")]  # fmt: skip
+    for panel in series["panels"]:
+        for row in panel["rows"]:
+            row |= {name: at + row["severity"] for at, name in enumerate(kinds)}
+
+    found, before = table(series), table(plain)
+
+    assert found.head[: len(before.head)] == before.head
+    assert found.head[len(before.head) :] == (
+        *("Total uncertainty, bits", "Rise of total uncertainty, bits"),
+        *("Total rise, low", "Total rise, high"),
+        *("Epistemic uncertainty, bits", "Rise of epistemic uncertainty, bits"),
+        *("Epistemic rise, low", "Epistemic rise, high"),
+    )
+    assert found.rows[1][len(before.head) :] == (2, 3, 4, 5, 6, 7, 8, 9)
+    assert all(len(row) == len(found.head) for row in found.rows)
+
+
 def test_stress_that_was_sealed_before_doubt_was_measured_still_has_its_table() -> None:
     series = samples.stress_curves()
     for panel in series["panels"]:

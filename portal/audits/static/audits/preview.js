@@ -13,14 +13,32 @@ function watch(form) {
   /** @type {AbortController | undefined} */
   let asked
   form.querySelector("[data-preview-button]")?.setAttribute("hidden", "")
+  // Going back brings the choices back, but not what they answered.
+  window.addEventListener("pageshow", () => {
+    if (changed(form)) form.dispatchEvent(new Event("change"))
+  })
   form.addEventListener("change", () => {
     const preview = document.getElementById(form.dataset.preview ?? "")
     if (!preview) return
     asked?.abort()
     asked = new AbortController()
     preview.setAttribute("aria-busy", "true")
+    // What stands there answers other choices: it must not be started any more.
+    for (const button of preview.querySelectorAll("button")) button.disabled = true
     void refresh(form, preview, asked.signal)
   })
+}
+
+/**
+ * Whether somebody chose otherwise than the page was served with.
+ * @param {HTMLFormElement} form
+ */
+function changed(form) {
+  return [...form.elements].some((control) =>
+    control instanceof HTMLSelectElement
+      ? !control.selectedOptions[0]?.defaultSelected && control.selectedIndex > 0
+      : control instanceof HTMLInputElement && control.checked !== control.defaultChecked,
+  )
 }
 
 /**

@@ -117,6 +117,7 @@ def evidence(
         ),
         foreign=dict(foreign or {}),
         reference=reference,
+        task=str(catalogue["task"]),
     )
 
 

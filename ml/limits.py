@@ -270,4 +270,15 @@ REQUESTED_LIMITS = (
         "The platform lets one answer in twenty change when the picture is moved a little where "
         "nobody declared a limit; no clinical claim is behind it.",
     ),
+    _platform(
+        "shift-consistency", "mask_agreement", 0.90, "min",
+        "The platform asks that masks move along with the picture, under the small move that suits "
+        "a case least, to a mean Dice of 0.90 where nobody declared a limit; no clinical claim is "
+        "behind it.",
+    ),
+    _platform(
+        "stress", "dice_loss", 0.05, "max",
+        "The platform lets the mean Dice fall by five hundredths on corrupted images where nobody "
+        "declared a limit; no clinical claim is behind it.",
+    ),
 )  # fmt: skip

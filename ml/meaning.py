@@ -2,19 +2,30 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 import pyarrow as pa
 
 from ml.corruptions import corruption, corruptions_for
+from ml.engine.passes import CORRUPT, MOVE
 from ml.engine.plan import colour_of, takes_pictures
 from ml.estimate import JsonObject, JsonValue
+from ml.evidence.mask_copies import MaskCopies, is_of_masks, mask_copies_of
 from ml.evidence.passes import CaseOutputs, Distortion, OfPasses, of_passes
 from ml.intake.model_manifest import Scores
 from ml.moves import move
 from ml.sampled import kind_of
 from ml.scores import activated, finding_score
 from ml.volume_moves import in_voxels
+
+Copies = TypeVar("Copies", CaseOutputs, MaskCopies)
+
+
+class Made(OfPasses, total=False):
+    """And of a model that segments."""
+
+    corrupted_masks: MaskCopies
+    moved_masks: MaskCopies
 
 
 def with_meaning(
@@ -23,7 +34,7 @@ def with_meaning(
     manifest: Mapping[str, JsonValue] | None,
     *,
     modality: str = "",
-) -> OfPasses:
+) -> Made:
     """What evidence holds of some passes.
 
     Args:
@@ -32,15 +43,21 @@ def with_meaning(
         manifest: the model's, normalised; without it, outputs stay raw.
         modality: as the cohort declares it; it says which corruptions there are.
     """
-    found = of_passes(passes, case_ids)
+    marked = {name: table for name, table in passes.items() if is_of_masks(table)}
+    others = {name: table for name, table in passes.items() if name not in marked}
+    found = cast(Made, of_passes(others, case_ids))
     if manifest is None:
         return found
+    if CORRUPT in marked:
+        told = _distorted(mask_copies_of(marked[CORRUPT], case_ids), "corruption", _corrupted)
+        found["corrupted_masks"] = replace(told, offered=_offered(modality, manifest))
+    if MOVE in marked:
+        copies = mask_copies_of(marked[MOVE], case_ids)
+        found["moved_masks"] = _distorted(copies, "move", _moved)
     declared = scores_of(cast(JsonObject, manifest["output"]))
     if "corruptions" in found:
-        told = _told(found["corruptions"], declared, "corruption", _corrupted)
-        volumes = not takes_pictures(manifest)
-        offered = len(corruptions_for(modality, colour_of(manifest), volumes=volumes))
-        found["corruptions"] = replace(told, offered=offered)
+        outputs = _told(found["corruptions"], declared, "corruption", _corrupted)
+        found["corruptions"] = replace(outputs, offered=_offered(modality, manifest))
     if "moves" in found:
         of_what = _moved if takes_pictures(manifest) else _moved_volume
         found["moves"] = _told(found["moves"], declared, "move", of_what)
@@ -67,9 +84,19 @@ def scores_of(meta: Mapping[str, JsonValue]) -> Scores:
 def _told(
     versions: CaseOutputs, declared: Scores, key: str, distortion: Callable[[str], Distortion]
 ) -> CaseOutputs:
-    names = map(str, dict.fromkeys(versions.keys[key]))
-    told = {name: distortion(name) for name in names}
-    return replace(_scored(versions, declared), distortions=told)
+    return _distorted(_scored(versions, declared), key, distortion)
+
+
+def _distorted(copies: Copies, key: str, distortion: Callable[[str], Distortion]) -> Copies:
+    """Copies with what was done to each, in words."""
+    names = map(str, dict.fromkeys(copies.keys[key]))
+    return replace(copies, distortions={name: distortion(name) for name in names})
+
+
+def _offered(modality: str, manifest: Mapping[str, JsonValue]) -> int:
+    """How many corruptions there are for such images."""
+    volumes = not takes_pictures(manifest)
+    return len(corruptions_for(modality, colour_of(manifest), volumes=volumes))
 
 
 def _scored(versions: CaseOutputs, declared: Scores) -> CaseOutputs:

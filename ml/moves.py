@@ -41,6 +41,19 @@ class Way:
         matrix, middle = np.asarray(self.matrix), (np.asarray(sides[:2]) - 1) / 2
         return matrix, middle + np.asarray(self.shift) - matrix @ middle
 
+    @property
+    def back(self) -> "Way":
+        """The way by which what was moved comes to lie where it was.
+
+        Example:
+            >>> Way(shift=(0.0, 2.0)).back.shift
+            (0.0, -2.0)
+        """
+        inverse = np.linalg.inv(np.asarray(self.matrix))
+        shift = (0.0 - inverse @ np.asarray(self.shift)).tolist()
+        (a, b), (c, d) = inverse.tolist()
+        return Way(((a, b), (c, d)), (shift[0], shift[1]))
+
 
 def moved(picture: FloatArray, way: Way) -> FloatArray:
     """The picture read elsewhere; beyond its border the value at the border is repeated.

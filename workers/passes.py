@@ -10,6 +10,7 @@ from ml.assemble import masks_of_table
 from ml.endpoint.link import Link
 from ml.engine.images import DESCRIBE, FORM, job_of_images, key_of_images
 from ml.engine.linked import link_of_shard
+from ml.engine.mask_passes import references_of
 from ml.engine.passes import check_of, most_bytes_of
 from ml.engine.plan import (
     COMPARE,
@@ -103,10 +104,14 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
     weights, manifest, team = version.weights, version.manifest, shard.work.audit.team
     members = _members(version)
     other = _walked_with(shard, planned)
-    images = images_by_case(catalogue.load(shard.cohort_version))
+    content = catalogue.load(shard.cohort_version)
+    images = images_by_case(content)
+    references = references_of(planned.name, planned.params, content)
+    marked = [case for case in shard.case_ids if case in references]
 
     def job(place: Place, shared: Path) -> Job:
-        blobs = Blob.objects.in_bulk([sha for case in shard.case_ids for sha in images[case]])
+        named = [sha for case in shard.case_ids for sha in images[case]]
+        blobs = Blob.objects.in_bulk([*named, *(references[case] for case in marked)])
         for member in members:
             store.placed(member, shared)
         model_path = store.placed(weights, shared)
@@ -126,6 +131,9 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
             device=settings.INFERENCE_DEVICE,
             allow=allowed_formats(team),
             beside=None if beside is None else other,
+            references={
+                case: store.placed(blobs[references[case]], place.inputs) for case in marked
+            },
         )
 
     def wanted(of: PassPlan) -> Wanted:
@@ -137,6 +145,7 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
             manifest_sha256=version.manifest_sha256,
             shard=shard.case_ids,
             images=images,
+            references=references if of is planned else None,
         )
         most = most_bytes_of(of.name, of.params, width, len(shard.case_ids))
         return Wanted(key, lambda data: check(data, shard.case_ids), most)

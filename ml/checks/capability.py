@@ -18,6 +18,7 @@ FROM_COHORT = {
 }
 WITH_SCORES = frozenset({"prediction", "probabilities"})
 WITH_MASKS = frozenset({"predicted-masks"})
+OF_MARKED_PICTURES = frozenset({"corrupted-masks", "moved-masks"})  # no volumes
 WITH_SAMPLES = WITH_SCORES | {"samples"}
 WITH_MODEL = WITH_SCORES | {"intake", "corruptions", "moves"}
 _LAYERS = frozenset({"features", "normalisations", "gradients", "gradient-scores"})
@@ -31,6 +32,8 @@ IN_WORDS = {
     "perturbations": "a network that can be looked into",
     "corruptions": "the model itself",
     "moves": "the model itself",
+    "corrupted-masks": "a model of pictures itself",
+    "moved-masks": "a model of pictures itself",
     "features": "a network that can be looked into",
     "attributions": "a network that can be looked into",
     "randomisations": "a network that can be looked into",
@@ -192,7 +195,7 @@ def follows(
     for check in known:
         if check.task not in ("", task):
             continue
-        missing = [need for need in check.needs if need not in met]
+        missing = [need for need in check.needs_in(task) if need not in met]
         brings = [FROM_COHORT[need] for need in missing if need in FROM_COHORT]
         lacking = [need for need in missing if need not in FROM_COHORT]
         if lacking:

@@ -73,6 +73,22 @@ def without_limits(protocol: Protocol, measures: Set[str]) -> Protocol:
     return replace(protocol, limits=tuple(kept))
 
 
+def without_platform(protocol: Protocol, check: str, measures: Set[str]) -> Protocol:
+    """The protocol without the platform's own limits on some measures of a check.
+
+    For a check that asks of masks what it asks of scores: the platform's limits on what the other
+    kind of model gives are for whatever is there, and a team's stay, to be missed aloud.
+    """
+    kept = [
+        limit
+        for limit in protocol.limits
+        if limit.origin != "platform-default"
+        or limit.check != check
+        or limit.measure not in measures
+    ]
+    return replace(protocol, limits=tuple(kept))
+
+
 def result_of(
     question: str,
     estimates: Sequence[Estimate],

@@ -1,7 +1,7 @@
 """What the two checks of masks share: groups of pairs, units, and cases that could not be used."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,6 +9,8 @@ from ml.checks import words
 from ml.checks.registry import Finding, State
 from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.evidence.tables import Evidence, FloatArray, IntArray, MaskComparisons
+from ml.limits import Limit
+from ml.protocol import Protocol
 
 DISTANCE_POLICY = "one mask empty: the image’s diagonal; both empty: left out and counted"
 _REASONS = {
@@ -35,6 +37,31 @@ def qualified(estimate: Estimate, structure: str, *, first: bool) -> Estimate:
             estimate.id, convention=f"structure “{structure}”, {estimate.convention}"
         )
     return estimate.renamed(f"{estimate.id}:{structure}")
+
+
+def limits_on(protocol: Protocol, check: str) -> tuple[Limit, ...]:
+    """Every limit that is set on some measure of a check."""
+    return tuple(limit for limit in protocol.limits if limit.check == check)
+
+
+def protocol_of(protocol: Protocol, check: str, structure: str) -> Protocol:
+    """The protocol as it is for one structure: a limit that names it goes before one on all."""
+    end = f":{structure}"
+    named = [
+        replace(limit, measure=limit.measure.removesuffix(end))
+        for limit in limits_on(protocol, check)
+        if limit.measure.endswith(end)
+    ]
+    return replace(protocol, limits=(*named, *protocol.limits))
+
+
+def named_findings(findings: Iterable[Finding], end: str) -> list[Finding]:
+    """Findings of further structures say theirs, as their measures do.
+
+    Args:
+        end: of measures and findings: "", or ":" and the structure.
+    """
+    return [replace(one, id=one.id + end, measure=f"{one.measure}{end}") for one in findings]
 
 
 def slug(structure: str) -> str:

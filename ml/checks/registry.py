@@ -12,6 +12,7 @@ from ml.limits import Limit
 from ml.protocol import Protocol
 
 ENTRY_POINTS = "plumbline.checks"
+SEGMENTATION = "segmentation"
 
 
 class State(StrEnum):
@@ -133,6 +134,17 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
         lambda evidence: evidence.moves is not None,
         "No moved images were run. That takes a model, and images.",
     ),
+    "corrupted-masks": (
+        lambda evidence: evidence.corrupted_masks is not None,
+        (
+            "No corrupted images were marked. That takes a model of pictures that segments, "
+            "images, and corruptions that fit them."
+        ),
+    ),
+    "moved-masks": (
+        lambda evidence: evidence.moved_masks is not None,
+        "No moved images were marked. That takes a model of pictures that segments, and images.",
+    ),
     "randomisations": (
         lambda evidence: evidence.randomisations is not None,
         "No weights were randomised. That takes images and a model with gradients.",
@@ -199,6 +211,8 @@ _PART_OF = {
     "probabilities": "prediction",
     "samples": "prediction",
     "sampled-masks": "predicted-masks",
+    "corrupted-masks": "predicted-masks",
+    "moved-masks": "predicted-masks",
     "identified-readers": "readings",
 }
 
@@ -212,9 +226,10 @@ class Check:
     run: Run
     task: str = ""  # the only task it belongs to; empty: any
     uses: tuple[str, ...] = ()  # keys of that table too: looked at where they are there
+    masks: tuple[str, ...] = ()  # and what takes the place of `needs` where a cohort has masks
 
     def __post_init__(self) -> None:
-        unknown = [need for need in (*self.needs, *self.uses) if need not in _NEEDS]
+        unknown = [need for need in (*self.needs, *self.uses, *self.masks) if need not in _NEEDS]
         if unknown:
             raise ValueError(f"check {self.id}: unknown needs {unknown}, known: {list(_NEEDS)}")
 
@@ -222,9 +237,17 @@ class Check:
         reason = self.missing(evidence)
         return not_assessed(self.question, reason) if reason else self.run(evidence, protocol)
 
+    def needs_in(self, task: str) -> tuple[str, ...]:
+        """What it needs of a cohort of some task.
+
+        Args:
+            task: "segmentation", or any other.
+        """
+        return self.masks if self.masks and task == SEGMENTATION else self.needs
+
     def missing(self, evidence: Evidence) -> str | None:
         """Everything the check lacks in this evidence, a sentence each; None when it can run."""
-        lacking = [need for need in self.needs if not _NEEDS[need][0](evidence)]
+        lacking = [need for need in self.needs_in(evidence.task) if not _NEEDS[need][0](evidence)]
         # Of what is not there nothing more needs to be asked.
         named = [need for need in lacking if _PART_OF.get(need) not in lacking]
         return " ".join(_sentence(need, evidence) for need in named) or None
@@ -267,6 +290,7 @@ def audit_check(
     needs: tuple[str, ...],
     task: str = "",
     uses: tuple[str, ...] = (),
+    masks: tuple[str, ...] = (),
 ) -> Callable[[Run], Check]:
     """Make a function an audit check. Built-in checks and plug-ins come through this door.
 
@@ -277,7 +301,7 @@ def audit_check(
     def register(run: Run) -> Check:
         if check_id in _checks:
             raise ValueError(f"two checks are called {check_id!r}")
-        _checks[check_id] = Check(check_id, title, question, needs, run, task, uses)
+        _checks[check_id] = Check(check_id, title, question, needs, run, task, uses, masks)
         return _checks[check_id]
 
     return register

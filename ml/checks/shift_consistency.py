@@ -1,6 +1,6 @@
 """Does its answer stay when the picture is moved a little?"""
 
-from ml.checks.judge import findings_of, result_of
+from ml.checks.judge import findings_of, result_of, without_platform
 from ml.checks.registry import CheckResult, audit_check, not_assessed
 from ml.checks.scored import (
     failed_copies_finding,
@@ -17,6 +17,7 @@ from ml.checks.shift_augmented import (
     wording_of,
 )
 from ml.checks.shift_findings import wordings
+from ml.checks.shift_masks import AGREEMENT, shift_of_masks
 from ml.checks.shift_measures import ID, measured_of
 from ml.checks.shift_series import forest_series, points_series
 from ml.checks.shifted import shifted_cases
@@ -32,9 +33,12 @@ _NO_MEANING = "The outputs on moved images came without a model that says what t
     title="Shift consistency",
     question=QUESTION,
     needs=("prediction", "moves"),
-    task="classification",
+    masks=("moved-masks",),
 )
 def shift_consistency(evidence: Evidence, protocol: Protocol) -> CheckResult:
+    if evidence.moved_masks is not None:
+        return shift_of_masks(QUESTION, evidence, protocol)
+    protocol = without_platform(protocol, ID, {AGREEMENT})
     found, prediction = evidence.moves, evidence.prediction
     assert found is not None
     assert prediction is not None

@@ -10,8 +10,12 @@ from ml.estimate import Estimate
 from ml.evidence.tables import Evidence, IntArray
 
 NEAR = 0.1  # of the threshold, in probability
+SMALL_WORDS = (
+    f"Small are shifts by up to {SMALL['translation']:g} pixels of the model's input, turns by up "
+    f"to {SMALL['rotation']:g} degrees, crops and borders of up to {SMALL['crop'] * 100:g} %."
+)
 _CLOSE_CALLS = "Let a reader decide the cases whose score lies this close to the threshold."
-_REPAIR = (
+REPAIR = (
     "Look at the listed cases. Where the score is far from the threshold, the network itself "
     "depends on where a thing lies: training with moved images, or smoothing before its layers "
     "skip pixels, may help."
@@ -52,16 +56,12 @@ def _whole(evidence: Evidence, shifted: Shifted, measured: Measured) -> Wording:
         _worst(shifted, measured, flips, n),
         why=f"{ran} {_near(shifted, flips)} Listed: these cases, the surest first.",
         cases=shifted.ids(evidence, flips[np.argsort(-shifted.margin[flips], kind="stable")]),
-        action=f"{_REPAIR} {_CLOSE_CALLS}",
+        action=f"{REPAIR} {_CLOSE_CALLS}",
     )
 
 
 def _small(shifted: Shifted) -> str:
-    return (
-        f"Small are shifts by up to {SMALL['translation']:g} {shifted.unit} of the model's input, "
-        f"turns by up to {SMALL['rotation']:g} degrees, crops and borders of up to "
-        f"{SMALL['crop'] * 100:g} %."
-    )
+    return SMALL_WORDS.replace("pixels", shifted.unit)
 
 
 def _worst(shifted: Shifted, measured: Measured, flips: IntArray, n: int) -> str:
@@ -120,7 +120,7 @@ def _one(
     if flips.size:
         parts.append(f"{_near(shifted, flips)} Listed: these cases.")
     return Wording(
-        claim, why=" ".join(parts), cases=shifted.ids(evidence, flips), action=_REPAIR
+        claim, why=" ".join(parts), cases=shifted.ids(evidence, flips), action=REPAIR
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from ml.stats.means import case_mean
 from ml.stats.proportion import proportion
 
 ID = "shift-consistency"
-_STEP = ", step "
+STEP = ", step "
 _CHANGE = "distance of P(finding) on the copy from that on the image as it is"
 _AGREEMENT = "Pearson correlation of the copy's Grad-CAM with the moved Grad-CAM of the image"
 
@@ -38,14 +38,15 @@ class Measured:
     @property
     def whole(self) -> list[Estimate]:
         """All but those of a single step, which stand in the chart and its table."""
-        return [one for name, one in self.estimates.items() if _STEP not in name]
+        return [one for name, one in self.estimates.items() if STEP not in name]
 
     def at(self, measure: str, move: str, step: int) -> Estimate:
-        return self.estimates[_id(measure, move, step)]
+        return self.estimates[step_id(measure, move, step)]
 
 
-def _id(measure: str, move: str, step: int) -> str:
-    return f"{measure}:{move}{_STEP}{step}"
+def step_id(measure: str, move: str, step: int) -> str:
+    """The id of a measure of one move at one step."""
+    return f"{measure}:{move}{STEP}{step}"
 
 
 def measured_of(shifted: Shifted, settings: Settings) -> Measured:
@@ -77,17 +78,19 @@ def measured_of(shifted: Shifted, settings: Settings) -> Measured:
             name = f"map_agreement:{move}"
             found.append(_agreement(name, shifted.of(move), shifted, settings, "steps"))
     for (move, step), copy in shifted.copies.items():
-        rate(_id("flip_rate", move, step), [copy], "share of answers that change")
+        rate(step_id("flip_rate", move, step), [copy], "share of answers that change")
         found.append(
             case_mean(
-                _id("score_change", move, step), copy.change, shifted.clusters, settings,
+                step_id("score_change", move, step), copy.change, shifted.clusters, settings,
                 convention=_CHANGE,
             )
         )  # fmt: skip
         if has_maps:
-            name = _id("map_agreement", move, step)
+            name = step_id("map_agreement", move, step)
             found.append(_agreement(name, [copy], shifted, settings, ""))
-    counts = {(m, step): flips[_id("flip_rate", m, step)].size for m, step, _ in shifted.small()}
+    counts = {
+        (m, step): flips[step_id("flip_rate", m, step)].size for m, step, _ in shifted.small()
+    }
     worst = max(counts, key=lambda place: counts[place]) if any(counts.values()) else None
     return Measured({one.id: one for one in found}, flips, worst, has_maps)
 

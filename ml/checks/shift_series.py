@@ -1,9 +1,11 @@
 """What the chart of small moves and its table are drawn from."""
 
+from collections.abc import Iterable
+
 from ml.checks import words
 from ml.checks.shift_measures import ID, Measured
 from ml.checks.shifted import Shifted
-from ml.estimate import JsonObject, JsonValue, rounded
+from ml.estimate import Estimate, JsonObject, JsonValue, rounded
 from ml.limits import Limit
 
 _FIELDS = (
@@ -17,20 +19,10 @@ _MEASURES = ("flip_rate", "score_change", "map_agreement")
 def forest_series(shifted: Shifted, measured: Measured, limit: Limit | None) -> JsonObject:
     """Answers that change, all small moves together and then step by step."""
     whole = measured.estimates["flip_rate"]
-    rows: list[JsonValue] = [
-        {
-            "label": "any small move", "estimate": whole.to_json(), "state": "info", "all": True,
-            **({} if limit is None else {"limit": limit.to_json()}),
-        }
-    ]  # fmt: skip
-    rows += [
-        {
-            "label": shifted.said(move, step),
-            "estimate": measured.at("flip_rate", move, step).to_json(),
-            "state": "info",
-        }
-        for move, step in shifted.copies
-    ]
+    each = [(*place, measured.at("flip_rate", *place)) for place in shifted.copies]
+    rows = move_rows(
+        whole, limit, [(shifted.said(move, step), found) for move, step, found in each]
+    )
     share = "no answer" if whole.value is None else f"{words.per_cent(whole.value)} of answers"
     return {
         "kind": "forest",
@@ -43,6 +35,24 @@ def forest_series(shifted: Shifted, measured: Measured, limit: Limit | None) -> 
         "rows": rows,
         "limit": None,
     }
+
+
+def move_rows(
+    whole: Estimate, limit: Limit | None, each: Iterable[tuple[str, Estimate]]
+) -> list[JsonValue]:
+    """Rows of a forest: any small move, which the limit is for, and then step by step.
+
+    Args:
+        each: what a picture is at a step, and what is found there.
+    """
+    of_limit: JsonObject = {} if limit is None else {"limit": limit.to_json()}
+    first: JsonObject = {
+        "label": "any small move", "estimate": whole.to_json(), "state": "info", "all": True,
+    }  # fmt: skip
+    steps: list[JsonValue] = [
+        {"label": said, "estimate": found.to_json(), "state": "info"} for said, found in each
+    ]
+    return [first | of_limit, *steps]
 
 
 def points_series(shifted: Shifted, measured: Measured) -> JsonObject:

@@ -17,6 +17,15 @@ from ml.stats.clusters import Clusters
 SMALL = {"translation": 2.0, "rotation": 2.0, "crop": 0.04, "padding": 0.04}
 
 
+def is_small(move: str, value: float) -> bool:
+    """Whether a reader would see the same picture after a move by so much.
+
+    >>> is_small("translation", 2.0), is_small("mirror-left-right", 1.0)
+    (True, False)
+    """
+    return value <= SMALL.get(move, 0.0)
+
+
 @dataclass(frozen=True)
 class Copy:
     """Answers to one step of a move; (m,) each, NaN where the copy failed."""
@@ -52,7 +61,7 @@ class Shifted:
     def small(self) -> Iterator[tuple[str, int, Copy]]:
         """Moves after which a reader would see the same picture."""
         for (move, step), copy in self.copies.items():
-            if self.moves[move].values[step - 1] <= SMALL.get(move, 0.0):
+            if is_small(move, self.moves[move].values[step - 1]):
                 yield move, step, copy
 
     @property

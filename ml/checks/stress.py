@@ -3,7 +3,7 @@
 import numpy as np
 
 from ml.checks import words
-from ml.checks.judge import Wording, findings_of, result_of, without_limits
+from ml.checks.judge import Wording, findings_of, result_of, without_limits, without_platform
 from ml.checks.registry import CheckResult, audit_check, not_assessed
 from ml.checks.scored import (
     at_operating_point,
@@ -13,6 +13,7 @@ from ml.checks.scored import (
 )
 from ml.checks.stress_doubt import rise_wording, unnoticed_finding
 from ml.checks.stress_findings import borne_findings, sure_finding, worst_finding
+from ml.checks.stress_masks import MARGIN, stress_of_masks
 from ml.checks.stress_measures import ID, MILD, Measured, measured_of
 from ml.checks.stress_rises import doubled_finding, unsampled_finding, wordings_of_rises
 from ml.checks.stress_sampled import Doubts, doubts_of, rises_of
@@ -31,10 +32,13 @@ _NO_MEANING = "The corrupted outputs came without a model that says what they me
     title="Stress",
     question=QUESTION,
     needs=("labels", "prediction", "corruptions"),
-    task="classification",
     uses=("corrupted-samples",),
+    masks=("predicted-masks", "reference-masks", "corrupted-masks"),
 )
 def stress(evidence: Evidence, protocol: Protocol) -> CheckResult:
+    if evidence.corrupted_masks is not None:
+        return stress_of_masks(QUESTION, evidence, protocol)
+    protocol = without_platform(protocol, ID, {MARGIN})
     at = at_operating_point(ID, QUESTION, evidence, protocol, "have no corrupted copies either")
     if isinstance(at, CheckResult):
         return at

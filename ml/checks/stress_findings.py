@@ -1,6 +1,7 @@
 """What each corruption does to the answers, and whether the model notices."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Protocol as Shape
 
 import numpy as np
 
@@ -10,19 +11,66 @@ from ml.checks.registry import Finding, State
 from ml.checks.stress_measures import MILD, Measured
 from ml.checks.stressed import Stressed, at_severity
 from ml.estimate import Estimate
+from ml.evidence.passes import Distortion
 from ml.evidence.tables import Evidence, IntArray
 from ml.limits import Limit
 from ml.protocol import Protocol
 
-_LOSSES = {"accuracy_loss": "accuracy", "auroc_loss": "the AUROC"}
 _REPAIR = (
     "Look at the listed cases, and keep images like these from it or have them read; training "
     "with such images may help."
 )
 
 
+class OnCopies(Shape):
+    """Cases whose corrupted copies were run: answers to them, or masks."""
+
+    @property
+    def distortions(self) -> Mapping[str, Distortion]: ...
+
+    @property
+    def n(self) -> int: ...
+
+    @property
+    def size_words(self) -> str: ...
+
+    def lost_words(self, where: str) -> str:
+        """What becomes of those that get worse, as it follows "3 cases"."""
+
+    def lost(self, corruption: str, severities: Collection[int]) -> IntArray:
+        """Places of the cases that get worse at one of these severities."""
+
+    def ids(self, evidence: Evidence, chosen: IntArray) -> tuple[str, ...]: ...
+
+
+class Losses(Shape):
+    """What is lost on them, with the loss that decides."""
+
+    @property
+    def estimates(self) -> Mapping[str, Estimate]: ...
+
+    @property
+    def margin(self) -> Limit | None: ...
+
+    @property
+    def primary(self) -> str: ...
+
+    @property
+    def what(self) -> str:
+        """What is lost, as it follows "the loss of"."""
+
+    @property
+    def in_points(self) -> bool:
+        """It is a share, whose losses are written in points."""
+
+    def at(self, measure: str, corruption: str, severity: int) -> Estimate: ...
+
+    def mild_words(self, corruption: str) -> str:
+        """A sentence on what else happens at the last of the mild severities; or ""."""
+
+
 def borne_findings(
-    check: str, evidence: Evidence, protocol: Protocol, stressed: Stressed, measured: Measured
+    check: str, evidence: Evidence, protocol: Protocol, stressed: OnCopies, measured: Losses
 ) -> Iterator[Finding]:
     """A finding for each corruption that is too much, one for all borne, one for those open."""
     alike: dict[State, list[str]] = {}
@@ -45,12 +93,12 @@ def borne_findings(
             yield _several(check, evidence, stressed, measured, limits, state)
 
 
-def _borne(measured: Measured, corruption: str) -> Estimate:
+def _borne(measured: Losses, corruption: str) -> Estimate:
     return measured.estimates[f"severity_borne:{corruption}"]
 
 
 def _one(
-    check: str, evidence: Evidence, stressed: Stressed, measured: Measured, corruption: str,
+    check: str, evidence: Evidence, stressed: OnCopies, measured: Losses, corruption: str,
     limit: Limit | None, state: State,
 ) -> Finding:  # fmt: skip
     borne = _borne(measured, corruption)
@@ -67,7 +115,7 @@ def _one(
 
 
 def _several(
-    check: str, evidence: Evidence, stressed: Stressed, measured: Measured,
+    check: str, evidence: Evidence, stressed: OnCopies, measured: Losses,
     limits: Mapping[str, Limit | None], state: State,
 ) -> Finding:  # fmt: skip
     """Corruptions that all are borne, or of which these cases cannot tell."""
@@ -75,7 +123,7 @@ def _several(
     worst = max(limits, key=lambda name: _value_at(measured, name, asked[name]))
     there = at_severity(stressed.distortions[worst], asked[worst])
     loss = _loss(measured.at(measured.primary, worst, asked[worst]), measured)
-    what = _LOSSES[measured.primary]
+    what = measured.what
     margin = "" if measured.margin is None else _size(measured.margin.value, measured)
     number = words.count(len(limits))
     if state is State.PASS:
@@ -85,7 +133,7 @@ def _several(
         )
     else:
         claim = (
-            f"{words.cases(stressed.clean.rows.size)} cannot tell whether {number} corruptions are "
+            f"{words.cases(stressed.n)} cannot tell whether {number} corruptions are "
             f"borne as far as is asked; the largest loss of {what} there is {loss}."
         )
     lost = np.unique(np.concatenate([_lost(name, stressed, limits[name]) for name in limits]))
@@ -100,7 +148,7 @@ def _several(
         claim,
         why=f"Run on {stressed.size_words}. The largest is that of "
         f"{_lower(stressed.distortions[worst].title)} at {there}. Loss of {what}: {each} Listed: "
-        f"{words.cases(lost.size)} answered wrongly up to there alone.",
+        f"{words.cases(lost.size)} {stressed.lost_words('up to there')}.",
         measure=f"severity_borne:{worst}",
         limit=limits[worst],
         cases=stressed.ids(evidence, lost),
@@ -110,13 +158,13 @@ def _several(
     )
 
 
-def _value_at(measured: Measured, corruption: str, severity: int) -> float:
+def _value_at(measured: Losses, corruption: str, severity: int) -> float:
     found = measured.at(measured.primary, corruption, severity).value
     return -1.0 if found is None else found
 
 
 def worst_finding(
-    check: str, evidence: Evidence, protocol: Protocol, stressed: Stressed, measured: Measured
+    check: str, evidence: Evidence, protocol: Protocol, stressed: OnCopies, measured: Losses
 ) -> Iterator[Finding]:
     """The largest loss that is asked to be borne, held against the margin; none without one."""
     if measured.margin is None:
@@ -130,8 +178,8 @@ def worst_finding(
     found = measured.at(measured.primary, corruption, severity)
     named = stressed.distortions[corruption]
     state = judge(found, measured.margin)
-    what = _LOSSES[measured.primary]
-    rows = np.flatnonzero(stressed.versions[corruption, severity].wrong & (stressed.right == 1))
+    what = measured.what
+    rows = stressed.lost(corruption, [severity])
     yield Finding(
         f"{check}.{measured.primary}",
         state,
@@ -139,7 +187,7 @@ def worst_finding(
         f"{at_severity(named, severity)}: {_loss(found, measured)}.",
         why=f"The largest of {words.count(len(places))} losses lies too high by being chosen. "
         f"Accepted is {_size(measured.margin.value, measured)} ({_origin(measured.margin)}). "
-        f"Listed: {words.cases(rows.size)} that are right as they are and wrong there.",
+        f"Listed: {words.cases(rows.size)} {stressed.lost_words('there')}.",
         measure=measured.primary,
         limit=measured.margin,
         cases=stressed.ids(evidence, rows),
@@ -154,10 +202,10 @@ def _limit(check: str, protocol: Protocol, estimate: Estimate) -> Limit | None:
 
 
 def _claim(
-    corruption: str, stressed: Stressed, measured: Measured, borne: Estimate, limit: Limit | None
+    corruption: str, stressed: OnCopies, measured: Losses, borne: Estimate, limit: Limit | None
 ) -> str:
     named = stressed.distortions[corruption]
-    what, last = _LOSSES[measured.primary], len(named.values)
+    what, last = measured.what, len(named.values)
     if borne.value is None or measured.margin is None:
         worst = measured.at(measured.primary, corruption, last)
         lost = "is not known" if worst.value is None else _loss(worst, measured)
@@ -189,7 +237,7 @@ def _is(lost: str) -> str:
 
 
 def _why(
-    corruption: str, stressed: Stressed, measured: Measured, borne: Estimate, limit: Limit | None
+    corruption: str, stressed: OnCopies, measured: Losses, borne: Estimate, limit: Limit | None
 ) -> str:
     named, last = stressed.distortions[corruption], len(stressed.distortions[corruption].values)
     losses = [
@@ -197,13 +245,11 @@ def _why(
         for severity in range(1, last + 1)
     ]
     values = ", ".join(f"{value:g}" for value in named.values)
-    flips = measured.at("flip_rate", corruption, MILD)
     sentences = [
         f"Run on {stressed.size_words}. {named.parameter.capitalize()}: {values}.",
-        f"Loss of {_LOSSES[measured.primary]}: {'; '.join(losses)}.",
+        f"Loss of {measured.what}: {'; '.join(losses)}.",
     ]
-    if flips.value is not None:
-        sentences.append(f"At severity {MILD}, {words.measured(flips)} of answers change.")
+    sentences.append(measured.mild_words(corruption))
     if measured.margin is not None:
         margin = _size(measured.margin.value, measured)
         sentences.append(f"Accepted is {margin} ({_origin(measured.margin)}).")
@@ -214,7 +260,8 @@ def _why(
         )
     if borne.value is not None and not borne.has_interval:
         sentences.append(borne.reason or "")
-    sentences.append(f"Listed: cases answered wrongly up to severity {_asked(limit)} alone.")
+    listed = stressed.lost_words(f"up to severity {_asked(limit)}")
+    sentences.append(f"Listed: cases {listed}.")
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -230,24 +277,20 @@ def _asked(limit: Limit | None) -> int:
     return MILD if limit is None else max(1, int(limit.value))
 
 
-def _lost(corruption: str, stressed: Stressed, limit: Limit | None) -> IntArray:
-    """Cases right as they are and wrong at one of the severities that are asked for."""
-    asked = stressed.of(corruption)[: _asked(limit)]
-    wrong = np.stack([version.wrong for version in asked]).any(axis=0)
-    return np.flatnonzero(wrong & (stressed.right == 1))
+def _lost(corruption: str, stressed: OnCopies, limit: Limit | None) -> IntArray:
+    """Cases that get worse at one of the severities that are asked for."""
+    return stressed.lost(corruption, range(1, _asked(limit) + 1))
 
 
-def _loss(estimate: Estimate, measured: Measured) -> str:
+def _loss(estimate: Estimate, measured: Losses) -> str:
     if estimate.value is None:
         return "not estimated"
-    return words.amount(
-        estimate.value, estimate.low, estimate.high, per_cent=measured.primary == "accuracy_loss"
-    )
+    return words.amount(estimate.value, estimate.low, estimate.high, per_cent=measured.in_points)
 
 
-def _size(margin: float, measured: Measured) -> str:
+def _size(margin: float, measured: Losses) -> str:
     """The margin as losses are written: "5 points", "0.05"."""
-    return f"{margin * 100:g} points" if measured.primary == "accuracy_loss" else f"{margin:g}"
+    return f"{margin * 100:g} points" if measured.in_points else f"{margin:g}"
 
 
 def _lower(title: str) -> str:

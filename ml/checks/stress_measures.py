@@ -8,6 +8,7 @@ import numpy as np
 from ml.checks import words
 from ml.checks.stressed import Stressed
 from ml.estimate import Estimate, undefined
+from ml.evidence.passes import Distortion
 from ml.limits import Limit
 from ml.protocol import Protocol
 from ml.stats.bootstrap import Settings
@@ -18,7 +19,7 @@ from ml.stats.robustness.degradation import mean_degradation
 from ml.stats.robustness.severity import accuracy_loss, severity_borne
 
 ID = "stress"
-_STEP = ", severity "
+STEP = ", severity "
 _RISE = "entropy of the answer to the copy minus that to the image as it is, paired by case"
 MILD = 2  # severities that daily work is full of
 
@@ -35,27 +36,27 @@ class Measured:
     @property
     def whole(self) -> list[Estimate]:
         """All but those of a single severity, which stand in the table of the chart."""
-        return [one for name, one in self.estimates.items() if _STEP not in name]
+        return [one for name, one in self.estimates.items() if STEP not in name]
 
     @property
     def worst(self) -> list[Estimate]:
-        """The largest loss at the mildest severities, under the name that a limit on it has."""
-        steps = [
-            one
-            for name, one in self.estimates.items()
-            if name.startswith(f"{self.primary}:")
-            and int(name.rpartition(_STEP)[2]) <= self.asked
-            and one.value is not None
-        ]
-        if not steps:
-            return []
-        found = max(steps, key=lambda one: one.value or 0.0)
-        return [
-            found.renamed(
-                self.primary, convention=f"the largest, of {found.id.partition(':')[2]}; "
-                f"{found.convention}",
-            )
-        ]  # fmt: skip
+        return worst(self.estimates, self.primary, self.asked)
+
+    @property
+    def what(self) -> str:
+        """What is lost, in words."""
+        return {"accuracy_loss": "accuracy", "auroc_loss": "the AUROC"}[self.primary]
+
+    @property
+    def in_points(self) -> bool:
+        return self.primary == "accuracy_loss"
+
+    def mild_words(self, corruption: str) -> str:
+        """How many answers change at the last of the mild severities; "" where nobody knows."""
+        flips = self.at("flip_rate", corruption, MILD)
+        if flips.value is None:
+            return ""
+        return f"At severity {MILD}, {words.measured(flips)} of answers change."
 
     def with_more(self, estimates: Mapping[str, Estimate]) -> "Measured":
         return replace(self, estimates={**self.estimates, **estimates})
@@ -64,18 +65,63 @@ class Measured:
         return self.estimates[version_id(measure, corruption, severity)]
 
     def too_much(self, stressed: Stressed) -> dict[str, int]:
-        """Corruptions that are shown to be too much, with the first severity that is."""
-        found = {}
-        for name, named in stressed.distortions.items():
-            high = self.estimates[f"severity_borne:{name}"].high
-            if high is not None and high < len(named.values):
-                found[name] = int(high) + 1
-        return found
+        return too_much(self.estimates, stressed.distortions)
+
+
+def too_much(
+    estimates: Mapping[str, Estimate], distortions: Mapping[str, Distortion]
+) -> dict[str, int]:
+    """Corruptions that are shown to be too much, with the first severity that is."""
+    found = {}
+    for name, named in distortions.items():
+        high = estimates[f"severity_borne:{name}"].high
+        if high is not None and high < len(named.values):
+            found[name] = int(high) + 1
+    return found
+
+
+def worst(estimates: Mapping[str, Estimate], primary: str, asked: int) -> list[Estimate]:
+    """The largest loss at the mildest severities, under the name that a limit on it has.
+
+    Args:
+        estimates: by id.
+        primary: the loss that decides.
+        asked: the severity that must be borne.
+
+    Returns:
+        [] where no loss is defined there.
+    """
+    steps = [
+        one
+        for name, one in estimates.items()
+        if name.startswith(f"{primary}:")
+        and int(name.rpartition(STEP)[2]) <= asked
+        and one.value is not None
+    ]
+    if not steps:
+        return []
+    found = max(steps, key=lambda one: one.value or 0.0)
+    convention = f"the largest, of {found.id.partition(':')[2]}; {found.convention}"
+    return [found.renamed(primary, convention=convention)]
+
+
+def borne(losses: list[Estimate], margin: Limit | None, corruption: str) -> Estimate:
+    """The severity up to which a corruption is borne; undefined without a margin."""
+    name = f"severity_borne:{corruption}"
+    if margin is None:
+        return undefined(name, "Not estimated: no limit is set on the loss.")
+    return severity_borne(losses, margin.value).renamed(name)
+
+
+def asked_severity(protocol: Protocol) -> int:
+    """The severity that must be borne."""
+    limit = protocol.limit(ID, "severity_borne")
+    return MILD if limit is None else max(1, int(limit.value))
 
 
 def version_id(measure: str, corruption: str, severity: int) -> str:
     """The id of a measure of one severity of a corruption."""
-    return f"{measure}:{corruption}{_STEP}{severity}"
+    return f"{measure}:{corruption}{STEP}{severity}"
 
 
 def measured_of(stressed: Stressed, protocol: Protocol, settings: Settings) -> Measured:
@@ -105,21 +151,13 @@ def measured_of(stressed: Stressed, protocol: Protocol, settings: Settings) -> M
             by_id[version_id(primary, corruption, severity)]
             for severity in range(1, len(distortion.values) + 1)
         ]
-        name = f"severity_borne:{corruption}"
-        borne = (
-            undefined(name, "Not estimated: no limit is set on the loss.")
-            if margin is None
-            else severity_borne(losses, margin.value).renamed(name)
-        )
         found += [
-            borne,
+            borne(losses, margin, corruption),
             _when_sure(stressed, claim, settings, corruption),
             _entropy_rise(stressed, settings, corruption),
         ]
     found += _overall(stressed, claim, settings)
-    limit = protocol.limit(ID, "severity_borne")
-    asked = MILD if limit is None else max(1, int(limit.value))
-    return Measured({one.id: one for one in found}, margin, primary, asked)
+    return Measured({one.id: one for one in found}, margin, primary, asked_severity(protocol))
 
 
 def _auroc_loss(stressed: Stressed, corruption: str, severity: int, settings: Settings) -> Estimate:

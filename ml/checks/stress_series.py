@@ -7,6 +7,7 @@ from ml.checks.stress_measures import Measured
 from ml.checks.stress_sampled import KINDS, Doubts
 from ml.checks.stressed import Stressed, Version
 from ml.estimate import Estimate, JsonObject, JsonValue, rounded
+from ml.evidence.passes import Distortion
 from ml.evidence.tables import Evidence
 from ml.stats.arrays import FloatArray
 from ml.stats.bootstrap import Settings
@@ -69,6 +70,17 @@ def _panel(
         | ({} if doubts is None else _sampled(doubts, measured, corruption, severity))
         for severity, version in enumerate(stressed.of(corruption), 1)
     ]
+    return panel_of(corruption, named, first, rows)
+
+
+def panel_of(
+    corruption: str, named: Distortion, first: int | None, rows: list[JsonValue]
+) -> JsonObject:
+    """A panel of one corruption, with a row for each severity.
+
+    Args:
+        first: the first severity that is shown to be too much.
+    """
     return {
         "corruption": corruption,
         "title": named.title,
@@ -126,16 +138,16 @@ def _row(
         "severity": severity,
         "value": value,
         "n": int(known.size),
-        "accuracy": _less(clean, loss.value),
-        "low": _less(clean, loss.high),
-        "high": _less(clean, loss.low),
+        "accuracy": less(clean, loss.value),
+        "low": less(clean, loss.high),
+        "high": less(clean, loss.low),
         "auroc": rounded(_auroc(version.score, stressed), 6),
-        **_with_ends("accuracy_lost", loss),
-        **_with_ends("auroc_lost", measured.at("auroc_loss", corruption, severity)),
-        **_with_ends("flip_rate", flips),
+        **with_ends("accuracy_lost", loss),
+        **with_ends("auroc_lost", measured.at("auroc_loss", corruption, severity)),
+        **with_ends("flip_rate", flips),
         "claimed": _mean(claimed),
         "entropy_bits": _mean(version.doubt[known]),
-        **_with_ends("entropy_rise", measured.at("entropy_rise", corruption, severity)),
+        **with_ends("entropy_rise", measured.at("entropy_rise", corruption, severity)),
         "brier": _mean((version.score[known] - stressed.present[known]) ** 2),
         "calibration_error": rounded(calibration, 6),
     }
@@ -148,16 +160,18 @@ def _sampled(doubts: Doubts, measured: Measured, corruption: str, severity: int)
     row: JsonObject = {}
     for kind in KINDS:
         row[f"{kind}_bits"] = _mean(doubts.copies[place][kind][known])
-        row |= _with_ends(f"{kind}_rise", measured.at(f"{kind}_rise", corruption, severity))
+        row |= with_ends(f"{kind}_rise", measured.at(f"{kind}_rise", corruption, severity))
     return row
 
 
-def _with_ends(name: str, found: Estimate) -> JsonObject:
+def with_ends(name: str, found: Estimate) -> JsonObject:
+    """A measure and its interval as cells of a row."""
     ends = {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
     return {key: rounded(value, 6) for key, value in ends.items()}
 
 
-def _less(clean: float, loss: float | None) -> float | None:
+def less(clean: float, loss: float | None) -> float | None:
+    """A score 0..1 that has lost so much."""
     return None if loss is None else round(min(1.0, max(0.0, clean - loss)), 6)
 
 

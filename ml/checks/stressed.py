@@ -1,6 +1,6 @@
 """Answers to corrupted copies beside those to the images as they are, case by case."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +78,19 @@ class Stressed:
     def ids(self, evidence: Evidence, chosen: IntArray) -> tuple[str, ...]:
         return self.clean.ids(evidence, chosen)
 
+    def lost(self, corruption: str, severities: Collection[int]) -> IntArray:
+        """Places of the cases right as they are and wrong at one of these severities."""
+        asked = [self.versions[corruption, severity].wrong for severity in severities]
+        return np.flatnonzero(np.stack(asked).any(axis=0) & (self.right == 1))
+
+    def lost_words(self, where: str) -> str:
+        """What becomes of those, as it follows "3 cases"."""
+        return f"answered wrongly {where} alone"
+
+    @property
+    def n(self) -> int:
+        return int(self.clean.rows.size)
+
     @property
     def size_words(self) -> str:
         """ "60 of 300 cases, drawn by the seed"."""
@@ -90,21 +103,33 @@ class Stressed:
 
     @property
     def number_words(self) -> str:
-        """ "21 corruptions"; "9 of 21 corruptions, chosen by the protocol"."""
-        n = len(self.distortions)
-        if not self.is_part:
-            return "1 corruption" if n == 1 else f"{words.count(n)} corruptions"
-        return (
-            f"{words.count(n)} of {words.count(self.offered)} corruptions, chosen by the protocol"
-        )
+        return number_words(len(self.distortions), self.offered)
 
     @property
     def all_words(self) -> str:
-        """Of a mean over them: "all corruptions", "the 9 corruptions that were run"."""
-        n = len(self.distortions)
-        if not self.is_part:
-            return "all corruptions"
-        return "the one corruption that was run" if n == 1 else f"the {n} corruptions that were run"
+        return all_words(len(self.distortions), self.offered)
+
+
+def number_words(n: int, offered: int) -> str:
+    """How many corruptions were run of how many that fit.
+
+    >>> number_words(21, 21), number_words(9, 21)
+    ('21 corruptions', '9 of 21 corruptions, chosen by the protocol')
+    """
+    if n == offered:
+        return "1 corruption" if n == 1 else f"{words.count(n)} corruptions"
+    return f"{words.count(n)} of {words.count(offered)} corruptions, chosen by the protocol"
+
+
+def all_words(n: int, offered: int) -> str:
+    """What a mean is over.
+
+    >>> all_words(21, 21), all_words(9, 21)
+    ('all corruptions', 'the 9 corruptions that were run')
+    """
+    if n == offered:
+        return "all corruptions"
+    return "the one corruption that was run" if n == 1 else f"the {n} corruptions that were run"
 
 
 def entropy_bits(score: FloatArray) -> FloatArray:

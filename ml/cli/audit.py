@@ -35,6 +35,7 @@ from ml.corruptions.modality import Colour
 from ml.document import build_audit
 from ml.engine.drawn_cases import cases_of
 from ml.engine.linked import link_of_intake, link_of_shard
+from ml.engine.mask_passes import references_of
 from ml.engine.passes import PASSES, SAMPLES, check_of, most_bytes_of
 from ml.engine.plan import (
     COMPARE,
@@ -330,6 +331,7 @@ def _computed(
     model = read.model
     manifest = cast(JsonObject, model["manifest"])
     images = images_by_case(read.catalogue)
+    references = references_of(name, planned.params, read.catalogue)
     path, *members = (
         left(read.work / "model", one["path"]) for one in cast(list[JsonObject], model["files"])
     )
@@ -344,6 +346,7 @@ def _computed(
             manifest_sha256=str(model["manifest_sha256"]),
             shard=shard,
             images=images,
+            references=references if of.name == name else None,
         )
 
     def job(shard: Sequence[str], out: Path, *, beside: PassPlan | None = None) -> Job:
@@ -357,6 +360,7 @@ def _computed(
             device=arguments.device,
             allow=arguments.allow,
             beside=beside,
+            references={one: stored / references[one] for one in shard if one in references},
         )
 
     width = len(cast(list[str], cast(JsonObject, manifest["output"])["classes"]))

@@ -96,18 +96,26 @@ def _read(paths: Mapping[str, str]) -> dict[str, Mask]:
         raise ImageError(_NO_PAIR, "The case has fewer than two masks.")
     masks: dict[str, Mask] = {}
     for whose, name in sorted(paths.items()):
-        path = Path(name)
-        try:
-            data = path.read_bytes()
-        except OSError:
-            raise ImageError("image_missing", "The mask file is not there any more.") from None
-        if len(path.name) == 64 and hashlib.sha256(data).hexdigest() != path.name:
-            raise ImageError("image_changed", "The stored mask is not the one handed in.")
-        masks[whose] = unpack(data)
+        masks[whose] = stored_mask(Path(name))
     first = next(iter(masks.values()))
     if not all(first.same_grid(mask) for mask in masks.values()):
         raise ImageError(_GRIDS, "The masks of the case do not lie on the same grid of voxels.")
     return masks
+
+
+def stored_mask(path: Path) -> Mask:
+    """The mask in a stored file; one that is called by a SHA-256 must have it.
+
+    Raises:
+        ImageError: image_missing, image_changed, mask_unreadable.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise ImageError("image_missing", "The mask file is not there any more.") from None
+    if len(path.name) == 64 and hashlib.sha256(data).hexdigest() != path.name:
+        raise ImageError("image_changed", "The stored mask is not the one handed in.")
+    return unpack(data)
 
 
 def comparisons(

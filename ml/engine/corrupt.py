@@ -10,6 +10,8 @@ from ml.corruptions.registry import SEVERITIES
 from ml.engine.cases import Case
 from ml.engine.copies import Versions, outputs_on_copies, rows_table
 from ml.engine.device import CPU, Device
+from ml.engine.mask_copies import corrupt_masks_job
+from ml.engine.mask_copies_form import of_masks
 from ml.engine.passes import corrupt_form
 from ml.engine.predict import Asked, Outputs, finished
 from ml.engine.session import Session
@@ -69,6 +71,9 @@ def corrupt_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
     Returns:
         As ``predict_job``, with a table of :func:`ml.engine.passes.corrupt_form`.
     """
+    if of_masks(inputs):
+        form = corrupt_form(inputs, 0)
+        return corrupt_masks_job(inputs, versions(inputs), form, out_dir / TABLE, reporter)
     asked, wanted = Asked.of(inputs), versions(inputs)
     session = asked.session(reporter, out_dir)
     found = corrupt(

@@ -8,6 +8,8 @@ import numpy as np
 
 from ml.engine.cases import Case
 from ml.engine.copies import Look, OfCopies, outputs_on_copies, rows_table
+from ml.engine.mask_copies import move_masks_job
+from ml.engine.mask_copies_form import of_masks
 from ml.engine.move_form import move_form, move_rows
 from ml.engine.predict import Asked, finished
 from ml.engine.session import ModelError
@@ -137,6 +139,9 @@ def move_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObjec
     Returns:
         As ``predict_job``, with a table of :func:`ml.engine.move_form.move_form`.
     """
+    if of_masks(inputs):
+        form = move_form(inputs, 0)
+        return move_masks_job(inputs, versions(inputs), form, out_dir / TABLE, reporter)
     asked, wanted, seed = Asked.of(inputs), versions(inputs), int(cast(int, inputs["seed"]))
     look, told = _look_of(asked, inputs, wanted, seed)
     session = asked.session(reporter, out_dir)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from ml.engine.cost import Cost, Sizes
+from ml.engine.mask_copies_form import mask_copies_cost, mask_copies_form, of_masks
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.forms import Form, Key
 from ml.evidence.passes import AGREEMENT
@@ -35,8 +36,13 @@ def move_rows(params: JsonObject) -> list[tuple[str, int]]:
 
 
 def move_form(params: JsonObject, n_outputs: int) -> Form:
-    """A row for each case, move and step, with the outputs and how far the maps agree."""
+    """A row for each case, move and step, with the outputs and how far the maps agree.
+
+    Of a model that segments a row for each structure too, with sizes of masks.
+    """
     wanted = move_rows(params)
+    if of_masks(params):
+        return mask_copies_form(params, "move", "step", wanted, back=True)
     keys: dict[str, list[Key]] = {
         "move": [name for name, _ in wanted],
         "step": [step for _, step in wanted],
@@ -48,5 +54,7 @@ def move_form(params: JsonObject, n_outputs: int) -> Form:
 def move_cost(params: JsonObject, sizes: Sizes, row_bytes: int) -> Cost:
     """Of one case: every copy once; where maps are taken, once more, and the picture as it is."""
     rows = len(move_rows(params))
+    if of_masks(params):
+        return mask_copies_cost(params, rows, row_bytes, also=1, back=True)
     forwards = 2 * rows + 1 if params["maps"] else rows
     return Cost(forwards, 0, rows * (row_bytes + 8 * (sizes.outputs + 1)))

@@ -17,6 +17,7 @@ from ml.engine.attack_form import NEED as ATTACKS
 from ml.engine.attack_form import PARAMS as ATTACKED
 from ml.engine.cost import Cost, Sizes
 from ml.engine.images import DESCRIBE, FORM
+from ml.engine.mask_copies_form import mask_copies_cost, mask_copies_form, of_masks
 from ml.engine.move_form import move_cost, move_form, move_params
 from ml.engine.requested_form import (
     COPIES_SAMPLED,
@@ -120,8 +121,13 @@ def perturb_form(params: JsonObject, n_outputs: int) -> Form:
 
 
 def corrupt_form(params: JsonObject, n_outputs: int) -> Form:
-    """A row for each case, corruption and severity, with the outputs."""
+    """A row for each case, corruption and severity, with the outputs.
+
+    Of a model that segments a row for each structure too, with sizes of masks.
+    """
     wanted = list(product(_texts(params, "corruptions"), range(1, SEVERITIES + 1)))
+    if of_masks(params):
+        return mask_copies_form(params, "corruption", "severity", wanted, back=False)
     keys: dict[str, list[Key]] = {
         "corruption": [one for one, _ in wanted],
         "severity": [one for _, one in wanted],
@@ -179,6 +185,8 @@ def _perturb_cost(params: JsonObject, sizes: Sizes) -> Cost:
 
 def _corrupt_cost(params: JsonObject, sizes: Sizes) -> Cost:
     rows = len(_texts(params, "corruptions")) * SEVERITIES
+    if of_masks(params):
+        return mask_copies_cost(params, rows, _ROW)
     return Cost(rows, 0, rows * (_ROW + 8 * sizes.outputs))
 
 

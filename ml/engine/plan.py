@@ -12,6 +12,8 @@ from ml.engine.attack_form import ATTACK, answering
 from ml.engine.drawn_cases import drawing
 from ml.engine.images import DESCRIBE
 from ml.engine.images import NEED as DESCRIBED
+from ml.engine.mask_copies_form import REFERENCES
+from ml.engine.mask_passes import masks_asked_for
 from ml.engine.passes import NORMALISE, PASSES, SAMPLES, TOGETHER, asked_for, features_asked
 from ml.engine.requested_form import CORRUPT_SAMPLES, requested, sampled_as
 from ml.engine.runtime import FUSED, MOST_BATCH, MOST_CORES, ONNXRUNTIME, PLAIN, RUNTIMES, quickest
@@ -24,6 +26,7 @@ from ml.sandbox.gpu import index_of
 from ml.sandbox.messages import Job, Limits
 
 SHARD_CASES = 50
+SEGMENTATION = "segmentation"
 PREDICT, COMPARE = "predict", "compare-masks"
 _NEEDS_PREDICT = {"prediction", "probabilities"}
 _NEEDS_COMPARE = {"predicted-masks", "reference-masks", "reader-masks"}
@@ -67,10 +70,14 @@ def plan(
         modality: of the cohort, whose own corruptions are run; None: the generic ones alone.
         colour: of the pictures that the model takes.
         catalogue: of the cohort, whose sites get statistics of their own, and whose classes an
-            answer may be; None: all are one, and answers are present or absent.
+            answer may be; None: all are one, and answers are present or absent. Of a cohort with
+            masks its classes are the structures, of which copies of pictures are held against it.
     """
     known = all_checks() if checks is None else checks
-    needs = {need for check in known if check.id in protocol.checks for need in check.needs}
+    task = SEGMENTATION if has_masks else ""
+    needs = {
+        need for check in known if check.id in protocol.checks for need in check.needs_in(task)
+    }
     wanted = requested(needs, protocol)
     passes = []
     # Agreement takes the model as one more reader where it can, without needing it.
@@ -79,6 +86,12 @@ def plan(
             passes.append(PassPlan(PREDICT, _predict_params(card or {}) | {"masks": True}))
         if samples is not None and "sampled-masks" in wanted:
             passes.append(PassPlan(SAMPLES, _samples_params(card or {}) | samples))
+        copies = masks_asked_for(
+            wanted, len(cast(list[str], (catalogue or {}).get("classes", ()))), pictures=pictures,
+            running=_predict_params(card or {}), modality=modality, colour=colour,
+            flips=protocol.legal_flips, only=protocol.corruptions,
+        )  # fmt: skip
+        passes += [PassPlan(name, own | drawing(name, protocol)) for name, own in copies]
     elif has_model and has_images:
         beside = features_asked(wanted, walks=walks)
         if beside or wanted & (_NEEDS_PREDICT | {"readings"}):
@@ -297,14 +310,21 @@ def key_of_shard(
     manifest_sha256: str,
     shard: Sequence[str],
     images: Mapping[str, Sequence[str]],
+    references: Mapping[str, str] | None = None,
 ) -> str:
-    """The evidence key of one shard of a pass."""
+    """The evidence key of one shard of a pass.
+
+    Args:
+        references: case id -> SHA-256 of its reference mask, where the pass looks at it: see
+            :func:`ml.engine.mask_passes.references_of`.
+    """
+    with_it = {case_id: [f"reference={sha}"] for case_id, sha in (references or {}).items()}
     return shard_key(
         pass_name=planned.name,
         model_sha256=model_sha256,
         manifest_sha256=manifest_sha256,
         params=planned.params,
-        cases=[(case_id, images[case_id]) for case_id in shard],
+        cases=[(case_id, [*images[case_id], *with_it.get(case_id, ())]) for case_id in shard],
     )
 
 
@@ -320,11 +340,13 @@ def job_of_shard(
     device: str = "cpu",
     allow: Sequence[str] = (),
     beside: PassPlan | None = None,
+    references: Mapping[str, Path] | None = None,
 ) -> Job:
     """The job that computes one shard. Image files are named by their SHA-256.
 
     Args:
         beside: the pass of :func:`walked_with`, whose table is to be left too.
+        references: case id -> file of its reference mask, where the pass looks at it.
         allow: formats that run code of their own and that the team takes all the same.
     """
     cases: list[JsonValue] = [
@@ -335,6 +357,8 @@ def job_of_shard(
     inputs["allow"] = list[JsonValue](allow)
     if beside is not None:
         inputs["beside"] = dict(beside.params)
+    if references:
+        inputs[REFERENCES] = {case_id: str(path) for case_id, path in references.items()}
     return Job(planned.name, {**inputs, **planned.params}, out_dir)
 
 

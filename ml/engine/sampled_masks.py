@@ -4,7 +4,6 @@ Of a case the sums over its samples are kept and no sample's field of probabilit
 docs/adr/0025-doubt-about-masks.md.
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isnan, prod
@@ -12,8 +11,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ml.engine.cases import Case, Prepared, prepared
+from ml.engine.cases import Case, Prepared
 from ml.engine.ensemble import EnsembleSession
+from ml.engine.one_by_one import one_by_one
 from ml.engine.predict import Outputs
 from ml.engine.sampled_form import VOXEL
 from ml.engine.segment import PATCHES_AT_ONCE, labels_of, slid
@@ -76,19 +76,12 @@ def sampled_masks(
     sampler: MapSampler, manifest: ModelManifest, cases: Sequence[Case], reporter: Reporter
 ) -> Outputs[list[SampledRow]]:
     """What the samples of each case say, one case at a time: their images may differ in size."""
-    outputs: Outputs[list[SampledRow]] = Outputs()
-    for done, case in enumerate(cases, 1):
-        began = time.perf_counter()
-        try:
-            image = prepared(case, manifest.input)
-            outputs.rows[case.case_id] = rows_of(sampler, manifest, case.case_id, image)
-        except ImageError as broken:
-            outputs.errors[case.case_id] = broken.code
-        took = time.perf_counter() - began
-        outputs.seconds[case.case_id] = took
-        reporter.progress(done, len(cases))
-        reporter.log(f"{done} of {len(cases)} cases, {took:.3f} s")
-    return outputs
+    return one_by_one(
+        cases,
+        manifest.input,
+        lambda case, image: rows_of(sampler, manifest, case.case_id, image),
+        reporter,
+    )
 
 
 def rows_of(

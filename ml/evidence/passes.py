@@ -1,6 +1,6 @@
 """What the passes over a model left, as arrays: one row per case, in the order of the cases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -123,7 +123,7 @@ def maps_of(table: pa.Table, case_ids: Sequence[str]) -> CaseMaps:
     Raises:
         ValueError: if maps of a table have sides of their own, or cases rows of their own.
     """
-    keys, places = _versions(table, case_ids)
+    keys, places = versions(table, case_ids)
     sides = {
         pair
         for pair in zip(table["rows"].to_pylist(), table["columns"].to_pylist(), strict=True)
@@ -136,9 +136,9 @@ def maps_of(table: pa.Table, case_ids: Sequence[str]) -> CaseMaps:
     return CaseMaps(
         keys,
         flat.reshape(*places.shape, height, width),
-        _numbers(table, "score")[places],
-        _numbers(table, "baseline_score")[places],
-        _failures(table),
+        numbers_of(table, "score")[places],
+        numbers_of(table, "baseline_score")[places],
+        failures_of(table),
     )
 
 
@@ -150,26 +150,26 @@ def outputs_of(table: pa.Table, case_ids: Sequence[str]) -> CaseOutputs:
     """
     there = set(table["case_id"].to_pylist())
     ran = np.array([case_id in there for case_id in case_ids], dtype=np.bool_)
-    keys, places = _versions(table, [case_id for case_id in case_ids if case_id in there])
-    columns = [_numbers(table, name) for name in output_columns(table)]
+    keys, places = versions(table, [case_id for case_id in case_ids if case_id in there])
+    columns = [numbers_of(table, name) for name in output_columns(table)]
     outputs = np.full((ran.size, places.shape[1], len(columns)), np.nan)
     outputs[ran] = np.stack(columns, axis=1)[places]
     agreement = None
     if AGREEMENT in table.column_names:
         agreement = np.full(outputs.shape[:2], np.nan)
-        agreement[ran] = _numbers(table, AGREEMENT)[places]
+        agreement[ran] = numbers_of(table, AGREEMENT)[places]
     slope = None
     if SLOPE in table.column_names:
         slope = np.full(ran.size, np.nan)
-        slope[ran] = _numbers(table, SLOPE)[places[:, 0]]
-    failures, some = _failures(table), None if ran.all() else ran
+        slope[ran] = numbers_of(table, SLOPE)[places[:, 0]]
+    failures, some = failures_of(table), None if ran.all() else ran
     return CaseOutputs(keys, outputs, failures, some, map_agreement=agreement, slope=slope)
 
 
 def scores_by_case(table: pa.Table, case_ids: Sequence[str]) -> dict[str, FloatArray]:
     """(n,) numbers of the gradient-scores pass by name; NaN where a case failed."""
     places = _places(table, case_ids)
-    return {name: _numbers(table, name)[places] for name in (ODIN,)}
+    return {name: numbers_of(table, name)[places] for name in (ODIN,)}
 
 
 class OfPasses(TypedDict, total=False):
@@ -213,14 +213,23 @@ def of_passes(tables: Mapping[str, pa.Table], case_ids: Sequence[str]) -> OfPass
     return found
 
 
-def _versions(
-    table: pa.Table, case_ids: Sequence[str]
+def versions(
+    table: pa.Table, case_ids: Sequence[str], *, beside: Collection[str] = ()
 ) -> tuple[dict[str, tuple[str | int, ...]], NDArray[np.int64]]:
-    """The keys of one case's rows, and (n, m) the places of all rows."""
+    """The keys of one case's rows, and (n, m) the places of all rows.
+
+    Args:
+        table: of a pass that leaves several rows of each case.
+        case_ids: (n,) those that it was run on.
+        beside: further columns that are no keys.
+
+    Raises:
+        ValueError: if cases have rows of their own.
+    """
     names = [
         name
         for name in table.column_names
-        if name not in _OF_A_ROW and not name.startswith("output_")
+        if name not in _OF_A_ROW and name not in beside and not name.startswith("output_")
     ]
     first = _places(table, case_ids)
     ids = table["case_id"].to_pylist()
@@ -240,11 +249,13 @@ def _places(table: pa.Table, case_ids: Sequence[str]) -> NDArray[np.int64]:
     return np.array([first[case_id] for case_id in case_ids], dtype=np.int64)
 
 
-def _numbers(table: pa.Table, name: str) -> FloatArray:
+def numbers_of(table: pa.Table, name: str) -> FloatArray:
+    """(rows,) a column of numbers; NaN where it is null."""
     return np.array(table[name].to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def _failures(table: pa.Table) -> dict[str, str]:
+def failures_of(table: pa.Table) -> dict[str, str]:
+    """Case id -> error code of its first row that failed."""
     failures: dict[str, str] = {}
     pairs = zip(table["case_id"].to_pylist(), table["error"].to_pylist(), strict=True)
     for case_id, error in pairs:

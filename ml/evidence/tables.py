@@ -11,6 +11,7 @@ from ml.estimate import JsonObject
 from ml.evidence.described import CaseImages
 from ml.evidence.facts import Fact
 from ml.evidence.flow import GradientFlow
+from ml.evidence.mask_copies import MaskCopies
 from ml.evidence.normalised import STORED, Normalised
 from ml.evidence.packed import Float32Array
 from ml.evidence.passes import CaseMaps, CaseOutputs
@@ -201,6 +202,8 @@ class Evidence:
     normalisations: Normalised | None = None
     gradients: GradientFlow | None = None
     attacks: CaseOutputs | None = None
+    corrupted_masks: MaskCopies | None = None  # against the reference mask
+    moved_masks: MaskCopies | None = None  # against the moved mask of the picture
     corrupted_samples: SampledCopies | None = None
     gradient_scores: Mapping[str, FloatArray] | None = None  # of foreign inputs, (n,) by name
     facts: Mapping[str, tuple[Fact, ...]] = field(default_factory=dict)  # of the files, (n,) each
@@ -209,6 +212,7 @@ class Evidence:
     # Cohorts beside this one, run through the same model.
     foreign: Mapping[str, "Evidence"] = field(default_factory=dict)  # by name: to be recognised
     reference: "Evidence | None" = None  # of development
+    task: str = "classification"  # of the cohort; "segmentation": it has masks
 
     def __post_init__(self) -> None:
         n = len(self.case_ids)
@@ -236,6 +240,9 @@ class Evidence:
         for name in ("perturbations", "corruptions", "moves", "attacks"):
             if (versions := getattr(self, name)) is not None:
                 sizes[name] = len(versions.outputs)
+        for name in ("corrupted_masks", "moved_masks"):
+            if (copies := getattr(self, name)) is not None:
+                sizes[name] = len(copies.sizes.marked)
         if self.corrupted_samples is not None:
             sizes["corrupted samples"] = len(self.corrupted_samples.outputs)
         sizes |= {f"score {name}": len(of) for name, of in (self.gradient_scores or {}).items()}

@@ -9,6 +9,7 @@ from ml.checks import all_checks
 from ml.engine.cost import Sizes, estimate
 from ml.engine.drawn_cases import cases_of
 from ml.engine.images import DESCRIBE, key_of_images
+from ml.engine.mask_passes import references_of
 from ml.engine.passes import SAMPLES, cost_of
 from ml.engine.plan import (
     COMPARE,
@@ -117,16 +118,22 @@ def _pieces(
     model: ModelVersion, passes: Iterable[PassPlan], cohort: CohortVersion
 ) -> dict[str, Piece]:
     """Evidence key of each shard of a cohort, with its pass and how many cases it has."""
-    images = images_by_case(catalogue.load(cohort))
+    content = catalogue.load(cohort)
+    images = images_by_case(content)
     keys: dict[str, Piece] = {}
     for planned in passes:
+        references = references_of(planned.name, planned.params, content)
         for piece in shards(cases_of(planned.params, list(images)), planned.params):
-            keys[_key(model, planned, piece, images)] = planned, len(piece)
+            keys[_key(model, planned, piece, images, references)] = planned, len(piece)
     return keys
 
 
 def _key(
-    model: ModelVersion, planned: PassPlan, piece: Sequence[str], images: dict[str, list[str]]
+    model: ModelVersion,
+    planned: PassPlan,
+    piece: Sequence[str],
+    images: dict[str, list[str]],
+    references: dict[str, str],
 ) -> str:
     if planned.name == DESCRIBE:
         return key_of_images(piece, images)
@@ -136,6 +143,7 @@ def _key(
         manifest_sha256=model.manifest_sha256,
         shard=piece,
         images=images,
+        references=references,
     )
 
 

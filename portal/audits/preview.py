@@ -8,8 +8,9 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count, Max
 
 from ml.checks import all_checks
-from ml.checks.capability import OF_VOLUMES
+from ml.checks.capability import OF_MARKED_PICTURES, OF_VOLUMES
 from ml.checks.registry import Check, checks_of
+from ml.engine.mask_passes import CORRUPTED
 from ml.engine.passes import PASSES
 from ml.engine.plan import takes_pictures
 from ml.engine.sampling import ONE_ANSWER, ONE_MASK, samples_params, why_no_samples
@@ -50,6 +51,9 @@ MISSING = {
     "perturbations": "Only a model whose gradients can be had can be explained. Choose one.",
     "corruptions": "Only a model can be run on corrupted images. Choose one.",
     "moves": "Only a model can be run on moved images. Choose one.",
+    "corrupted-masks": "Only a model of pictures that segments can mark corrupted images. Choose "
+    "one.",
+    "moved-masks": "Only a model of pictures that segments can mark moved images. Choose one.",
     "randomisations": "Only a model whose gradients can be had can be explained. Choose one.",
     "gradients": "Only a model that can be looked into has gradients. Choose one.",
     "attacks": "Only a model of pictures that can be looked into is attacked. Choose one.",
@@ -185,10 +189,11 @@ def _blocked(choice: Choice) -> str:
 def _line(check: Check, choice: Choice) -> Line:
     if check.id not in choice.rules.checks:
         return _will_not(check, "The protocol does not ask for it.")
-    for need in check.needs:
+    needs = check.needs_in(choice.cohort.task)
+    for need in needs:
         if not _is_met(need, choice):
             return _will_not(check, _lacking(need, choice))
-    if "readings" in check.needs and _most_readers(choice.cohort) < 2:
+    if "readings" in needs and _most_readers(choice.cohort) < 2:
         return _will_not(check, "No case was answered by two readers.")
     if check.id == "operating-point" and _names_unknown_point(choice):
         wanted = choice.rules.operating_point
@@ -229,6 +234,10 @@ def _is_met(need: str, choice: Choice) -> bool:
     if need == "sampled-masks":
         has_images = choice.cohort.n_images > 0
         return of_masks and has_images and choice.model is not None and not _no_samples(choice)
+    if need in OF_MARKED_PICTURES:
+        fits = of_masks and choice.pictures and choice.cohort.n_images > 0
+        chosen = need != CORRUPTED or bool(corrupted.chosen(choice))
+        return fits and choice.model is not None and chosen
     if of_masks:
         return False
     if need == "samples":
@@ -237,7 +246,6 @@ def _is_met(need: str, choice: Choice) -> bool:
     if need == "described":
         return has_images
     if need in _OF_A_MODEL:
-        # Volumes are corrupted and moved, and their networks' layers looked at; none is explained.
         fits = choice.pictures or need in OF_VOLUMES
         possible = fits and (need in _OF_ANY_MODEL or choice.walks)
         if need == "corruptions":
@@ -249,7 +257,8 @@ def _is_met(need: str, choice: Choice) -> bool:
 def _lacking(need: str, choice: Choice) -> str:
     """Why a need is not met, and what would help."""
     own = _no_samples(choice) if need in ("samples", "sampled-masks") else ""
-    if need == "corruptions" and choice.model is not None and not corrupted.chosen(choice):
+    of_corruptions = need in ("corruptions", CORRUPTED)
+    if of_corruptions and choice.model is not None and not corrupted.chosen(choice):
         own = corrupted.NONE_FITS
     return own or MISSING[need]
 
@@ -292,25 +301,27 @@ def _most_readers(cohort: CohortVersion) -> int:
 def _facts(check: Check, choice: Choice) -> Iterable[tuple[str, bool]]:
     """What a check will rest on; True beside what makes its answer only part of one."""
     cohort = choice.cohort
-    if "labels" in check.needs:
+    needs = check.needs_in(cohort.task)
+    if "labels" in needs:
         yield from _label_facts(cohort)
-    if "prediction" in check.needs:
+    if "prediction" in needs:
         yield from _prediction_facts(choice)
-    if "foreign" in check.needs:
+    if "foreign" in needs:
         yield from _foreign_facts(choice)
-    if "readings" in check.needs:
+    if "readings" in needs:
         yield from _reading_facts(choice)
-    if "corruptions" in check.needs:
+    if {"corruptions", CORRUPTED} & set(needs):
         yield corrupted.fact(choice), False
+    if "corruptions" in needs:
         yield from corrupted.sampled_facts(choice)
-    if "samples" in check.needs or "sampled-masks" in check.needs:
+    if "samples" in needs or "sampled-masks" in needs:
         yield from _sample_facts(choice)
     masks = masks_of(catalogue.load(cohort)) if cohort.task == SEGMENTATION else None
-    if masks is not None and "reference-masks" in check.needs:
+    if masks is not None and "reference-masks" in needs:
         yield from mask_preview.reference_facts(cohort, choice.predictions, masks)
-    if masks is not None and "reader-masks" in check.needs:
+    if masks is not None and "reader-masks" in needs:
         yield from mask_preview.panel_facts(cohort, choice.predictions, masks)
-    if "intake" in check.needs:
+    if "intake" in needs:
         yield "from the record of intake; nothing is computed", False
     elif cohort.cluster_kind != "case":
         units = _UNITS[cohort.cluster_kind]

@@ -38,11 +38,11 @@ MEASURES = {
     ),
     "stress": (
         *("accuracy_loss", "auroc_loss", "severity_borne", "error_when_sure"),
-        *("mean_accuracy_loss", "flip_rate:mild"),
+        *("mean_accuracy_loss", "flip_rate:mild", "dice_loss", "mean_dice_loss"),
     ),
     "shift-consistency": (
         *("flip_rate", "flip_rate:translation", "flip_rate:rotation", "flip_rate:crop"),
-        *("flip_rate:padding", "score_change", "map_agreement"),
+        *("flip_rate:padding", "score_change", "map_agreement", "mask_agreement"),
     ),
     "adversarial-lite": (
         *("flip_rate:pgd, eps 1/255", "flip_rate:fgsm, eps 1/255", "eps_median:pgd"),

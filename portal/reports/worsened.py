@@ -31,7 +31,7 @@ class Shown:
     url: str
     alt: str
     score: str
-    is_right: bool
+    is_right: bool | None  # None where masks are made: nothing is right or wrong
     is_too_much: bool  # the first severity that is shown to be
 
 
@@ -58,7 +58,8 @@ class Gallery:
     width: int | None  # of a picture in pixels, where the model's input has a fixed size
     height: int | None
     is_reduced: bool  # drawn smaller than the model was given it
-    of_volumes: bool  # each picture is the middle slice of one
+    of_volumes: bool = False  # each picture is the middle slice of one
+    of_masks: bool = False  # a score is a Dice
     other_engine: str = ""  # that drew them, where the audit ran with another one
 
     @property
@@ -92,15 +93,21 @@ def of(frozen: Frozen, door: Door, audit: Audit) -> Gallery | None:
         height=min(height, MOST_SIDE) if height else None,
         is_reduced=max(width or 0, height or 0) > MOST_SIDE,
         of_volumes=not takes_pictures((frozen.model or {}).get("manifest") or {}),
+        of_masks=frozen.of_masks,
         other_engine=made_by if made_by != _engine(frozen) else "",
     )
 
 
 def _panels(frozen: Frozen) -> Iterator[Json]:
-    for check in frozen.checks:
-        for series in check.get("series") or []:
-            if series["kind"] == CURVES:
-                yield from (panel for panel in ordered(series["panels"]) if panel.get("shown"))
+    """Of masks those of the first structure: a corruption looks the same to all of them."""
+    curves = [
+        series
+        for check in frozen.checks
+        for series in check.get("series") or []
+        if series["kind"] == CURVES
+    ]
+    for series in curves[:1]:
+        yield from (panel for panel in ordered(series["panels"]) if panel.get("shown"))
 
 
 def _strips(frozen: Frozen, door: Door, panels: list[Json], row: Worsened) -> Iterator[Strip]:
@@ -132,10 +139,19 @@ def _shown(door: Door, panel: Json, at: int) -> Iterator[Shown]:
             value=value,
             url=door.worsened(at, severity),
             alt=f"Case {case['case']}, {panel['title']}: {how}",
-            score=score_text(case["scores"][severity]),
-            is_right=case["right"][severity],
+            score=_score(case, severity),
+            is_right=case["right"][severity] if "right" in case else None,
             is_too_much=severity == panel["first_too_much"],
         )
+
+
+def _score(case: Json, severity: int) -> str:
+    """What the model answered, or how far its mask overlaps the reference."""
+    return (
+        numbers.decimal(case["dice"][severity])
+        if "dice" in case
+        else score_text(case["scores"][severity])
+    )
 
 
 def _value(value: float) -> str:

@@ -126,12 +126,16 @@ def test_every_problem_is_told_at_once():
 
 
 def test_what_a_check_on_request_must_hold_is_asked_where_it_is_named():
-    """And of no other protocol: those that were written before it keep their hash."""
+    """And of no other protocol: those that were written down before it keep their hash."""
     named = Protocol.parse({"checks": ["stress", "shift-consistency"]})
 
     assert named.limits == (*Protocol.default().limits, *REQUESTED_LIMITS)
     assert named.limit("shift-consistency", "flip_rate").origin == "platform-default"
-    assert Protocol.parse({"checks": ["stress"]}).limits == Protocol.default().limits
+    assert named.limit("shift-consistency", "mask_agreement").direction == "min"
+    assert named.limit("stress", "dice_loss").origin == "platform-default"
+    of_stress = tuple(one for one in REQUESTED_LIMITS if one.check == "stress")
+    assert Protocol.parse({"checks": ["stress"]}).limits == (*Protocol.default().limits, *of_stress)
+    assert Protocol.parse({"checks": ["segmentation"]}).limits == Protocol.default().limits
     assert Protocol.parse({"checks": ["shift-consistency"], "limits": []}).limits == ()
     assert Protocol.parse(_written(named)) == named
 

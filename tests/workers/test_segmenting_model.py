@@ -3,13 +3,20 @@
 import json
 
 import pytest
+import yaml
 from django.core.exceptions import ValidationError
 from django.test import Client
 
 from ml.cli.main import main as command_line
+from ml.engine.passes import CORRUPT, MOVE
 from ml.engine.plan import COMPARE, PREDICT
 from portal.audits.models import Shard
-from portal.audits.planning import start_audit, waits_for_masks
+from portal.audits.planning import (
+    lock_protocol,
+    start_audit,
+    waits_for_masks,
+    write_protocol,
+)
 from portal.audits.preview import Choice, preview_of
 from portal.blobs import store
 from portal.intake.models import UploadKind
@@ -72,6 +79,63 @@ def test_the_portal_says_what_the_command_line_says(team, versions, folders, tmp
     client.force_login(team.owner)
     for shown in (versions[0], audit):
         assert client.get(shown.get_absolute_url()).status_code == 200
+
+
+STRESS = {
+    "checks": ["segmentation", "stress", "shift-consistency"], "draws": 200, "stress_cases": 10,
+    "shift_cases": 10, "corruptions": ["gaussian-noise"], "legal_flips": ["left-right"],
+}  # fmt: skip
+
+
+def protocol_of(team):
+    rules = write_protocol(actor=team.owner, team=team, name="Copies", body=STRESS)
+    lock_protocol(actor=team.owner, protocol=rules)
+    rules.refresh_from_db()
+    return rules
+
+
+def test_copies_are_marked_in_the_portal_as_at_the_command_line(team, versions, folders, tmp_path):
+    (tmp_path / "protocol.yaml").write_text(yaml.safe_dump(STRESS))
+    words = ["--model", str(folders[0]), "--cohort", str(folders[1]), "--out", str(tmp_path / "o")]
+    command_line(["audit", *words, "--protocol", str(tmp_path / "protocol.yaml")])
+    alone = json.loads((tmp_path / "o" / "audit.json").read_text())
+    model, cohort = versions
+    rules = protocol_of(team)
+    choice = Choice(team, cohort, model, None, rules)
+    before = preview_of(choice)
+    audit = start_audit(
+        actor=team.owner, team=team, cohort_version=cohort, model_version=model, protocol=rules
+    )
+
+    world.run_here(audit)
+
+    assert audit.state == "sealed"
+    names = audit.passes.order_by("position").values_list("name", flat=True)
+    assert list(names) == [PREDICT, CORRUPT, MOVE, COMPARE]
+    document = json.loads(store.read_bytes(Report.objects.get(audit=audit).audit_json))
+    assert {one["id"] for one in document["checks"]} == set(STRESS["checks"])
+    for one, other in zip(document["checks"], alone["checks"], strict=True):
+        assert one["measures"] == other["measures"]
+        assert one["series"] == other["series"]
+    lines = {line.title: line for line in before.lines}
+    assert lines["Stress"].word == lines["Shift consistency"].word == "Will run"
+    assert "1 of 13 corruptions at 5 severities, on 10 cases" in lines["Stress"].reason
+    # What was computed is found again under its key, references and all, before it is begun.
+    after = preview_of(choice).cost
+    assert (before.cost.n_reused, before.cost.n_shards) == (0, 3)
+    assert after.n_reused == after.n_shards == 3
+    assert audit.passes.get(name=CORRUPT).n_cases == 10
+
+
+def test_masks_that_were_handed_in_are_not_marked_again(team, versions):
+    _, cohort = versions
+
+    lines = {line.title: line for line in preview_of(
+        Choice(team, cohort, None, None, protocol_of(team))
+    ).lines}  # fmt: skip
+
+    assert lines["Shift consistency"].word == "Will not"
+    assert "segments can mark moved images" in lines["Shift consistency"].reason
 
 
 def test_what_is_not_marked_yet_is_not_compared_and_costs_no_attempt(team, versions):

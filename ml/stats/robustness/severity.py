@@ -36,7 +36,45 @@ def accuracy_loss(
     Source:
         Efron, Tibshirani (1993), section 8.3; Wilson (1927), JASA 22:209-212.
     """
-    found = degradation(clean, corrupt, clusters, settings).renamed("accuracy_loss")
+    return _score_loss("accuracy_loss", clean, corrupt, clusters, settings)
+
+
+def dice_loss(
+    clean: FloatArray,
+    corrupt: FloatArray,
+    clusters: Clusters | None = None,
+    settings: Settings = DEFAULT,
+) -> Estimate:
+    """Mean Dice of the masks of clean images minus that of corrupted copies of the same cases.
+
+    As ``degradation``. Where no case changes the interval is that of ``accuracy_loss``: a case that
+    changes can lose 1 at most.
+
+    Args:
+        clean, corrupt: (n,) Dice of each case, 0..1; NaN where both masks are empty. A case with
+            NaN in either is left out and counted.
+        clusters, settings: as ``degradation``.
+
+    Example:
+        >>> dice_loss(np.array([0.9, 0.8]), np.array([0.9, 0.4])).value
+        0.2
+
+    Source:
+        Efron, Tibshirani (1993), section 8.3; Wilson (1927), JASA 22:209-212; Boone et al. (2023),
+        NeuroImage 278:120289 (degradation of Dice).
+    """
+    return _score_loss("dice_loss", clean, corrupt, clusters, settings)
+
+
+def _score_loss(
+    measure: str,
+    clean: FloatArray,
+    corrupt: FloatArray,
+    clusters: Clusters | None,
+    settings: Settings,
+) -> Estimate:
+    """The loss of a score 0..1, with an interval where no case changes too."""
+    found = degradation(clean, corrupt, clusters, settings).renamed(measure)
     both = np.flatnonzero(np.isfinite(clean) & np.isfinite(corrupt))
     if found.value is None or found.has_interval or (clean[both] != corrupt[both]).any():
         return found

@@ -1,5 +1,6 @@
-"""Accuracy and AUROC by severity: a small panel for each corruption, all on one scale."""
+"""Accuracy and AUROC, or Dice, by severity: a small panel for each corruption, all on one scale."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django.utils.safestring import SafeString
@@ -18,6 +19,29 @@ _LINE = 13.0
 _HEIGHT = 110.0  # of what is plotted
 _AIR = 0.03
 _LEGEND = 34.0
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """What is drawn of some cases.
+
+    Attributes:
+        key: of the curve with its band and the lost part, as rows call it.
+        name: in words.
+        dashed: key of the second curve; "" for none.
+    """
+
+    key: str
+    name: str
+    dashed: str = ""
+
+
+_OF_SCORES = _Curves("accuracy", "accuracy", "auroc")
+_OF_MASKS = _Curves("dice", "Dice")
+
+
+def _curves(series: dict[str, Any]) -> _Curves:
+    return _OF_MASKS if series.get("measure") == "dice" else _OF_SCORES
 
 
 def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
@@ -60,21 +84,26 @@ def _value(row: dict[str, Any]) -> str:
 
 def _legend(drawing: Drawing, series: dict[str, Any]) -> None:
     drawing.path("M0 12h22", "sm-l")
-    drawing.text(28, 16, "accuracy", "sm-t")
-    drawing.path("M96 12h22", "ref")
-    drawing.text(124, 16, "AUROC", "t2")
+    curves = _curves(series)
+    drawing.text(28, 16, curves.name, "sm-t")
+    if curves.dashed:
+        drawing.path("M96 12h22", "ref")
+        drawing.text(124, 16, "AUROC", "t2")
     if series.get("line") is not None:
-        drawing.path("M186 12h22", "lim")
-        drawing.text(214, 16, "accepted", "t2")
+        left = 186 if curves.dashed else 96
+        drawing.path(f"M{left} 12h22", "lim")
+        drawing.text(left + 28, 16, "accepted", "t2")
 
 
 def span(series: dict[str, Any]) -> tuple[float, float]:
     """Of everything drawn, with a little air, between 0 and 1; ``range`` of a series that is a
     part of another is the whole's, so that panels can be compared.
     """
-    seen = [series["accuracy"], series["auroc"], series["line"]]
+    curves = _curves(series)
+    keys = [curves.key, *([curves.dashed] if curves.dashed else [])]
+    seen = [*(series[key] for key in keys), series["line"]]
     for panel in series["panels"]:
-        seen += [row[key] for row in panel["rows"] for key in ("accuracy", "low", "high", "auroc")]
+        seen += [row[key] for row in panel["rows"] for key in (*keys, "low", "high")]
     known = [value for value in seen if value is not None]
     return max(0.0, min(known) - _AIR), min(1.0 + _AIR, max(known) + _AIR)
 
@@ -95,35 +124,40 @@ def _panel(
     drawing.path(f"M{x.start:.1f} {y.start:g}H{x.end:.1f}", "ax")
     drawing.text(x.end, y.start + 28, "severity", "t2", "end")
     banded = [row for row in rows if row["low"] is not None and row["high"] is not None]
-    start = (x(0), y(series["accuracy"]))
+    curves = _curves(series)
+    start = (x(0), y(series[curves.key] or 0.0))
     drawing.area(
         [start, *((x(row["severity"]), y(row["low"])) for row in banded)],
         [start, *((x(row["severity"]), y(row["high"])) for row in banded)], "sm-b",
     )  # fmt: skip
-    for key, look in (("auroc", "ref"), ("accuracy", "sm-l")):
+    for key, look in ((curves.dashed, "ref"), (curves.key, "sm-l")):
+        if not key:
+            continue
         points = [(0, series[key]), *((row["severity"], row[key]) for row in rows)]
         drawing.polyline([(x(at), y(value)) for at, value in points if value is not None], look)
     for row in rows:
-        if row["severity"] == panel["first_too_much"] and row["accuracy"] is not None:
-            left, top = x(row["severity"]) - 4, y(row["accuracy"]) - 4
+        if row["severity"] == panel["first_too_much"] and row[curves.key] is not None:
+            left, top = x(row["severity"]) - 4, y(row[curves.key]) - 4
             drawing.rect(left, top, 8, 8, "k-fail")
 
 
 def sentence(series: dict[str, Any]) -> str:
-    parts = []
+    curves, parts = _curves(series), list[str]()
     for panel in series["panels"]:
-        last = panel["rows"][-1]["accuracy"]
+        last = panel["rows"][-1][curves.key]
         fall = "not known" if last is None else numbers.decimal(last)
         first = panel["first_too_much"]
         much = "" if first is None else f", too much from severity {first}"
         parts.append(f"{panel['title']} {fall} at severity {len(panel['rows'])}{much}")
     return (
-        f"Accuracy by severity of corruption, {numbers.decimal(series['accuracy'])} on images as "
-        f"they are. {'; '.join(parts)}."
+        f"{curves.name[0].upper()}{curves.name[1:]} by severity of corruption, "
+        f"{numbers.decimal(series[curves.key])} on images as they are. {'; '.join(parts)}."
     )
 
 
 def table(series: dict[str, Any]) -> Table:
+    if _curves(series) is _OF_MASKS:
+        return _table_of_masks(series)
     head = (
         *("Corruption", "Parameter", "Severity", "Value", "n", "Accuracy"),
         *("Accuracy lost", "Low", "High", "AUROC", "AUROC lost", "AUROC lost, low"),
@@ -154,6 +188,26 @@ def table(series: dict[str, Any]) -> Table:
         for row in panel["rows"]
     ]
     return build((*head, *more), rows)
+
+
+def _table_of_masks(series: dict[str, Any]) -> Table:
+    head = (
+        *("Corruption", "Parameter", "Severity", "Value", "n", "Dice"),
+        *("Dice lost", "Low", "High", "Change of the area, over the reference’s"),
+        *("Change, low", "Change, high", "Missed whole", "Missed, low", "Missed, high"),
+        *("Invented", "Invented, low", "Invented, high"),
+    )
+    parts = ("dice_lost", "volume_change", "missed", "invented")
+    keys = (
+        *("severity", "value", "n", "dice"),
+        *(f"{part}{end}" for part in parts for end in ("", "_low", "_high")),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (panel["title"], panel["parameter"], *(row[key] for key in keys))
+        for panel in series["panels"]
+        for row in panel["rows"]
+    ]
+    return build(head, rows)
 
 
 _SAMPLED = {

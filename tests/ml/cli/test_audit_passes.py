@@ -174,8 +174,11 @@ def test_a_network_that_skips_pixels_fails_by_the_platforms_own_limit(tmp_path, 
     assert "20 of 24 cases, drawn by the seed" in result["series"][0]["subtitle"]
     assert measures["flip_rate:mirror-left-right"]["n"] == 20
     assert measures["map_agreement"]["n"] == 20
-    (limit,) = [one for one in document["protocol"]["limits"] if one["check"] == result["id"]]
-    assert (limit["measure"], limit["origin"]) == ("flip_rate", "platform-default")
+    limits = [one for one in document["protocol"]["limits"] if one["check"] == result["id"]]
+    assert [one["measure"] for one in limits] == ["flip_rate", "mask_agreement"]
+    assert {one["origin"] for one in limits} == {"platform-default"}
+    assert "mask_agreement" not in measures, "nor is what is asked of masks missed"
+    assert not [one for one in result["findings"] if one["state"] == "not assessed"]
 
 
 def test_attacks_are_run_on_the_cases_that_its_protocol_draws(tmp_path, monkeypatch):

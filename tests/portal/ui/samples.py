@@ -416,6 +416,29 @@ def stress_curves() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def stress_curves_of_masks() -> dict[str, Any]:
+    def row(severity: int) -> dict[str, Any]:
+        loss = 0.04 * severity
+        parts = ("dice_lost", "volume_change", "missed", "invented")
+        return {
+            "severity": severity, "value": 0.02 * severity, "n": 60, "dice": 0.9 - loss,
+            "low": 0.85 - loss, "high": 0.95 - loss,
+            **{f"{name}{end}": loss for name in parts for end in _ENDS},
+            "invented": None, "invented_low": None, "invented_high": None,
+        }  # fmt: skip
+
+    panel = {
+        "corruption": "gaussian-noise", "title": "Gaussian noise",
+        "parameter": "standard deviation, as a share of the intensity range",
+        "first_too_much": 3, "rows": [row(s) for s in range(1, 6)],
+    }  # fmt: skip
+    return {
+        "kind": "stress-curves", "measure": "dice", "structure": "lesion",
+        "title": "1 of 1 corruptions are too much for its masks of lesion at some severity",
+        "dice": 0.9, "line": 0.85, "panels": [panel],
+    }  # fmt: skip
+
+
 def attack_curves() -> dict[str, Any]:
     def line(method: str, label: str, share: float) -> dict[str, Any]:
         points = [
@@ -463,6 +486,7 @@ def every_kind() -> list[dict[str, Any]]:
         risk_coverage_of_masks(),
         selective_risk(),
         stress_curves(),
+        stress_curves_of_masks(),
         attack_curves(),
         layer_profile(),
     ]

@@ -391,3 +391,17 @@ def test_layers_have_a_line_for_each_group_and_the_table_holds_the_rest() -> Non
     assert "g2" not in words(render(many)), "the smallest have a column and no line"
     one = series | {"rows": series["rows"][:1]}
     assert len(list(parse(render(one)).iter(f"{SVG}circle"))) == 2
+
+
+def test_corruptions_of_masks_are_drawn_by_dice_and_by_nothing_of_scores() -> None:
+    series = samples.stress_curves_of_masks()
+    drawn, shown = render(series), table(series)
+
+    assert "AUROC" not in drawn
+    assert "accuracy" not in drawn.lower()
+    assert "Dice" in words(drawn).split()
+    assert "Dice by severity of corruption, 0.900 on images as they are" in drawn
+    marks = [e for e in parse(drawn).iter(f"{SVG}rect") if "k-fail" in e.get("class", "")]
+    assert len(marks) == 1
+    assert shown.head[5:7] == ("Dice", "Dice lost")
+    assert len(shown.rows) == 5

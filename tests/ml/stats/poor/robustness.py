@@ -22,6 +22,7 @@ CLUSTERED = {
     "accuracy_loss": lambda rows: severity.accuracy_loss(
         rows.called, rows.called_b, rows.clusters, FEW
     ),
+    "dice_loss": lambda rows: severity.dice_loss(rows.a, rows.b, rows.clusters, FEW),
     "degradation": lambda rows: degradation.degradation(rows.a, rows.b, rows.clusters, FEW),
     "first_breakdown": lambda rows: degradation.first_breakdown(
         rows.a, _two(rows), 0.1, rows.clusters, FEW

@@ -8,7 +8,7 @@ from ml.stats.bootstrap import Settings
 from ml.stats.clusters import Clusters
 from ml.stats.proportion import wilson
 from ml.stats.robustness.degradation import degradation
-from ml.stats.robustness.severity import accuracy_loss, severity_borne
+from ml.stats.robustness.severity import accuracy_loss, dice_loss, severity_borne
 
 QUICK = Settings(draws=200)
 
@@ -69,3 +69,13 @@ def test_what_changes_is_as_degradation_has_it(rng):
     turned = accuracy_loss(np.tile([0.0, 1], 40), np.tile([1.0, 0], 40), settings=QUICK)
     assert turned.value == 0
     assert turned.high > 0.1
+
+
+def test_dice_is_lost_as_accuracy_is_and_a_pair_without_one_is_left_out(rng):
+    clean = np.r_[rng.uniform(0.6, 0.9, 40), np.nan, 0.7]
+    corrupt = np.r_[rng.uniform(0.3, 0.9, 40), 0.0, np.nan]
+    found, expected = dice_loss(clean, corrupt, settings=QUICK), degradation(clean, corrupt)
+    assert (found.id, found.value, found.n) == ("dice_loss", expected.value, 40)
+    same = dice_loss(clean, clean, settings=QUICK)
+    assert (same.value, same.n) == (0.0, 41)
+    assert same.high == pytest.approx(wilson(0.0, 41, 0.95)[1])

@@ -1,0 +1,68 @@
+"""The passes over copies of pictures that a model is to mark: what asks for them, with what."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import cast
+
+from ml.corruptions.modality import Colour
+from ml.engine.mask_copies_form import STRUCTURES, of_masks
+from ml.engine.move_form import move_params
+from ml.engine.passes import CORRUPT, MOVE, PASSES, corrupt_params
+from ml.estimate import JsonObject, JsonValue
+
+CORRUPTED, MOVED = "corrupted-masks", "moved-masks"
+NEEDS = {CORRUPTED: CORRUPT, MOVED: MOVE}  # need of a check -> the pass that fulfils it
+
+
+def masks_asked_for(
+    wanted: Collection[str],
+    structures: int,
+    *,
+    pictures: bool,
+    running: JsonObject,
+    modality: str | None = None,
+    colour: Colour = "gray",
+    flips: Sequence[str] = (),
+    only: Sequence[str] = (),
+) -> list[tuple[str, JsonObject]]:
+    """Name and params of the passes that fulfil some needs, in the order they are run.
+
+    Args:
+        wanted: needs of checks.
+        structures: how many the model marks.
+        pictures: it takes pictures; nothing is done to volumes that are marked.
+        running, modality, colour, flips, only: as for :func:`ml.engine.passes.asked_for`.
+    """
+    if not pictures:
+        return []
+    corrupted = corrupt_params(modality, colour, only)
+    moves = move_params(maps=False, flips=flips)["moves"]
+    own: dict[str, JsonObject] = {
+        CORRUPT: corrupted,
+        MOVE: {"moves": moves, "seed": PASSES[MOVE].params["seed"]},
+    }
+    if not corrupted["corruptions"]:
+        del own[CORRUPT]
+    asked = {NEEDS[need] for need in NEEDS if need in wanted}
+    return [
+        (name, params | running | {STRUCTURES: structures})
+        for name, params in own.items()
+        if name in asked
+    ]
+
+
+def references_of(
+    name: str, params: Mapping[str, JsonValue], catalogue: Mapping[str, JsonValue]
+) -> dict[str, str]:
+    """Case id -> SHA-256 of its reference mask, where a pass holds copies against it; else {}.
+
+    Args:
+        name, params: of the pass.
+        catalogue: of the cohort.
+    """
+    if name != CORRUPT or not of_masks(params):
+        return {}
+    found = {}
+    for case in cast(list[JsonObject], catalogue["cases"]):
+        if case["mask"] is not None:
+            found[str(case["case_id"])] = str(cast(JsonObject, case["mask"])["sha256"])
+    return found

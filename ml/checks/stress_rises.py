@@ -12,6 +12,7 @@ from ml.estimate import Estimate
 from ml.evidence.tables import Evidence
 from ml.protocol import Protocol
 
+_PICTURES_ALONE = "Copies of pictures alone are answered several times, and not those of volumes."
 _ACTION = (
     "Do not let its uncertainty stand guard over image quality: check the quality of an image "
     "before it is asked."
@@ -23,7 +24,7 @@ def unsampled_finding(
 ) -> Iterator[Finding]:
     """Why there is one answer to a copy, where the protocol asks for several."""
     if doubts is None and protocol.stress_samples:
-        why = evidence.no_samples or "They were not run."
+        why = evidence.no_samples or _PICTURES_ALONE
         yield Finding(
             f"{check}.not-sampled",
             State.NOT_ASSESSED,
@@ -43,8 +44,8 @@ def doubled_finding(
         yield Finding(
             f"{check}.doubled",
             State.INFO,
-            f"Under none of {words.count(len(stressed.distortions))} corruptions are its errors "
-            "shown to double, so there is nothing that its uncertainty had to tell.",
+            f"{_none(stressed)} shown to double, so there is nothing that its uncertainty had to "
+            "tell.",
             why=_how(stressed, doubts),
             measure="epistemic_rise",
         )
@@ -59,6 +60,13 @@ def doubled_finding(
         measure=f"epistemic_rise:{first}",
         action=_ACTION if silent else "",
     )
+
+
+def _none(stressed: Stressed) -> str:
+    number = len(stressed.distortions)
+    if number == 1:
+        return "Under the one corruption that was run its errors are not"
+    return f"Under none of {words.count(number)} corruptions are its errors"
 
 
 def wordings_of_rises(

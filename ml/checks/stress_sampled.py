@@ -57,7 +57,7 @@ def doubts_of(evidence: Evidence, stressed: Stressed) -> Doubts | None:
     rows = stressed.clean.rows
     keys = list(zip(found.keys["corruption"], found.keys["severity"], strict=True))
     copies = {
-        (str(name), int(severity)): _parts(found.score[rows, at])
+        (str(name), int(severity)): _parts(found.scores_of(rows, at))
         for at, (name, severity) in enumerate(keys)
     }
     (as_they_are,) = (place for place in copies if place[1] == 0)

@@ -244,7 +244,7 @@ class Evidence:
             if (copies := getattr(self, name)) is not None:
                 sizes[name] = len(copies.sizes.marked)
         if self.corrupted_samples is not None:
-            sizes["corrupted samples"] = len(self.corrupted_samples.outputs)
+            sizes["corrupted samples"] = self.corrupted_samples.place.size
         sizes |= {f"score {name}": len(of) for name, of in (self.gradient_scores or {}).items()}
         if self.normalisations is not None:
             sizes["normalisations"] = len(self.normalisations.outputs[STORED])

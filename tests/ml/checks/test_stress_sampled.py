@@ -66,7 +66,7 @@ def sampled(make_evidence, rng):
             ),
             corrupted_samples=SampledCopies(
                 {"corruption": ("none", *keys["corruption"]), "severity": (0, *keys["severity"])},
-                np.stack([1 - score, score], axis=3), {}, kind, score,
+                np.arange(N), np.stack([1 - score, score], axis=3), {}, kind, score,
             ),
         )  # fmt: skip
 
@@ -135,6 +135,13 @@ def test_errors_double_at_a_severity_that_is_shown_to_err_more_or_nothing_is_sai
     never = sampled({"noise": (0.05,) * 5, "low": (0.05,) * 5}, {**STAYS, "low": (0.2,) * 5})
     first = sampled({"noise": (0.0, 0.0, 0.3, 0.4, 0.5)}, RISES, clean_wrong=0.0)
 
+    half_more = sampled({"noise": (0.5,) * 5}, STAYS, clean_wrong=0.3)
+
+    more = stress(half_more, ASKED)
+    assert all(row["accuracy_lost_low"] > 0 for row in more.series[0]["panels"][0]["rows"])
+    assert findings(more)["doubled"].claim.startswith(
+        "Under the one corruption that was run its errors are not shown to double"
+    )
     calm = findings(stress(never, ASKED))["doubled"]
     assert calm.state is State.INFO
     assert calm.claim.startswith("Under none of 2 corruptions are its errors shown to double")
@@ -207,3 +214,25 @@ def test_copies_of_another_pass_are_no_evidence(sampled):
 
     with pytest.raises(ValueError, match="not those that were stressed"):
         stress(replace(evidence, corrupted_samples=other), ASKED)
+
+
+def test_of_cases_that_were_drawn_each_has_its_own_numbers(sampled):
+    evidence = sampled(ERRS, RISES)
+    ran, whole = np.arange(N) % 3 == 0, evidence.corrupted_samples
+    part = replace(
+        evidence,
+        corruptions=replace(evidence.corruptions, ran=ran),
+        corrupted_samples=replace(
+            whole, place=np.where(ran, np.cumsum(ran) - 1, -1), outputs=whole.outputs[ran],
+            score=whole.score[ran],
+        ),
+    )  # fmt: skip
+
+    found = values(stress(part, ASKED))["epistemic_rise"]
+
+    each = [
+        entropy_parts(np.stack([1 - one, one], axis=2), unit="bits").epistemic
+        for one in whole.score[ran].transpose(1, 2, 0)
+    ]
+    assert found.n == ran.sum()
+    assert found.value == pytest.approx((np.mean(each[1:], axis=0) - each[0]).mean())

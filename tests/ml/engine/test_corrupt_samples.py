@@ -1,5 +1,7 @@
 """Several answers to corrupted copies: those of the sampler, on the copies of the corrupt pass."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -102,14 +104,17 @@ def test_the_mean_of_members_is_what_the_corrupt_pass_leaves(cases, tmp_path):
     assert mean[[0, 2], 1:] == pytest.approx(activated(alone, declared)[[0, 2]], abs=1e-6)
 
 
-def test_a_shard_says_what_the_whole_says_and_cases_that_were_not_run_are_nan(cases, tmp_path):
+def test_a_shard_says_what_the_whole_says_and_cases_that_were_not_run_take_no_room(cases, tmp_path):
     _, whole = left(job(cases), tmp_path)
     _, part = left(job(cases[2:]), tmp_path)
 
     both, one = sampled_copies_of(table(whole), IDS), sampled_copies_of(table(part), IDS)
 
-    assert one.outputs[2] == pytest.approx(both.outputs[2], abs=1e-5)
-    assert np.isnan(one.outputs[:2]).all()
+    assert one.outputs[0] == pytest.approx(both.outputs[2], abs=1e-5)
+    assert one.place.tolist() == [-1, -1, 0]
+    told = replace(one, score=one.outputs[..., 1])
+    assert np.isnan(told.scores_of(np.array([0, 1]), 3)).all()
+    assert told.scores_of(np.array([1, 2]), 3)[1] == pytest.approx(one.outputs[0, 3, :, 1])
 
 
 def test_a_table_that_lies_is_refused(cases, tmp_path):

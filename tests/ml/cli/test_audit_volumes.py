@@ -82,6 +82,6 @@ def test_the_models_page_says_that_both_can_follow():
     met = met_by({}, of_volumes)
     assert {"corruptions", "moves"} <= met
     assert not met & {"attributions", "attacks"}
-    assert met_by({"gradients": True}, of_volumes) >= OF_VOLUMES
+    assert met_by({"gradients": True}, of_volumes) >= OF_VOLUMES - {"corrupted-samples"}
     assert not met_by({"gradients": True}, of_volumes) & {"attributions", "attacks"}
     assert len(corruptions_for("CT", volumes=True)) == 22

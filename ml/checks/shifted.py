@@ -64,8 +64,19 @@ class OnMoves(Generic[One]):
             if is_small(move, self.moves[move].values[step - 1]):
                 yield move, step, copy
 
+    @property
+    def image(self) -> str:
+        """What was moved: "picture" or "volume"."""
+        return "volume" if self.unit == "voxels" else "picture"
+
+    @property
+    def unit(self) -> str:
+        """What shifts are counted in: "pixels" or "voxels"."""
+        voxels = any("voxel" in one.parameter for one in self.moves.values())
+        return "voxels" if voxels else "pixels"
+
     def said(self, move: str, step: int) -> str:
-        """What a picture is, as it follows "when the picture is"."""
+        """What an image is, as it follows "when the picture is"."""
         return self.moves[move].said[step - 1]
 
     def ids(self, evidence: Evidence, chosen: IntArray) -> tuple[str, ...]:

@@ -24,9 +24,11 @@ NONE_FITS = (
 
 
 def chosen(choice: "Choice") -> list[str]:
-    """Those of the protocol's that pictures of this cohort can suffer."""
+    """Those of the protocol's that images of this cohort can suffer."""
     colour = colour_of(choice.model.manifest if choice.model else {})
-    params = corrupt_params(choice.cohort.modality, colour, choice.rules.corruptions)
+    params = corrupt_params(
+        choice.cohort.modality, colour, choice.rules.corruptions, pictures=choice.pictures
+    )
     return _of_task(choice, cast(list[str], params["corruptions"]))
 
 
@@ -38,7 +40,10 @@ def _of_task(choice: "Choice", names: list[str]) -> list[str]:
 def fact(choice: "Choice") -> str:
     """ "3 of 17 corruptions at 5 severities, on 30 cases"."""
     colour = colour_of(choice.model.manifest if choice.model else {})
-    fit = [one.id for one in corruptions_for(choice.cohort.modality, colour)]
+    fit = [
+        one.id
+        for one in corruptions_for(choice.cohort.modality, colour, volumes=not choice.pictures)
+    ]
     n, offered = len(chosen(choice)), len(_of_task(choice, fit))
     of = "" if n == offered else f" of {offered}"
     cases = numbers.counted(min(choice.rules.stress_cases, choice.cohort.n_cases), "case")

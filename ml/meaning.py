@@ -7,6 +7,7 @@ from typing import TypeVar, cast
 import pyarrow as pa
 
 from ml.corruptions import corruption, corruptions_for
+from ml.engine.mask_passes import borne_by_masks
 from ml.engine.passes import CORRUPT, MOVE
 from ml.engine.plan import colour_of, takes_pictures
 from ml.estimate import JsonObject, JsonValue
@@ -50,14 +51,15 @@ def with_meaning(
         return found
     if CORRUPT in marked:
         told = _distorted(mask_copies_of(marked[CORRUPT], case_ids), "corruption", _corrupted)
-        found["corrupted_masks"] = replace(told, offered=_offered(modality, manifest))
+        offered = len(borne_by_masks(_fit(modality, manifest)))
+        found["corrupted_masks"] = replace(told, offered=offered)
     if MOVE in marked:
         copies = mask_copies_of(marked[MOVE], case_ids)
         found["moved_masks"] = _distorted(copies, "move", _moved)
     declared = scores_of(cast(JsonObject, manifest["output"]))
     if "corruptions" in found:
         outputs = _told(found["corruptions"], declared, "corruption", _corrupted)
-        found["corruptions"] = replace(outputs, offered=_offered(modality, manifest))
+        found["corruptions"] = replace(outputs, offered=len(_fit(modality, manifest)))
     if "moves" in found:
         of_what = _moved if takes_pictures(manifest) else _moved_volume
         found["moves"] = _told(found["moves"], declared, "move", of_what)
@@ -93,10 +95,10 @@ def _distorted(copies: Copies, key: str, distortion: Callable[[str], Distortion]
     return replace(copies, distortions={name: distortion(name) for name in names})
 
 
-def _offered(modality: str, manifest: Mapping[str, JsonValue]) -> int:
-    """How many corruptions there are for such images."""
+def _fit(modality: str, manifest: Mapping[str, JsonValue]) -> list[str]:
+    """Ids of the corruptions that there are for such images."""
     volumes = not takes_pictures(manifest)
-    return len(corruptions_for(modality, colour_of(manifest), volumes=volumes))
+    return [one.id for one in corruptions_for(modality, colour_of(manifest), volumes=volumes)]
 
 
 def _scored(versions: CaseOutputs, declared: Scores) -> CaseOutputs:

@@ -83,7 +83,8 @@ def high_when_right(sampled: Sampled, settings: Settings) -> list[Estimate]:
             name, sampled.bits[kind][rows] > sampled.high[kind], sampled.clusters.where(rows),
             level=settings.level, of_what="right answers of the patients who set no limit",
             convention="share of right answers above the limit, of the half of patients that did "
-            f"not set it; it is set for at most {words.per_cent(HIGH_WHEN_RIGHT)}",
+            f"not set it; it is set for at most {words.per_cent(HIGH_WHEN_RIGHT)}, "
+            "and taken as fixed",
         )
         for name, kind in zip(names, PARTS, strict=True)
     ]  # fmt: skip

@@ -1,7 +1,5 @@
 """Is it unsure where readers disagree?"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -12,14 +10,13 @@ from ml.checks.judge import Wording
 from ml.checks.reader_model import first_answered
 from ml.checks.sampled import HIGH, Sampled
 from ml.checks.scored import in_clusters
-from ml.estimate import Estimate, undefined
+from ml.checks.uncertainty_related import Related, goes_with, related, unrelated
+from ml.estimate import Estimate
 from ml.evidence.tables import Evidence, FloatArray, IntArray
 from ml.protocol import Protocol
 from ml.stats.bootstrap import Settings
-from ml.stats.rank_correlation import rank_correlation
 
 MEASURE = "reader_disagreement_correlation"
-KINDS = ("total", "aleatoric", "epistemic")
 _NO_READERS = (
     "Whether its uncertainty goes with disagreement of readers is not assessed: no case with an "
     "answer of the model was read by two readers."
@@ -28,14 +25,6 @@ _ALIKE = (
     "Whether its uncertainty goes with disagreement of readers is not assessed: their answers are "
     "equally far apart in every case."
 )
-
-
-@dataclass(frozen=True)
-class Related:
-    """What the check adds of something that uncertainty may go with."""
-
-    estimates: list[Estimate]
-    wordings: Mapping[str, Wording] = field(default_factory=dict)
 
 
 def readers_part(
@@ -47,13 +36,13 @@ def readers_part(
     """
     table = _question(evidence, protocol)
     if table is None:
-        return _without(_NO_READERS)
+        return unrelated(MEASURE, _NO_READERS)
     apart = disagreement(table)[sampled.rows]
     read = np.flatnonzero(np.isfinite(apart))
     if not read.size:
-        return _without(_NO_READERS)
+        return unrelated(MEASURE, _NO_READERS)
     if np.ptp(apart[read]) == 0:
-        return _without(_ALIKE, n=read.size)
+        return unrelated(MEASURE, _ALIKE, n=read.size)
     what = (
         "share of pairs of readers who differ"
         if table.question.scale == "nominal"
@@ -79,42 +68,6 @@ def disagreement(table: AnswerTable) -> FloatArray:
         total[both] += gap > 0 if table.question.scale == "nominal" else gap
         pairs[both] += 1
     return np.where(pairs > 0, total / np.maximum(pairs, 1), np.nan)
-
-
-def related(
-    measure: str, beside: FloatArray, sampled: Sampled, settings: Settings, convention: str
-) -> list[Estimate]:
-    """Rank correlation of each kind of uncertainty with another number of the same cases.
-
-    Args:
-        measure: name of the estimates, before the kind.
-        beside: (n,) of the sampled cases; those with NaN are left out.
-        convention: what is correlated with.
-    """
-    rows = np.flatnonzero(np.isfinite(beside))
-    clusters = sampled.clusters.where(rows)
-    return [
-        rank_correlation(
-            sampled.bits[kind][rows], beside[rows], clusters, settings,
-        ).renamed(
-            f"{measure}:{kind}", convention=f"Spearman over cases, mid-ranks; {convention}"
-        )
-        for kind in KINDS
-    ]  # fmt: skip
-
-
-def goes_with(estimate: Estimate) -> str:
-    """What the interval of a correlation shows, after "its total uncertainty"."""
-    if estimate.low is not None and estimate.low > 0:
-        return "is higher"
-    if estimate.high is not None and estimate.high < 0:
-        return "is lower"
-    return "is not shown to be higher"
-
-
-def _without(reason: str, n: int = 0) -> Related:
-    estimates = [undefined(f"{MEASURE}:{kind}", reason, n=n) for kind in KINDS]
-    return Related(estimates, {estimates[0].id: Wording("")})
 
 
 def _question(evidence: Evidence, protocol: Protocol) -> AnswerTable | None:

@@ -16,6 +16,7 @@ from ml.checks.sampled import (
 )
 from ml.checks.scored import operating_point, settings_of, unknown_point
 from ml.checks.uncertainty_groups import groups_findings, high_when_right
+from ml.checks.uncertainty_quality import quality_part
 from ml.checks.uncertainty_readers import readers_part
 from ml.checks.uncertainty_series import risk_series, scatter_series
 from ml.estimate import Estimate, undefined
@@ -56,8 +57,13 @@ def uncertainty(evidence: Evidence, protocol: Protocol) -> CheckResult:
         return not_assessed(QUESTION, reason, findings=missed)
     settings = settings_of(protocol)
     readers = readers_part(evidence, protocol, sampled, settings)
-    estimates = [*_estimates(sampled, settings), *readers.estimates]
-    wordings = {**_wordings(evidence, sampled, estimates), **readers.wordings}
+    quality = quality_part(evidence, sampled, settings)
+    estimates = [*_estimates(sampled, settings), *readers.estimates, *quality.estimates]
+    wordings = {
+        **_wordings(evidence, sampled, estimates),
+        **readers.wordings,
+        **quality.wordings,
+    }
     findings = (
         *findings_of(ID, estimates, protocol, wordings),
         *groups_findings(ID, evidence, sampled, estimates),

@@ -88,6 +88,8 @@ NAMES = {
     "epistemic_share": "Epistemic share of the uncertainty",
     "uncertainty_correlation": "Correlation of aleatoric and epistemic",
     "high_when_right": "Right answers of which the uncertainty is called high",
+    "noise_correlation": "Rank correlation with noise of the images",
+    "blur_correlation": "Rank correlation with blur of the images",
     "reader_disagreement_correlation": "Rank correlation with disagreement of readers",
     "sampling_change": "Change by the second half of the samples",
     "loss_correlation": "Correlation of doubt with 1 − Dice",

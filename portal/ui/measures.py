@@ -72,6 +72,8 @@ _UNITS: dict[str, tuple[Unit, tuple[float, float] | None]] = {
     "error_correlation": ("score", (-1.0, 1.0)),
     "uncertainty_correlation": ("score", (-1.0, 1.0)),
     "reader_disagreement_correlation": ("score", (-1.0, 1.0)),
+    "noise_correlation": ("score", (-1.0, 1.0)),
+    "blur_correlation": ("score", (-1.0, 1.0)),
     "loss_correlation": ("score", (-1.0, 1.0)),
     "loss_aurc": ("score", None),
     "mask_doubt": ("score", None),

@@ -7,8 +7,9 @@ from typing import TypeVar, cast
 import pyarrow as pa
 
 from ml.corruptions import corruption, corruptions_for
+from ml.engine.mask_passes import borne_by_masks
 from ml.engine.passes import CORRUPT, MOVE
-from ml.engine.plan import colour_of
+from ml.engine.plan import colour_of, takes_pictures
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.mask_copies import MaskCopies, is_of_masks, mask_copies_of
 from ml.evidence.passes import CaseOutputs, Distortion, OfPasses, of_passes
@@ -16,6 +17,7 @@ from ml.intake.model_manifest import Scores
 from ml.moves import move
 from ml.sampled import kind_of
 from ml.scores import activated, finding_score
+from ml.volume_moves import in_voxels
 
 Copies = TypeVar("Copies", CaseOutputs, MaskCopies)
 
@@ -49,16 +51,18 @@ def with_meaning(
         return found
     if CORRUPT in marked:
         told = _distorted(mask_copies_of(marked[CORRUPT], case_ids), "corruption", _corrupted)
-        found["corrupted_masks"] = replace(told, offered=_offered(modality, manifest))
+        offered = len(borne_by_masks(_fit(modality, manifest)))
+        found["corrupted_masks"] = replace(told, offered=offered)
     if MOVE in marked:
         copies = mask_copies_of(marked[MOVE], case_ids)
         found["moved_masks"] = _distorted(copies, "move", _moved)
     declared = scores_of(cast(JsonObject, manifest["output"]))
     if "corruptions" in found:
         outputs = _told(found["corruptions"], declared, "corruption", _corrupted)
-        found["corruptions"] = replace(outputs, offered=_offered(modality, manifest))
+        found["corruptions"] = replace(outputs, offered=len(_fit(modality, manifest)))
     if "moves" in found:
-        found["moves"] = _told(found["moves"], declared, "move", _moved)
+        of_what = _moved if takes_pictures(manifest) else _moved_volume
+        found["moves"] = _told(found["moves"], declared, "move", of_what)
     if "attacks" in found:
         found["attacks"] = _scored(found["attacks"], declared)
     if "corrupted_samples" in found:
@@ -91,9 +95,10 @@ def _distorted(copies: Copies, key: str, distortion: Callable[[str], Distortion]
     return replace(copies, distortions={name: distortion(name) for name in names})
 
 
-def _offered(modality: str, manifest: Mapping[str, JsonValue]) -> int:
-    """How many corruptions there are for such pictures."""
-    return len(corruptions_for(modality, colour_of(manifest)))
+def _fit(modality: str, manifest: Mapping[str, JsonValue]) -> list[str]:
+    """Ids of the corruptions that there are for such images."""
+    volumes = not takes_pictures(manifest)
+    return [one.id for one in corruptions_for(modality, colour_of(manifest), volumes=volumes)]
 
 
 def _scored(versions: CaseOutputs, declared: Scores) -> CaseOutputs:
@@ -110,3 +115,9 @@ def _corrupted(name: str) -> Distortion:
 def _moved(name: str) -> Distortion:
     one = move(name)
     return Distortion(one.title, one.parameter, one.values, one.said)
+
+
+def _moved_volume(name: str) -> Distortion:
+    one = _moved(name)
+    said = tuple(in_voxels(words) for words in one.said)
+    return replace(one, parameter=in_voxels(one.parameter), said=said)

@@ -9,7 +9,6 @@ from ml.checks.capability import (
     OF_VOLUMES,
     WITH_MASKS,
     WITH_MODEL,
-    WITH_SCORES,
     capabilities,
     follows,
     of_program,
@@ -84,8 +83,8 @@ def met_by(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue]) -> 
         copies = OF_MARKED_PICTURES if takes_pictures(manifest) else frozenset()
         return WITH_MASKS | {"intake"} | several | copies
     samples = frozenset() if not manifest or why_no_samples(manifest, card) else {"samples"}
-    if manifest and not takes_pictures(manifest):  # nothing corrupts or explains a volume
-        return WITH_SCORES | {"intake"} | samples | (of_program(card) & OF_VOLUMES)
+    if manifest and not takes_pictures(manifest):  # nothing explains or attacks a volume
+        return WITH_MODEL | samples | (of_program(card) & OF_VOLUMES)
     return WITH_MODEL | of_program(card) | samples
 
 

@@ -21,10 +21,10 @@ WITH_MASKS = frozenset({"predicted-masks"})
 OF_MARKED_PICTURES = frozenset({"corrupted-masks", "moved-masks"})  # no volumes
 WITH_SAMPLES = WITH_SCORES | {"samples"}
 WITH_MODEL = WITH_SCORES | {"intake", "corruptions", "moves"}
-OF_VOLUMES = frozenset(  # whose passes know volumes
-    {"features", "normalisations", "gradients", "gradient-scores"}
-)
-_LOOKED_INTO = OF_VOLUMES | {"attributions", "perturbations", "randomisations", "attacks"}
+_LAYERS = frozenset({"features", "normalisations", "gradients", "gradient-scores"})
+# Needs whose passes know volumes.
+OF_VOLUMES = _LAYERS | {"corruptions", "moves", "corrupted-samples"}
+_LOOKED_INTO = _LAYERS | {"attributions", "perturbations", "randomisations", "attacks"}
 IN_WORDS = {
     "samples": "several answers to a case",
     "sampled-masks": "several masks of a case",

@@ -132,7 +132,7 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
     ),
     "moves": (
         lambda evidence: evidence.moves is not None,
-        "No moved images were run. That takes a model of pictures, and images.",
+        "No moved images were run. That takes a model, and images.",
     ),
     "corrupted-masks": (
         lambda evidence: evidence.corrupted_masks is not None,

@@ -44,10 +44,11 @@ def wordings(evidence: Evidence, shifted: Shifted, measured: Measured) -> dict[s
 
 def _whole(evidence: Evidence, shifted: Shifted, measured: Measured) -> Wording:
     flips, n = measured.flips["flip_rate"], measured.estimates["flip_rate"].n
-    ran = f"Run on {shifted.size_words}. {SMALL_WORDS}"
+    ran = f"Run on {shifted.size_words}. {_small(shifted)}"
     if measured.worst is None:
         return Wording(
-            f"In none of {words.cases(n)} does a small move of the picture change the answer.",
+            f"In none of {words.cases(n)} does a small move of the {shifted.image} change the "
+            "answer.",
             why=ran,
             action="Ask for more cases: 'shift_cases' in the protocol.",
         )
@@ -59,19 +60,23 @@ def _whole(evidence: Evidence, shifted: Shifted, measured: Measured) -> Wording:
     )
 
 
+def _small(shifted: Shifted) -> str:
+    return SMALL_WORDS.replace("pixels", shifted.unit)
+
+
 def _worst(shifted: Shifted, measured: Measured, flips: IntArray, n: int) -> str:
     assert measured.worst is not None
     move, step = measured.worst
     there = measured.at("flip_rate", move, step)
     number = _count(there)
-    when = f"when the picture is {shifted.said(move, step)}"
+    when = f"when the {shifted.image} is {shifted.said(move, step)}"
     if number == flips.size and there.n == n:
         return f"In {words.count(number)} of {words.cases(n)} the answer changes {when}."
     alike = [_count(measured.at("flip_rate", *place[:2])) == number for place in shifted.small()]
     how = "most often" if sum(alike) == 1 else "for example"
     return (
         f"In {words.count(flips.size)} of {words.cases(n)} the answer changes under a small move "
-        f"of the picture; {how} {when}, in {words.count(number)} of {words.count(there.n)}."
+        f"of the {shifted.image}; {how} {when}, in {words.count(number)} of {words.count(there.n)}."
     )
 
 
@@ -94,17 +99,17 @@ def _one(
     each = [measured.at("flip_rate", move, step) for step in steps]
     last, cases = distortion.said[-1], words.cases(estimate.n)
     if not flips.size:
-        until = "" if len(each) == 1 else f", up to when the picture is {last}"
+        until = "" if len(each) == 1 else f", up to when the {shifted.image} is {last}"
         claim = f"{distortion.title}: the answer stays in all {cases}{until}."
     elif len(each) == 1:
         claim = (
-            f"In {words.count(flips.size)} of {cases} the answer changes when the picture is "
-            f"{last}, which the protocol declares legal."
+            f"In {words.count(flips.size)} of {cases} the answer changes when the "
+            f"{shifted.image} is {last}, which the protocol declares legal."
         )
     else:
         claim = (
             f"{distortion.title}: the answer changes in {words.count(flips.size)} of {cases} at "
-            f"some step; in {words.count(_count(each[0]))} when the picture is "
+            f"some step; in {words.count(_count(each[0]))} when the {shifted.image} is "
             f"{distortion.said[0]}, in {words.count(_count(each[-1]))} when it is {last}."
         )
     said = [f"{distortion.said[step - 1]} {words.measured(each[step - 1])}" for step in steps]

@@ -10,7 +10,7 @@ from ml.checks.judge import Wording, findings_of, result_of, without_platform
 from ml.checks.masked import limits_on, named_findings, protocol_of, qualified
 from ml.checks.registry import CheckResult, Finding, not_assessed
 from ml.checks.scored import failed_copies_finding, settings_of, unrun_finding
-from ml.checks.shift_findings import REPAIR, SMALL_WORDS
+from ml.checks.shift_findings import SMALL_WORDS
 from ml.checks.shift_masks_series import agreement_series, every_move
 from ml.checks.shift_measures import ID, STEP, step_id
 from ml.checks.shifted_masks import MovedMask, ShiftedMasks, failed_copies, least_of, shifted_masks
@@ -24,6 +24,11 @@ from ml.stats.robustness.severity import dice_loss
 
 AGREEMENT, ALONE = "mask_agreement", "interpolation_agreement"
 OF_SCORES = {"flip_rate"}  # that the platform asks of scores
+_REPAIR = (
+    "Look at the listed cases. Training with moved images, or smoothing before its layers skip "
+    "pixels, may help."
+)
+_MORE = "Ask for more cases: 'shift_cases' in the protocol."
 LOW = 0.9  # of Dice, below which a case is listed where no limit is set
 _EMPTY = "both empty: undefined and left out; one: 0"
 _WHAT = {
@@ -181,7 +186,7 @@ def _whole(evidence: Evidence, shifted: ShiftedMasks, measured: MeasuredMoves) -
         "same mask.",
         why=" ".join(part for part in parts if part),
         cases=shifted.ids(evidence, listed),
-        action=REPAIR,
+        action=_REPAIR if listed.size else _MORE,
     )
 
 
@@ -238,5 +243,5 @@ def _one(evidence: Evidence, shifted: ShiftedMasks, measured: MeasuredMoves, mov
         f"{claim}.",
         why=" ".join(part for part in parts if part),
         cases=shifted.ids(evidence, listed),
-        action=REPAIR,
+        action=_REPAIR if listed.size else _MORE,
     )

@@ -28,7 +28,8 @@ def forest_series(shifted: Shifted, measured: Measured, limit: Limit | None) -> 
         "kind": "forest",
         "check": ID,
         "title": f"{share[0].upper()}{share[1:]} changed under small moves",
-        "subtitle": f"{shifted.size_words}; answers that change, by what was done to the picture. "
+        "subtitle": f"{shifted.size_words}; answers that change, by what was done to the "
+        f"{shifted.image}. "
         "Diamond: under any small move, which the limit is for.",
         "unit": "%",
         "rows": rows,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -26,6 +27,9 @@ def is_small(move: str, value: float) -> bool:
     return value <= SMALL.get(move, 0.0)
 
 
+One = TypeVar("One")
+
+
 @dataclass(frozen=True)
 class Copy:
     """Answers to one step of a move; (m,) each, NaN where the copy failed."""
@@ -41,46 +45,63 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Shifted:
-    """Cases with a score whose moved copies were run; m of them, with or without a label."""
+class OnMoves(Generic[One]):
+    """Cases whose moved copies were run, n of them, with what is known of each step of a move."""
 
-    rows: IntArray  # (m,) of the evidence
+    rows: IntArray  # (n,) of the evidence
     clusters: Clusters
-    score: FloatArray  # (m,) P(finding) of the images as they are
-    margin: FloatArray  # (m,) how far a probability must go for another answer
-    by_class: bool  # answers are kinds; else whether the finding is there
-    point: OperatingPoint
-    copies: Mapping[tuple[str, int], Copy]  # by move and step, from 1
+    copies: Mapping[tuple[str, int], One]  # by move and step, from 1
     moves: Mapping[str, Distortion]
-    asked: int  # cases with a score, of which these are drawn
+    asked: int  # cases that could have been run, of which these are drawn
 
-    def of(self, move: str) -> list[Copy]:
+    def of(self, move: str) -> list[One]:
         """Its copies, from step 1."""
         return [self.copies[move, step] for step in range(1, len(self.moves[move].values) + 1)]
 
-    def small(self) -> Iterator[tuple[str, int, Copy]]:
+    def small(self) -> Iterator[tuple[str, int, One]]:
         """Moves after which a reader would see the same picture."""
         for (move, step), copy in self.copies.items():
             if is_small(move, self.moves[move].values[step - 1]):
                 yield move, step, copy
 
+    @property
+    def image(self) -> str:
+        """What was moved: "picture" or "volume"."""
+        return "volume" if self.unit == "voxels" else "picture"
+
+    @property
+    def unit(self) -> str:
+        """What shifts are counted in: "pixels" or "voxels"."""
+        voxels = any("voxel" in one.parameter for one in self.moves.values())
+        return "voxels" if voxels else "pixels"
+
     def said(self, move: str, step: int) -> str:
-        """What a picture is, as it follows "when the picture is"."""
+        """What an image is, as it follows "when the picture is"."""
         return self.moves[move].said[step - 1]
 
     def ids(self, evidence: Evidence, chosen: IntArray) -> tuple[str, ...]:
         return tuple(evidence.case_ids[row] for row in self.rows[chosen])
 
     @property
+    def size_words(self) -> str:
+        """ "60 of 300 cases, drawn by the seed"."""
+        return words.drawn(self.rows.size, self.asked)
+
+
+@dataclass(frozen=True)
+class Shifted(OnMoves[Copy]):
+    """Cases with a score whose moved copies were run, with or without a label."""
+
+    score: FloatArray  # (n,) P(finding) of the images as they are
+    margin: FloatArray  # (n,) how far a probability must go for another answer
+    by_class: bool  # answers are kinds; else whether the finding is there
+    point: OperatingPoint
+
+    @property
     def incomplete(self) -> IntArray:
         """Places of cases of which some copy failed."""
         known = np.stack([copy.known for copy in self.copies.values()])
         return np.flatnonzero(~known.all(axis=0))
-
-    @property
-    def size_words(self) -> str:
-        """ "60 of 300 cases, drawn by the seed"."""
-        return words.drawn(self.rows.size, self.asked)
 
 
 def shifted_cases(

@@ -1,17 +1,13 @@
 """Masks of moved copies beside the moved masks of the images, structure by structure."""
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from ml.checks import words
 from ml.checks.scored import clusters_at
-from ml.checks.shifted import is_small
+from ml.checks.shifted import OnMoves
 from ml.evidence.mask_copies import MaskCopies
-from ml.evidence.passes import Distortion
-from ml.evidence.tables import Evidence, FloatArray, IntArray
-from ml.stats.clusters import Clusters
+from ml.evidence.tables import Evidence, FloatArray
 
 
 @dataclass(frozen=True)
@@ -23,47 +19,14 @@ class MovedMask:
 
 
 @dataclass(frozen=True)
-class ShiftedMasks:
-    """One structure of the cases whose moved copies were run; n of them, with or without reference.
-
-    Attributes:
-        rows: (n,) of the evidence.
-        copies: by move and step, from 1.
-        asked: cases of the cohort, of which these are drawn.
-    """
+class ShiftedMasks(OnMoves[MovedMask]):
+    """One structure of the cases whose moved copies were run, with or without a reference."""
 
     structure: str
-    rows: IntArray
-    clusters: Clusters
-    copies: Mapping[tuple[str, int], MovedMask]
-    moves: Mapping[str, Distortion]
-    asked: int
-
-    def of(self, move: str) -> list[MovedMask]:
-        """Its copies, from step 1."""
-        return [self.copies[move, step] for step in range(1, len(self.moves[move].values) + 1)]
-
-    def small(self) -> Iterator[tuple[str, int, MovedMask]]:
-        """Moves after which a reader would see the same picture."""
-        for (move, step), copy in self.copies.items():
-            if is_small(move, self.moves[move].values[step - 1]):
-                yield move, step, copy
-
-    def said(self, move: str, step: int) -> str:
-        """What a picture is, as it follows "when the picture is"."""
-        return self.moves[move].said[step - 1]
-
-    def ids(self, evidence: Evidence, chosen: IntArray) -> tuple[str, ...]:
-        return tuple(evidence.case_ids[row] for row in self.rows[chosen])
 
     def least(self) -> FloatArray:
         """(n,) the least agreement of each case under any small move; NaN where there is none."""
         return least_of(np.stack([copy.agreement for _, _, copy in self.small()]))
-
-    @property
-    def size_words(self) -> str:
-        """ "60 of 300 cases, drawn by the seed"."""
-        return words.drawn(self.rows.size, self.asked)
 
 
 def least_of(values: FloatArray) -> FloatArray:

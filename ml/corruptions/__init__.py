@@ -1,6 +1,6 @@
 """Corruptions of pictures, by name: what each does, how severe, in which unit."""
 
-from ml.corruptions import ct, dicom_path, generic, mr, photo, ultrasound, xray
+from ml.corruptions import ct, dicom_path, generic, mr, photo, space, ultrasound, xray
 from ml.corruptions.gallery import gallery
 from ml.corruptions.modality import corruptions_for, packs_for
 from ml.corruptions.registry import Corruption, add, corruption, known_ids, pack
@@ -13,6 +13,7 @@ for _one in (
     *ultrasound.CORRUPTIONS,
     *photo.CORRUPTIONS,
     *dicom_path.CORRUPTIONS,
+    *space.CORRUPTIONS,
 ):
     add(_one)
 

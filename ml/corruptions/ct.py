@@ -2,8 +2,7 @@
 
 A picture has lost its Hounsfield units when it gets here. What follows rays takes an intensity of 0
 as air, 0.5 as water and 1 as twice water (a range of 2000 HU); of a narrower window the same errors
-are the same shares of the window. Slice thickness is left out: a single slice does not know
-its neighbours.
+are the same shares of the window. Slice thickness is of volumes (``ml.corruptions.space``).
 """
 
 from functools import partial

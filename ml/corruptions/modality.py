@@ -4,6 +4,7 @@ import re
 from typing import Literal
 
 from ml.corruptions.registry import Corruption, pack
+from ml.corruptions.space import VOLUME
 
 Colour = Literal["gray", "rgb"]
 GENERIC, DICOM_PATH = "generic", "dicom-path"
@@ -30,6 +31,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 PACKS = (GENERIC, *CODES, DICOM_PATH)
+OF_VOLUMES = (GENERIC, "ct", "mr", VOLUME, DICOM_PATH)  # packs that have a meaning on volumes
 
 
 def packs_for(modality: str) -> tuple[str, ...]:
@@ -54,7 +56,20 @@ def packs_for(modality: str) -> tuple[str, ...]:
     return (GENERIC, *named, DICOM_PATH)
 
 
-def corruptions_for(modality: str, colour: Colour = "gray") -> tuple[Corruption, ...]:
-    """The corruptions of a modality's packs that pictures of that colour can suffer."""
-    chosen = [one for name in packs_for(modality) for one in pack(name)]
+def corruptions_for(
+    modality: str, colour: Colour = "gray", *, volumes: bool = False
+) -> tuple[Corruption, ...]:
+    """The corruptions of a modality's packs that pictures of that colour can suffer, or volumes.
+
+    Volumes are of CT or MR, else the generic ones alone and those of files have a meaning.
+
+    Example:
+        >>> [one.id for one in corruptions_for("CT", volumes=True) if one.pack == "volume"]
+        ['slice-thickness']
+    """
+    names = packs_for(modality)
+    if volumes:
+        known = {*names, VOLUME} if {"ct", "mr"} & set(names) else set(names)
+        names = tuple(name for name in OF_VOLUMES if name in known)
+    chosen = [one for name in names for one in pack(name)]
     return tuple(one for one in chosen if one.of in ("any", colour))

@@ -8,11 +8,15 @@ from PIL import Image
 
 from ml.corruptions.gallery import gallery
 from ml.corruptions.modality import CODES, GENERIC, PACKS
-from ml.corruptions.registry import SEVERITIES, Corruption, pack
+from ml.corruptions.registry import SEVERITIES, Corruption, FloatArray, pack
+from ml.corruptions.space import VOLUME
+from ml.corruptions.volumes import corrupted_volume
 from ml.zoo.pictures import drawn_picture
 
 FOLDER = "corruptions"  # of the pictures, beside the page
 _SIDE, _SHADES, _COLOURS = 72, 16, 48
+_SLICE_MM = 2.0  # of the drawn volume
+_PACKS = (*PACKS, VOLUME)
 
 _TITLES = {
     GENERIC: "Any picture",
@@ -22,14 +26,15 @@ _TITLES = {
     "ultrasound": "Ultrasound",
     "photo": "Fundus, skin, endoscopy, pathology",
     "dicom-path": "The way of a file",
+    VOLUME: "Volumes alone",
 }
 _WORDS = {
     GENERIC: "Lengths are in pixels of the model's input.",
     "ct": "An intensity of 0 is taken as air, 0.5 as water, 1 as twice water: 2000 HU. Of a "
     "narrower window the errors are the same shares of the window. Errors along rays are "
     "projected and filtered back on a grid of 128 x 128 from 96 angles, and added; the picture "
-    "itself never is. Slice thickness is left out: a single slice does not know its neighbours, "
-    "and volumes are not corrupted yet.",
+    "itself never is. Slice thickness is of volumes alone: a single slice does not know its "
+    "neighbours.",
     "mr": "A picture is taken as the magnitude of a signal without phase; its rows are the lines "
     "of k-space, 256 of them whatever its size, so that the same lines are hit in every size. "
     "Whatever is done to k-space is followed by the magnitude. Rician noise of one coil and a "
@@ -43,6 +48,9 @@ _WORDS = {
     "cases that they happen to; who is hit at one severity is hit at every higher one. So the "
     "first severity at which a limit fails says how many files may go wrong. In a row of "
     "pictures, one case is shown.",
+    VOLUME: "Of CT and MR, beside their packs. Shown is a cut across 72 slices of 2 mm. Thick "
+    "slices lie side by side; those of a volume that are as thick already stay as they are, so "
+    "that a mild severity may change nothing in it.",
 }
 
 
@@ -50,7 +58,7 @@ def corruptions_page(note: str) -> str:
     """The page as Markdown; ``note`` says how it is written."""
     codes = "\n".join(f"| `{name}` | {', '.join(found)} |" for name, found in CODES.items())
     page = Path(__file__).with_name("page.md").read_text()
-    parts = {"note": note, "codes": codes, "packs": "".join(_section(name) for name in PACKS)}
+    parts = {"note": note, "codes": codes, "packs": "".join(_section(name) for name in _PACKS)}
     for name, text in parts.items():
         page = page.replace("{{" + name + "}}", text)
     return page
@@ -77,7 +85,8 @@ def _row(one: Corruption) -> str:
 
 def strip(one: Corruption) -> bytes:
     """A PNG of severities 0 to 5 side by side, of a drawn picture, in few shades."""
-    shown = np.concatenate(list(gallery(drawn_picture(one.pack, _SIDE), one.id)), axis=1)
+    rows = _thicker(one) if one.pack == VOLUME else gallery(drawn_picture(one.pack, _SIDE), one.id)
+    shown = np.concatenate(list(rows), axis=1)
     eight = np.rint(shown * 255).astype(np.uint8)
     if eight.shape[2] == 3:
         image = Image.fromarray(eight).quantize(_COLOURS, dither=Image.Dither.NONE)
@@ -91,6 +100,16 @@ def strip(one: Corruption) -> bytes:
     return written.getvalue()
 
 
+def _thicker(one: Corruption) -> list[FloatArray]:
+    """A cut across the slices of a drawn volume, as it is and at every severity."""
+    volume = drawn_picture("mr", _SIDE).transpose(0, 2, 1).astype(np.float32)
+    return [
+        corrupted_volume(one, volume, (_SLICE_MM, 1.0, 1.0), severity, "gallery", 0)
+        .transpose(0, 2, 1).astype(np.float64)
+        for severity in range(SEVERITIES + 1)
+    ]  # fmt: skip
+
+
 def strips() -> dict[str, bytes]:
     """File name below docs/ -> PNG, of every corruption."""
-    return {f"{FOLDER}/{one.id}.png": strip(one) for name in PACKS for one in pack(name)}
+    return {f"{FOLDER}/{one.id}.png": strip(one) for name in _PACKS for one in pack(name)}

@@ -30,12 +30,14 @@ class Prepared:
         array: in the declared layout, without a batch.
         placed: how its pixels lie on those of the image.
         spacing_mm, grid: of the image; see :class:`ml.imaging.mask.Mask`.
+        stacked: its axis that slices follow each other on, where the files say so.
     """
 
     array: Float32Array
     placed: Placed
     spacing_mm: tuple[float, ...] | None = None
     grid: tuple[float, ...] | None = None
+    stacked: int | None = None
 
     def mask(self, labels: LabelArray) -> Mask:
         """Labels of what the network took, as a mask of the image."""
@@ -73,7 +75,8 @@ def prepared(case: Case, declared: Input, tell: Tell = nobody) -> Prepared:
 
         volume = volume_of([bytes_of(path) for path in case.images])
         array, placed = prepare_volume(volume, declared, tell)
-        return Prepared(array, placed, volume.spacing_mm, tuple(np.ravel(volume.affine).tolist()))
+        grid = tuple(np.ravel(volume.affine).tolist())
+        return Prepared(array, placed, volume.spacing_mm, grid, volume.stacked)
     return Prepared(*prepare_picture(_picture(case), declared, tell))
 
 

@@ -15,6 +15,7 @@ from ml.engine.mask_copies_form import of_masks
 from ml.engine.passes import corrupt_form
 from ml.engine.predict import Asked, Outputs, finished
 from ml.engine.session import Session
+from ml.engine.volume_copies import outputs_on_volumes
 from ml.estimate import JsonObject
 from ml.imaging.declared import Input
 from ml.sandbox.messages import Reporter
@@ -45,10 +46,17 @@ def corrupt(
 ) -> Outputs[Versions]:
     """Run the model over corrupted copies; see :func:`ml.engine.copies.outputs_on_copies`.
 
+    Of volumes see :func:`ml.engine.volume_copies.outputs_on_volumes`.
+
     Args:
         wanted: corruptions and severities.
         seed: random numbers depend on it, the case, the corruption and the severity alone.
     """
+    if declared.dims == 3:
+        return outputs_on_volumes(
+            session, declared, cases, wanted, seed=seed, batch=batch, device=device,
+            reporter=reporter,
+        )  # fmt: skip
     return outputs_on_copies(
         session, declared, cases, wanted, seed=seed, batch=batch, device=device, reporter=reporter
     )

@@ -4,7 +4,8 @@ The copies are those of the corrupt pass. Of dropout the masks of a case are the
 copies: what differs between two copies is then the copy and not the draw.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import cast
 
@@ -12,12 +13,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ml.engine.cases import Case
+from ml.engine.cases import Case, prepare_case
 from ml.engine.copies import each_copy, flat_rows
 from ml.engine.corrupt import versions
 from ml.engine.predict import Asked, Outputs, finished, in_batches
 from ml.engine.requested_form import SAMPLED, corrupt_samples_form
 from ml.engine.samples import sampler_of
+from ml.engine.volume_copies import VolumeCopies
 from ml.estimate import JsonObject
 from ml.evidence.forms import Form
 from ml.evidence.packed import packed
@@ -49,19 +51,26 @@ def corrupt_samples_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -
     how = tuple(settings.get(name) for name in ("kind", "samples", "seed"))
     sampler = asked.opened(f"samples {how}", lambda: sampler_of(asked, settings))
     declared = asked.manifest.input
+    volumes = VolumeCopies(declared, wanted, seed) if declared.dims == 3 else None
+
+    def copies_of(members: Sequence[Case], arrays: Float32Array) -> Iterator[Float32Array]:
+        if volumes is not None:
+            return volumes.each(members, arrays)
+        return each_copy(members, arrays, declared, wanted, seed)
 
     def rows(members: Sequence[Case], arrays: Float32Array) -> list[Versions | None]:
         names = [case.case_id for case in members]
         found: list[Versions] = [[] for _ in members]
-        for copies in (arrays, *each_copy(members, arrays, declared, wanted, seed)):
+        for copies in chain([arrays], copies_of(members, arrays)):
             drawn = sampler.sample(copies, names).astype(np.float32)
             for at, row in enumerate(found):
                 row.append(drawn[:, at] if np.isfinite(drawn[:, at]).all() else None)
         return list(found)
 
     found = in_batches(
-        declared, asked.cases, rows, batch=asked.batch, device=asked.device, reporter=reporter
-    )
+        declared, asked.cases, rows, batch=asked.batch, device=asked.device, reporter=reporter,
+        prepare=prepare_case if volumes is None else volumes.prepare,
+    )  # fmt: skip
     shape = corrupt_samples_form(inputs, len(asked.manifest.output.classes))
     table = samples_of_copies(asked.case_ids, shape, found)
     return finished(asked, found, table, out_dir / TABLE, sampler.runtime_json)

@@ -1,6 +1,6 @@
 """The passes over copies of pictures that a model is to mark: what asks for them, with what."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
 
 from ml.corruptions.modality import Colour
@@ -11,6 +11,17 @@ from ml.estimate import JsonObject, JsonValue
 
 CORRUPTED, MOVED = "corrupted-masks", "moved-masks"
 NEEDS = {CORRUPTED: CORRUPT, MOVED: MOVE}  # need of a check -> the pass that fulfils it
+# Mirrored by a reader of files: a mask that follows the picture lies off its reference, and should.
+MIRRORED = frozenset({"dicom-left-right", "dicom-upside-down"})
+
+
+def borne_by_masks(names: Iterable[str]) -> list[str]:
+    """The corruptions that leave everything where it is, so that a mask can bear them.
+
+    >>> borne_by_masks(["gamma", "dicom-left-right"])
+    ['gamma']
+    """
+    return [name for name in names if name not in MIRRORED]
 
 
 def masks_asked_for(
@@ -35,12 +46,14 @@ def masks_asked_for(
     if not pictures:
         return []
     corrupted = corrupt_params(modality, colour, only)
+    fit = borne_by_masks(cast(list[str], corrupted["corruptions"]))
+    corrupted |= {"corruptions": list[JsonValue](fit)}
     moves = move_params(maps=False, flips=flips)["moves"]
     own: dict[str, JsonObject] = {
         CORRUPT: corrupted,
         MOVE: {"moves": moves, "seed": PASSES[MOVE].params["seed"]},
     }
-    if not corrupted["corruptions"]:
+    if not fit:
         del own[CORRUPT]
     asked = {NEEDS[need] for need in NEEDS if need in wanted}
     return [

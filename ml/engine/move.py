@@ -13,6 +13,7 @@ from ml.engine.mask_copies_form import of_masks
 from ml.engine.move_form import move_form, move_rows
 from ml.engine.predict import Asked, finished
 from ml.engine.session import ModelError
+from ml.engine.volume_copies import outputs_on_volumes
 from ml.estimate import JsonObject, JsonValue
 from ml.imaging.intensity import FloatArray
 from ml.imaging.preprocess import Float32Array, interpolate
@@ -144,10 +145,17 @@ def move_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObjec
     asked, wanted, seed = Asked.of(inputs), versions(inputs), int(cast(int, inputs["seed"]))
     look, told = _look_of(asked, inputs, wanted, seed)
     session = asked.session(reporter, out_dir)
-    found = outputs_on_copies(
-        session, asked.manifest.input, asked.cases, wanted, seed=seed, batch=asked.batch,
-        device=asked.device, reporter=reporter, look=look,
-    )  # fmt: skip
+    declared, batch, device = asked.manifest.input, asked.batch, asked.device
+    if declared.dims == 3:
+        found = outputs_on_volumes(
+            session, declared, asked.cases, wanted, seed=seed, batch=batch, device=device,
+            reporter=reporter, unknown=1,
+        )  # fmt: skip
+    else:
+        found = outputs_on_copies(
+            session, declared, asked.cases, wanted, seed=seed, batch=batch, device=device,
+            reporter=reporter, look=look,
+        )  # fmt: skip
     table = rows_table(asked.case_ids, move_form(inputs, session.n_classes), found)
     runtime = session.runtime_json | told
     return finished(asked, found, table, out_dir / TABLE, runtime, reusable=session.reusable)

@@ -224,11 +224,11 @@ PASSES: dict[str, ModelPass] = {
         ModelPass(
             CORRUPT, "corruptions",
             {"batch": 8, "corruptions": [one.id for one in pack(GENERIC)], "seed": _SEED},
-            corrupt_form, _corrupt_cost, False, True,
+            corrupt_form, _corrupt_cost, False, True, volumes=True,
         ),
         ModelPass(
             MOVE, "moves", {"batch": 8, **_MAP, **move_params(maps=False), "seed": _SEED},
-            move_form, partial(move_cost, row_bytes=_ROW), False, True,
+            move_form, partial(move_cost, row_bytes=_ROW), False, True, volumes=True,
         ),
         ModelPass(
             RANDOMISE, "randomisations",
@@ -248,7 +248,7 @@ PASSES: dict[str, ModelPass] = {
         ModelPass(
             CORRUPT_SAMPLES, COPIES_SAMPLED,
             {"batch": 8, "corruptions": [one.id for one in pack(GENERIC)], "seed": _SEED},
-            corrupt_samples_form, corrupt_samples_cost, False,
+            corrupt_samples_form, corrupt_samples_cost, False, volumes=True,
         ),
         ModelPass(
             GRADIENT_SCORES, SCORES, {"batch": 8}, gradient_scores_form, gradient_scores_cost, True,
@@ -259,15 +259,22 @@ PASSES: dict[str, ModelPass] = {
 
 
 def corrupt_params(
-    modality: str | None, colour: Colour = "gray", only: Sequence[str] = ()
+    modality: str | None,
+    colour: Colour = "gray",
+    only: Sequence[str] = (),
+    *,
+    pictures: bool = True,
 ) -> JsonObject:
-    """Params of the corrupt pass for pictures of a declared modality.
+    """Params of the corrupt pass for images of a declared modality.
 
     Args:
         modality: None for the generic corruptions alone.
+        pictures: the images are pictures; else volumes.
         only: ids that a protocol chose; of these, those that fit. () for all that fit.
     """
-    fit = pack(GENERIC) if modality is None else corruptions_for(modality, colour)
+    fit = pack(GENERIC)
+    if modality is not None:
+        fit = corruptions_for(modality, colour, volumes=not pictures)
     names: list[JsonValue] = [one.id for one in fit if not only or one.id in only]
     return PASSES[CORRUPT].params | {"corruptions": names}
 
@@ -299,8 +306,8 @@ def asked_for(
     """
     needs = set(wanted)
     own = {
-        MOVE: PASSES[MOVE].params | move_params(maps=walks, flips=flips),
-        CORRUPT: corrupt_params(modality, colour, only),
+        MOVE: PASSES[MOVE].params | move_params(maps=walks and pictures, flips=flips),
+        CORRUPT: corrupt_params(modality, colour, only, pictures=pictures),
     }
     own[CORRUPT_SAMPLES] = own[CORRUPT] | {SAMPLED: sampled}
     params = {name: own.get(name, one.params) for name, one in PASSES.items()}

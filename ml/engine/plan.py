@@ -65,7 +65,7 @@ def plan(
         samples: what the samples pass is run with, from ``ml.engine.sampling``; None where the
             model cannot be sampled.
         walks: the model can be looked into (``gradients`` of its card).
-        pictures: it takes pictures; passes that explain, corrupt or move know no volumes.
+        pictures: it takes pictures; passes that explain or attack know no volumes.
         card: of the model, for the runtime that its trial chose.
         modality: of the cohort, whose own corruptions are run; None: the generic ones alone.
         colour: of the pictures that the model takes.

@@ -28,6 +28,7 @@ TABLE = "predict.parquet"
 NON_FINITE = "non_finite_output"
 Row = TypeVar("Row")
 Opened = TypeVar("Opened")
+Prepare = Callable[[Case, Input, Float32Array], object]
 MOST_SHARED = 256 * 1024**2  # bytes of a file of weights whose passes may all stay open
 _TRANSIENT = {"image_missing", "image_changed"}  # they say nothing about the model
 
@@ -255,6 +256,7 @@ def in_batches(
     batch: int = 8,
     device: Device = CPU,
     reporter: Reporter,
+    prepare: Prepare = prepare_case,
 ) -> Outputs[Row]:
     """Compute something of the cases in batches of fixed membership.
 
@@ -266,11 +268,14 @@ def in_batches(
         compute: what each case of a batch gives, from the prepared arrays (n, ...) of all;
             None where it is not finite, a code where there is nothing.
         device: that it is computed on: while a GPU computes, the next batch is prepared.
+        prepare: reads a case and writes what the model takes of it into the array it is given.
     """
     outputs: Outputs[Row] = Outputs()
     batches = [cases[start : start + batch] for start in range(0, len(cases), batch)]
     began, done = time.perf_counter(), 0
-    ready = ahead(batches, lambda one: _arrays(one, declared, device), on=looks_ahead(device))
+    ready = ahead(
+        batches, lambda one: _arrays(one, declared, device, prepare), on=looks_ahead(device)
+    )
     for members, (arrays, errors) in ready:
         outputs.errors |= errors
         for case, row in zip(members, compute(members, arrays), strict=True):
@@ -292,13 +297,13 @@ def in_batches(
 
 
 def _arrays(
-    cases: Sequence[Case], declared: Input, device: Device
+    cases: Sequence[Case], declared: Input, device: Device, prepare: Prepare
 ) -> tuple[Float32Array, dict[str, str]]:
     """The prepared images (n, ...) of cases, and error codes of those that stay zeros."""
     arrays, errors = np.empty((len(cases), *declared.shape), dtype=np.float32), {}
     for case, array in zip(cases, arrays, strict=True):
         try:
-            prepare_case(case, declared, array)
+            prepare(case, declared, array)
         except ImageError as error:
             errors[case.case_id] = error.code
             array[...] = 0

@@ -23,9 +23,11 @@ from ml.imaging.preprocess import Float32Array
 
 BATCH = 8  # cases at once where nothing else is known to be quicker
 SECONDS = 0.75  # of measuring batches; and as much for threads against processes
-CLEARLY = 0.9  # of the usual way's seconds: what is not that much quicker is not taken
+BETTER = 0.95  # of the usual number's seconds: a size that is not that much quicker is not taken
+CLEARLY = 0.9  # and of processes' seconds, for threads: they take a core from another model
 _SIZES = (BATCH, 4, 2, 1, 16, MOST_BATCH)
 _OF_SLOW, _MORE = (BATCH, 2), 7  # sizes and times the seconds, where eight cases outlast these
+_TIMES = 3  # each size, as far as there is time
 _ROUNDS, _MOST_ROUNDS = 2, 20
 _LEAST_LIMIT = 8 << 30  # of memory, where none is set
 _SHARE = 4  # a trial takes no more than this part of the memory a child may have
@@ -53,7 +55,7 @@ def by_batch(session: Session, cases: Float32Array, seconds: float) -> dict[int,
     sizes, left = (_OF_SLOW, _MORE * SECONDS) if slow else (_SIZES, SECONDS)
     if BATCH * seconds > left:
         return found  # nothing could be held against the usual number
-    for _ in range(_ROUNDS):
+    for _ in range(_TIMES):
         for n in sizes:
             if n * seconds > left or held.would_be_short(n) or n > min([n, *session.fitted]):
                 continue
@@ -69,7 +71,7 @@ def by_batch(session: Session, cases: Float32Array, seconds: float) -> dict[int,
 
 
 def chosen_batch(seconds: Mapping[int, float]) -> int:
-    """The usual number of cases at once, or the one that is clearly the quickest.
+    """The usual number of cases at once, or the quickest where that spares a twentieth.
 
     Args:
         seconds: per case, by cases at once.
@@ -82,7 +84,7 @@ def chosen_batch(seconds: Mapping[int, float]) -> int:
         return BATCH
     best = min(seconds, key=seconds.__getitem__)
     usual = seconds[BATCH]
-    return best if seconds[best] < min(CLEARLY * usual, usual - WORTH) else BATCH
+    return best if seconds[best] < min(BETTER * usual, usual - WORTH) else BATCH
 
 
 def processes_or_threads(

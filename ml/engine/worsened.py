@@ -1,6 +1,6 @@
 """The job that shows what corruptions do to cases: prepared and corrupted in a child."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -8,10 +8,12 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ml.corruptions import corruption
+from ml.corruptions import Corruption, corruption
 from ml.corruptions.registry import SEVERITIES, FloatArray
-from ml.engine.cases import Case, prepare_case
+from ml.corruptions.volumes import corrupted_volume
+from ml.engine.cases import Case, prepare_case, prepared
 from ml.engine.seen import pictures_left
+from ml.engine.volume_copies import unit_volume
 from ml.estimate import JsonObject, JsonValue
 from ml.imaging.declared import Input, Strict
 from ml.imaging.intensity import to_unit
@@ -21,13 +23,15 @@ from ml.sandbox.messages import Reporter
 from ml.sandbox.results import ResultError
 
 MOST_STRIPS = 200  # corruptions of one audit
+Shown = Callable[[Corruption, int], FloatArray]  # a case at a severity, (height, width, channels)
 
 
 def worsened_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
     """Draw a case for each corruption as it is and at every severity.
 
     It is what the corrupt pass gives the network, before that is normalised again: at the size of
-    the input, 0 black and 1 white in every picture, so that brightness can be compared.
+    the input, 0 black and 1 white in every picture, so that brightness can be compared. Of volumes
+    the middle slice is drawn, of the corrupted whole.
 
     Args:
         inputs: input (of a manifest), cases [{case_id, images: [path]}], seed (of the pass), and
@@ -51,33 +55,40 @@ def worsened_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
         for row in rows
     }
     wanted = cast(list[list[str]], inputs["strips"])
-    pictures: dict[str, FloatArray | ImageError] = {}
+    shown: dict[str, Shown | ImageError] = {}
     strips = list[JsonValue]()
     for at, (name, case_id) in enumerate(wanted):
-        if case_id not in pictures:
-            pictures[case_id] = _unit(cases[case_id], declared)
-        picture = pictures[case_id]
-        if isinstance(picture, ImageError):
-            strips.append({"pictures": [], "code": picture.code, "message": picture.message})
+        if case_id not in shown:
+            shown[case_id] = _shown(cases[case_id], declared, seed)
+        show = shown[case_id]
+        if isinstance(show, ImageError):
+            strips.append({"pictures": [], "code": show.code, "message": show.message})
         else:
-            names = _drawn(picture, name, case_id, seed, out_dir / f"strip-{at}")
+            names = _drawn(show, name, out_dir / f"strip-{at}")
             strips.append({"pictures": list[JsonValue](names), "code": "", "message": ""})
         reporter.progress(at + 1, len(wanted))
     return {"strips": strips}
 
 
-def _unit(case: Case, declared: Input) -> FloatArray | ImageError:
+def _shown(case: Case, declared: Input, seed: int) -> Shown | ImageError:
+    """Not by ``gallery``, which refuses the rounding beyond 0 and 1 that the pass passes on."""
     try:
-        return to_unit(prepare_case(case, declared), declared)
+        if declared.dims == 3:
+            volume, stack = unit_volume(prepared(case, declared), declared)
+            middle = np.s_[len(volume) // 2, :, :, None]
+            return lambda one, severity: corrupted_volume(
+                one, volume, stack.spacing_mm, severity, case.case_id, seed
+            )[middle].astype(np.float64)
+        picture = to_unit(prepare_case(case, declared), declared)
+        return lambda one, severity: one(picture, severity, case.case_id, seed)
     except ImageError as error:
         return error
 
 
-def _drawn(picture: FloatArray, name: str, case_id: str, seed: int, stem: Path) -> list[str]:
-    """Not by ``gallery``, which refuses the rounding beyond 0 and 1 that the pass passes on."""
+def _drawn(show: Shown, name: str, stem: Path) -> list[str]:
     one, names = corruption(name), []
     for severity in range(SEVERITIES + 1):
-        shown = for_eyes(one(picture, severity, case_id, seed))
+        shown = for_eyes(show(one, severity))
         shown.thumbnail((MOST_SIDE, MOST_SIDE))
         path = stem.with_name(f"{stem.name}-{severity}.png")
         shown.save(path)

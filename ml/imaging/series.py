@@ -109,7 +109,7 @@ def _stacked(slices: list[_Slice]) -> Volume:
     affine[:3, 3] = _LPS_TO_RAS @ ordered[0].position
     # Columns of a slice are the first axis, rows the second.
     values = np.stack([one.values.T.astype(np.float32) for one in ordered], axis=2)
-    return turned(values, affine)
+    return turned(values, affine, stacked=2)
 
 
 def _step(positions: FloatArray, normal: FloatArray) -> FloatArray:

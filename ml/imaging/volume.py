@@ -20,6 +20,7 @@ class Volume:
     values: Float32Array  # (x, y, z)
     spacing_mm: tuple[float, float, float]  # of each axis
     affine: FloatArray  # (4, 4) from voxels to mm
+    stacked: int | None = None  # the axis that the slices of a series follow each other on
 
 
 def volume_of_nifti(data: bytes) -> Volume:
@@ -33,12 +34,13 @@ def volume_of_nifti(data: bytes) -> Volume:
     return turned(found.values, found.affine)
 
 
-def turned(values: NDArray[np.generic], affine: FloatArray) -> Volume:
+def turned(values: NDArray[np.generic], affine: FloatArray, stacked: int | None = None) -> Volume:
     """A volume whose axes are brought nearest to right, front and up.
 
     Args:
         values: three axes, of any directions.
         affine: (4, 4) from voxels to mm in RAS+.
+        stacked: the axis of ``values`` that slices follow each other on, where that is known.
 
     Raises:
         ImageError: image_unreadable where the values are no plain numbers.
@@ -55,7 +57,7 @@ def turned(values: NDArray[np.generic], affine: FloatArray) -> Volume:
     if not np.isfinite(floats).all():
         raise ImageError("image_unreadable", "The image holds NaN or infinity.")
     x, y, z = (float(length) for length in np.linalg.norm(placed[:3, :3], axis=0))
-    return Volume(floats, (x, y, z), placed)
+    return Volume(floats, (x, y, z), placed, None if stacked is None else int(turn[stacked, 0]))
 
 
 def middle_slice(volume: Volume) -> Picture:

@@ -50,7 +50,7 @@ MISSING = {
     "attributions": "Only a model whose gradients can be had can be explained. Choose one.",
     "perturbations": "Only a model whose gradients can be had can be explained. Choose one.",
     "corruptions": "Only a model can be run on corrupted images. Choose one.",
-    "moves": "Only a model of pictures can be run on moved images. Choose one.",
+    "moves": "Only a model can be run on moved images. Choose one.",
     "corrupted-masks": "Only a model of pictures that segments can mark corrupted images. Choose "
     "one.",
     "moved-masks": "Only a model of pictures that segments can mark moved images. Choose one.",
@@ -246,7 +246,6 @@ def _is_met(need: str, choice: Choice) -> bool:
     if need == "described":
         return has_images
     if need in _OF_A_MODEL:
-        # Layers of a network of volumes are looked at; nothing else is done to one.
         fits = choice.pictures or need in OF_VOLUMES
         possible = fits and (need in _OF_ANY_MODEL or choice.walks)
         if need == "corruptions":

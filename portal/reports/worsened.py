@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ml.corruptions.registry import SEVERITIES
+from ml.engine.plan import takes_pictures
 from ml.imaging.seen import MOST_SIDE
 from portal.audits.models import Audit
 from portal.leases import FINAL
@@ -57,6 +58,7 @@ class Gallery:
     width: int | None  # of a picture in pixels, where the model's input has a fixed size
     height: int | None
     is_reduced: bool  # drawn smaller than the model was given it
+    of_volumes: bool = False  # each picture is the middle slice of one
     of_masks: bool = False  # a score is a Dice
     other_engine: str = ""  # that drew them, where the audit ran with another one
 
@@ -90,6 +92,7 @@ def of(frozen: Frozen, door: Door, audit: Audit) -> Gallery | None:
         width=min(width, MOST_SIDE) if width else None,
         height=min(height, MOST_SIDE) if height else None,
         is_reduced=max(width or 0, height or 0) > MOST_SIDE,
+        of_volumes=not takes_pictures((frozen.model or {}).get("manifest") or {}),
         of_masks=frozen.of_masks,
         other_engine=made_by if made_by != _engine(frozen) else "",
     )

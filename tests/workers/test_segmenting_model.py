@@ -119,7 +119,7 @@ def test_copies_are_marked_in_the_portal_as_at_the_command_line(team, versions, 
         assert one["series"] == other["series"]
     lines = {line.title: line for line in before.lines}
     assert lines["Stress"].word == lines["Shift consistency"].word == "Will run"
-    assert "1 of 13 corruptions at 5 severities, on 10 cases" in lines["Stress"].reason
+    assert "1 of 11 corruptions at 5 severities, on 10 cases" in lines["Stress"].reason
     # What was computed is found again under its key, references and all, before it is begun.
     after = preview_of(choice).cost
     assert (before.cost.n_reused, before.cost.n_shards) == (0, 3)

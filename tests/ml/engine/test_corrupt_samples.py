@@ -162,7 +162,7 @@ def test_it_is_planned_where_the_protocol_asks_and_the_model_can():
     assert planned(asked, members)[CORRUPT_SAMPLES]["sampled"] == members
     assert CORRUPT_SAMPLES not in planned(asked, None)
     assert CORRUPT_SAMPLES not in planned(Protocol.parse(base), dropout)
-    assert CORRUPT_SAMPLES not in planned(asked, dropout, pictures=False)
+    assert planned(asked, dropout, pictures=False)[CORRUPT_SAMPLES] == params
     other = Protocol.parse({"checks": ["calibration"], "stress_samples": 10})
     assert CORRUPT_SAMPLES not in planned(other, dropout)
 

@@ -13,7 +13,7 @@ from ml.engine.corrupt import versions as corruptions_of
 from ml.engine.cost import Sizes
 from ml.engine.mask_copies import along
 from ml.engine.mask_copies_form import mask_copies_cost
-from ml.engine.mask_passes import masks_asked_for, references_of
+from ml.engine.mask_passes import MIRRORED, masks_asked_for, references_of
 from ml.engine.move import move_job
 from ml.engine.move import versions as moves_of
 from ml.engine.passes import CORRUPT, MOVE, PASSES, check_of, cost_of, most_bytes_of
@@ -249,6 +249,11 @@ def test_the_plan_asks_for_copies_of_pictures_alone_and_only_where_a_check_does(
     assert "corrupt" not in planned(("stress",), has_model=False)
     of_scores = planned(("stress",), has_masks=False)
     assert "structures" not in of_scores["corrupt"]
+    assert {"dicom-left-right", "dicom-upside-down"} < set(of_scores["corrupt"]["corruptions"])
+    assert not MIRRORED & set(found["corrupt"]["corruptions"]), "a mask follows its picture"
+    mirrored = Protocol(checks=("stress",), corruptions=("dicom-left-right",))
+    asked = {"has_model": True, "has_masks": True, "catalogue": CATALOGUE, "modality": "CT"}
+    assert [one.name for one in plan(mirrored, **asked)] == ["predict", "compare-masks"]
     none_fits = masks_asked_for(
         ["corrupted-masks"], 1, pictures=True, running={}, modality="CT", only=["mr-motion"]
     )

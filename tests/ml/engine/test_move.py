@@ -252,7 +252,8 @@ def test_maps_are_asked_of_what_can_be_looked_into(walks):
     assert (name, params["maps"], params["batch"]) == (MOVE, walks, 4)
     assert params["moves"][-1] == "mirror-up-down"
     assert params["method"] == "grad-cam"
-    assert asked_for(["moves"], walks=walks, pictures=False) == []
+    ((_, of_volumes),) = asked_for(["moves"], walks=walks, pictures=False)
+    assert of_volumes["maps"] is False
 
 
 def test_copies_of_no_move_are_the_answers_of_predict(looked_into, stored, tmp_path):

@@ -60,7 +60,8 @@ def test_needs_become_passes_in_order():
     assert names(*everything, walks=False) == ["predict", "corrupt", "move"]
     assert names("corruptions", has_images=False) == []
     assert names("features", walks=False) == []
-    assert names("features", "corruptions", "moves", "attributions", pictures=False) == ["predict"]
+    of_volumes = names("features", "corruptions", "moves", "attributions", pictures=False)
+    assert of_volumes == ["predict", "corrupt", "move"]
 
 
 def test_outputs_of_every_pass_are_computed_by_the_runtime_of_predict():

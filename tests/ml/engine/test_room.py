@@ -59,8 +59,9 @@ def test_every_size_that_there_is_time_for_is_measured():
     assert set(found) == {1, 2, 4, 8, 16, 32}
     assert found[1] > found[4] > found[32]
     assert room.chosen_batch(found) == 32
-    assert room.chosen_batch({8: 1.0, 4: 0.95, 16: 1.2}) == 8
+    assert room.chosen_batch({8: 1.0, 4: 0.96, 16: 1.2}) == 8
     assert room.chosen_batch({8: 1.0, 1: 0.8}) == 1
+    assert room.chosen_batch({8: 1.0, 2: 0.91}) == 2
     assert room.chosen_batch({}) == 8
     assert room.by_batch(Paced(), CASES, room.SECONDS) == {}
     assert room.by_batch(Paced(fixed_batch=2), CASES, 0.001) == {}

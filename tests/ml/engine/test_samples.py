@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 
 from ml.engine.cases import Case, prepare_case
+from ml.engine.corrupt_samples import corrupt_samples_job
 from ml.engine.dropout import in_torch_order, seeded
 from ml.engine.dropout_session import DropoutSession, open_dropout
 from ml.engine.ensemble import open_model
@@ -17,7 +18,9 @@ from ml.engine.samples import MemberSampler, samples, samples_job
 from ml.engine.sampling import samples_params, seconds_of_samples, why_no_samples
 from ml.engine.session import ModelError, open_session
 from ml.evidence.checked import check_samples
+from ml.evidence.sampled_copies import sampled_copies_of
 from ml.evidence.store import EvidenceError, samples_table, table
+from ml.imaging.intensity import unit_range
 from ml.intake.model_manifest import ModelManifest
 from ml.protocol import Protocol, ProtocolError
 from ml.sandbox.messages import Job
@@ -350,10 +353,27 @@ def test_a_classifier_of_volumes_is_sampled_as_one_of_pictures(tmp_path):
     declared = ModelManifest.model_validate(result["manifest"])
     sites = open_dropout(path, declared, samples=5, seed=3).sampler.sites
     case = prepare_case(Case("c1", (tmp_path / "c1",)), declared.input)
-    for sample, row in enumerate(found["c1"]):
+
+    def by_hand(array, sample):
         channels, features = seeded(3)(sample, ["c1"], sites)
-        seen = module.norm(module.conv(torch.from_numpy(case[None])))
+        seen = module.norm(module.conv(torch.from_numpy(array[None])))
         pooled = torch.relu(seen * channels).mean((2, 3, 4)) * features
-        assert row == pytest.approx(module.head(pooled)[0].tolist(), abs=1e-5)
+        return module.head(pooled)[0].tolist()
+
+    for sample, row in enumerate(found["c1"]):
+        assert row == pytest.approx(by_hand(case, sample), abs=1e-5)
     assert alone["c1"] == pytest.approx(found["c1"], abs=1e-5)
     assert found["c1"].std(axis=0).min() > 1e-3
+    # So are its corrupted copies: the same masks on each.
+    asked = job(cases, manifest=result["manifest"], path=path) | {
+        "corruptions": ["gamma"], "seed": 1, "batch": 2,
+        "sampled": {"kind": "dropout", "samples": 5, "seed": 3},
+    }  # fmt: skip
+    made = corrupt_samples_job(asked, tmp_path, QUIET)
+    ids = ["c0", "c1", "c2"]
+    copies = sampled_copies_of(table((tmp_path / made["table"]).read_bytes()), ids)
+    gain, offset = (one.item() for one in unit_range(declared.input))
+    dark = (((case - offset) / gain) ** 2.6 * gain + offset).astype(np.float32)
+    for sample in range(5):
+        assert copies.outputs[1, 0, sample] == pytest.approx(found["c1"][sample], abs=1e-5)
+        assert copies.outputs[1, 5, sample] == pytest.approx(by_hand(dark, sample), abs=1e-5)

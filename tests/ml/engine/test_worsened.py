@@ -13,6 +13,7 @@ from ml.engine.worsened import strips_left, worsened_job
 from ml.imaging.declared import Input
 from ml.imaging.intensity import to_unit
 from ml.sandbox.results import ResultError
+from tests.ml.imaging.test_mask import nifti
 from tests.ml.intake.build import QUIET
 
 GRAY = {"size": [24, 32], "intensity": {"window": [0, 200], "mean": 0.5, "std": 0.25}}
@@ -51,7 +52,7 @@ class Remembers:
         self.given = []
 
     def run(self, batch):
-        self.given += list(batch)
+        self.given += list(batch.copy())  # the pass may write to it again
         return np.zeros((len(batch), 2))
 
 
@@ -133,3 +134,25 @@ def test_what_a_child_says_is_not_believed(image, tmp_path, result, said):
 
     with pytest.raises(ResultError, match=said):
         strips_left(out, result, [["gamma", "a"]])
+
+
+def test_of_a_volume_the_middle_slice_of_what_the_pass_gives_is_drawn(tmp_path):
+    values = np.random.default_rng(1).integers(-900, 900, (10, 12, 7)).astype(np.int16)
+    path = tmp_path / "volume.nii"
+    path.write_bytes(nifti(values, np.diag([1.0, 1.0, 3.0, 1.0]), zipped=False))
+    given = {"dims": 3, "size": [10, 12, 7], "intensity": {"window": [-1000, 1000]}}
+    names = ["slice-thickness", "gaussian-noise", "dicom-left-right"]
+    whole, session = Input.model_validate(given), Remembers()
+    wanted = versions({"corruptions": names})
+    corrupt(session, whole, [Case("a", (path,))], wanted, seed=SEED, reporter=QUIET)
+
+    found = left(path, given, [[name, "a"] for name in names], tmp_path / "out")
+
+    # Front above, the patient's right at the left; the fourth of seven slices.
+    middle = [one[0, ::-1, ::-1, 3].T for one in session.given]
+    drawn = [pixels(data) for _, pictures in found for data in pictures[1:]]
+    assert len(drawn) == len(middle) == 15
+    for one, there in zip(drawn, middle, strict=True):
+        assert np.abs(one / 255 - there.clip(0, 1)).max() <= 0.5 / 255 + 1e-6
+    first = (values[::-1, ::-1, 3].T + 1000) / 2000
+    assert np.abs(pixels(found[0][1][0]) / 255 - first).max() <= 0.5 / 255 + 1e-6

@@ -51,6 +51,7 @@ def count(
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     torch.set_num_threads(1)
+    folder.mkdir(parents=True, exist_ok=True)
     rng, path, counts = random.Random(seed), folder / "mutant", Counter[str]()
     path.write_bytes(sound)
     assert outcome(path, kind) == "ran"

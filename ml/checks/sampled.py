@@ -10,14 +10,19 @@ from ml.checks import words
 from ml.checks.registry import Finding, State
 from ml.checks.scored import OperatingPoint, clusters_at
 from ml.evidence.tables import Evidence, FloatArray, IntArray, Samples
+from ml.protocol import DEFAULT_SEED
 from ml.stats.arrays import BoolArray
 from ml.stats.clusters import Clusters
 from ml.stats.uncertainty.decomposition import entropy_parts, variance_parts
+from ml.stats.uncertainty.held_limit import held_limit, setting_half
 
-HIGH = 0.75  # of the cohort lie at or below what is called high
+HIGH = 0.75  # of the cohort lie at or below what is called high, where no limit can be set
+HIGH_WHEN_RIGHT = 0.1  # of right answers, at most, lie above a limit that can
 TRUST, EXPERT, REACQUIRE, BOTH = "trust", "expert-review", "re-acquire", "both"
 GROUPS = (TRUST, EXPERT, REACQUIRE, BOTH)
 NOT_KNOWN = -1
+PLACES = 12  # of bits
+PARTS = ("aleatoric", "epistemic")
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Sampled:
     wrong: IntArray  # (n,) 1 wrong at the operating point, 0 right, -1 no label
     point: OperatingPoint
     kind: str
+    seed: int = DEFAULT_SEED  # deals the patients who set limits
 
     @cached_property
     def pairs(self) -> FloatArray:
@@ -49,10 +55,11 @@ class Sampled:
         and of a table it is, and would be the total once more.
         """
         parts = entropy_parts(self.pairs, unit="bits")
+        # Rounding must not put cases in order of which all samples are alike.
         found = {
-            "total": parts.total,
-            "aleatoric": parts.aleatoric,
-            "epistemic": parts.epistemic,
+            "total": parts.total.round(PLACES),
+            "aleatoric": parts.aleatoric.round(PLACES),
+            "epistemic": parts.epistemic.round(PLACES),
         }
         if self.kind == "dropout":
             alone = np.stack([1 - self.score, self.score], axis=1)[None]
@@ -73,10 +80,33 @@ class Sampled:
         return np.asarray(self.wrong != NOT_KNOWN)
 
     @cached_property
+    def setting(self) -> BoolArray:
+        """(n,) cases of the half of patients that sets the limits."""
+        return setting_half(self.clusters, self.seed)
+
+    @property
+    def right(self) -> BoolArray:
+        return np.asarray(self.wrong == 0)
+
+    @cached_property
+    def set_by_right(self) -> bool:
+        """Right answers of half of the patients say what is high; else this cohort's quartile."""
+        return all(np.isfinite(limit) for limit in self._held.values())
+
+    @cached_property
     def high(self) -> dict[str, float]:
-        """Above which value each kind is called high: the third quartile of these cases."""
+        """Above which value each kind is called high, in bits."""
+        if self.set_by_right:
+            return self._held
+        return {name: float(np.quantile(self.bits[name], HIGH)) for name in PARTS}
+
+    @cached_property
+    def _held(self) -> dict[str, float]:
+        """The limits that right answers of the one half set; infinity where they are too few."""
+        rows = np.flatnonzero(self.setting & self.right)
+        clusters = self.clusters.where(rows)
         return {
-            name: float(np.quantile(self.bits[name], HIGH)) for name in ("aleatoric", "epistemic")
+            name: held_limit(self.bits[name][rows], HIGH_WHEN_RIGHT, clusters) for name in PARTS
         }
 
     @cached_property
@@ -101,7 +131,9 @@ class Sampled:
         return f"{words.count(t)} {what or 'samples, as handed in'}"
 
 
-def sampled_cases(evidence: Evidence, samples: Samples, point: OperatingPoint) -> Sampled:
+def sampled_cases(
+    evidence: Evidence, samples: Samples, point: OperatingPoint, seed: int = DEFAULT_SEED
+) -> Sampled:
     """The cases that can be looked at; the check's `needs` promise a prediction."""
     assert evidence.prediction is not None
     score = evidence.prediction.score
@@ -119,6 +151,7 @@ def sampled_cases(evidence: Evidence, samples: Samples, point: OperatingPoint) -
         wrong=wrong.astype(np.int64),
         point=point,
         kind=samples.kind,
+        seed=seed,
     )
 
 

@@ -9,12 +9,15 @@ from ml.checks.judge import Wording, findings_of, result_of
 from ml.checks.registry import CheckResult, audit_check, not_assessed
 from ml.checks.sampled import (
     GROUPS,
+    PLACES,
     Sampled,
     sampled_cases,
     unsampled_finding,
 )
 from ml.checks.scored import operating_point, settings_of, unknown_point
-from ml.checks.uncertainty_groups import groups_findings
+from ml.checks.uncertainty_groups import groups_findings, high_when_right
+from ml.checks.uncertainty_quality import quality_part
+from ml.checks.uncertainty_readers import readers_part
 from ml.checks.uncertainty_series import risk_series, scatter_series
 from ml.estimate import Estimate, undefined
 from ml.evidence.tables import Evidence, FloatArray, IntArray
@@ -48,14 +51,21 @@ def uncertainty(evidence: Evidence, protocol: Protocol) -> CheckResult:
     point = operating_point(evidence.prediction, protocol)
     if point is None:
         return not_assessed(QUESTION, unknown_point(protocol), findings=missed)
-    sampled = sampled_cases(evidence, evidence.samples, point)
+    sampled = sampled_cases(evidence, evidence.samples, point, protocol.seed)
     if not sampled.rows.size:
         reason = "No case has both a score and all of its samples."
         return not_assessed(QUESTION, reason, findings=missed)
     settings = settings_of(protocol)
-    estimates = _estimates(sampled, settings)
+    readers = readers_part(evidence, protocol, sampled, settings)
+    quality = quality_part(evidence, sampled, settings)
+    estimates = [*_estimates(sampled, settings), *readers.estimates, *quality.estimates]
+    wordings = {
+        **_wordings(evidence, sampled, estimates),
+        **readers.wordings,
+        **quality.wordings,
+    }
     findings = (
-        *findings_of(ID, estimates, protocol, _wordings(evidence, sampled, estimates)),
+        *findings_of(ID, estimates, protocol, wordings),
         *groups_findings(ID, evidence, sampled, estimates),
         *missed,
     )
@@ -87,7 +97,8 @@ def _estimates(sampled: Sampled, settings: Settings) -> list[Estimate]:
         correlation(bits["aleatoric"], bits["epistemic"], clusters, settings),
         sampling_change(sampled.pairs, clusters, settings),
     ]  # fmt: skip
-    return found + [_error_rate(name, sampled, settings) for name in GROUPS]
+    found += [_error_rate(name, sampled, settings) for name in GROUPS]
+    return found + high_when_right(sampled, settings)
 
 
 def _of_errors(
@@ -171,7 +182,8 @@ def _of_change(evidence: Evidence, sampled: Sampled, value: dict[str, float | No
     t = sampled.samples.shape[0]
     more = "higher" if change >= 0 else "lower"
     limit = sampled.high["epistemic"]
-    before = entropy_parts(sampled.pairs[: max(t // 2, 1)], unit="bits").epistemic
+    half = entropy_parts(sampled.pairs[: max(t // 2, 1)], unit="bits")
+    before = half.epistemic.round(PLACES)
     moved = np.flatnonzero((before > limit) != (sampled.bits["epistemic"] > limit))
     enough = {"members": "Train more members.", "dropout": "Ask for more samples: "
               "'dropout_samples' in the protocol."}  # fmt: skip

@@ -9,6 +9,10 @@ from ml.evidence.tables import Evidence, FloatArray
 from ml.stats.uncertainty.selective import area, risk_coverage
 
 _POINTS = 100  # of a curve
+_LINES = {
+    True: "limits set by right answers of half of the patients",
+    False: "third quartiles of this cohort",
+}
 _CURVES = {
     "total": "total",
     "aleatoric": "aleatoric",
@@ -45,7 +49,7 @@ def scatter_series(check: str, evidence: Evidence, sampled: Sampled) -> JsonObje
         ),
         "subtitle": (
             f"{words.cases(sampled.rows.size)}, {sampled.answers_words}; uncertainty of the "
-            "finding in bits; lines: third quartiles of this cohort"
+            f"finding in bits; lines: {_LINES[sampled.set_by_right]}"
         ),
         "limits": {name: round(value, 6) for name, value in sampled.high.items()},
         "rows": rows,

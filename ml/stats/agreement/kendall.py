@@ -9,6 +9,7 @@ from ml.stats.arrays import FloatArray, ratio
 from ml.stats.bootstrap import DEFAULT, Settings, replicates
 from ml.stats.clusters import Clusters, checked_clusters
 from ml.stats.interval import percentile_interval
+from ml.stats.rank_correlation import MidRanks
 
 
 def kendall_w(
@@ -57,7 +58,7 @@ def kendall_w(
         reason = "Not estimated: fewer than two cases were scored by every reader."
         return undefined("kendall_w", reason, n=n, convention=convention)
     own = checked_clusters(clusters, ratings.shape[0]).where(rows)
-    ranker = [_Order(ratings[rows, reader]) for reader in range(readers)]
+    ranker = [MidRanks(ratings[rows, reader]) for reader in range(readers)]
     value = float(_w(np.ones((1, n)), ranker, tie_correction)[0])
     if not np.isfinite(value):
         reason = "Not estimated: every reader scored all cases equally."
@@ -74,25 +75,7 @@ def kendall_w(
     )  # fmt: skip
 
 
-class _Order:
-    """One reader's cases in order, so that any multiplicities are ranked without sorting."""
-
-    def __init__(self, scores: FloatArray) -> None:
-        self.order = np.argsort(scores, kind="stable")
-        _, inverse = np.unique(scores, return_inverse=True)
-        self.group = inverse.reshape(-1)
-        sizes = np.bincount(self.group)
-        self.starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-
-    def ranks(self, counts: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mid-rank of each case (c, n), and the sum of t^3 - t over tied groups (c,)."""
-        in_group = np.add.reduceat(counts[:, self.order], self.starts, axis=1)
-        below = np.cumsum(in_group, axis=1) - in_group
-        middle = below + (in_group + 1) / 2
-        return middle[:, self.group], (in_group**3 - in_group).sum(axis=1)
-
-
-def _w(counts: FloatArray, orders: list[_Order], tie_correction: bool) -> FloatArray:
+def _w(counts: FloatArray, orders: list[MidRanks], tie_correction: bool) -> FloatArray:
     total, ties = np.zeros_like(counts), np.zeros(counts.shape[0])
     for order in orders:
         ranks, tied = order.ranks(counts)

@@ -1,6 +1,7 @@
 """Evidence for checks: say only what a test cares about."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from ml.checks.agreement import agreement
 from ml.checks.registry import CheckResult
-from ml.evidence.tables import Evidence, Prediction, Question, Readings
+from ml.evidence.tables import Evidence, Prediction, Question, Readings, Samples
 from ml.protocol import Protocol
 
 
@@ -54,6 +55,29 @@ def make_evidence() -> Callable[..., Evidence]:
         )  # fmt: skip
 
     return make
+
+
+@pytest.fixture
+def make_sampled(make_evidence: Callable[..., Evidence]) -> Callable[..., Evidence]:
+    """Evidence whose prediction is the mean of samples (t, n), unless a score is given."""
+
+    def made(
+        samples: Any, present: Any = None, *, score: Any = None, kind: Any = "dropout",
+        failures: dict[str, str] | None = None, **more: Any,
+    ) -> Evidence:  # fmt: skip
+        samples = np.asarray(samples, dtype=float)
+        with np.errstate(all="ignore"):
+            score = samples.mean(axis=0) if score is None else score
+        evidence = make_evidence(score, present, **more)
+        return replace(
+            evidence,
+            samples=Samples(
+                kind, ("absent", "present"), np.stack([1 - samples, samples], axis=2), samples,
+                failures or {},
+            ),
+        )  # fmt: skip
+
+    return made
 
 
 @pytest.fixture

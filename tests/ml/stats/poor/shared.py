@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ml.stats import means, proportion, sums
+from ml.stats import means, proportion, rank_correlation, sums
 from ml.stats.bootstrap import Settings
 from tests.ml.stats.poor.rows import FEW, cohort
 
@@ -18,6 +18,9 @@ CLUSTERED = {
     "estimate_of_sums": lambda rows: sums.estimate_of_sums(
         "ratio", np.stack([rows.probabilities, 1 + rows.scores**0], axis=1),
         lambda total: total[:, 0] / total[:, 1], rows.clusters, FEW, recentred=True, least=0.0,
+    ),
+    "rank_correlation": lambda rows: rank_correlation.rank_correlation(
+        rows.a, rows.b, rows.clusters, FEW
     ),
     **{
         f"proportion.{interval}": lambda rows, name=interval: proportion.proportion(

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from ml.stats.uncertainty import conformal, decomposition, finite_samples, gaussian, selective
+from ml.stats.uncertainty import (
+    conformal,
+    decomposition,
+    finite_samples,
+    gaussian,
+    held_limit,
+    selective,
+)
 from tests.ml.stats.poor.rows import FEW, Rows, cohort
 
 
@@ -97,6 +104,10 @@ CLUSTERED = {
     "mean_size": lambda rows: conformal.mean_size(_sets(rows), rows.clusters, FEW),
 }
 OTHERS = {
+    "held_limit": lambda rows: [
+        limit for limit in [held_limit.held_limit(rows.scores, 0.2, rows.clusters)]
+        if np.isfinite(limit)
+    ],
     "risk_coverage": lambda rows: selective.risk_coverage(rows.scores, rows.error),
     "deferral": lambda rows: selective.deferral(rows.scores, rows.error),
     "deferral.reader": lambda rows: selective.deferral(rows.scores, rows.error, rows.called),
@@ -143,6 +154,12 @@ NUMBERS = {
         {"share": 0.8},
     ),
     "ence": (lambda **numbers: gaussian.ence(_prediction(cohort()), **numbers), {"bins": 4}),
+    "held_limit": (
+        lambda **numbers: [
+            one for one in [held_limit.held_limit(np.arange(9.0), **numbers)] if np.isfinite(one)
+        ],
+        {"alpha": 0.2},
+    ),
     "conformal_quantile": (
         lambda **numbers: [
             one for one in [conformal.conformal_quantile(np.arange(9.0), **numbers)]
@@ -181,6 +198,7 @@ NUMBERS = {
 }  # fmt: skip
 # Public functions that are no measure of rows.
 NOT_MEASURES = {
+    "setting_half": "deals patients into halves",
     "areas": "several forms of area, each of which is tried",
     "risk_band": "a band that is drawn, not reported",
     "loss_coverage": "the curve that loss_area measures",

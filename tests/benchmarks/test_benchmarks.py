@@ -32,7 +32,7 @@ def small(monkeypatch):
     for name, value in {"NETWORK": "ResNet18", "RUNS": 1}.items():
         monkeypatch.setattr(f"benchmarks.ood.{name}", value)
     ood.seconds_of_a_forward.cache_clear()
-    for name, value in {"CASES": 400, "WIDTH": 24, "RUNS": 1}.items():
+    for name, value in {"CASES": 400, "WIDTH": 24, "RUNS": 1, "OF_SHORT": 1}.items():
         monkeypatch.setattr(f"benchmarks.detectors.{name}", value)
     monkeypatch.setattr("benchmarks.statistics.segmentation.SIZE", 48)
     monkeypatch.setattr("benchmarks.statistics.agreement.N", 500)

@@ -11,6 +11,7 @@ from ml.stats.arrays import FloatArray, IntArray
 from ml.stats.asked import checked_count, checked_size
 from ml.stats.ood.head_scores import as_given
 from ml.stats.ood.nearest import kth_distance
+from ml.stats.ood.single import largest_of
 
 _RELATIVE = 1e-10  # directions with less variance than this share of the largest hold none
 _ROWS = 512  # turned into double precision at once
@@ -194,7 +195,7 @@ def virtual_logit(
     _, vectors = eigh(spread, driver="evd", overwrite_a=True, check_finite=False)
     rest = vectors[:, : d - dimension].astype(training.dtype)
     residual = _residual(training, start, rest)
-    if not residual.sum() > 1e-12 * float(np.abs(training).max()):
+    if not residual.sum() > 1e-12 * largest_of(training):
         raise ValueError("the training features have no residual outside the principal space")
     alpha = float(training_logits.max(axis=1).sum() / residual.sum())
     own = _residual(features, start, rest)
@@ -242,7 +243,7 @@ def _spread(rows: NDArray[np.floating], starts: FloatArray, of: IntArray) -> Flo
     found: FloatArray = np.zeros((rows.shape[1],) * 2, order="F")
     for at in range(0, len(rows), _ROWS):
         away = rows[at : at + _ROWS].astype(np.float64)
-        away -= starts[of[at : at + _ROWS]]
+        away -= starts[0] if len(starts) == 1 else starts[of[at : at + _ROWS]]
         found = blas.dsyrk(1.0, away.T, beta=1.0, c=found, lower=1, overwrite_c=1)
     return found
 

@@ -185,7 +185,7 @@ def test_a_child_that_lies_is_not_believed(team, cohort, model, protocol, monkey
 def test_of_a_large_cohort_only_drawn_cases_are_planned_and_counted(team, cohort, model):  # noqa: F811
     body = {"checks": ["stress"], "limits": [], "stress_cases": 10}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ml.protocol._STRESS_CASES_RANGE", (1, 100))
+        patch.setattr("ml.protocol._DRAWN_CASES_RANGE", (1, 100))
         few = write_protocol(
             actor=team.owner, team=team, name="Fewer", body=body | {"stress_cases": 3}
         )

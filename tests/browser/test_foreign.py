@@ -96,9 +96,23 @@ def test_choices_that_come_back_are_answered_anew(page, live_portal, foreign):
     choose_foreign(page, "Turned round, version 1", "foreign, far")
     expect(page.locator("#preview input[value=far]")).to_have_count(1)
 
-    page.get_by_role("link", name="What they are").click()
-    page.go_back()
+    there_and_back(page)
 
     use = page.get_by_label("Turned round, version 1", exact=True)
-    chosen = use.input_value()
-    expect(page.locator("#preview input[value=far]")).to_have_count(1 if chosen == "far" else 0)
+    expect(use).to_have_value("far")
+    expect(page.locator("#preview input[value=far]")).to_have_count(1)
+
+    page.goto(f"{page.url.split('?')[0]}?protocol=default&{use.get_attribute('name')}=far")
+    expect(page.locator("#preview input[value=far]")).to_have_count(1)  # served with it
+    choose_foreign(page, "Turned round, version 1", "not used")
+    expect(page.locator("#preview input[value=far]")).to_have_count(0)
+    there_and_back(page)
+
+    expect(use).to_have_value("")
+    expect(page.locator("#preview input[value=far]")).to_have_count(0)
+
+
+def there_and_back(page):
+    page.get_by_role("link", name="What they are").click()
+    page.wait_for_url("**/protocols/**")
+    page.go_back()

@@ -34,11 +34,12 @@ function watch(form) {
  * @param {HTMLFormElement} form
  */
 function changed(form) {
-  return [...form.elements].some((control) =>
-    control instanceof HTMLSelectElement
-      ? !control.selectedOptions[0]?.defaultSelected && control.selectedIndex > 0
-      : control instanceof HTMLInputElement && control.checked !== control.defaultChecked,
-  )
+  return [...form.elements].some((control) => {
+    if (control instanceof HTMLInputElement) return control.checked !== control.defaultChecked
+    if (!(control instanceof HTMLSelectElement)) return false
+    const served = [...control.options].findIndex((option) => option.defaultSelected)
+    return control.selectedIndex !== Math.max(0, served) // the first, where none was
+  })
 }
 
 /**

@@ -26,8 +26,8 @@ def max_softmax(logits: FloatArray) -> FloatArray:
     Source:
         Hendrycks, Gimpel (2017), ICLR (MSP).
     """
-    others = _Softmax(logits).others
-    score: FloatArray = others / (1 + others)
+    softmax = _Softmax(logits)
+    score: FloatArray = softmax.others / softmax.total
     return score
 
 
@@ -105,7 +105,8 @@ def generalized_entropy(
     """
     if not 0 < gamma <= 1:
         raise ValueError(f"gamma must be above 0 and at most 1, got {gamma}")
-    p = _Softmax(logits).probabilities
+    softmax = _Softmax(logits)
+    p = np.concatenate([np.ones((1, softmax.total.size)), softmax.shares]) / softmax.total
     if top is not None:
         p = np.sort(p, axis=0)[-checked_count("top", top, 1, len(p)) :]
     score: FloatArray = ((p * (1 - p).clip(0)) ** gamma).sum(axis=0)
@@ -140,29 +141,37 @@ def kl_matching(
     classes = np.asarray(classes)
     if classes.shape != reference.shape[:1]:
         raise ValueError(f"expected a class for each of {len(reference)}, got {classes.shape}")
-    own, typical = _Softmax(logits), _Softmax(reference).probabilities
+    own, typical = _probabilities(logits), _probabilities(reference)
     means = np.stack([typical[:, classes == c].mean(axis=1) for c in np.unique(classes)])
     smallest = np.finfo(np.float64).tiny
-    cross = np.log(np.maximum(means, smallest)) @ own.probabilities
-    score: FloatArray = -own.entropy - cross.max(axis=0)
+    cross = np.log(np.maximum(means, smallest)) @ own
+    score: FloatArray = -_Softmax(logits).entropy - cross.max(axis=0)
     return np.maximum(score, 0.0)  # rounding may pass below 0
 
 
 class _Softmax:
-    """The softmax of logits (n, classes), class by class: sums over few classes are fast so.
+    """The softmax of logits (n, classes) without the order of classes, which few scores need.
+
+    The exponential of the largest is 1 and not computed: of few classes that is much of the work.
 
     Attributes:
-        below: (classes, n) logits less the largest.
-        shares: (classes, n) their exponentials; 1 for the largest.
-        total: (n,) sum of the shares.
+        largest: (n,) logit.
+        below: (classes - 1, n) all other logits, less the largest.
+        shares: (classes - 1, n) their exponentials.
+        others: (n,) sum of these: it has digits where 1 - the largest probability has none.
+        total: (n,) sum of all exponentials.
     """
 
     def __init__(self, logits: FloatArray) -> None:
-        self.rows = np.ascontiguousarray(_checked(logits).T)
-        self.largest = self.rows.max(axis=0)
-        self.below = self.rows - self.largest
+        rows = np.ascontiguousarray(_checked(logits).T)
+        self.largest, self.below = rows[0], np.empty((len(rows) - 1, rows.shape[1]))
+        for other, row in zip(self.below, rows[1:], strict=True):
+            np.minimum(self.largest, row, out=other)
+            self.largest = np.maximum(self.largest, row)
+        self.below -= self.largest
         self.shares = np.exp(self.below)
-        self.total = self.shares.sum(axis=0)
+        self.others: FloatArray = self.shares.sum(axis=0)
+        self.total: FloatArray = 1 + self.others
 
     @property
     def log_sum(self) -> FloatArray:
@@ -170,23 +179,18 @@ class _Softmax:
         return found
 
     @property
-    def probabilities(self) -> FloatArray:
-        found: FloatArray = self.shares / self.total
-        return found
-
-    @property
-    def others(self) -> FloatArray:
-        """(n,) shares of all but the largest: their sum has digits where 1 - p has none."""
-        less = self.shares.copy()
-        less[self.rows.argmax(axis=0), np.arange(self.total.size)] = 0.0
-        found: FloatArray = less.sum(axis=0)
-        return found
-
-    @property
     def entropy(self) -> FloatArray:
         mean: FloatArray = (self.shares * self.below).sum(axis=0) / self.total
         found: FloatArray = np.log(self.total) - mean
         return found
+
+
+def _probabilities(logits: FloatArray) -> FloatArray:
+    """(classes, n) of logits (n, classes): sums over few classes are fast so."""
+    rows = np.ascontiguousarray(logits.T)
+    rows = np.exp(rows - rows.max(axis=0))
+    found: FloatArray = rows / rows.sum(axis=0)
+    return found
 
 
 def _checked(logits: FloatArray) -> FloatArray:

@@ -55,14 +55,13 @@ def with_meaning(
         found["corrupted_masks"] = replace(told, offered=offered)
     if MOVE in marked:
         copies = mask_copies_of(marked[MOVE], case_ids)
-        found["moved_masks"] = _distorted(copies, "move", _moved)
+        found["moved_masks"] = _distorted(copies, "move", _moved_of(manifest))
     declared = scores_of(cast(JsonObject, manifest["output"]))
     if "corruptions" in found:
         outputs = _told(found["corruptions"], declared, "corruption", _corrupted)
         found["corruptions"] = replace(outputs, offered=len(_fit(modality, manifest)))
     if "moves" in found:
-        of_what = _moved if takes_pictures(manifest) else _moved_volume
-        found["moves"] = _told(found["moves"], declared, "move", of_what)
+        found["moves"] = _told(found["moves"], declared, "move", _moved_of(manifest))
     if "attacks" in found:
         found["attacks"] = _scored(found["attacks"], declared)
     if "corrupted_samples" in found:
@@ -110,6 +109,10 @@ def _scored(versions: CaseOutputs, declared: Scores) -> CaseOutputs:
 def _corrupted(name: str) -> Distortion:
     one = corruption(name)
     return Distortion(one.title, one.parameter, one.values)
+
+
+def _moved_of(manifest: Mapping[str, JsonValue]) -> Callable[[str], Distortion]:
+    return _moved if takes_pictures(manifest) else _moved_volume
 
 
 def _moved(name: str) -> Distortion:

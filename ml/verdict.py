@@ -5,7 +5,7 @@ from typing import cast
 
 from ml.checks import all_checks
 from ml.checks.capability import (
-    OF_MARKED_PICTURES,
+    OF_MARKED_COPIES,
     OF_VOLUMES,
     WITH_MASKS,
     WITH_MODEL,
@@ -80,8 +80,7 @@ def met_by(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue]) -> 
     """The needs of checks that an accepted model meets, whatever its cohort brings."""
     if task_of(manifest) == SEGMENTATION:
         several = {"sampled-masks"} if not why_no_samples(manifest, card) else set()
-        copies = OF_MARKED_PICTURES if takes_pictures(manifest) else frozenset()
-        return WITH_MASKS | {"intake"} | several | copies
+        return WITH_MASKS | {"intake"} | several | OF_MARKED_COPIES
     samples = frozenset() if not manifest or why_no_samples(manifest, card) else {"samples"}
     if manifest and not takes_pictures(manifest):  # nothing explains or attacks a volume
         return WITH_MODEL | samples | (of_program(card) & OF_VOLUMES)

@@ -1,15 +1,18 @@
 """Small moves of a volume: in the plane of its slices as of pictures, and along the slices."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.drawn import drawn
 from ml.imaging.stack import Stack
-from ml.moves import MIRRORS, Move, Way, moved
+from ml.moves import MIRRORS, Move, Way, inside, moved
+from ml.stats.arrays import BoolArray
 
-Float32Array = NDArray[np.float32]
+Real = TypeVar("Real", bound=np.floating)
 TRANSLATION = "translation"
 # Fewer slices than this are shifted in their plane alone: of ten, the largest shift leaves two.
 DEEP = 32
@@ -17,27 +20,92 @@ DEEP = 32
 _MIRRORED = {"mirror-left-right": "R", "mirror-up-down": "S"}
 
 
-def moved_volume(
-    one: Move, volume: Float32Array, stack: Stack, step: int, case: str, seed: int
-) -> Float32Array:
-    """The moved volume; beyond its border the value at the border is repeated.
+@dataclass(frozen=True)
+class VolumeWay:
+    """Where each place of a moved volume (slices, rows, columns) is read in the one as it is.
+
+    Attributes:
+        mirrored: the axis that runs the other way; None where ``way`` says it all.
+        way: in the plane of the slices, or with ``across`` of slices by columns.
+        across: it leads across the slices.
+    """
+
+    mirrored: int | None = None
+    way: Way = field(default_factory=Way)
+    across: bool = False
+
+    def moved(self, volume: NDArray[Real]) -> NDArray[Real]:
+        """The volume read elsewhere; beyond its border the value at the border is repeated."""
+        if self.mirrored is not None:
+            return np.flip(volume, self.mirrored).copy()
+        if self.across:  # rows one after the other, as pictures of slices by columns
+            return _planes(volume.transpose(1, 0, 2), self.way).transpose(1, 0, 2)
+        return _planes(volume, self.way)
+
+    def inside(self, sides: Sequence[int]) -> BoolArray:
+        """(slices, rows, columns) places that are read within the volume, and not at its border.
+
+        Example:
+            >>> VolumeWay(way=Way(shift=(0.0, 1.0))).inside((1, 1, 3)).tolist()
+            [[[True, True, False]]]
+        """
+        slices, rows, columns = sides
+        if self.mirrored is not None:
+            return np.ones((slices, rows, columns), dtype=np.bool_)
+        if self.across:
+            found = inside((slices, columns), self.way)[:, None, :]
+        else:
+            found = inside((rows, columns), self.way)[None]
+        return np.broadcast_to(found, (slices, rows, columns))
+
+    @property
+    def back(self) -> "VolumeWay":
+        """The way by which what was moved comes to lie where it was."""
+        return self if self.mirrored is not None else replace(self, way=self.way.back)
+
+
+def way_in_volume(
+    one: Move, stack: Stack, slices: int, step: int, case: str, seed: int
+) -> VolumeWay:
+    """How a volume is moved.
 
     Turns, crops and borders are in the plane of the slices; a turn keeps right angles in mm. A
     shift is so many voxels along a row, a column or, where there are ``DEEP`` slices, across
     them. Mirrors exchange the patient's left and right, or top and bottom.
 
     Args:
-        volume: (slices, rows, columns).
-        stack: how they lie in the patient.
+        stack: how its slices lie in the patient.
+        slices: how many there are.
         step: from 1.
         case: its id. Random numbers depend on seed, case and move alone.
         seed: of the pass.
 
-    Returns:
-        (slices, rows, columns).
-
     Raises:
         ValueError: for another step.
+
+    Example:
+        >>> from ml.moves import move
+        >>> stack = Stack((0, 1, 2), (False,) * 3, "SPL", (5.0, 1.0, 1.0))
+        >>> way_in_volume(move("mirror-up-down"), stack, 3, 1, "a", 1).mirrored
+        0
+    """
+    way = one.drawn_way(step, case, seed)
+    if one in MIRRORS:
+        return VolumeWay(mirrored=stack.axis(_MIRRORED[one.id]))
+    if one.id == TRANSLATION:
+        across = _across(slices, one.values[step - 1], case, seed)
+        if across is not None:
+            return VolumeWay(way=across, across=True)
+    return VolumeWay(way=_in_mm(way, stack.spacing_mm[1:]))
+
+
+def moved_volume(
+    one: Move, volume: NDArray[Real], stack: Stack, step: int, case: str, seed: int
+) -> NDArray[Real]:
+    """The moved volume; see :func:`way_in_volume` and :meth:`VolumeWay.moved`.
+
+    Args:
+        volume: (slices, rows, columns).
 
     Example:
         >>> from ml.moves import move
@@ -46,14 +114,7 @@ def moved_volume(
         >>> moved_volume(move("mirror-up-down"), volume, stack, 1, "a", 1).ravel().tolist()
         [2.0, 1.0, 0.0]
     """
-    way = one.drawn_way(step, case, seed)
-    if one in MIRRORS:
-        return np.flip(volume, stack.axis(_MIRRORED[one.id])).copy()
-    if one.id == TRANSLATION:
-        across = _across(len(volume), one.values[step - 1], case, seed)
-        if across is not None:  # rows one after the other, as pictures of slices by columns
-            return _planes(volume.transpose(1, 0, 2), across).transpose(1, 0, 2)
-    return _planes(volume, _in_mm(way, stack.spacing_mm[1:]))
+    return way_in_volume(one, stack, len(volume), step, case, seed).moved(volume)
 
 
 def in_voxels(words: str) -> str:
@@ -84,7 +145,7 @@ def _in_mm(way: Way, spacing_mm: Sequence[float]) -> Way:
     return Way(((a, b * ratio), (c / ratio, d)), way.shift)
 
 
-def _planes(volume: Float32Array, way: Way) -> Float32Array:
+def _planes(volume: NDArray[Real], way: Way) -> NDArray[Real]:
     """Each plane (first axis) moved as a picture."""
     found = np.empty_like(volume)
     for plane, made in zip(volume, found, strict=True):

@@ -195,9 +195,10 @@ def _grid(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 _NOTES = """## How to read it
 
 **What holds.** From 50 to 800 images epistemic uncertainty falls, by the ensemble and by dropout,
-and its mean is lower at every step; aleatoric uncertainty is not shown to move. Labels turned round and noise in the images raise
-aleatoric uncertainty at every step, in every seed. Trained on true labels and clear images, cases
-of high epistemic uncertainty are wrong more often: the interval lies above chance in each seed.
+and its mean is lower at every step; aleatoric uncertainty is not shown to move. Labels turned
+round and noise in the images raise aleatoric uncertainty at every step, in every seed. Trained on
+true labels and clear images, cases of high epistemic uncertainty are wrong more often: the interval
+lies above chance in each seed.
 
 **What does not.**
 

@@ -18,7 +18,7 @@ FROM_COHORT = {
 }
 WITH_SCORES = frozenset({"prediction", "probabilities"})
 WITH_MASKS = frozenset({"predicted-masks"})
-OF_MARKED_PICTURES = frozenset({"corrupted-masks", "moved-masks"})  # no volumes
+OF_MARKED_COPIES = frozenset({"corrupted-masks", "moved-masks"})
 WITH_SAMPLES = WITH_SCORES | {"samples"}
 WITH_MODEL = WITH_SCORES | {"intake", "corruptions", "moves"}
 _LAYERS = frozenset({"features", "normalisations", "gradients", "gradient-scores"})
@@ -32,8 +32,8 @@ IN_WORDS = {
     "perturbations": "a network that can be looked into",
     "corruptions": "the model itself",
     "moves": "the model itself",
-    "corrupted-masks": "a model of pictures itself",
-    "moved-masks": "a model of pictures itself",
+    "corrupted-masks": "the model itself",
+    "moved-masks": "the model itself",
     "features": "a network that can be looked into",
     "attributions": "a network that can be looked into",
     "randomisations": "a network that can be looked into",

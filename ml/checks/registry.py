@@ -137,13 +137,13 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
     "corrupted-masks": (
         lambda evidence: evidence.corrupted_masks is not None,
         (
-            "No corrupted images were marked. That takes a model of pictures that segments, "
-            "images, and corruptions that fit them."
+            "No corrupted images were marked. That takes a model that segments, images, and "
+            "corruptions that fit them."
         ),
     ),
     "moved-masks": (
         lambda evidence: evidence.moved_masks is not None,
-        "No moved images were marked. That takes a model of pictures that segments, and images.",
+        "No moved images were marked. That takes a model that segments, and images.",
     ),
     "randomisations": (
         lambda evidence: evidence.randomisations is not None,

@@ -166,6 +166,7 @@ def _whole(evidence: Evidence, shifted: ShiftedMasks, measured: MeasuredMoves) -
     least = measured.at(AGREEMENT, *worst)
     value = words.decimal(measured.estimates[AGREEMENT].value or 0.0)
     far = measured.too_far(shifted)
+    where = f"when the {shifted.image} is {shifted.said(*worst)}"
     said = "; ".join(
         f"{shifted.said(*one)} {words.measured(measured.at(AGREEMENT, *one))}" for one in far
     )
@@ -173,7 +174,7 @@ def _whole(evidence: Evidence, shifted: ShiftedMasks, measured: MeasuredMoves) -
     listed = _below(of_cases, measured.low)
     parts = [
         f"Run on {shifted.size_words}. {SMALL_WORDS}",
-        f"Least of all moves when the picture is {shifted.said(*worst)}: {words.measured(least)}.",
+        f"Least of all moves {where}: {words.measured(least)}.",
         f"Shown to be below {measured.low:g}: {said}."
         if far
         else f"No small move is shown to bring it below {measured.low:g}.",
@@ -234,7 +235,7 @@ def _one(evidence: Evidence, shifted: ShiftedMasks, measured: MeasuredMoves, mov
         _listed(listed, measured.low, "at some step"),
     ]
     claim = f"{distortion.title}: the mask of {shifted.structure} moves along with a Dice of "
-    claim += f"{first} when the picture is {distortion.said[0]}"
+    claim += f"{first} when the {shifted.image} is {distortion.said[0]}"
     claim += "" if len(each) == 1 else f" and {last} when it is {distortion.said[-1]}"
     if far:
         claim += f"; it is shown to be below {measured.low:g} already when it is "

@@ -36,7 +36,7 @@ def agreement_series(shifted: ShiftedMasks, measured: "MeasuredMoves") -> JsonOb
         "check": ID,
         "title": title,
         "subtitle": f"{shifted.size_words}; Dice of the copy’s mask with the moved mask of the "
-        "image, by what was done to the picture. Diamond: the least under any small move of a "
+        "image, by what was done to it. Diamond: the least under any small move of a "
         "case, which the limit is for.",
         "unit": "",
         "rows": rows,

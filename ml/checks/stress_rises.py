@@ -12,7 +12,7 @@ from ml.estimate import Estimate
 from ml.evidence.tables import Evidence
 from ml.protocol import Protocol
 
-_PICTURES_ALONE = "Copies of pictures alone are answered several times, and not those of volumes."
+_NONE_LEFT = "The samples of its copies were not made."
 _ACTION = (
     "Do not let its uncertainty stand guard over image quality: check the quality of an image "
     "before it is asked."
@@ -24,7 +24,7 @@ def unsampled_finding(
 ) -> Iterator[Finding]:
     """Why there is one answer to a copy, where the protocol asks for several."""
     if doubts is None and protocol.stress_samples:
-        why = evidence.no_samples or _PICTURES_ALONE
+        why = evidence.no_samples or _NONE_LEFT
         yield Finding(
             f"{check}.not-sampled",
             State.NOT_ASSESSED,

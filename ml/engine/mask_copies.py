@@ -5,7 +5,6 @@ they share.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -14,20 +13,20 @@ import numpy as np
 from ml.corruptions import Corruption
 from ml.engine.cases import Case, Prepared
 from ml.engine.compare import stored_mask
-from ml.engine.copies import Change, Versions, rows_table
+from ml.engine.copied import Copied
+from ml.engine.copies import Versions, rows_table
 from ml.engine.mask_copies_form import REFERENCES, STRUCTURES
 from ml.engine.one_by_one import one_by_one
 from ml.engine.predict import NON_FINITE, Asked, finished
 from ml.engine.segment import class_maps, labels_of
-from ml.engine.session import FloatArray, Session
+from ml.engine.session import Session
 from ml.estimate import JsonObject
 from ml.evidence.forms import Form
 from ml.evidence.mask_copies import NO_REFERENCE
-from ml.imaging.intensity import from_unit, to_unit
 from ml.imaging.mask import LabelArray, Mask
 from ml.imaging.picture import ImageError
 from ml.intake.model_manifest import ModelManifest
-from ml.moves import Move, Way, inside, moved
+from ml.moves import Move
 from ml.sandbox.messages import Reporter
 from ml.stats.arrays import BoolArray
 
@@ -79,10 +78,10 @@ def against_reference(
         nothing = image.mask(np.zeros(sides_of(image, manifest), dtype=np.uint8))
         if not nothing.same_grid(reference):
             raise ImageError("mask_grid", "The reference mask does not lie on the image's grid.")
-        picture, found = to_unit(image.array, manifest.input), Versions()
+        copied, found = Copied(image, manifest.input, case.case_id, seed), Versions()
         for change, severity in wanted:
-            maps = _maps(session, manifest, image, picture, (change, severity), case, seed)
-            if maps is None:
+            maps = class_maps(session, manifest, copied.copy(change, severity))
+            if not np.isfinite(maps).all():
                 found += [None] * structures
                 continue
             mask: Mask = image.mask(labels_of(maps, manifest.output))
@@ -120,20 +119,20 @@ def along(
         if not np.isfinite(maps).all():
             raise ImageError(NON_FINITE, "The model's output is no finite number.")
         as_it_is = labels_of(maps, declared)
-        picture, found = to_unit(image.array, manifest.input), Versions()
+        copied, found = Copied(image, manifest.input, case.case_id, seed), Versions()
         for one, step in wanted:
-            way = one.drawn_way(step, case.case_id, seed)
-            of_copy = _maps(session, manifest, image, picture, (one, step), case, seed)
-            if of_copy is None:
+            way = copied.way(one, step)
+            of_copy = class_maps(session, manifest, copied.copy(one, step))
+            if not np.isfinite(of_copy).all():
                 found += [None] * structures
                 continue
-            there = _moved_maps(maps, way)
-            back = labels_of(_moved_maps(there, way.back), declared)
+            there = way.moved(maps)
+            back = labels_of(way.back.moved(there), declared)
             pairs = (
                 (labels_of(of_copy, declared), labels_of(there, declared), way),
                 (back, as_it_is, way.back),
             )
-            kept = [_within(mask, other, inside(as_it_is.shape, by)) for mask, other, by in pairs]
+            kept = [_within(mask, other, by.inside(as_it_is.shape)) for mask, other, by in pairs]
             found += [
                 [size for mask, other in kept for size in sizes_of(mask, other, at)]
                 for at in range(structures)
@@ -143,26 +142,6 @@ def along(
     return rows
 
 
-def _maps(
-    session: Session,
-    manifest: ModelManifest,
-    image: Prepared,
-    picture: FloatArray,
-    version: tuple[Change, int],
-    case: Case,
-    seed: int,
-) -> FloatArray | None:
-    """(k, height, width) what the model gives for a changed copy; None where it is not finite."""
-    change, step = version
-    copy = from_unit(change(picture, step, case.case_id, seed), manifest.input)
-    maps = class_maps(session, manifest, replace(image, array=copy))
-    return maps if np.isfinite(maps).all() else None
-
-
-def _moved_maps(maps: FloatArray, way: Way) -> FloatArray:
-    return np.moveaxis(moved(np.moveaxis(maps, 0, -1), way), -1, 0)
-
-
 def _within(
     mask: LabelArray, other: LabelArray, within: BoolArray
 ) -> tuple[LabelArray, LabelArray]:
@@ -170,7 +149,7 @@ def _within(
 
 
 def sides_of(image: Prepared, manifest: ModelManifest) -> tuple[int, ...]:
-    """(height, width) of what the network takes of an image."""
+    """(height, width), or three sides, of what the network takes of an image."""
     shape = image.array.shape
     return shape[:-1] if manifest.input.layout == "NHWC" else shape[1:]
 

@@ -1,4 +1,4 @@
-"""The passes over copies of pictures that a model is to mark: what asks for them, with what."""
+"""The passes over copies of images that a model is to mark: what asks for them, with what."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
@@ -40,12 +40,9 @@ def masks_asked_for(
     Args:
         wanted: needs of checks.
         structures: how many the model marks.
-        pictures: it takes pictures; nothing is done to volumes that are marked.
-        running, modality, colour, flips, only: as for :func:`ml.engine.passes.asked_for`.
+        pictures, running, modality, colour, flips, only: as for :func:`ml.engine.passes.asked_for`.
     """
-    if not pictures:
-        return []
-    corrupted = corrupt_params(modality, colour, only)
+    corrupted = corrupt_params(modality, colour, only, pictures=pictures)
     fit = borne_by_masks(cast(list[str], corrupted["corruptions"]))
     corrupted |= {"corruptions": list[JsonValue](fit)}
     moves = move_params(maps=False, flips=flips)["moves"]

@@ -80,7 +80,7 @@ class VolumeCopies:
     def prepare(self, case: Case, declared: Input, out: Float32Array) -> None:
         """As :func:`ml.engine.cases.prepare_case`; keeps how the slices lie."""
         found = prepared(case, declared)
-        self._stacks[case.case_id] = _stack_in(found, declared)
+        self._stacks[case.case_id] = stack_in(found, declared)
         out[...] = found.array
 
     def each(self, members: Sequence[Case], arrays: Float32Array) -> Iterator[Float32Array]:
@@ -101,11 +101,12 @@ class VolumeCopies:
 
 def unit_volume(found: Prepared, declared: Input) -> tuple[Float32Array, Stack]:
     """(slices, rows, columns) intensities from 0 to 1 of a prepared volume, and how they lie."""
-    stack = _stack_in(found, declared)
+    stack = stack_in(found, declared)
     return _unit(found.array, stack, declared), stack
 
 
-def _stack_in(found: Prepared, declared: Input) -> Stack:
+def stack_in(found: Prepared, declared: Input) -> Stack:
+    """How a prepared volume lies as slices."""
     assert found.spacing_mm is not None
     sides = found.array.shape[1:]
     return stack_of(found.placed, found.spacing_mm, found.stacked, declared, sides)

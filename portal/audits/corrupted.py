@@ -16,7 +16,7 @@ from portal.ui import numbers
 if TYPE_CHECKING:
     from portal.audits.preview import Choice
 
-_PICTURES_ALONE = "only pictures that get a score are sampled when they are corrupted."
+_SCORES_ALONE = "only images that get a score are sampled when they are corrupted."
 NONE_FITS = (
     "None of the corruptions that the protocol names fits these images: they belong to another "
     "modality, or to pictures of another colour."
@@ -57,8 +57,8 @@ def sampled_facts(choice: "Choice") -> Iterable[tuple[str, bool]]:
         return
     params = samples_params(choice.rules, model.manifest, model.card)
     asked = sampled_as(params, choice.rules)
-    if asked is None or not choice.pictures:
-        why = why_no_samples(model.manifest, model.card) or _PICTURES_ALONE
+    if asked is None:
+        why = why_no_samples(model.manifest, model.card) or _SCORES_ALONE
         yield f"one answer to each copy, though the protocol asks for several: {why}", True
     else:
         what = "members" if asked["kind"] == MEMBERS else "samples of its dropout"

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count, Max
 
 from ml.checks import all_checks
-from ml.checks.capability import OF_MARKED_PICTURES, OF_VOLUMES
+from ml.checks.capability import OF_MARKED_COPIES, OF_VOLUMES
 from ml.checks.registry import Check, checks_of
 from ml.engine.mask_passes import CORRUPTED
 from ml.engine.passes import PASSES
@@ -51,9 +51,8 @@ MISSING = {
     "perturbations": "Only a model whose gradients can be had can be explained. Choose one.",
     "corruptions": "Only a model can be run on corrupted images. Choose one.",
     "moves": "Only a model can be run on moved images. Choose one.",
-    "corrupted-masks": "Only a model of pictures that segments can mark corrupted images. Choose "
-    "one.",
-    "moved-masks": "Only a model of pictures that segments can mark moved images. Choose one.",
+    "corrupted-masks": "Only a model that segments can mark corrupted images. Choose one.",
+    "moved-masks": "Only a model that segments can mark moved images. Choose one.",
     "randomisations": "Only a model whose gradients can be had can be explained. Choose one.",
     "gradients": "Only a model that can be looked into has gradients. Choose one.",
     "attacks": "Only a model of pictures that can be looked into is attacked. Choose one.",
@@ -234,8 +233,8 @@ def _is_met(need: str, choice: Choice) -> bool:
     if need == "sampled-masks":
         has_images = choice.cohort.n_images > 0
         return of_masks and has_images and choice.model is not None and not _no_samples(choice)
-    if need in OF_MARKED_PICTURES:
-        fits = of_masks and choice.pictures and choice.cohort.n_images > 0
+    if need in OF_MARKED_COPIES:
+        fits = of_masks and choice.cohort.n_images > 0
         chosen = need != CORRUPTED or bool(corrupted.chosen(choice))
         return fits and choice.model is not None and chosen
     if of_masks:

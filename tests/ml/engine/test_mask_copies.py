@@ -235,7 +235,7 @@ def planned(checks, **changes):
     return {one.name: one.params for one in plan(Protocol(checks=checks), **(known | changes))}
 
 
-def test_the_plan_asks_for_copies_of_pictures_alone_and_only_where_a_check_does():
+def test_the_plan_asks_for_copies_only_where_a_check_does():
     found = planned(("stress", "shift-consistency"))
 
     assert list(found) == ["predict", "corrupt", "move", "compare-masks"]
@@ -245,7 +245,10 @@ def test_the_plan_asks_for_copies_of_pictures_alone_and_only_where_a_check_does(
     assert "maps" not in found["move"]
     assert list(planned(("shift-consistency",))) == ["move"]
     assert list(planned(("segmentation",))) == ["predict", "compare-masks"]
-    assert "corrupt" not in planned(("stress", "shift-consistency"), pictures=False)
+    volumes = planned(("stress", "shift-consistency"), pictures=False)
+    assert "slice-thickness" in volumes["corrupt"]["corruptions"]
+    assert volumes["move"] == found["move"]
+    assert not MIRRORED & set(volumes["corrupt"]["corruptions"])
     assert "corrupt" not in planned(("stress",), has_model=False)
     of_scores = planned(("stress",), has_masks=False)
     assert "structures" not in of_scores["corrupt"]

@@ -19,7 +19,11 @@ from ml.sandbox.messages import Limits
 from ml.sandbox.view import PROJECT_ROOT
 
 _PIECE = 1 << 16
-_PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")  # what a GPU needs to be found
+_PASSED_ON = (
+    "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH",  # what a GPU needs to be found
+    # Where somebody chose the kernels of this processor, a child rounds as its parent does.
+    "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE",
+)  # fmt: skip
 
 
 class CannotStart(Exception):

@@ -67,10 +67,22 @@ def test_the_child_sees_no_secret(tmp_path, monkeypatch):
     outcome = start("environment", tmp_path)
 
     allowed = {*environment({}), "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "LC_CTYPE", "PWD"}
-    allowed |= {"ORT_DISABLE_TELEMETRY"}  # which ml sets itself
+    allowed |= {
+        "OPENBLAS_CORETYPE",
+        "OPENBLAS_L2_SIZE",
+        "ORT_DISABLE_TELEMETRY",
+    }  # ml sets the last
     assert set(outcome.result["names"]) <= allowed
     assert outcome.result["cwd"] == str(tmp_path)
     assert outcome.result["group"] != os.getpgrp()
+
+
+def test_kernels_that_were_chosen_for_this_processor_are_those_of_the_child_too():
+    chosen = {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_L2_SIZE": "512"}
+
+    assert environment({**chosen, "OPENBLAS_VERBOSE": "2"}).items() >= chosen.items()
+    assert not {"OPENBLAS_CORETYPE", "OPENBLAS_VERBOSE"} & set(environment({}))
+    assert "OPENBLAS_VERBOSE" not in environment({"OPENBLAS_VERBOSE": "2"})
 
 
 def test_the_limits_hold_in_the_child(tmp_path):

@@ -102,7 +102,7 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
     assert version is not None  # the pass exists only where there is a model
     assert version.weights is not None
     weights, manifest, team = version.weights, version.manifest, shard.work.audit.team
-    members = _members(version)
+    members = members_of(version)
     other = _walked_with(shard, planned)
     content = catalogue.load(shard.cohort_version)
     images = images_by_case(content)
@@ -115,7 +115,7 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
         for member in members:
             store.placed(member, shared)
         model_path = store.placed(weights, shared)
-        _place_kept(version, model_path)
+        place_kept(version, model_path)
         return job_of_shard(
             planned,
             model_path=model_path,
@@ -175,7 +175,7 @@ def _walked_with(shard: Shard, planned: PassPlan) -> PassPlan | None:
     return walked_with(planned, [PassPlan(row.name, row.params) for row in passes])
 
 
-def _place_kept(version: ModelVersion, model_path: Path) -> None:
+def place_kept(version: ModelVersion, model_path: Path) -> None:
     """Beside the weights, what intake made of them; without it a child makes it again."""
     for key, target in kept_beside(model_path).items():
         blob = Blob.objects.filter(pk=version.card.get(key)).first()
@@ -183,7 +183,7 @@ def _place_kept(version: ModelVersion, model_path: Path) -> None:
             store.placed(blob, model_path.parent).replace(target)
 
 
-def _members(version: ModelVersion) -> list[Blob]:
+def members_of(version: ModelVersion) -> list[Blob]:
     """The members of an ensemble, which its index names and which must lie beside it."""
     if version.format != ENSEMBLE or version.weights is None:
         return []

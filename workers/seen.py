@@ -1,29 +1,41 @@
 """Prepares cases as a model declares, every step or corrupted; images are opened in a child."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from celery.utils.log import get_task_logger
 from django.conf import settings
 from django.db import close_old_connections
 
+from ml.engine.mask_passes import references_of
 from ml.engine.passes import CORRUPT
+from ml.engine.plan import limits_of, threads_of
 from ml.engine.seen import steps_left
 from ml.engine.worsened import strips_left
 from ml.estimate import JsonValue
 from ml.sandbox.messages import Job, Outcome
 from ml.sandbox.parent import run
 from ml.sandbox.results import ResultError
+from portal.audits.models import Pass
 from portal.blobs import store
-from portal.cohorts.models import Case
+from portal.blobs.models import Blob
+from portal.cohorts import catalogue
+from portal.cohorts.masks import SEGMENTATION
+from portal.cohorts.models import Case, CohortVersion
 from portal.jobs import Job as Name
 from portal.jobs import app
 from portal.leases import LeaseLost, claim, renew
+from portal.registry.models import ModelVersion
 from portal.seen import actions
 from portal.seen.models import Seen, Worsened
 from workers.intake import Watcher, storable
 from workers.limits import child_limits
+from workers.passes import members_of, place_kept
 
 logger = get_task_logger(__name__)
+
+# Formats that run more than tensors, or elsewhere: what they mark is not drawn for a picture.
+_NOT_MARKED = ("torchscript", "endpoint")
 
 
 @app.task(name=Name.PREPARE_SEEN)
@@ -77,7 +89,12 @@ def _work_on_worsened(row: Worsened, fence: int) -> None:
             "seed": run.params["seed"],
             "strips": row.wanted,
         }
-        outcome = _run(row, fence, Job("worsened", inputs, folder / "out"))
+        wall = settings.INTAKE_WALL_SECONDS
+        if audit.cohort_version.task == SEGMENTATION and model.format not in _NOT_MARKED:
+            inputs |= _marking(model, run, audit.cohort_version, wanted, folder / "in")
+            wall = limits_of(CORRUPT).wall_seconds  # every copy is marked
+        job = Job("worsened", inputs, folder / "out", reads=(folder / "in",))
+        outcome = _run(row, fence, job, wall)
         if outcome.state != "done":
             reasons = [refusal.message for refusal in outcome.refusals] or [outcome.reason]
             actions.fail(row, fence, storable(reasons[0])[:1000])
@@ -90,6 +107,29 @@ def _work_on_worsened(row: Worsened, fence: int) -> None:
         for strip, _ in strips:
             strip |= {key: storable(str(strip[key])) for key in ("code", "message")}
         actions.keep_worsened(row, fence, strips)
+
+
+def _marking(
+    model: ModelVersion, run: Pass, cohort: CohortVersion, wanted: Iterable[str], folder: Path
+) -> dict[str, JsonValue]:
+    """What the child needs beside to mark the copies as the pass did, and the reference masks."""
+    assert model.weights is not None
+    for member in members_of(model):
+        store.placed(member, folder)
+    path = store.placed(model.weights, folder)
+    place_kept(model, path)
+    known = references_of(CORRUPT, run.params, catalogue.load(cohort))
+    hashes = {case_id: known[case_id] for case_id in wanted if case_id in known}
+    blobs = Blob.objects.in_bulk(set(hashes.values()))
+    references: dict[str, JsonValue] = {
+        case_id: str(store.placed(blobs[sha256], folder)) for case_id, sha256 in hashes.items()
+    }
+    return {
+        "model": {"path": str(path), "manifest": model.manifest},
+        "references": references,
+        "threads": settings.CHILD_THREADS or threads_of(model.card),
+        **{key: run.params[key] for key in ("batch", "runtime") if key in run.params},
+    }
 
 
 def _placed(case: Case, folder: Path) -> JsonValue:
@@ -120,7 +160,7 @@ def _work(seen: Seen, fence: int) -> None:
             actions.fail(seen, fence, storable(outcome.reason))
 
 
-def _run(row: Seen | Worsened, fence: int, job: Job) -> Outcome:
+def _run(row: Seen | Worsened, fence: int, job: Job, wall: float | None = None) -> Outcome:
     watcher = Watcher(lambda changes: renew(type(row), row.pk, fence, **changes))
-    limits = child_limits(settings.INTAKE_WALL_SECONDS)
+    limits = child_limits(settings.INTAKE_WALL_SECONDS if wall is None else wall)
     return run(job, limits=limits, on_event=watcher.hear, tick=watcher.tick)

@@ -68,6 +68,10 @@ class InStack:
 class Copied:
     """A prepared image between 0 and 1, from which copies are made.
 
+    Attributes:
+        image, declared, case, seed: as given.
+        stack: how a volume lies as slices; None of a picture.
+
     Args:
         image: as the network takes it.
         declared: the ``input`` part of the model's manifest.
@@ -78,15 +82,15 @@ class Copied:
 
     def __init__(self, image: Prepared, declared: Input, case: str, seed: int) -> None:
         self.image, self.declared, self.case, self.seed = image, declared, case, seed
-        self._stack = stack_in(image, declared) if declared.dims == 3 else None
+        self.stack = stack_in(image, declared) if declared.dims == 3 else None
         self._picture = None if declared.dims == 3 else to_unit(image.array, declared)
 
     def copy(self, change: Corruption | Move, step: int) -> Prepared:
         """The image at a severity of a corruption, or a step of a move."""
-        if self._stack is not None:
+        if self.stack is not None:
             made = np.empty_like(self.image.array)
             changed(
-                change, self.image.array, made, self._stack, self.declared, step, self.case,
+                change, self.image.array, made, self.stack, self.declared, step, self.case,
                 self.seed,
             )  # fmt: skip
             return replace(self.image, array=made)
@@ -96,8 +100,8 @@ class Copied:
 
     def way(self, one: Move, step: int) -> InPlane | InStack:
         """How the copy of a move lies on the image, for maps of what the network takes."""
-        if self._stack is None:
+        if self.stack is None:
             return InPlane(one.drawn_way(step, self.case, self.seed))
-        slices = self.image.array.shape[1 + self._stack.order[0]]
-        way = way_in_volume(one, self._stack, slices, step, self.case, self.seed)
-        return InStack(way, self._stack)
+        slices = self.image.array.shape[1 + self.stack.order[0]]
+        way = way_in_volume(one, self.stack, slices, step, self.case, self.seed)
+        return InStack(way, self.stack)

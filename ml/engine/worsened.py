@@ -1,29 +1,29 @@
 """The job that shows what corruptions do to cases: prepared and corrupted in a child."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import numpy as np
-from PIL import Image
 from pydantic import Field, TypeAdapter, ValidationError
 
-from ml.corruptions import Corruption, corruption
-from ml.corruptions.registry import SEVERITIES, FloatArray
+from ml.corruptions import corruption
+from ml.corruptions.registry import SEVERITIES
 from ml.corruptions.volumes import corrupted_volume
 from ml.engine.cases import Case, prepare_case, prepared
+from ml.engine.copied import Copied
 from ml.engine.seen import pictures_left
 from ml.engine.volume_copies import unit_volume
+from ml.engine.worsened_masks import Marks, Shown, marks_of
 from ml.estimate import JsonObject, JsonValue
 from ml.imaging.declared import Input, Strict
 from ml.imaging.intensity import to_unit
 from ml.imaging.picture import ImageError
-from ml.imaging.seen import MOST_SIDE
+from ml.imaging.seen import MOST_SIDE, for_eyes
 from ml.sandbox.messages import Reporter
 from ml.sandbox.results import ResultError
 
 MOST_STRIPS = 200  # corruptions of one audit
-Shown = Callable[[Corruption, int], FloatArray]  # a case at a severity, (height, width, channels)
 
 
 def worsened_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
@@ -40,8 +40,8 @@ def worsened_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
         reporter: told how many corruptions are drawn.
 
     Returns:
-        strips, one for each asked, in order: pictures (6 file names, severity 0 first), or code
-        and message of why the image cannot be prepared.
+        strips, one for each asked, in order: pictures (6 file names, severity 0 first) and whether
+        they are outlined, or code and message of why the image cannot be prepared.
 
     Raises:
         LookupError: for a corruption that is not known, or a case that was not given.
@@ -54,33 +54,43 @@ def worsened_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
         )
         for row in rows
     }
+    marks = marks_of(inputs, out_dir, reporter) if "model" in inputs else None
     wanted = cast(list[list[str]], inputs["strips"])
     shown: dict[str, Shown | ImageError] = {}
     strips = list[JsonValue]()
     for at, (name, case_id) in enumerate(wanted):
         if case_id not in shown:
-            shown[case_id] = _shown(cases[case_id], declared, seed)
+            shown[case_id] = _shown(cases[case_id], declared, seed, marks)
         show = shown[case_id]
         if isinstance(show, ImageError):
             strips.append({"pictures": [], "code": show.code, "message": show.message})
         else:
             names = _drawn(show, name, out_dir / f"strip-{at}")
-            strips.append({"pictures": list[JsonValue](names), "code": "", "message": ""})
+            strips.append(
+                {
+                    "pictures": list[JsonValue](names), "code": "", "message": "",
+                    "outlined": marks is not None,
+                }
+            )  # fmt: skip
         reporter.progress(at + 1, len(wanted))
     return {"strips": strips}
 
 
-def _shown(case: Case, declared: Input, seed: int) -> Shown | ImageError:
+def _shown(case: Case, declared: Input, seed: int, marks: Marks | None) -> Shown | ImageError:
     """Not by ``gallery``, which refuses the rounding beyond 0 and 1 that the pass passes on."""
     try:
+        if marks is not None:
+            return marks.shown(Copied(prepared(case, declared), declared, case.case_id, seed))
         if declared.dims == 3:
             volume, stack = unit_volume(prepared(case, declared), declared)
             middle = np.s_[len(volume) // 2, :, :, None]
-            return lambda one, severity: corrupted_volume(
-                one, volume, stack.spacing_mm, severity, case.case_id, seed
-            )[middle].astype(np.float64)
+            return lambda one, severity: for_eyes(
+                corrupted_volume(one, volume, stack.spacing_mm, severity, case.case_id, seed)[
+                    middle
+                ].astype(np.float64)
+            )
         picture = to_unit(prepare_case(case, declared), declared)
-        return lambda one, severity: one(picture, severity, case.case_id, seed)
+        return lambda one, severity: for_eyes(one(picture, severity, case.case_id, seed))
     except ImageError as error:
         return error
 
@@ -88,7 +98,7 @@ def _shown(case: Case, declared: Input, seed: int) -> Shown | ImageError:
 def _drawn(show: Shown, name: str, stem: Path) -> list[str]:
     one, names = corruption(name), []
     for severity in range(SEVERITIES + 1):
-        shown = for_eyes(show(one, severity))
+        shown = show(one, severity)
         shown.thumbnail((MOST_SIDE, MOST_SIDE))
         path = stem.with_name(f"{stem.name}-{severity}.png")
         shown.save(path)
@@ -96,22 +106,11 @@ def _drawn(show: Shown, name: str, stem: Path) -> list[str]:
     return names
 
 
-def for_eyes(picture: FloatArray) -> Image.Image:
-    """Intensities (height, width, channels) from 0, black, to 1, white, as 8 bits.
-
-    Example:
-        >>> for_eyes(np.array([[[-0.1], [0.5], [2.0]]])).tobytes()
-        b'\\x00\\x80\\xff'
-    """
-    pixels = np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
-    grey = pixels.shape[2] < 3 or bool((pixels[:, :, :3] == pixels[:, :, :1]).all())
-    return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels[..., :3]))
-
-
 class _Strip(Strict):
     pictures: list[str] = Field(max_length=SEVERITIES + 1)
     code: Annotated[str, Field(max_length=60)]
     message: Annotated[str, Field(max_length=1000)]
+    outlined: bool = False  # what a model and the reference mark is drawn
 
 
 class _Result(Strict):

@@ -42,6 +42,34 @@ class Placed:
         turned = _flipped(found, self.flips)
         return np.ascontiguousarray(turned.transpose(np.argsort(self.order)))
 
+    def forth(self, labels: LabelArray, sides: Sequence[int]) -> LabelArray:
+        """Labels of the image, on the prepared one's grid: of several voxels the middle one.
+
+        Args:
+            labels: of the image's sides.
+            sides: of the prepared image.
+        """
+        turned = _flipped(labels.transpose(self.order), self.flips)
+        places = (_middles(one, side) for one, side in zip(self.nearest, sides, strict=True))
+        return np.ascontiguousarray(turned[np.ix_(*places)], dtype=np.uint8)
+
+
+def _middles(nearest: IntArray, side: int) -> IntArray:
+    """For each of so many prepared voxels the place of the image's that is nearest to it.
+
+    >>> _middles(np.array([0, 0, 0, 1, 1, 1]), 2).tolist()
+    [1, 4]
+    >>> _middles(np.array([1, 4]), 6).tolist()
+    [0, 0, 0, 1, 1, 1]
+    """
+    voxels = np.arange(side)
+    first, last = (np.searchsorted(nearest, voxels, side) for side in ("left", "right"))
+    own = (first + last - 1) // 2
+    # Where none is its own (it was made larger), the one whose nearest voxel is least far.
+    before, after = (first - 1).clip(0), first.clip(max=nearest.size - 1)
+    nearer = np.where(voxels - nearest[before] < nearest[after] - voxels, before, after)
+    return np.where(last > first, own, nearer)
+
 
 def prepare_picture(
     picture: Picture, declared: Input, tell: Tell = nobody

@@ -81,3 +81,15 @@ def _slices(volume: Values, at: int, ends: tuple[float, float]) -> NDArray[np.ui
         sheet[: plane.shape[0], left : left + plane.shape[1]] = plane
         left += plane.shape[1] + _GAP
     return sheet
+
+
+def for_eyes(picture: NDArray[np.floating]) -> Image.Image:
+    """Intensities (height, width, channels) from 0, black, to 1, white, as 8 bits.
+
+    Example:
+        >>> for_eyes(np.array([[[-0.1], [0.5], [2.0]]])).tobytes()
+        b'\\x00\\x80\\xff'
+    """
+    pixels = np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
+    grey = pixels.shape[2] < 3 or bool((pixels[:, :, :3] == pixels[:, :, :1]).all())
+    return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels[..., :3]))

@@ -60,6 +60,7 @@ class Gallery:
     is_reduced: bool  # drawn smaller than the model was given it
     of_volumes: bool = False  # each picture is the middle slice of one
     of_masks: bool = False  # a score is a Dice
+    has_outlines: bool = False  # what the model and the reference mark is drawn
     other_engine: str = ""  # that drew them, where the audit ran with another one
 
     @property
@@ -94,6 +95,7 @@ def of(frozen: Frozen, door: Door, audit: Audit) -> Gallery | None:
         is_reduced=max(width or 0, height or 0) > MOST_SIDE,
         of_volumes=not takes_pictures((frozen.model or {}).get("manifest") or {}),
         of_masks=frozen.of_masks,
+        has_outlines=row is not None and any(strip.get("outlined") for strip in row.strips),
         other_engine=made_by if made_by != _engine(frozen) else "",
     )
 

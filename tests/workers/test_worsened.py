@@ -11,6 +11,8 @@ from ml.engine.cases import Case, prepare_case
 from ml.engine.passes import CORRUPT
 from ml.engine.worsened import worsened_job
 from ml.imaging.declared import Input
+from ml.imaging.outlines import MARKED, REFERENCE
+from ml.zoo import marks
 from ml.zoo.shades import cohort_folder, model_folder
 from portal.audits.planning import lock_protocol, start_audit, write_protocol
 from portal.blobs import store
@@ -128,3 +130,37 @@ def test_what_goes_wrong_is_said_and_nothing_is_believed(report, asked, settings
         assert strip["code"] == ("image_changed" if case_id == lost else "")
         assert len(strip["pictures"]) == (0 if case_id == lost else 6)
     assert f"The image of case {lost} could not be prepared." in page_of(report)
+
+
+def test_what_a_model_marks_is_drawn_on_the_copies(team, read_in, tmp_path):  # noqa: F811
+    model = read_in(UploadKind.MODEL, marks.model_folder(tmp_path / "m", flaw="pixels"))
+    cohort = read_in(UploadKind.COHORT, marks.cohort_folder(tmp_path / "c", n=16)).cohort_version
+    body = {"checks": ["stress"], "stress_cases": 12, "corruptions": CHOSEN[:2], "draws": 200}
+    rules = write_protocol(actor=team.owner, team=team, name="Stress", body=body)
+    lock_protocol(actor=team.owner, protocol=rules)
+    rules.refresh_from_db()
+    audit = start_audit(
+        actor=team.owner, team=team, cohort_version=cohort, model_version=model.model_version,
+        protocol=rules,
+    )  # fmt: skip
+    run_all(audit)
+    report = Report.objects.get(audit=audit)
+    make = reverse("reports:worsened-make", args=[team.slug, report.pk])
+    signed_in(team.owner).post(make)
+
+    row = shown_after(Worsened.objects.get())
+
+    assert row.state == "done", row.error
+    assert [strip["outlined"] for strip in row.strips] == [True, True], row.strips
+    for (_, case_id), strip in zip(row.wanted, row.strips, strict=True):
+        number = int(case_id[1:])
+        rows, columns = np.nonzero(marks.disc(number))
+        first = pixels(strip["pictures"][0])
+        for colour in (MARKED, REFERENCE):
+            line = np.argwhere((first == colour).all(axis=2))
+            assert line.mean(axis=0) == pytest.approx((rows.mean(), columns.mean()), abs=2.5)
+    noise = row.strips[[name for name, _ in row.wanted].index("gaussian-noise")]["pictures"]
+    lines = [(pixels(noise[at]) == MARKED).all(axis=2).sum() for at in (0, 5)]
+    assert lines[1] > 3 * lines[0], "noise tears what is marked pixel by pixel"
+    assert pixels(noise[5]).shape == (marks.SIDE, marks.SIDE, 3)
+    assert "dashed orange: the reference" in page_of(report)

@@ -27,7 +27,7 @@ from ml.stats.robustness.severity import dice_loss
 MARGIN = "dice_loss"
 _JUDGED_HERE = {MARGIN, "severity_borne"}
 OF_SCORES = {"accuracy_loss", "auroc_loss", "error_when_sure"}  # that the platform asks of scores
-_EMPTY = "both masks empty: undefined and left out; one: 0"
+_EMPTY = "of cases whose reference has the structure; nothing marked: 0"
 _CHANGE = (
     "pixels that the copy’s mask has more than that of the image as it is, over those of the "
     "reference; mean over cases that have the structure"

@@ -37,8 +37,11 @@ class StressedMasks:
 
     @property
     def dice(self) -> FloatArray:
-        """(n,) of the images as they are; NaN where both masks are empty."""
-        return self.clean.dice
+        """(n,) of the images as they are; NaN where the reference has no such structure.
+
+        There it says 0 or nothing, and a loss of nothing would thin out the others'.
+        """
+        return np.where(self.there, self.clean.dice, np.nan)
 
     @property
     def there(self) -> BoolArray:

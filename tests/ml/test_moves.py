@@ -1,13 +1,12 @@
 """Moves: where each place comes from, exactly where that is a pixel, and by no blur elsewhere."""
 
 import hashlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from ml.moves import MIRRORS, MOVES, Move, Way, inside, move, moved, moves_for
+from tests.elsewhere import said_elsewhere
 
 SIDES = (40, 56)
 ALL = (*MOVES, *MIRRORS)
@@ -89,9 +88,7 @@ def test_another_process_moves_alike():
         "print(hashlib.sha256(b''.join(one(p, 1, 'c', 9).tobytes()"
         " for one in moves_for())).hexdigest())"
     )
-    said = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={}
-    ).stdout
+    said = said_elsewhere(code)
     y, x = np.mgrid[:9, :7]
     here = ((x * y) % 5 / 5.0)[:, :, None]
     copies = b"".join(one(here, 1, "c", 9).tobytes() for one in moves_for())

@@ -1,8 +1,6 @@
 """Moves of volumes: exact where places are voxels, in the plane of slices, by millimetres."""
 
 import hashlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from ml.imaging.stack import Stack
 from ml.moves import MIRRORS, MOVES, Way, move, moved
 from ml.volume_moves import DEEP, in_voxels, moved_volume
+from tests.elsewhere import said_elsewhere
 
 SIDES = (40, 20, 24)
 STACK = Stack((2, 1, 0), (False, True, True), "SPL", (5.0, 1.0, 1.0))
@@ -131,14 +130,12 @@ def test_words_of_pictures_become_those_of_volumes():
 
 def test_another_process_moves_alike():
     code = (
-        "import hashlib, sys; sys.path.insert(0, '.');"
+        "import hashlib;"
         "from tests.ml.test_volume_moves import MOVES, STACK, moved_volume, noise;"
         "print(hashlib.sha256(b''.join(moved_volume(one, noise(), STACK, 1, 'c', 9).tobytes()"
         " for one in MOVES)).hexdigest())"
     )
-    said = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={}
-    ).stdout
+    said = said_elsewhere(code)
     copies = b"".join(
         moved_volume(one, noise(), STACK, 1, "c", 9).tobytes() for one in MOVES
     )  # fmt: skip

@@ -1,8 +1,6 @@
 """Every corruption of every pack: worse with every severity, in floats, alike everywhere."""
 
 import hashlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ from ml.corruptions import corruption, pack
 from ml.corruptions.modality import PACKS
 from ml.corruptions.registry import SEVERITIES
 from ml.drawn import drawn
+from tests.elsewhere import said_elsewhere
 from tests.ml.corruptions.measured import (
     ALL,
     IN_PIXELS,
@@ -139,14 +138,12 @@ def test_noise_depends_on_case_seed_and_severity_and_on_nothing_else():
 
 def test_another_process_in_another_order_corrupts_alike():
     code = (
-        "import hashlib, sys; sys.path.insert(0, '.');"
+        "import hashlib;"
         "from tests.ml.corruptions.measured import ALL, picture_for;"
         "print({one.id: hashlib.sha256(one(picture_for(one, 40, 36), 4, 'c', 9).tobytes())"
         ".hexdigest() for one in reversed(ALL)})"
     )
-    said = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={}
-    ).stdout
+    said = said_elsewhere(code)
     here = {
         one.id: hashlib.sha256(one(picture_for(one, 40, 36), 4, "c", 9).tobytes()).hexdigest()
         for one in ALL

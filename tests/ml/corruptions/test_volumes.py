@@ -1,8 +1,6 @@
 """Corruptions of volumes: in space where the physics is, slice by slice elsewhere."""
 
 import hashlib
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +13,7 @@ from ml.corruptions.registry import SEVERITIES
 from ml.corruptions.space import IN_SPACE, thicker_slices
 from ml.corruptions.volumes import corrupted_volume
 from ml.drawn import drawn
+from tests.elsewhere import said_elsewhere
 from tests.ml.corruptions.solids import solid
 
 SPACING = (2.0, 1.0, 1.0)
@@ -241,14 +240,12 @@ def test_severities_that_run_backwards_are_seen():
 
 def test_another_process_corrupts_alike():
     code = (
-        "import hashlib, sys; sys.path.insert(0, '.');"
+        "import hashlib;"
         "from tests.ml.corruptions.test_volumes import OF_VOLUMES, of, solid;"
         "print({name: hashlib.sha256(of(one, solid(one.pack, 6, 20), 4, 'c', 9).tobytes())"
         ".hexdigest() for name, one in reversed(OF_VOLUMES.items())})"
     )
-    said = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={}
-    ).stdout
+    said = said_elsewhere(code)
 
     assert eval(said) == {
         name: hashlib.sha256(of(one, solid(one.pack, 6, 20), 4, "c", 9).tobytes()).hexdigest()

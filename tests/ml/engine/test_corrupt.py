@@ -1,8 +1,6 @@
 """Corruptions: in floats, worse with every severity, the same in every process; and their pass."""
 
 import hashlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -19,6 +17,7 @@ from ml.evidence.passes import outputs_of
 from ml.evidence.store import EvidenceError, table, write_table
 from ml.imaging.declared import Input, Intensity
 from ml.imaging.intensity import from_unit, to_unit
+from tests.elsewhere import said_elsewhere
 from tests.ml.engine.test_predict import model_file, session_of, stored_image
 from tests.ml.intake.build import MANIFEST, QUIET
 
@@ -76,9 +75,7 @@ def test_another_process_corrupts_alike():
         "print(hashlib.sha256(b''.join(one(p, 4, 'c', 9).tobytes()"
         " for one in pack('generic'))).hexdigest())"
     )
-    said = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={}
-    ).stdout
+    said = said_elsewhere(code)
     y, x = np.mgrid[:9, :7]
     here = ((x * y) % 5 / 5.0)[:, :, None]
     copies = b"".join(one(here, 4, "c", 9).tobytes() for one in pack("generic"))

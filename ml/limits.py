@@ -266,6 +266,11 @@ FOREIGN_LIMITS = (
 # Asked where a protocol names the check and no limits; no part of the default protocol.
 REQUESTED_LIMITS = (
     _platform(
+        "explanation-faithfulness", "gain:random", 0.1, "min",
+        "A tenth of log-odds is 2.5 points of a probability of one half; a map that gains less "
+        "over a random one explains nothing. No clinical claim is behind it.",
+    ),
+    _platform(
         "shift-consistency", "flip_rate", 0.05, "max",
         "The platform lets one answer in twenty change when the picture is moved a little where "
         "nobody declared a limit; no clinical claim is behind it.",

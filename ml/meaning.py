@@ -62,6 +62,8 @@ def with_meaning(
         found["corruptions"] = replace(outputs, offered=len(_fit(modality, manifest)))
     if "moves" in found:
         found["moves"] = _told(found["moves"], declared, "move", _moved_of(manifest))
+    if "perturbations" in found:
+        found["perturbations"] = _scored(found["perturbations"], declared)
     if "attacks" in found:
         found["attacks"] = _scored(found["attacks"], declared)
     if "corrupted_samples" in found:

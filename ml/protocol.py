@@ -21,6 +21,7 @@ DEFAULT_SET_COVERAGE = 0.9  # share of prediction sets that hold the truth
 DEFAULT_STRESS_CASES = 100  # whose corrupted copies are run: 30 and more of each
 DEFAULT_SHIFT_CASES = 100  # whose moved copies are run: 20 of each, and their maps
 DEFAULT_ATTACK_CASES = 40  # that are attacked: about 200 forwards' worth of each
+DEFAULT_EXPLANATION_CASES = 40  # whose parts are taken away: 150 forwards of each
 DEFAULT_TOLERANCE_MM = 2.0  # of surface Dice; a round number, to be replaced by the readers' own
 DEFAULT_CHECKS = (
     "discrimination", "operating-point", "calibration", "subgroups", "worst-slice",
@@ -32,12 +33,14 @@ _KEYS = frozenset(
     {"title", "checks", "limits", "operating_point", "prevalence", "subgroups", "seed", "level"}
     | {"draws", "decision_thresholds", "tolerance_mm", "dropout_samples"}
     | {"target_error", "set_coverage", "stress_cases", "shift_cases", "legal_flips"}
+    | {"explanation_cases"}
     | {"attack_cases", "corruptions", "stress_samples", "gradient_scores"}
 )
 # Left out of the content where not declared: protocols written before them keep their hash.
 _LATER = (
     *("tolerance_mm", "dropout_samples", "target_error", "set_coverage", "stress_cases"),
     *("shift_cases", "attack_cases", "stress_samples", "gradient_scores"),
+    "explanation_cases",
 )
 FLIPS = ("left-right", "up-down")  # mirrors that a protocol may declare legal
 _CHECK_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -75,6 +78,7 @@ class Protocol:
     stress_cases: int = DEFAULT_STRESS_CASES  # at most, drawn by the seed
     shift_cases: int = DEFAULT_SHIFT_CASES  # the same of moved copies
     attack_cases: int = DEFAULT_ATTACK_CASES  # and of attacked ones
+    explanation_cases: int = DEFAULT_EXPLANATION_CASES  # and of those whose maps are tried
     legal_flips: tuple[str, ...] = ()  # of FLIPS: mirrors that change nothing of a patient
     corruptions: tuple[str, ...] = ()  # of those that fit the cohort; () = all of them
     stress_samples: int = 0  # of each corrupted copy, where dropout is switched on; 0: none asked
@@ -199,6 +203,9 @@ class _Reader:
             stress_cases=self._integer("stress_cases", DEFAULT_STRESS_CASES, *_DRAWN_CASES_RANGE),
             shift_cases=self._integer("shift_cases", DEFAULT_SHIFT_CASES, *_DRAWN_CASES_RANGE),
             attack_cases=self._integer("attack_cases", DEFAULT_ATTACK_CASES, *_DRAWN_CASES_RANGE),
+            explanation_cases=self._integer(
+                "explanation_cases", DEFAULT_EXPLANATION_CASES, *_DRAWN_CASES_RANGE
+            ),
             legal_flips=self._flips(),
             corruptions=self._corruptions(),
             stress_samples=self._integer("stress_samples", 0, *_DROPOUT_SAMPLES_RANGE),

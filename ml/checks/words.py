@@ -15,6 +15,9 @@ RATES = frozenset({
 STEPS = frozenset({"severity_borne"})  # whole numbers by what they are
 _MOST_PLACES = 6
 NAMES = {
+    "gain": "Gain of the map",
+    "order_gap": "Gap between both orders",
+    "baseline_agreement": "Agreement of both replacements",
     "auroc": "AUROC",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",

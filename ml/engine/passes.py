@@ -43,14 +43,13 @@ from ml.evidence.checked import (
 )
 from ml.evidence.forms import Form, Key
 from ml.evidence.normalised import VERSIONS
+from ml.evidence.orders import MAP, ORDERS, RANKINGS, order_named
 from ml.evidence.passes import FEATURES
 
 SAMPLES = "samples"
 ATTRIBUTE, PERTURB, CORRUPT, RANDOMISE = "attribute", "perturb", "corrupt", "randomise"
 NORMALISE, GRADIENTS, MOVE = "normalise", "gradients", "move"
 PENULTIMATE, EARLY = "penultimate", "early"
-MORF, LERF = "morf", "lerf"  # most, least relevant first
-ORDERS = (MORF, LERF)
 CASCADING, INDEPENDENT = "cascading", "independent"
 CLASS_MAPS = ("grad-cam", "grad-cam++", "hires-cam")
 GRADIENT, INTEGRATED = "gradient", "integrated-gradients"
@@ -107,8 +106,19 @@ def _maps(keys: Mapping[str, Sequence[Key]]) -> Form:
 
 
 def perturb_rows(params: JsonObject) -> list[tuple[str, str, int]]:
-    """Baseline, order and step of every row of a case."""
-    return list(product(_texts(params, "baselines"), ORDERS, range(_count(params, "steps") + 1)))
+    """Baseline, order and step of every row of a case; an order says what ranks, but of the map.
+
+    Example:
+        >>> asked = {"baselines": ["mean"], "rankings": ["map", "edges"], "steps": 1}
+        >>> [order for _, order, step in perturb_rows(asked) if step]
+        ['morf', 'lerf', 'edges morf', 'edges lerf']
+    """
+    orders = [
+        order_named(ranking, order)
+        for ranking in _texts(params, "rankings") or [MAP]
+        for order in ORDERS
+    ]
+    return list(product(_texts(params, "baselines"), orders, range(_count(params, "steps") + 1)))
 
 
 def perturb_form(params: JsonObject, n_outputs: int) -> Form:
@@ -176,8 +186,9 @@ def _map_cost(params: JsonObject, sizes: Sizes) -> Cost:
 
 def _perturb_cost(params: JsonObject, sizes: Sizes) -> Cost:
     steps, baselines = _count(params, "steps"), len(_texts(params, "baselines"))
-    # The whole picture is every curve's first, and a baseline the last of both orders.
-    pictures = 1 + baselines * (2 * (steps - 1) + 1)
+    # The whole picture is every curve's first, and a baseline the last of all orders.
+    orders = len(ORDERS) * len(_texts(params, "rankings") or [MAP])
+    pictures = 1 + baselines * (orders * (steps - 1) + 1)
     found = _map_cost(params, sizes)
     size = len(perturb_rows(params)) * (_ROW + 8 * sizes.outputs)
     return Cost(found.forwards + pictures, found.backwards, size)
@@ -218,7 +229,10 @@ PASSES: dict[str, ModelPass] = {
         ModelPass(ATTRIBUTE, "attributions", {"batch": 8, **_MAP}, map_form, _map_cost, True),
         ModelPass(
             PERTURB, "perturbations",
-            {"batch": 8, **_MAP, "baselines": ["mean", "blur"], "steps": 16},
+            {
+                "batch": 8, **_MAP, "baselines": ["mean", "blur"], "rankings": list(RANKINGS),
+                "steps": 10, "seed": _SEED,
+            },
             perturb_form, _perturb_cost, True, True,
         ),
         ModelPass(

@@ -1,5 +1,7 @@
 """The perturb pass: outputs while what a map calls important, or unimportant, goes away.
 
+The same is done in orders that know nothing of the network: at random, from the centre, by edges.
+
 At every step the next share of the positions is taken to a baseline, in all channels. Insertion is
 the same pictures read the other way: taking the least important away first (LeRF) from all to
 nothing is putting the most important in first. So both curves of both orders come from one set.
@@ -11,16 +13,18 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, sobel
 
+from ml.drawn import drawn
 from ml.engine.cases import Case
 from ml.engine.copies import Versions, rows_table
 from ml.engine.device import CPU, Device
 from ml.engine.explain import Explainer, explainer_of
-from ml.engine.passes import LERF, MORF, ORDERS, perturb_form, perturb_rows
+from ml.engine.passes import perturb_form, perturb_rows
 from ml.engine.predict import Asked, Outputs, finished, in_batches
 from ml.engine.session import Session
 from ml.estimate import JsonObject
+from ml.evidence.orders import CENTRE, EDGES, LERF, MAP, ORDERS, RANDOM, order_named
 from ml.imaging.declared import Input
 from ml.imaging.preprocess import Float32Array, interpolate
 from ml.sandbox.messages import Reporter
@@ -65,6 +69,44 @@ def order_of(found: Float32Array, size: tuple[int, int], *, least_first: bool) -
     grid = found if found.ndim == 2 else found.reshape(1, -1)
     full = interpolate(grid.astype(np.float64), size, "bilinear")
     return removal_order(full.ravel(), least_first=least_first)
+
+
+def random_map(sides: tuple[int, ...], seed: int, case_id: str) -> Float32Array:
+    """A map of no meaning, as coarse as those of the layer; by seed and case alone.
+
+    Example:
+        >>> random_map((2, 3), 1, "a").shape
+        (2, 3)
+    """
+    return drawn("ranking", seed, case_id).random(sides, dtype=np.float32)
+
+
+def centre_map(size: tuple[int, int]) -> Float32Array:
+    """Falls with the distance from the centre, in halves of the sides: (height, width).
+
+    Example:
+        >>> centre_map((1, 3)).tolist()
+        [[-1.0, 0.0, -1.0]]
+    """
+    rows, columns = (
+        (np.arange(n) - (n - 1) / 2) / max(1.0, (n - 1) / 2) for n in size
+    )  # fmt: skip
+    return np.asarray(-np.hypot(rows[:, None], columns[None, :]), np.float32)
+
+
+def edge_map(picture: FloatArray) -> Float32Array:
+    """Size of the Sobel gradient of the mean over channels: (height, width), its units.
+
+    Args:
+        picture: (height, width, channels).
+
+    Example:
+        >>> edge_map(np.array([[[0.0], [0.0], [1.0], [1.0]]])).tolist()
+        [[0.0, 4.0, 4.0, 0.0]]
+    """
+    grey = picture.mean(axis=2)
+    along = [sobel(grey, axis=axis, mode="nearest") for axis in (0, 1)]
+    return np.asarray(np.hypot(*along), np.float32)
 
 
 def perturbed(
@@ -141,7 +183,8 @@ def perturb(
 
     Args:
         explain: maps (n, *sides) of prepared cases (n, ...).
-        params: baselines, of BASELINES; steps, from the whole picture to the baseline.
+        params: baselines, of BASELINES; steps, from the whole picture to the baseline; rankings,
+            of ml.engine.passes, else the map alone; seed of the random one.
 
     Returns:
         By case, the raw outputs of each row of :func:`ml.engine.passes.perturb_form`; None where
@@ -149,24 +192,47 @@ def perturb(
     """
     rows, steps = perturb_rows(params), int(cast(int, params["steps"]))
 
-    def compute(_: Sequence[Case], arrays: Float32Array) -> list[Versions | None]:
+    def compute(chosen: Sequence[Case], arrays: Float32Array) -> list[Versions | None]:
         pictures = [_last(array, declared).astype(np.float64) for array in arrays]
         maps = explain(arrays)
+        rankings = [str(one) for one in cast(list[str], params.get("rankings") or [MAP])]
+        ranked = {
+            ranking: [
+                _ranking(ranking, *of, int(cast(int, params.get("seed", 0))))
+                for of in zip(maps, pictures, (case.case_id for case in chosen), strict=True)
+            ]
+            for ranking in rankings
+        }
         work = _Batch(
             session,
             declared,
             steps,
             pictures,
             {name: [BASELINES[name](one) for one in pictures] for name, _, _ in rows},
-            {order: [_places(one, declared, order) for one in maps] for order in ORDERS},
+            {
+                order_named(ranking, order): [_places(one, declared, order) for one in made]
+                for ranking, made in ranked.items()
+                for order in ORDERS
+            },
         )
         found = [work.outputs(*row) for row in rows]
         return [
-            [values[at] for values in found] if work.places[MORF][at] is not None else None
+            [values[at] for values in found] if np.isfinite(maps[at]).all() else None
             for at in range(len(pictures))
         ]
 
     return in_batches(declared, cases, compute, batch=batch, device=device, reporter=reporter)
+
+
+def _ranking(
+    ranking: str, found: Float32Array, picture: FloatArray, case_id: str, seed: int
+) -> Float32Array:
+    """What positions are ordered by; where the map is broken, nothing is."""
+    if ranking == RANDOM:
+        return random_map(found.shape, seed, case_id)
+    if ranking == CENTRE:
+        return centre_map((picture.shape[0], picture.shape[1]))
+    return edge_map(picture) if ranking == EDGES else found
 
 
 def _places(found: Float32Array, declared: Input, order: str) -> IntArray | None:
@@ -196,7 +262,7 @@ def perturb_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
     """Run one shard inside a child.
 
     Args:
-        inputs: as of ``predict_job``; method, target, baselines, steps.
+        inputs: as of ``predict_job``; method, target, baselines, rankings, steps, seed.
 
     Returns:
         As ``predict_job``, with a table of :func:`ml.engine.passes.perturb_form`.

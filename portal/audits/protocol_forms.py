@@ -9,6 +9,7 @@ from ml.checks import all_checks
 from ml.limits import ORIGINS, REQUESTED_LIMITS
 from ml.protocol import (
     DEFAULT_ATTACK_CASES,
+    DEFAULT_EXPLANATION_CASES,
     DEFAULT_SET_COVERAGE,
     DEFAULT_SHIFT_CASES,
     DEFAULT_STRESS_CASES,
@@ -47,6 +48,9 @@ MEASURES = {
     "adversarial-lite": (
         *("flip_rate:pgd, eps 1/255", "flip_rate:fgsm, eps 1/255", "eps_median:pgd"),
         *("accuracy:pgd, eps 1/255", "zero_gradient"),
+    ),
+    "explanation-faithfulness": (
+        *("gain:random", "gain:edges", "gain:centre", "order_gap:map", "baseline_agreement"),
     ),
     "normalisation": (
         *("mean_shift", "log_variance_ratio", "accuracy_regained", "auroc_regained"),
@@ -234,6 +238,12 @@ class RulesForm(forms.Form):
         help_text="At most, drawn by the seed: each costs as much as 200 runs and more. Left "
         f"empty: {DEFAULT_ATTACK_CASES}.",
     )
+    explanation_cases = forms.IntegerField(
+        required=False,
+        label="Cases whose maps are tried",
+        help_text="At most, drawn by the seed: each is run about 150 times with parts taken away. "
+        f"Left empty: {DEFAULT_EXPLANATION_CASES}.",
+    )
     legal_flips = forms.MultipleChoiceField(
         required=False,
         label="Mirrors that change nothing of a patient",
@@ -294,6 +304,7 @@ def initial_rules(rules: Rules, name: str = "") -> dict[str, Any]:
         "stress_cases": rules.stress_cases,
         "shift_cases": rules.shift_cases,
         "attack_cases": rules.attack_cases,
+        "explanation_cases": rules.explanation_cases,
         "legal_flips": list(rules.legal_flips),
         "corruptions": ", ".join(rules.corruptions),
         "stress_samples": rules.stress_samples or None,

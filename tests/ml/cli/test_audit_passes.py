@@ -88,7 +88,7 @@ def test_every_pass_is_run_and_reaches_the_check(child, check, tmp_path, monkeyp
         "early": (3, 8),
     }
     assert found.attributions.maps.shape == (3, 1, 8, 8)
-    assert found.perturbations.outputs.shape == (3, 2 * 2 * 17, 2)
+    assert found.perturbations.outputs.shape == (3, 2 * 8 * 11, 2)
     assert found.corruptions.outputs.shape == (3, 5 * len(corruptions_for("", "gray")), 2)
     assert found.moves.outputs.shape == (3, 20, 2)
     assert found.moves.distortions["crop"].said[1] == "cropped by 4 %"

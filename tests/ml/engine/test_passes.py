@@ -213,7 +213,10 @@ def test_curves_are_those_of_the_linear_truth(stored):
 
 def test_pictures_that_curves_share_are_run_once(stored):
     declared, calls = manifest_of("tiny").input, []
-    params = {"baselines": ["mean", "blur"], "steps": 4}
+    params = {
+        "baselines": ["mean", "blur"], "steps": 4,
+        "rankings": ["map", "random", "centre", "edges"],
+    }  # fmt: skip
 
     class Counted(Linear):
         def run(self, batch):
@@ -227,7 +230,7 @@ def test_pictures_that_curves_share_are_run_once(stored):
     )  # fmt: skip
 
     declared_cost = cost_of("perturb", {**PASSES["perturb"].params, **params}, Sizes())
-    assert sum(calls) / 2 + 1 == declared_cost.forwards == 1 + 1 + 2 * (2 * 3 + 1)
+    assert sum(calls) / 2 + 1 == declared_cost.forwards == 1 + 1 + 2 * (8 * 3 + 1)
 
 
 def test_a_step_takes_its_share_in_all_channels_at_once():
@@ -255,8 +258,8 @@ def test_the_perturb_pass_begins_with_the_models_own_outputs(job, tmp_path):
     (first,) = versions.version(baseline="mean", order="morf", step=4)
     (other,) = versions.version(baseline="mean", order="lerf", step=4)
     assert versions.outputs[3, first].tolist() == versions.outputs[3, other].tolist()
-    assert versions.outputs.shape == (4, 2 * 2 * 5, 2)
-    assert len(perturb_rows(params)) == 20
+    assert versions.outputs.shape == (4, 2 * 8 * 5, 2)
+    assert len(perturb_rows(params)) == 80
 
 
 def test_stages_go_from_the_output_down_and_keep_every_number():

@@ -66,6 +66,10 @@ def with_meaning(
         found["perturbations"] = _scored(found["perturbations"], declared)
     if "attacks" in found:
         found["attacks"] = _scored(found["attacks"], declared)
+    if "blots" in found:
+        blotted = found["blots"]
+        score = finding_score(activated(blotted.outputs, declared), declared)
+        found["blots"] = replace(blotted, score=score)
     if "corrupted_samples" in found:
         drawn = found["corrupted_samples"]
         score = finding_score(activated(drawn.outputs, declared), declared)

@@ -12,6 +12,7 @@ from ml.protocol import (
     DEFAULT_EXPLANATION_CASES,
     DEFAULT_SET_COVERAGE,
     DEFAULT_SHIFT_CASES,
+    DEFAULT_SHORTCUT_CASES,
     DEFAULT_STRESS_CASES,
     DEFAULT_TARGET_ERROR,
     DEFAULT_TOLERANCE_MM,
@@ -52,6 +53,7 @@ MEASURES = {
     "explanation-faithfulness": (
         *("gain:random", "gain:edges", "gain:centre", "order_gap:map", "baseline_agreement"),
     ),
+    "shortcut": ("reliance", "dependence", "auroc:answer by metadata"),
     "normalisation": (
         *("mean_shift", "log_variance_ratio", "accuracy_regained", "auroc_regained"),
         *("flip_rate", "mates_change"),
@@ -244,6 +246,12 @@ class RulesForm(forms.Form):
         help_text="At most, drawn by the seed: each is run about 150 times with parts taken away. "
         f"Left empty: {DEFAULT_EXPLANATION_CASES}.",
     )
+    shortcut_cases = forms.IntegerField(
+        required=False,
+        label="Cases in which places are changed",
+        help_text="At most, drawn by the seed: each is run up to 40 times. Left empty: "
+        f"{DEFAULT_SHORTCUT_CASES}.",
+    )
     legal_flips = forms.MultipleChoiceField(
         required=False,
         label="Mirrors that change nothing of a patient",
@@ -305,6 +313,7 @@ def initial_rules(rules: Rules, name: str = "") -> dict[str, Any]:
         "shift_cases": rules.shift_cases,
         "attack_cases": rules.attack_cases,
         "explanation_cases": rules.explanation_cases,
+        "shortcut_cases": rules.shortcut_cases,
         "legal_flips": list(rules.legal_flips),
         "corruptions": ", ".join(rules.corruptions),
         "stress_samples": rules.stress_samples or None,

@@ -7,7 +7,7 @@ import pytest
 
 from ml.imaging.stack import Stack
 from ml.moves import MIRRORS, MOVES, Way, move, moved
-from ml.volume_moves import DEEP, in_voxels, moved_volume
+from ml.volume_moves import DEEP, VolumeWay, in_voxels, moved_volume
 from tests.elsewhere import said_elsewhere
 
 SIDES = (40, 20, 24)
@@ -141,3 +141,13 @@ def test_another_process_moves_alike():
     )  # fmt: skip
 
     assert said.strip() == hashlib.sha256(copies).hexdigest()
+
+
+def test_what_is_read_within_a_volume_is_told_from_its_border():
+    """A place of the moved volume reads two slices on: the last two lie beyond."""
+    across = VolumeWay(way=Way(shift=(2.0, 0.0)), across=True).inside((6, 2, 3))
+    assert across.all(axis=(1, 2)).tolist() == [True] * 4 + [False] * 2
+    assert across.any(axis=(1, 2)).tolist() == [True] * 4 + [False] * 2
+    down = VolumeWay(way=Way(shift=(-1.0, 0.0))).inside((2, 4, 3))
+    assert down.all(axis=(0, 2)).tolist() == [False, True, True, True]
+    assert VolumeWay(mirrored=1).inside((2, 3, 4)).all()

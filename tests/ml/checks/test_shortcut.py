@@ -228,3 +228,34 @@ def test_an_unknown_operating_point_or_no_run_is_not_assessed(made, asked):
     result = shortcut(replace(evidence, blots=none), asked)
     assert result.state is State.NOT_ASSESSED
     assert "No case could be run" in result.reason
+
+
+def test_reliance_is_the_smaller_of_both_effects(made, asked):
+    for effect in ({"out": 0.3, "in": 0.12}, {"out": 0.12, "in": 0.3}):
+        found = values(shortcut(made(effect, NOTHING), asked))["reliance:ruler at the left"]
+        assert found.value == pytest.approx(0.12, abs=0.02)
+        assert found.low > 0.08
+
+
+def test_more_than_the_limit_must_be_shown_to_fail(made, asked):
+    """About 0.06, with an interval on both sides of 0.05."""
+    rng = np.random.default_rng(3)
+    evidence = made({"out": 0.06, "in": 0.06}, NOTHING)
+    score = evidence.blots.score + rng.normal(0, 0.03, evidence.blots.score.shape)
+    noisy = replace(evidence, blots=replace(evidence.blots, score=score.clip(0, 1)))
+
+    result = shortcut(noisy, asked)
+
+    found = values(result)["reliance:ruler at the left"]
+    assert found.low < 0.05 < found.value < found.high
+    assert findings(result)["reliance:ruler at the left"].state is State.CAUTION
+
+
+def test_intervals_of_facts_hold_for_all_of_them_at_once(made, asked):
+    rng = np.random.default_rng(4)
+    columns = {name: ["B" if one else "A" for one in rng.random(N) < 0.5]
+               for name in ("site", "scanner", "vendor")}  # fmt: skip
+    found = values(shortcut(made(NOTHING, NOTHING, covariates=columns), asked))
+
+    levels = [one.level for name, one in found.items() if name.startswith("dependence:")]
+    assert levels == pytest.approx([1 - 0.05 / 3] * 3)

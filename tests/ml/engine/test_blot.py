@@ -7,14 +7,23 @@ import pytest
 import yaml
 from PIL import Image
 
-from ml.engine.blot import blot_job, boxes_of, elsewhere, found_in, given, seen_of, with_mean
+from ml.engine.blot import (
+    blot_job,
+    boxes_of,
+    changes_of,
+    elsewhere,
+    found_in,
+    given,
+    seen_of,
+    with_mean,
+)
 from ml.engine.blot_form import BLOT, MOST_PLACES, blot_rows
 from ml.engine.cases import Case, prepare_case
 from ml.engine.cost import Sizes
 from ml.engine.passes import PASSES, check_of, cost_of, most_bytes_of
 from ml.engine.plan import plan
 from ml.engine.session import open_session
-from ml.evidence.blotted import CHANGES, FILL, GIVEN, MEAN, blotted_of
+from ml.evidence.blotted import CHANGES, ELSEWHERE, FILL, GIVEN, MEAN, blotted_of
 from ml.evidence.store import table
 from ml.imaging.harmonic import harmonic_fill
 from ml.imaging.intensity import from_unit, to_unit
@@ -188,3 +197,34 @@ def test_it_is_planned_where_the_check_asks_and_says_what_it_costs():
 def test_regions_that_are_none_are_refused_in_words(regions, said):
     with pytest.raises(ProtocolError, match=said):
         Protocol.parse({"checks": ["shortcut"], "shortcut_regions": regions})
+
+
+def test_a_control_changes_as_much_somewhere_else():
+    has = np.arange(20) % 2 == 0
+    pixels = drawn_into(heads(1, 20), has, "ruler", seed=1) / 255
+    manifest = ModelManifest.model_validate(
+        {"name": "m", "version": "1", "format": "onnx", "file": "m.onnx",
+         "input": {"size": [64, 64], "colour": "gray", "intensity": {"scale": 255}},
+         "output": {"kind": "logits", "classes": ["a", "b"], "activation": "softmax",
+                    "positive": ["b"]}}
+    )  # fmt: skip
+    looked = seen_of(manifest.input, None)([], pixels[:, None].astype(np.float32))
+    found = found_in({f"c{at}": one for at, one in enumerate(looked)}, [("tag", (8, 0, 44, 10))])
+    top, left_, height, width = found.places[0].box
+
+    for at in range(20):
+        copies = changes_of(found, at, 0, 7)
+        picture, box = found.pictures[at], np.zeros((64, 64), bool)
+        box[top : top + height, left_ : left_ + width] = True
+        for name, copy in copies.items():
+            changed = (copy != picture).any(axis=2)
+            is_control = name in (ELSEWHERE[MEAN], ELSEWHERE[FILL])
+            assert not (changed & (box if is_control else ~box)).any(), name
+            assert changed.sum() > 0.5 * box.sum()
+        if not has[at]:
+            with_it = np.flatnonzero(found.places[0].has).tolist()
+            others = [row for row in range(20) if row not in (*with_it, at)]
+            for name, donors in ((GIVEN, with_it), (ELSEWHERE[GIVEN], others)):
+                assert any(
+                    np.array_equal(copies[name][box], found.pictures[row][box]) for row in donors
+                )

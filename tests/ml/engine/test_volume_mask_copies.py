@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from ml.engine.cases import Case, prepared
+from ml.engine.copied import Copied
 from ml.engine.corrupt import corrupt_job
 from ml.engine.corrupt import versions as corruptions_of
 from ml.engine.move import move_job
@@ -147,3 +148,13 @@ def test_the_way_back_of_a_volume_leads_home(inputs, tmp_path):
                 way.inside(smooth.shape).astype(float)
             ).astype(bool)
             assert np.abs(again - smooth)[there].max() < 0.06, (one.id, step)
+
+
+def test_deep_volumes_are_shifted_across_their_slices_as_their_images_are(inputs, tmp_path):
+    """By the number of slices, on whichever axis of the network they lie."""
+    _, manifest = opened(tmp_path / "m")
+    image = prepared(Case("a", (tmp_path / "image",)), manifest.input)
+    (one, step), *_ = moves_of(PLANNED)
+    ways = [Copied(image, manifest.input, f"c{at}", SEED).way(one, step).way for at in range(40)]
+
+    assert 4 <= sum(way.across for way in ways) <= 24

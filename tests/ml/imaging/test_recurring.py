@@ -141,3 +141,31 @@ def test_numbers_of_one_kind_are_not_parted():
     assert two_kinds(np.full(9, 0.3)) is None
     apart = np.concatenate([rng.normal(0, 0.05, 50), rng.normal(1, 0.05, 7)])
     assert two_kinds(apart).tolist() == [False] * 50 + [True] * 7
+
+
+def rings(seed=1):
+    """An outline such as a skull's, a little elsewhere in every picture, in half of them."""
+    rng = np.random.default_rng(seed)
+    pictures, has = heads(seed) / 255.0 * 0.5, half()
+    rows, columns = np.indices((SIDE, SIDE))
+    shown = pictures.copy()
+    for at in np.flatnonzero(has):
+        away = np.hypot(rows - 32 - rng.uniform(-1, 1), columns - 32 - rng.uniform(-1, 1))
+        shown[at][np.abs(away - 25) < 0.9] += 0.5
+    return shown, has
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_parts_of_an_outline_that_goes_on_are_no_marks(seed):
+    pictures, _ = rings(seed)
+
+    assert marks(places_of(pictures)) == []
+
+
+def test_strokes_that_go_on_beyond_a_strip_are_no_strip():
+    """Half of the pictures have stripes from the left border to the middle."""
+    pictures, has = heads() / 255.0 * 0.4, half()
+    pictures[has, ::6, :30] += 0.5
+    strips = [one for one in places_of(pictures)
+              if one.kind == "border" and one.box[1] == 0 and one.box[2] == SIDE]  # fmt: skip
+    assert all(one.has.all() for one in strips)

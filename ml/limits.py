@@ -277,6 +277,16 @@ REQUESTED_LIMITS = (
         "behind it.",
     ),
     _platform(
+        "explanation-sanity", "map_survives", 0.5, "max",
+        "A map that stays in most cases once nothing learned is left shows the picture more than "
+        "the network; the platform’s own line where nobody declared a limit.",
+    ),
+    _platform(
+        "explanation-sanity", "class_survives", 0.5, "max",
+        "A map that is in most cases that of another class too does not explain one answer; the "
+        "platform’s own line where nobody declared a limit.",
+    ),
+    _platform(
         "stress", "dice_loss", 0.05, "max",
         "The platform lets the mean Dice fall by five hundredths on corrupted images where nobody "
         "declared a limit; no clinical claim is behind it.",

@@ -127,7 +127,7 @@ def test_every_problem_is_told_at_once():
 
 def test_what_a_check_on_request_must_hold_is_asked_where_it_is_named():
     """And of no other protocol: those that were written down before it keep their hash."""
-    named = Protocol.parse({"checks": ["stress", "shift-consistency"]})
+    named = Protocol.parse({"checks": ["stress", "shift-consistency", "explanation-sanity"]})
 
     assert named.limits == (*Protocol.default().limits, *REQUESTED_LIMITS)
     assert named.limit("shift-consistency", "flip_rate").origin == "platform-default"

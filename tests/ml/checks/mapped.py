@@ -6,6 +6,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 from PIL import Image
 
@@ -69,6 +70,11 @@ def trained() -> tuple[Spots, float]:
 
 def walked(net: torch.nn.Module, *, classes: int = 2, **params: Any) -> CaseMaps:
     """The maps of the randomise pass over all pictures."""
+    return maps_of(left_by(net, classes=classes, **params), IDS)
+
+
+def left_by(net: torch.nn.Module, *, classes: int = 2, **params: Any) -> pa.Table:
+    """The table of the randomise pass over all pictures."""
     predict._kept.clear()
     work = Path(mkdtemp(prefix="plumbline-spots-"))
     exported(net.eval(), (1, SIDE, SIDE), work / "m.pt2")
@@ -83,7 +89,7 @@ def walked(net: torch.nn.Module, *, classes: int = 2, **params: Any) -> CaseMaps
     manifest = ModelManifest.model_validate(merged(MANIFEST, given)).model_dump(mode="json")
     inputs = {"model": {"path": str(work / "m.pt2"), "manifest": manifest}, "cases": cases}
     done = randomise_job({**inputs, **PASSES[RANDOMISE].params, **params}, work, QUIET)
-    return maps_of(table((work / done["table"]).read_bytes()), IDS)
+    return table((work / done["table"]).read_bytes())
 
 
 def edges(explainer: Explainer, arrays: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

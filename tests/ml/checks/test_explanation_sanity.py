@@ -10,10 +10,13 @@ from scipy import stats
 
 from ml.checks.explanation_sanity import explanation_sanity
 from ml.checks.registry import State
+from ml.engine import randomise
+from ml.engine.cases import Case
+from ml.engine.drawn_cases import drawing
 from ml.engine.explain import Explainer
-from ml.evidence.passes import CaseMaps
+from ml.evidence.passes import CaseMaps, maps_of
 from ml.protocol import Protocol
-from tests.ml.checks.mapped import CASES, IDS, Spots, edges, picture, trained, walked
+from tests.ml.checks.mapped import CASES, IDS, Spots, edges, left_by, picture, trained, walked
 
 ID = "explanation-sanity"
 
@@ -120,7 +123,10 @@ def test_the_other_class_has_a_map_of_its_own_score():
 
 def test_a_network_of_one_score_has_no_other_class_and_no_case_fails(given, asked):
     torch.manual_seed(1)
-    maps = walked(Spots(1), classes=1, noises=1)
+    left = left_by(Spots(1), classes=1, noises=1)
+    maps = maps_of(left, IDS)
+    assert set(left["error"].to_pylist()) == {None, "no_layer", "no_class"}
+    assert left["error"].to_pylist().count("no_class") == CASES
     found = explanation_sanity(given(maps), asked)
 
     assert maps.failures == {}
@@ -129,7 +135,61 @@ def test_a_network_of_one_score_has_no_other_class_and_no_case_fails(given, aske
     assert "scores one" in findings(found)["class_survives"].claim
 
 
+def test_every_draw_is_another_one():
+    maps = of_the_trained()
+    keys = list(zip(maps.keys["order"], maps.keys["stage"], strict=True))
+    one, two, three = (
+        maps.maps[:, keys.index(key)] for key in (("cascading", 3), ("redrawn", 1), ("redrawn", 2))
+    )
+    assert min(np.abs(a - b).max() for a, b in ((one, two), (one, three), (two, three))) > 1e-3
+
+
+def test_noise_is_a_hundredth_of_the_range_and_of_each_case_its_own(monkeypatch):
+    given = []
+    monkeypatch.setattr(randomise, "explain", lambda _: lambda _, arrays: given.append(arrays))
+    arrays = np.zeros((2, 1, 64, 64), np.float32)
+    arrays[:, :, 0, 0] = 5.0
+    cases = [Case("a", ()), Case("b", ())]
+    randomise.noisy(None, 7, 1)(cases, arrays)
+    randomise.noisy(None, 7, 1)(cases[1:], arrays[1:])
+    noise = given[0] - arrays
+
+    assert noise.std(axis=(1, 2, 3)) == pytest.approx([0.05, 0.05], rel=0.05)
+    assert np.abs(noise[0] - noise[1]).max() > 0.05
+    assert np.array_equal(given[1][0], given[0][1]), "whatever lies beside it"
+
+
+def test_maps_of_some_cases_lie_at_their_rows():
+    left = left_by(trained()[0], orders=["cascading"], stages=1, redrawn=0, noises=0)
+    some = maps_of(left, (IDS[1], "not-drawn", IDS[0], *IDS[2:]))
+    whole = maps_of(left, IDS)
+
+    assert whole.ran is None
+    assert some.ran.tolist() == [True, False, *[True] * (CASES - 1)]
+    assert np.isnan(some.maps[1]).all()
+    assert np.isnan(some.score[1]).all()
+    assert np.array_equal(some.maps[[2, 0]], whole.maps[:2])
+
+
+def test_fifty_cases_are_drawn():
+    assert drawing("randomise", Protocol())["most_cases"] == 50
+
+
 # On made-up maps.
+
+
+def test_complexity_rises_where_a_sharp_map_becomes_even(given, asked, rng):
+    maps = made_up(rng, 0.0)
+    keys = list(zip(maps.keys["order"], maps.keys["stage"], strict=True))
+    maps.maps[:, keys.index(("cascading", 0))] = np.eye(8) / 8  # 8 places of 64
+    for at, (order, stage) in enumerate(keys):
+        if order in ("cascading", "redrawn") and stage:
+            maps.maps[:, at] = 1.0
+    found = values(explanation_sanity(given(maps), asked))
+
+    assert found["complexity_rise"].value == pytest.approx(np.log(64) - np.log(8))
+    assert found["map_similarity"].value is None, "an even map has no ranks"
+    assert found["map_survives"].value is None
 
 
 def test_draws_are_averaged_and_cases_listed_furthest_first(given, asked, rng):

@@ -287,6 +287,17 @@ REQUESTED_LIMITS = (
         "platform’s own line where nobody declared a limit.",
     ),
     _platform(
+        "shortcut", "reliance", 0.05, "max",
+        "The platform lets what lies at one place, and is no part of a patient, move P(finding) by "
+        "five hundredths where nobody declared a limit; no clinical claim is behind it.",
+    ),
+    _platform(
+        "shortcut", "dependence", 0.10, "max",
+        "The platform lets P(finding) differ by a tenth between images of one label that were made "
+        "or stored in different ways where nobody declared a limit; no clinical claim is behind "
+        "it.",
+    ),
+    _platform(
         "stress", "dice_loss", 0.05, "max",
         "The platform lets the mean Dice fall by five hundredths on corrupted images where nobody "
         "declared a limit; no clinical claim is behind it.",

@@ -64,6 +64,10 @@ def with_meaning(
         found["moves"] = _told(found["moves"], declared, "move", _moved_of(manifest))
     if "attacks" in found:
         found["attacks"] = _scored(found["attacks"], declared)
+    if "blots" in found:
+        blotted = found["blots"]
+        score = finding_score(activated(blotted.outputs, declared), declared)
+        found["blots"] = replace(blotted, score=score)
     if "corrupted_samples" in found:
         drawn = found["corrupted_samples"]
         score = finding_score(activated(drawn.outputs, declared), declared)

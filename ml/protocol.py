@@ -10,6 +10,7 @@ from math import inf
 
 from ml.estimate import JsonObject
 from ml.limits import DEFAULT_LIMITS, REQUESTED_LIMITS, Limit, finite_number, read_limit
+from ml.regions import Region, read_regions
 
 DEFAULT_SEED = 20261123
 DEFAULT_LEVEL = 0.95
@@ -21,6 +22,7 @@ DEFAULT_SET_COVERAGE = 0.9  # share of prediction sets that hold the truth
 DEFAULT_STRESS_CASES = 100  # whose corrupted copies are run: 30 and more of each
 DEFAULT_SHIFT_CASES = 100  # whose moved copies are run: 20 of each, and their maps
 DEFAULT_ATTACK_CASES = 40  # that are attacked: about 200 forwards' worth of each
+DEFAULT_SHORTCUT_CASES = 100  # in which places are changed: some dozen of each
 DEFAULT_TOLERANCE_MM = 2.0  # of surface Dice; a round number, to be replaced by the readers' own
 DEFAULT_CHECKS = (
     "discrimination", "operating-point", "calibration", "subgroups", "worst-slice",
@@ -33,11 +35,12 @@ _KEYS = frozenset(
     | {"draws", "decision_thresholds", "tolerance_mm", "dropout_samples"}
     | {"target_error", "set_coverage", "stress_cases", "shift_cases", "legal_flips"}
     | {"attack_cases", "corruptions", "stress_samples", "gradient_scores"}
+    | {"shortcut_cases", "shortcut_regions"}
 )
 # Left out of the content where not declared: protocols written before them keep their hash.
 _LATER = (
     *("tolerance_mm", "dropout_samples", "target_error", "set_coverage", "stress_cases"),
-    *("shift_cases", "attack_cases", "stress_samples", "gradient_scores"),
+    *("shift_cases", "attack_cases", "stress_samples", "gradient_scores", "shortcut_cases"),
 )
 FLIPS = ("left-right", "up-down")  # mirrors that a protocol may declare legal
 _CHECK_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -45,6 +48,7 @@ _MAX_SEED = 2**63 - 1
 _DRAWS_RANGE = (200, 20_000)
 _DROPOUT_SAMPLES_RANGE = (4, 200)
 _DRAWN_CASES_RANGE = (10, 1_000_000)
+_SHORTCUT_CASES_RANGE = (20, 500)  # all are in memory at once
 
 
 class ProtocolError(Exception):
@@ -79,6 +83,8 @@ class Protocol:
     corruptions: tuple[str, ...] = ()  # of those that fit the cohort; () = all of them
     stress_samples: int = 0  # of each corrupted copy, where dropout is switched on; 0: none asked
     gradient_scores: bool = False  # of foreign inputs, that take a gradient of each case
+    shortcut_cases: int = DEFAULT_SHORTCUT_CASES  # of the search for shortcuts
+    shortcut_regions: tuple[Region, ...] = ()  # places that somebody suspects
     is_default: bool = False
     title: str = ""
 
@@ -139,6 +145,10 @@ class Protocol:
             content["decision_thresholds"] = list(self.decision_thresholds)
         if self.corruptions:
             content["corruptions"] = list(self.corruptions)
+        if self.shortcut_regions:
+            content["shortcut_regions"] = [
+                {"name": name, "box": list(box)} for name, box in self.shortcut_regions
+            ]
         if self.legal_flips:
             content["legal_flips"] = list(self.legal_flips)
         for name in _LATER:
@@ -203,6 +213,10 @@ class _Reader:
             corruptions=self._corruptions(),
             stress_samples=self._integer("stress_samples", 0, *_DROPOUT_SAMPLES_RANGE),
             gradient_scores=self._flag("gradient_scores"),
+            shortcut_cases=self._integer(
+                "shortcut_cases", DEFAULT_SHORTCUT_CASES, *_SHORTCUT_CASES_RANGE
+            ),
+            shortcut_regions=self._regions(),
             is_default=False,
             title=self._text("title"),
         )
@@ -248,6 +262,11 @@ class _Reader:
                 f"'legal_flips' takes {' and '.join(FLIPS)}, got {', '.join(unknown)}."
             )
         return tuple(flip for flip in FLIPS if flip in flips)
+
+    def _regions(self) -> tuple[Region, ...]:
+        regions, problems = read_regions(self.mapping.get("shortcut_regions"))
+        self.problems += problems
+        return regions
 
     def _decision_thresholds(self) -> tuple[float, float] | None:
         value = self.mapping.get("decision_thresholds")

@@ -84,7 +84,7 @@ def met_by(card: Mapping[str, JsonValue], manifest: Mapping[str, JsonValue]) -> 
     samples = frozenset() if not manifest or why_no_samples(manifest, card) else {"samples"}
     if manifest and not takes_pictures(manifest):  # nothing explains or attacks a volume
         return WITH_MODEL | samples | (of_program(card) & OF_VOLUMES)
-    return WITH_MODEL | of_program(card) | samples
+    return WITH_MODEL | {"blots"} | of_program(card) | samples
 
 
 # What there is to say of formats that are more than tensors.

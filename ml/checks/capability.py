@@ -32,6 +32,7 @@ IN_WORDS = {
     "perturbations": "a network that can be looked into",
     "corruptions": "the model itself",
     "moves": "the model itself",
+    "blots": "a model of pictures itself",
     "corrupted-masks": "the model itself",
     "moved-masks": "the model itself",
     "features": "a network that can be looked into",

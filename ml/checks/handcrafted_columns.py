@@ -49,6 +49,16 @@ def columns_of(evidence: Evidence, described: CaseImages, rows: IntArray) -> lis
     return [one for one in found if _varies(one.values)]
 
 
+def facts_columns(evidence: Evidence, rows: IntArray) -> list[Column]:
+    """The numbers and words of the files alone that vary over some rows."""
+    found = [
+        column
+        for name, every in evidence.facts.items()
+        for column in _of_fact(name, [every[row] for row in rows])
+    ]
+    return [one for one in found if _varies(one.values)]
+
+
 def _of(name: str) -> Of:
     return "both" if name in OF_BOTH else "files" if name in OF_FILES else "pixels"
 

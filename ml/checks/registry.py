@@ -184,6 +184,10 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
             "no gradients."
         ),
     ),
+    "blots": (
+        lambda evidence: evidence.blots is not None,
+        "No places of images were changed. That takes a model of pictures, and images.",
+    ),
     "corrupted-samples": (
         lambda evidence: evidence.corrupted_samples is not None,
         (

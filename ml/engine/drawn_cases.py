@@ -5,6 +5,7 @@ from typing import cast
 
 from ml.drawn import drawn
 from ml.engine.attack_form import ATTACK
+from ml.engine.blot_form import BLOT
 from ml.engine.passes import CORRUPT, GRADIENTS, MOVE, NORMALISE, RANDOMISE
 from ml.engine.requested_form import CORRUPT_SAMPLES
 from ml.estimate import JsonObject
@@ -25,6 +26,7 @@ def drawing(name: str, protocol: Protocol) -> JsonObject:
         CORRUPT_SAMPLES: protocol.stress_cases,
         MOVE: protocol.shift_cases,
         ATTACK: protocol.attack_cases,
+        BLOT: protocol.shortcut_cases,
     }
     most = {**own, **_ENOUGH}.get(name)
     return {} if most is None else {MOST: most, SEED: protocol.seed}

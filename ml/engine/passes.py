@@ -15,6 +15,9 @@ from ml.corruptions.registry import SEVERITIES
 from ml.engine.attack_form import ATTACK, attack_cost, attack_form
 from ml.engine.attack_form import NEED as ATTACKS
 from ml.engine.attack_form import PARAMS as ATTACKED
+from ml.engine.blot_form import BLOT, blot_cost, blot_form
+from ml.engine.blot_form import NEED as BLOTS
+from ml.engine.blot_form import PARAMS as BLOTTED
 from ml.engine.cost import Cost, Sizes
 from ml.engine.images import DESCRIBE, FORM
 from ml.engine.mask_copies_form import mask_copies_cost, mask_copies_form, of_masks
@@ -249,6 +252,7 @@ PASSES: dict[str, ModelPass] = {
             volumes=True,
         ),
         ModelPass(ATTACK, ATTACKS, ATTACKED, attack_form, attack_cost, True),
+        ModelPass(BLOT, BLOTS, BLOTTED | _MAP, blot_form, blot_cost, False, True),
         ModelPass(
             CORRUPT_SAMPLES, COPIES_SAMPLED,
             {"batch": 8, "corruptions": [one.id for one in pack(GENERIC)], "seed": _SEED},
@@ -312,6 +316,7 @@ def asked_for(
     own = {
         MOVE: PASSES[MOVE].params | move_params(maps=walks and pictures, flips=flips),
         CORRUPT: corrupt_params(modality, colour, only, pictures=pictures),
+        BLOT: PASSES[BLOT].params | {"maps": walks},
     }
     own[CORRUPT_SAMPLES] = own[CORRUPT] | {SAMPLED: sampled}
     params = {name: own.get(name, one.params) for name, one in PASSES.items()}

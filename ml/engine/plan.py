@@ -9,6 +9,7 @@ from ml.checks import all_checks
 from ml.checks.registry import Check
 from ml.corruptions.modality import Colour
 from ml.engine.attack_form import ATTACK, answering
+from ml.engine.blot_form import BLOT, drawn_regions
 from ml.engine.drawn_cases import drawing
 from ml.engine.images import DESCRIBE
 from ml.engine.images import NEED as DESCRIBED
@@ -113,6 +114,8 @@ def plan(
                 params |= _samples_params(card or {})
             if name == ATTACK:
                 params |= answering(protocol, catalogue)
+            if name == BLOT:
+                params |= drawn_regions(protocol)
             passes.append(PassPlan(name, params))
     if has_images and not has_masks and DESCRIBED in wanted:
         passes.append(PassPlan(DESCRIBE))

@@ -5,11 +5,9 @@ from typing import cast
 
 from ml.engine.drawn_cases import cases_of
 from ml.estimate import JsonObject, JsonValue
+from ml.evidence.facts import ORIGINS
 from ml.protocol import Protocol, subgroup_parts
 
-# Where images come from, the most telling first.
-PLACES = ("site", "hospital", "centre", "center", "institution", "scanner", "manufacturer",
-          "device", "vendor", "scanner_model", "field_strength")  # fmt: skip
 MOST_GROUPS = 12
 
 
@@ -24,7 +22,7 @@ def column_of(catalogue: Mapping[str, JsonValue], protocol: Protocol) -> str:
         'Site'
     """
     names = cast(list[str], catalogue["covariates"])
-    order = {name: at for at, name in enumerate(PLACES)}
+    order = {name: at for at, name in enumerate(ORIGINS)}
     places = sorted((name for name in names if name.lower() in order),
                     key=lambda name: order[name.lower()])  # fmt: skip
     asked = [name for name, cuts in map(subgroup_parts, protocol.subgroups) if not cuts]

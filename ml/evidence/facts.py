@@ -6,6 +6,11 @@ from typing import Any
 Fact = str | float | None
 MODALITY, BODY_PART = "modality", "body part"
 HEADER = "header "  # before the DICOM attribute, in the name of a fact
+# Columns of a cohort that say where images come from, the most telling first.
+ORIGINS = (
+    *("site", "hospital", "centre", "center", "institution", "scanner", "manufacturer"),
+    *("device", "vendor", "scanner_model", "field_strength"),
+)
 _DECLARED = {"modality": MODALITY, "body_part": BODY_PART, "bodypartexamined": BODY_PART}
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ml.evidence.blotted import Blotted, blotted_of
 from ml.evidence.flow import GradientFlow, flow_of
 from ml.evidence.normalised import Normalised, normalised_of
 from ml.evidence.packed import Float32Array, unpacked
@@ -198,6 +199,7 @@ class OfPasses(TypedDict, total=False):
     normalisations: Normalised
     gradients: GradientFlow
     attacks: CaseOutputs
+    blots: Blotted
     corrupted_samples: SampledCopies
     gradient_scores: Mapping[str, FloatArray]
 
@@ -221,6 +223,8 @@ def of_passes(tables: Mapping[str, pa.Table], case_ids: Sequence[str]) -> OfPass
         found["gradients"] = flow_of(tables["gradients"], case_ids)
     if "attack" in tables:
         found["attacks"] = outputs_of(tables["attack"], case_ids)
+    if "blot" in tables:
+        found["blots"] = blotted_of(tables["blot"], case_ids)
     if "corrupt-samples" in tables:
         found["corrupted_samples"] = sampled_copies_of(tables["corrupt-samples"], case_ids)
     if "gradient-scores" in tables:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.estimate import JsonObject
+from ml.evidence.blotted import Blotted
 from ml.evidence.described import CaseImages
 from ml.evidence.facts import Fact
 from ml.evidence.flow import GradientFlow
@@ -202,6 +203,7 @@ class Evidence:
     normalisations: Normalised | None = None
     gradients: GradientFlow | None = None
     attacks: CaseOutputs | None = None
+    blots: Blotted | None = None  # places that recur, taken out and put in
     corrupted_masks: MaskCopies | None = None  # against the reference mask
     moved_masks: MaskCopies | None = None  # against the moved mask of the picture
     corrupted_samples: SampledCopies | None = None
@@ -240,6 +242,8 @@ class Evidence:
         for name in ("perturbations", "corruptions", "moves", "attacks"):
             if (versions := getattr(self, name)) is not None:
                 sizes[name] = len(versions.outputs)
+        if self.blots is not None:
+            sizes["blots"] = len(self.blots.outputs)
         for name in ("corrupted_masks", "moved_masks"):
             if (copies := getattr(self, name)) is not None:
                 sizes[name] = len(copies.sizes.marked)

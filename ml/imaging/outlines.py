@@ -5,8 +5,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from ml.stats.arrays import BoolArray
-
+BoolArray = NDArray[np.bool_]
 MARKED = (86, 204, 242)  # a model's: drawn through
 REFERENCE = (255, 176, 59)  # dashed, so that colours are not all that tells the two apart
 _DASH = 4  # pixels of a dash, and between two

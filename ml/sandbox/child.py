@@ -32,6 +32,7 @@ JOBS: Mapping[str, str] = {
     "perturb": "ml.engine.perturb:perturb_job",
     "corrupt": "ml.engine.corrupt:corrupt_job",
     "move": "ml.engine.move:move_job",
+    "blot": "ml.engine.blot:blot_job",
     "randomise": "ml.engine.randomise:randomise_job",
     "gradients": "ml.engine.gradients:gradients_job",
     "normalise": "ml.engine.normalise:normalise_job",

@@ -55,6 +55,8 @@ MISSING = {
     "moved-masks": "Only a model that segments can mark moved images. Choose one.",
     "randomisations": "Only a model whose gradients can be had can be explained. Choose one.",
     "gradients": "Only a model that can be looked into has gradients. Choose one.",
+    "blots": "Only a model of pictures can be run on images of which a place was changed. Choose "
+    "one.",
     "attacks": "Only a model of pictures that can be looked into is attacked. Choose one.",
     "normalisations": "Only a model that can be looked into shows its layers. Choose one.",
     "corrupted-samples": "There is one answer to each corrupted image, and several are needed.",

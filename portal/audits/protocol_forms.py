@@ -11,6 +11,7 @@ from ml.protocol import (
     DEFAULT_ATTACK_CASES,
     DEFAULT_SET_COVERAGE,
     DEFAULT_SHIFT_CASES,
+    DEFAULT_SHORTCUT_CASES,
     DEFAULT_STRESS_CASES,
     DEFAULT_TARGET_ERROR,
     DEFAULT_TOLERANCE_MM,
@@ -48,6 +49,7 @@ MEASURES = {
         *("flip_rate:pgd, eps 1/255", "flip_rate:fgsm, eps 1/255", "eps_median:pgd"),
         *("accuracy:pgd, eps 1/255", "zero_gradient"),
     ),
+    "shortcut": ("reliance", "dependence", "auroc:answer by metadata"),
     "normalisation": (
         *("mean_shift", "log_variance_ratio", "accuracy_regained", "auroc_regained"),
         *("flip_rate", "mates_change"),
@@ -238,6 +240,12 @@ class RulesForm(forms.Form):
         help_text="At most, drawn by the seed: each costs as much as 200 runs and more. Left "
         f"empty: {DEFAULT_ATTACK_CASES}.",
     )
+    shortcut_cases = forms.IntegerField(
+        required=False,
+        label="Cases in which places are changed",
+        help_text="At most, drawn by the seed: each is run up to 40 times. Left empty: "
+        f"{DEFAULT_SHORTCUT_CASES}.",
+    )
     legal_flips = forms.MultipleChoiceField(
         required=False,
         label="Mirrors that change nothing of a patient",
@@ -298,6 +306,7 @@ def initial_rules(rules: Rules, name: str = "") -> dict[str, Any]:
         "stress_cases": rules.stress_cases,
         "shift_cases": rules.shift_cases,
         "attack_cases": rules.attack_cases,
+        "shortcut_cases": rules.shortcut_cases,
         "legal_flips": list(rules.legal_flips),
         "corruptions": ", ".join(rules.corruptions),
         "stress_samples": rules.stress_samples or None,

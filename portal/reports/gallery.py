@@ -19,6 +19,7 @@ class Tile:
     image_url: str
     score: str
     answers: list[Answer]  # of the readers to one question
+    box: tuple[float, float, float, float] | None = None  # top, left, height, width; of 100
 
 
 @dataclass(frozen=True)

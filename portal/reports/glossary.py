@@ -111,6 +111,11 @@ _BY_MEASURE = {
     "zero_gradient": Term("Attack", "A small change of an image, made on purpose with the help of "
                           "the network’s gradients so that it answers otherwise. Where gradients "
                           "lead nowhere (gradient masking), it is weak and shows little."),
+    "reliance": Term("Reliance", "How far P(finding) moves where something at one place of an "
+                     "image is taken away, and where it is put in: the smaller of both, beyond "
+                     "what the same change does elsewhere."),
+    "dependence": Term("Dependence", "The difference in P(finding) between images with and without "
+                       "something that is written beside them, among images of one label."),
     "eps_median": Term("Eps", "The most by which each intensity of an image is changed, in grey "
                        "levels of 255."),
     "icc": Term("Intraclass correlation", "The share of the spread in scores that lies between "

@@ -33,8 +33,8 @@ QUESTIONS = {
         "Were images of this cohort, or near copies, used to train the model?",
     ),
     "shortcut": (
-        "shortcuts in the files",
-        "Could file size, borders or text predict the label without the finding?",
+        "shortcuts",
+        "Does it read what is no part of a patient: marks, borders, sites?",
     ),
     "subgroups": (
         "sex, age, site and scanner",

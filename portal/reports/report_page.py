@@ -4,7 +4,17 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from portal.reports import foreign, gallery, glossary, ledger, limitations, stress, tables, worsened
+from portal.reports import (
+    foreign,
+    gallery,
+    glossary,
+    ledger,
+    limitations,
+    shortcut,
+    stress,
+    tables,
+    worsened,
+)
 from portal.reports.doors import Door
 from portal.reports.endpoints import (
     Endpoint,
@@ -292,7 +302,7 @@ def _section(
         shown=_named(measures, check, door),
         measures_csv=door.csv(f"{check['id']}.measures"),
         confusion=_confusion(frozen, door) if check["id"] == "operating-point" else None,
-        pictures=foreign.gallery(frozen, door, check),
+        pictures=[*foreign.gallery(frozen, door, check), *shortcut.gallery(frozen, door, check)],
     )
 
 

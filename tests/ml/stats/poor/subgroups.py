@@ -6,6 +6,7 @@ from ml.stats.discrimination.auroc import auroc
 from ml.stats.subgroups import (
     auroc_gap,
     calls,
+    conditional,
     detectable,
     gap_interval,
     gaps,
@@ -39,6 +40,12 @@ def _share_difference(rows: Rows):
     return pairwise.share_difference(
         "share_difference", rows.called, rows.called_b, rows.clusters, rows.clusters
     )
+
+
+def _dependence_within(rows: Rows):
+    return conditional.dependence_within(
+        "dependence", rows.scores, rows.called, rows.present, rows.clusters, FEW
+    ).difference
 
 
 def _first_two(rows: Rows) -> list[str]:
@@ -103,6 +110,7 @@ CLUSTERED = {
     "difference_to_overall": _called(gaps.difference_to_overall, "tpr"),
     "rate_heterogeneity": _called(heterogeneity.rate_heterogeneity, "tpr"),
     "rate_difference": _rate_difference,
+    "dependence_within": _dependence_within,
     "share_difference": _share_difference,
     "auroc_difference": _auroc_difference,
     "permutation_gap": _called(permutation.permutation_gap, "tpr"),

@@ -1,0 +1,1 @@
+"""How often planted shortcuts are found, and how often their clean twins are flagged."""

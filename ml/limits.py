@@ -282,6 +282,16 @@ REQUESTED_LIMITS = (
         "behind it.",
     ),
     _platform(
+        "explanation-sanity", "map_survives", 0.5, "max",
+        "A map that stays in most cases once nothing learned is left shows the picture more than "
+        "the network; the platform’s own line where nobody declared a limit.",
+    ),
+    _platform(
+        "explanation-sanity", "class_survives", 0.5, "max",
+        "A map that is in most cases that of another class too does not explain one answer; the "
+        "platform’s own line where nobody declared a limit.",
+    ),
+    _platform(
         "shortcut", "reliance", 0.05, "max",
         "The platform lets what lies at one place, and is no part of a patient, move P(finding) by "
         "five hundredths where nobody declared a limit; no clinical claim is behind it.",

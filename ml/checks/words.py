@@ -9,7 +9,8 @@ RATES = frozenset({
     "error_when_sure", "deferred_at_target", "guaranteed_coverage", "conformal_coverage",
     "conformal_single", "flip_rate", "accuracy", "mates_change", "high_when_right",
     "confident_findings", "stopped", "copies",
-    "gradient_share", "dead_units", "saturated_share", "zero_gradient",
+    "gradient_share", "dead_units", "saturated_share", "zero_gradient", "map_survives",
+    "class_survives",
     "false_alarms", "ood_fpr95_id_positive", "ood_fpr95_ood_positive",
 })  # fmt: skip
 STEPS = frozenset({"severity_borne"})  # whole numbers by what they are
@@ -82,6 +83,13 @@ NAMES = {
     "gradient_decades": "Powers of ten from the median layer’s gradient",
     "dead_units": "Units that are never active",
     "saturated_share": "Cases in which the activation is saturated",
+    "map_survives": "Maps that stay once nothing learned is left",
+    "class_survives": "Maps that are those of another class too",
+    "map_similarity": "Likeness of maps once nothing learned is left",
+    "map_similarity_unsigned": "Likeness without its sign once nothing learned is left",
+    "class_similarity": "Likeness of the maps of other classes",
+    "map_sensitivity": "Largest change of a map under small noise",
+    "complexity_rise": "Rise of complexity once nothing learned is left",
     "entropy_rise": "Rise of its doubt under corruption",
     "total_rise": "Rise of total uncertainty under corruption",
     "epistemic_rise": "Rise of epistemic uncertainty under corruption",

@@ -6,13 +6,17 @@ from typing import cast
 from ml.drawn import drawn
 from ml.engine.attack_form import ATTACK
 from ml.engine.blot_form import BLOT
-from ml.engine.passes import CORRUPT, GRADIENTS, MOVE, NORMALISE, PERTURB
+from ml.engine.passes import CORRUPT, GRADIENTS, MOVE, NORMALISE, PERTURB, RANDOMISE
 from ml.engine.requested_form import CORRUPT_SAMPLES
 from ml.estimate import JsonObject
 from ml.protocol import Protocol
 
 MOST, SEED = "most_cases", "cases_seed"
-_ENOUGH = {NORMALISE: 200, GRADIENTS: 100}  # cases of passes whose number no protocol sets
+_ENOUGH = {
+    NORMALISE: 200,
+    GRADIENTS: 100,
+    RANDOMISE: 50,
+}  # cases of passes whose number no protocol sets
 
 
 def drawing(name: str, protocol: Protocol) -> JsonObject:

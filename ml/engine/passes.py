@@ -47,13 +47,12 @@ from ml.evidence.checked import (
 from ml.evidence.forms import Form, Key
 from ml.evidence.normalised import VERSIONS
 from ml.evidence.orders import MAP, ORDERS, RANKINGS, order_named
-from ml.evidence.passes import FEATURES
+from ml.evidence.passes import CASCADING, FEATURES, INDEPENDENT, NOISE, OTHER_CLASS, REDRAWN
 
 SAMPLES = "samples"
 ATTRIBUTE, PERTURB, CORRUPT, RANDOMISE = "attribute", "perturb", "corrupt", "randomise"
 NORMALISE, GRADIENTS, MOVE = "normalise", "gradients", "move"
 PENULTIMATE, EARLY = "penultimate", "early"
-CASCADING, INDEPENDENT = "cascading", "independent"
 CLASS_MAPS = ("grad-cam", "grad-cam++", "hires-cam")
 GRADIENT, INTEGRATED = "gradient", "integrated-gradients"
 IG_STEPS = 32
@@ -149,8 +148,16 @@ def corrupt_form(params: JsonObject, n_outputs: int) -> Form:
 
 
 def randomise_rows(params: JsonObject) -> list[tuple[str, int]]:
-    """Order and stage of every row of a case."""
-    return list(product(_texts(params, "orders"), range(1 + _count(params, "stages"))))
+    """Order and stage of every row of a case; then what else is changed, and how often."""
+    further = {
+        REDRAWN: _count(params, "redrawn"),
+        NOISE: _count(params, "noises"),
+        OTHER_CLASS: 1,
+    }
+    return [
+        *product(_texts(params, "orders"), range(1 + _count(params, "stages"))),
+        *((name, at) for name, count in further.items() for at in range(1, count + 1)),
+    ]
 
 
 def randomise_form(params: JsonObject, n_outputs: int) -> Form:
@@ -205,13 +212,9 @@ def _corrupt_cost(params: JsonObject, sizes: Sizes) -> Cost:
 
 
 def _randomise_cost(params: JsonObject, sizes: Sizes) -> Cost:
-    one, networks = (
-        _map_cost(params, sizes),
-        1 + len(_texts(params, "orders")) * _count(params, "stages"),
-    )
-    return Cost(
-        networks * one.forwards, networks * one.backwards, len(randomise_rows(params)) * one.bytes
-    )
+    one, rows = _map_cost(params, sizes), len(randomise_rows(params))
+    maps = rows - len(_texts(params, "orders")) + 1  # the network as it is begins each order
+    return Cost(maps * one.forwards, maps * one.backwards, rows * one.bytes)
 
 
 def _normalise_cost(params: JsonObject, sizes: Sizes) -> Cost:
@@ -249,7 +252,8 @@ PASSES: dict[str, ModelPass] = {
         ),
         ModelPass(
             RANDOMISE, "randomisations",
-            {"batch": 8, **_MAP, "orders": [CASCADING, INDEPENDENT], "stages": 6, "seed": _SEED},
+            {"batch": 8, **_MAP, "orders": [CASCADING, INDEPENDENT], "stages": 6, "redrawn": 2,
+             "noises": 4, "seed": _SEED},
             randomise_form, _randomise_cost, True,
         ),
         ModelPass(

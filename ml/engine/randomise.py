@@ -1,17 +1,23 @@
 """The randomise pass: the map of every case after weights were permuted, stage by stage.
 
 Cascading goes from the output down, each stage on top of those before; independent permutes one
-stage alone. A map that stays the same shows the picture, not what the network has learnt.
+stage alone; redrawn permutes all of them by a further draw. A map that stays the same shows the
+picture, not what the network has learnt. Beside these the maps of the network as it is: of pictures
+with a little noise, and of the score of the other classes.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import pyarrow as pa
+import torch
 
+from ml.drawn import drawn
+from ml.engine.cases import Case
 from ml.engine.explain import (
     Explainer,
     Map,
@@ -21,16 +27,27 @@ from ml.engine.explain import (
     map_columns,
     runtime_of,
 )
-from ml.engine.passes import CASCADING, randomise_form, randomise_rows
+from ml.engine.passes import randomise_form, randomise_rows
 from ml.engine.predict import Asked, Outputs, finished, in_batches
 from ml.estimate import JsonObject
-from ml.evidence.passes import NO_LAYER
+from ml.evidence.passes import CASCADING, NO_CLASS, NO_LAYER, NOISE, OTHER_CLASS, REDRAWN
+from ml.imaging.preprocess import Float32Array
 from ml.intake.model_manifest import ModelManifest
 from ml.program.graph import Program
 from ml.program.randomise import layers_from_the_top, randomised, stages
 from ml.sandbox.messages import Reporter
 
 TABLE = "randomise.parquet"
+NOISE_SIZE = 0.01  # standard deviation, of the range of what the network is given of a case
+
+
+class OtherClasses(Explainer):
+    """Maps of the classes that are not positive: the sum of their logits."""
+
+    def _weights(self, logits: torch.Tensor) -> torch.Tensor:
+        output = self.manifest.output
+        counted = [float(name not in output.positive) for name in output.classes]
+        return torch.tensor([counted]).repeat(len(logits), 1)
 
 
 def programs(
@@ -43,17 +60,44 @@ def programs(
         for at in range(1, len(groups) + 1):
             chosen = groups[:at] if order == CASCADING else groups[at - 1 : at]
             yield order, at, randomised(program, [one for group in chosen for one in group], seed)
+    layers = [one for group in groups for one in group]
+    for at in range(1, int(cast(int, params["redrawn"])) + 1):
+        yield REDRAWN, at, randomised(program, layers, seed + at)
+
+
+def noisy(
+    explainer: Explainer, seed: int, at: int
+) -> Callable[[Sequence[Case], Float32Array], list[Map | None]]:
+    """As :func:`ml.engine.explain.explain`, of the cases with noise of NOISE_SIZE.
+
+    Args:
+        seed, at: the noise of a case depends on these and its id alone.
+    """
+    plain = explain(explainer)
+
+    def rows(cases: Sequence[Case], arrays: Float32Array) -> list[Map | None]:
+        worse = [
+            one
+            + NOISE_SIZE
+            * np.ptp(one)
+            * drawn(seed, case.case_id, NOISE, at).normal(0, 1, one.shape)
+            for case, one in zip(cases, arrays, strict=True)
+        ]
+        return plain(cases, np.stack(worse).astype(np.float32))
+
+    return rows
 
 
 def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
     """Run one shard inside a child.
 
     Args:
-        inputs: as of ``predict_job``; method, target, orders, stages, seed.
+        inputs: as of ``predict_job``; method, target, orders, stages, redrawn, noises, seed.
 
     Returns:
         As ``predict_job``, with a table of :func:`ml.engine.passes.randomise_form`. Where the
-        network has fewer layers than there are stages, the last rows have the error "no_layer".
+        network has fewer layers than there are stages, the last rows have the error "no_layer";
+        where it scores the positive classes alone, those of another class have "no_class".
     """
     asked = Asked.of(inputs)
     first = explainer_of(asked, inputs)
@@ -61,7 +105,7 @@ def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
     whole = first.attributor.program
     keys = [("" if stage == 0 else f"{order} {stage}") for order, stage in randomise_rows(inputs)]
     total = len(set(keys))
-    found = {"": _maps(asked, first, _part(reporter, 0, total))}
+    found = {"": _maps(asked, explain(first), _part(reporter, 0, total))}
     for order, stage, program in programs(whole, first.attributor.logits, inputs):
         changed = Explainer(
             program, with_layer(asked.manifest, first),
@@ -69,13 +113,26 @@ def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
         )  # fmt: skip
         changed.fitted = first.fitted  # of a network of the same size
         part = _part(reporter, len(found), total)
-        found[f"{order} {stage}"] = _maps(asked, changed, part)
+        found[f"{order} {stage}"] = _maps(asked, explain(changed), part)
+    seed = int(cast(int, inputs["seed"]))
+    for at in range(1, int(cast(int, inputs["noises"])) + 1):
+        part = _part(reporter, len(found), total)
+        found[f"{NOISE} {at}"] = _maps(asked, noisy(first, seed, at), part)
+    output = asked.manifest.output
+    if set(output.classes) - set(output.positive):
+        other = OtherClasses(
+            whole, with_layer(asked.manifest, first), method=first.method, device=first.device
+        )
+        other.fitted = first.fitted
+        part = _part(reporter, len(found), total)
+        found[f"{OTHER_CLASS} 1"] = _maps(asked, explain(other), part)
     rows: list[Map | None] = []
     errors: list[str | None] = []
     for case_id, key in product(asked.case_ids, keys):
         made = found.get(key)
         rows.append(made.rows.get(case_id) if made else None)
-        errors.append(made.errors.get(case_id) if made else NO_LAYER)
+        lacking = NO_CLASS if key.startswith(OTHER_CLASS) else NO_LAYER
+        errors.append(made.errors.get(case_id) if made else lacking)
     shape = randomise_form(inputs, 0)
     columns = {"case_id": pa.array([one for one in asked.case_ids for _ in keys], pa.string())}
     columns |= {name: pa.array(list(of) * len(asked.case_ids)) for name, of in shape.keys.items()}
@@ -99,9 +156,13 @@ def _part(reporter: Reporter, done: int, of: int) -> Reporter:
     )
 
 
-def _maps(asked: Asked, explainer: Explainer, reporter: Reporter) -> Outputs[Map]:
+def _maps(
+    asked: Asked,
+    explained: Callable[[Sequence[Case], Float32Array], list[Map | None]],
+    reporter: Reporter,
+) -> Outputs[Map]:
     return in_batches(
-        asked.manifest.input, asked.cases, explain(explainer),
+        asked.manifest.input, asked.cases, explained,
         batch=asked.batch, device=asked.device, reporter=reporter,
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,9 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 FEATURES = "features."  # before the name of a layer, as a column
 NO_LAYER = "no_layer"  # a stage of a network that has fewer layers: no case has failed
+NO_CLASS = "no_class"  # a map of another class of a network that scores one alone: the same
+CASCADING, INDEPENDENT = "cascading", "independent"  # orders in which layers are permuted
+REDRAWN, OTHER_CLASS = "redrawn", "other class"  # all layers by a further draw; another score
 AGREEMENT = "map_agreement"
 SLOPE = "slope"  # of a case: how much its answer's log-odds change with all intensities, at most
 AS_IT_IS = "none"  # the method of the row of a picture that is not attacked
@@ -39,6 +42,7 @@ class CaseMaps:
         score: (n, m) the logit that each explains.
         baseline_score: (n, m) of the baseline of integrated gradients; NaN for other methods.
         failures: case id -> error code of its first row that failed.
+        ran: (n,) the pass was run on the case; None where it was on all.
     """
 
     keys: Mapping[str, tuple[str | int, ...]]
@@ -46,6 +50,7 @@ class CaseMaps:
     score: FloatArray
     baseline_score: FloatArray
     failures: Mapping[str, str] = field(default_factory=dict)
+    ran: BoolArray | None = None
 
 
 @dataclass(frozen=True)
@@ -119,12 +124,14 @@ def features_of(table: pa.Table, case_ids: Sequence[str]) -> dict[str, Float32Ar
 
 
 def maps_of(table: pa.Table, case_ids: Sequence[str]) -> CaseMaps:
-    """The maps that the attribute or randomise pass left.
+    """The maps that the attribute or randomise pass left, of all cases or of some.
 
     Raises:
         ValueError: if maps of a table have sides of their own, or cases rows of their own.
     """
-    keys, places = versions(table, case_ids)
+    there = set(table["case_id"].to_pylist())
+    ran = np.array([case_id in there for case_id in case_ids], dtype=np.bool_)
+    keys, places = versions(table, [case_id for case_id in case_ids if case_id in there])
     sides = {
         pair
         for pair in zip(table["rows"].to_pylist(), table["columns"].to_pylist(), strict=True)
@@ -136,11 +143,19 @@ def maps_of(table: pa.Table, case_ids: Sequence[str]) -> CaseMaps:
     height, width = next(iter(sides), (1, flat.shape[-1]))
     return CaseMaps(
         keys,
-        flat.reshape(*places.shape, height, width),
-        numbers_of(table, "score")[places],
-        numbers_of(table, "baseline_score")[places],
+        _spread(flat.reshape(*places.shape, height, width), ran),
+        _spread(numbers_of(table, "score")[places], ran),
+        _spread(numbers_of(table, "baseline_score")[places], ran),
         failures_of(table),
+        None if ran.all() else ran,
     )
+
+
+def _spread(rows: NDArray[Any], ran: BoolArray) -> NDArray[Any]:
+    """Rows of the cases that were run among those of all; NaN for the others."""
+    whole = np.full((ran.size, *rows.shape[1:]), np.nan, rows.dtype)
+    whole[ran] = rows
+    return whole
 
 
 def outputs_of(table: pa.Table, case_ids: Sequence[str]) -> CaseOutputs:
@@ -263,6 +278,6 @@ def failures_of(table: pa.Table) -> dict[str, str]:
     failures: dict[str, str] = {}
     pairs = zip(table["case_id"].to_pylist(), table["error"].to_pylist(), strict=True)
     for case_id, error in pairs:
-        if error and error != NO_LAYER:
+        if error and error not in (NO_LAYER, NO_CLASS):
             failures.setdefault(case_id, error)
     return failures

@@ -59,6 +59,10 @@ MEASURES = {
         *("flip_rate", "mates_change"),
     ),
     "gradient-flow": ("gradient_share", "gradient_decades", "dead_units", "saturated_share"),
+    "explanation-sanity": (
+        *("map_survives", "class_survives", "map_similarity", "class_similarity"),
+        "map_sensitivity",
+    ),
     "ood-detection": ("confident_findings",),
     "memorisation": (
         *("membership_auroc", "generalisation_gap:accuracy", "generalisation_gap:auroc"),

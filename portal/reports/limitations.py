@@ -74,6 +74,10 @@ QUESTIONS = {
         "parts that do nothing",
         "Does every layer of the network take part in its answers?",
     ),
+    "explanation-sanity": (
+        "what maps depend on",
+        "Do maps of where it looks show what the network learned, or the picture alone?",
+    ),
     "explanation-faithfulness": (
         "explanations",
         "Do maps of where it looks show what moves its answer?",

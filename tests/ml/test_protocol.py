@@ -127,7 +127,10 @@ def test_every_problem_is_told_at_once():
 
 def test_what_a_check_on_request_must_hold_is_asked_where_it_is_named():
     """And of no other protocol: those that were written down before it keep their hash."""
-    named = Protocol.parse({"checks": ["stress", "shift-consistency", "explanation-faithfulness"]})
+    named = Protocol.parse(
+        {"checks": ["stress", "shift-consistency", "explanation-faithfulness",
+                    "explanation-sanity"]}
+    )  # fmt: skip
 
     asked = [one for one in REQUESTED_LIMITS if one.check in named.checks]
     assert named.limits == (*Protocol.default().limits, *asked)

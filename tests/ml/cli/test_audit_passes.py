@@ -93,7 +93,7 @@ def test_every_pass_is_run_and_reaches_the_check(child, check, tmp_path, monkeyp
     assert found.moves.outputs.shape == (3, 20, 2)
     assert found.moves.distortions["crop"].said[1] == "cropped by 4 %"
     assert np.isfinite(found.moves.score).all()
-    assert found.randomisations.maps.shape == (3, 14, 8, 8)
+    assert found.randomisations.maps.shape == (3, 21, 8, 8)
     assert np.isfinite(found.corruptions.outputs).all()
     assert found.attacks.outputs.shape == (3, 16, 2)
     assert (found.attacks.slope > 0).all()

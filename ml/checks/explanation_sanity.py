@@ -1,0 +1,169 @@
+"""Do maps show what the network learned, or the picture alone?"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ml.checks import words
+from ml.checks.judge import Wording, findings_of, judge, result_of
+from ml.checks.registry import CheckResult, State, audit_check, not_assessed
+from ml.checks.sanity_measures import (
+    FEWEST_POSITIONS,
+    ID,
+    SAME,
+    SURVIVES,
+    Measured,
+    Stage,
+    mapped,
+    measured_of,
+)
+from ml.checks.scored import clusters_at, in_clusters, settings_of, unrun_finding
+from ml.estimate import JsonObject, JsonValue, rounded
+from ml.evidence.passes import CASCADING, INDEPENDENT
+from ml.evidence.tables import Evidence, FloatArray
+from ml.protocol import Protocol
+
+QUESTION = "Do maps of where it looks show what the network learned, or the picture alone?"
+
+
+@audit_check(
+    ID,
+    title="Sanity of explanations",
+    question=QUESTION,
+    needs=("prediction", "randomisations"),
+    task="classification",
+)
+def explanation_sanity(evidence: Evidence, protocol: Protocol) -> CheckResult:
+    found = evidence.randomisations
+    assert found is not None
+    failed = unrun_finding(ID, found.failures)
+    rows = mapped(found)
+    if not rows.size:
+        return not_assessed(QUESTION, "No case has a map.", findings=failed)
+    positions = int(np.prod(found.maps.shape[2:]))
+    if positions < FEWEST_POSITIONS:
+        return not_assessed(
+            QUESTION,
+            f"A map of this network has {positions} positions: the ranks of fewer than "
+            f"{FEWEST_POSITIONS} are alike by chance too often.",
+            findings=failed,
+        )
+    clusters = clusters_at(evidence, rows)
+    measured = measured_of(found, rows, clusters, settings_of(protocol))
+    size = f"{words.cases(rows.size)}{in_clusters(clusters)}"
+    findings = (
+        *findings_of(ID, measured.whole, protocol, wordings(evidence, protocol, measured, size)),
+        *failed,
+    )
+    series = [_forest(measured, size), _points(measured)]
+    return result_of(QUESTION, measured.whole, findings, series)
+
+
+def wordings(
+    evidence: Evidence, protocol: Protocol, measured: Measured, size: str
+) -> Mapping[str, Wording]:
+    """What each measure is said as; of the judged ones by where they stand."""
+
+    def ids(values: FloatArray, line: float) -> tuple[str, ...]:
+        """The cases beyond the line, those furthest beyond it first."""
+        beyond = np.flatnonzero(values > line)
+        order = beyond[np.argsort(-values[beyond], kind="stable")]
+        return tuple(evidence.case_ids[row] for row in measured.rows[order])
+
+    sensitivity, similar = measured.of("map_sensitivity"), measured.of("map_similarity")
+    kept = ids(measured.similar, SURVIVES)
+    known = int(np.isfinite(measured.similar).sum())
+    shown = f"in {words.count(len(kept))} of {words.cases(known)}"
+    found = {
+        "map_survives": Wording(
+            _learned(_state("map_survives", protocol, measured), shown),
+            why=f"{size}; the weights of all layers permuted, {words.count(measured.draws)} draws; "
+            f"mean likeness {words.measured(similar)}. Listed: cases whose map stays.",
+            cases=kept,
+            action="Do not show this map beside an answer. Choose another method and check it too.",
+        )
+    }
+    if sensitivity.value is not None:
+        found["map_sensitivity"] = Wording(
+            "Under noise of a hundredth of the picture’s range a map changes by "
+            f"{words.per_cent(sensitivity.value)} of its size.",
+            why="The largest change of some copies of each case, mean over cases.",
+        )
+    if measured.of("class_survives").value is not None:
+        alike, known = ids(measured.classes, SAME), int(np.isfinite(measured.classes).sum())
+        shown = f"in {words.count(len(alike))} of {words.cases(known)}"
+        found["class_survives"] = Wording(
+            _classes(_state("class_survives", protocol, measured), shown),
+            why=f"Mean likeness {words.measured(measured.of('class_similarity'))}. Listed: cases "
+            "whose maps are alike.",
+            cases=alike,
+            action="Do not show this map as the reason for one answer and not another.",
+        )
+    return found
+
+
+def _learned(state: State, shown: str) -> str:
+    if state is State.FAIL:
+        return (
+            "This map (Grad-CAM) hardly depends on what the network learned: do not use it as an "
+            f"explanation. It stays {shown} when all that was learned is taken away."
+        )
+    if state is State.CAUTION:
+        return (
+            "Whether this map (Grad-CAM) depends on what the network learned is not decided: it "
+            f"stays {shown} when that is taken away."
+        )
+    return f"When all that was learned is taken away, this map (Grad-CAM) stays {shown}."
+
+
+def _classes(state: State, shown: str) -> str:
+    if state is State.FAIL:
+        return (
+            "This map (Grad-CAM) is the same whichever class is asked for, "
+            f"{shown}: it does not say why this answer was given and not another."
+        )
+    return f"The map of the positive classes is also that of the others {shown}."
+
+
+def _state(measure: str, protocol: Protocol, measured: Measured) -> State:
+    limit = protocol.limit(ID, measure)
+    return State.INFO if limit is None else judge(measured.of(measure), limit)
+
+
+def _said(key: Stage) -> str:
+    order, at = key
+    if order == CASCADING:
+        return f"layers of group 1 to {at}, from the output" if at > 1 else "layers of group 1"
+    if order == INDEPENDENT:
+        return f"layers of group {at} alone"
+    return f"all layers, draw {at + 1}"
+
+
+def _forest(measured: Measured, size: str) -> JsonObject:
+    whole = measured.of("map_similarity")
+    first: JsonObject = {
+        "label": "all layers, all draws", "estimate": whole.to_json(), "state": "info", "all": True,
+    }  # fmt: skip
+    each: list[JsonValue] = [
+        {"label": _said(key), "estimate": one.to_json(), "state": "info"}
+        for key, one in measured.by_stage
+    ]
+    return {
+        "kind": "forest",
+        "check": ID,
+        "title": "How alike a map stays while layers lose what they learned",
+        "subtitle": f"{size}; rank correlation with the map of the network as it is, 1 the same. "
+        f"Diamond: all layers permuted; a map beyond {SURVIVES:g} counts as one that stays.",
+        "unit": "",
+        "rows": [first, *each],
+        "limit": None,
+    }
+
+
+def _points(measured: Measured) -> JsonObject:
+    rows: list[JsonValue] = [
+        [_said(key), one.n, rounded(one.value, 6), rounded(one.low, 6), rounded(one.high, 6)]
+        for key, one in measured.by_stage
+    ]
+    fields: list[JsonValue] = ["What was permuted", "n", "Likeness", "Low", "High"]
+    return {"kind": "points", "check": ID, "title": "Every stage", "fields": fields, "rows": rows}

@@ -91,7 +91,7 @@ def centre_map(size: tuple[int, int]) -> Float32Array:
     rows, columns = (
         (np.arange(n) - (n - 1) / 2) / max(1.0, (n - 1) / 2) for n in size
     )  # fmt: skip
-    return np.asarray(-np.hypot(rows[:, None], columns[None, :]), np.float32)
+    return np.asarray(0.0 - np.hypot(rows[:, None], columns[None, :]), np.float32)
 
 
 def edge_map(picture: FloatArray) -> Float32Array:

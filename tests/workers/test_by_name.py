@@ -11,7 +11,7 @@ from portal.intake.models import UploadKind
 from tests.ml.intake.test_bundle import bundle, weights
 from tests.ml.intake.test_model_by_name import NAMED
 from tests.workers.test_run import cohort, document_of, read_in, run_all, team  # noqa: F401
-from workers.passes import _place_kept
+from workers.passes import place_kept
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_an_audit_of_weights_and_a_name_is_sealed(team, read_in, cohort, named, 
     assert document["model"]["name"] == NAMED["name"]
     values = [row["value"] for check in document["checks"] for row in check["measures"]]
     assert sum(value is not None for value in values) > 20
-    _place_kept(upload.model_version, tmp_path / "weights")
+    place_kept(upload.model_version, tmp_path / "weights")
     program = (tmp_path / "weights.program").read_bytes()
     assert hashlib.sha256(program).hexdigest() == upload.model_version.card["program_sha256"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from ml.engine.cost import Cost, Sizes
+from ml.engine.cost import ROW, Cost, Sizes
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.forms import Form, Key
 from ml.evidence.passes import AS_IT_IS, ATTACKS, SLOPE
@@ -12,7 +12,6 @@ from ml.protocol import Protocol
 ATTACK, NEED = "attack", "attacks"
 POINT, CLASSES = "operating_point", "classes"
 GREYS = 255  # what eps are counted in: the intensity range is 0..1 of it
-_ROW = 64  # bytes of the names in a row, about
 
 PARAMS: JsonObject = {
     "batch": 8,
@@ -50,7 +49,7 @@ def attack_cost(params: JsonObject, sizes: Sizes) -> Cost:
     wanted = methods_of(params)
     steps = int(cast(int, params["iterations"])) - 1 if "pgd" in wanted else 0
     backwards = 1 + n_eps * steps
-    return Cost(rows - 1, backwards, rows * (_ROW + 8 * (sizes.outputs + 1)))
+    return Cost(rows - 1, backwards, rows * (ROW + 8 * (sizes.outputs + 1)))
 
 
 def answering(protocol: Protocol, catalogue: Mapping[str, JsonValue] | None) -> JsonObject:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import cast
 
-from ml.engine.cost import Cost, Sizes
+from ml.engine.cost import ROW, Cost, Sizes
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.blotted import CHANGES, HAS, PLACES
 from ml.evidence.forms import Form, Key
@@ -13,7 +13,6 @@ from ml.protocol import Protocol
 BLOT, NEED = "blot", "blots"
 MOST_PLACES = 10  # that are searched for, beside the regions that a protocol draws
 _TEXT = 1 << 16  # bytes that say where the places are
-_ROW = 64  # bytes of the names in a row, about
 _HERE = 4  # copies of a case that has what is at a place; of one that has not, two
 
 PARAMS: JsonObject = {"batch": 8, "seed": 20261128, "regions": [], "maps": False, "together": True}
@@ -51,7 +50,7 @@ def blot_cost(params: JsonObject, sizes: Sizes) -> Cost:
     """At most: every place had by every case, and a map of each."""
     rows = len(blot_rows(params))
     forwards = _HERE * places_in(params) + (1 if params["maps"] else 0)
-    return Cost(forwards, 0, rows * (_ROW + 8 * (sizes.outputs + 1)))
+    return Cost(forwards, 0, rows * (ROW + 8 * (sizes.outputs + 1)))
 
 
 def drawn_regions(protocol: Protocol) -> JsonObject:

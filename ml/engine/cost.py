@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 # A forward and backward of the plain walk, in forwards of the way outputs are computed: the walk is
 # not fused while it takes gradients. Measured by `python -m benchmarks explain`.
+ROW = 64  # bytes of the names in a row of a table, about
 BACKWARD = 4.0
 
 

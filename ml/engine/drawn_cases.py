@@ -6,7 +6,8 @@ from typing import cast
 from ml.drawn import drawn
 from ml.engine.attack_form import ATTACK
 from ml.engine.blot_form import BLOT
-from ml.engine.passes import CORRUPT, GRADIENTS, MOVE, NORMALISE, PERTURB, RANDOMISE
+from ml.engine.explain_form import PERTURB, RANDOMISE
+from ml.engine.passes import CORRUPT, GRADIENTS, MOVE, NORMALISE
 from ml.engine.requested_form import CORRUPT_SAMPLES
 from ml.estimate import JsonObject
 from ml.protocol import Protocol

@@ -12,8 +12,8 @@ import torch
 from ml.engine.attribute import CLASS_MAPS, Attributor, score_of
 from ml.engine.cases import Case
 from ml.engine.device import CPU, Device
+from ml.engine.explain_form import GRADIENT, IG_STEPS, INTEGRATED, MOST_POSITIONS
 from ml.engine.fitting import in_pieces
-from ml.engine.passes import GRADIENT, IG_STEPS, INTEGRATED, MOST_POSITIONS
 from ml.engine.predict import Asked, finished, in_batches
 from ml.engine.program_session import broken, program_of, use_threads
 from ml.engine.session import FloatArray, ModelError
@@ -224,8 +224,8 @@ def attribute_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
         inputs: as of ``predict_job``; method, target.
 
     Returns:
-        As ``predict_job``, with a table of :func:`ml.engine.passes.map_form`; its runtime names
-        the layer.
+        As ``predict_job``, with a table of :func:`ml.engine.explain_form.map_form`; its runtime
+        names the layer.
     """
     asked = Asked.of(inputs)
     explainer = explainer_of(asked, inputs)

@@ -3,11 +3,10 @@
 Nothing here loads torch: plans are made where no model is run.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import cast
 
 from ml.corruptions import corruptions_for, pack
 from ml.corruptions.modality import GENERIC, Colour
@@ -18,10 +17,23 @@ from ml.engine.attack_form import PARAMS as ATTACKED
 from ml.engine.blot_form import BLOT, blot_cost, blot_form
 from ml.engine.blot_form import NEED as BLOTS
 from ml.engine.blot_form import PARAMS as BLOTTED
-from ml.engine.cost import Cost, Sizes
+from ml.engine.cost import ROW, Cost, Sizes
+from ml.engine.explain_form import (
+    ATTRIBUTE,
+    MAP_PARAMS,
+    PERTURB,
+    RANDOMISE,
+    map_cost,
+    map_form,
+    perturb_cost,
+    perturb_form,
+    randomise_cost,
+    randomise_form,
+)
 from ml.engine.images import DESCRIBE, FORM
 from ml.engine.mask_copies_form import mask_copies_cost, mask_copies_form, of_masks
 from ml.engine.move_form import move_cost, move_form, move_params
+from ml.engine.params import count, output_names, texts
 from ml.engine.requested_form import (
     COPIES_SAMPLED,
     CORRUPT_SAMPLES,
@@ -46,24 +58,18 @@ from ml.evidence.checked import (
 )
 from ml.evidence.forms import Form, Key
 from ml.evidence.normalised import VERSIONS
-from ml.evidence.orders import MAP, ORDERS, RANKINGS, order_named
-from ml.evidence.passes import CASCADING, FEATURES, INDEPENDENT, NOISE, OTHER_CLASS, REDRAWN
+from ml.evidence.orders import RANKINGS
+from ml.evidence.passes import CASCADING, FEATURES, INDEPENDENT
 
 SAMPLES = "samples"
-ATTRIBUTE, PERTURB, CORRUPT, RANDOMISE = "attribute", "perturb", "corrupt", "randomise"
-NORMALISE, GRADIENTS, MOVE = "normalise", "gradients", "move"
+CORRUPT, NORMALISE, GRADIENTS, MOVE = "corrupt", "normalise", "gradients", "move"
 PENULTIMATE, EARLY = "penultimate", "early"
-CLASS_MAPS = ("grad-cam", "grad-cam++", "hires-cam")
-GRADIENT, INTEGRATED = "gradient", "integrated-gradients"
-IG_STEPS = 32
 MOST_FEATURES = 65_536  # numbers of one layer and case
-MOST_POSITIONS = 1 << 18  # of a map that is kept
 MOST_KEPT = 32_768  # channels of all layers whose moments are kept
 MOST_LAYERS = 16_384  # of a network, with a number each
 MOST_UNITS = 1 << 20  # of all activations, with a bit each
 _MOST_TEXT = 1 << 20  # bytes that name the layers of a network
 TOGETHER = "together"  # all cases of a pass are one shard
-_ROW = 64  # bytes of the names in a row, about
 _SEED = 20261127
 
 
@@ -91,80 +97,19 @@ class ModelPass:
     volumes: bool = False
 
 
-def map_form(params: JsonObject, n_outputs: int) -> Form:
-    """One row for each case: the map, its sides, and the score that it explains."""
-    del params, n_outputs
-    return _maps({})
-
-
-def _maps(keys: Mapping[str, Sequence[Key]]) -> Form:
-    return Form(
-        keys=keys,
-        numbers=("score", "baseline_score"),
-        loose=("baseline_score",),
-        sides=("rows", "columns"),
-        arrays={"map": MOST_POSITIONS},
-    )
-
-
-def perturb_rows(params: JsonObject) -> list[tuple[str, str, int]]:
-    """Baseline, order and step of every row of a case; an order says what ranks, but of the map.
-
-    Example:
-        >>> asked = {"baselines": ["mean"], "rankings": ["map", "edges"], "steps": 1}
-        >>> [order for _, order, step in perturb_rows(asked) if step]
-        ['morf', 'lerf', 'edges morf', 'edges lerf']
-    """
-    orders = [
-        order_named(ranking, order)
-        for ranking in _texts(params, "rankings") or [MAP]
-        for order in ORDERS
-    ]
-    return list(product(_texts(params, "baselines"), orders, range(_count(params, "steps") + 1)))
-
-
-def perturb_form(params: JsonObject, n_outputs: int) -> Form:
-    """A row for each case, baseline, order and step from 0 (nothing gone) to all steps."""
-    wanted = perturb_rows(params)
-    keys: dict[str, list[Key]] = {
-        name: [row[at] for row in wanted] for at, name in enumerate(("baseline", "order", "step"))
-    }
-    return Form(keys=keys, numbers=_outputs(n_outputs))
-
-
 def corrupt_form(params: JsonObject, n_outputs: int) -> Form:
     """A row for each case, corruption and severity, with the outputs.
 
     Of a model that segments a row for each structure too, with sizes of masks.
     """
-    wanted = list(product(_texts(params, "corruptions"), range(1, SEVERITIES + 1)))
+    wanted = list(product(texts(params, "corruptions"), range(1, SEVERITIES + 1)))
     if of_masks(params):
         return mask_copies_form(params, "corruption", "severity", wanted, back=False)
     keys: dict[str, list[Key]] = {
         "corruption": [one for one, _ in wanted],
         "severity": [one for _, one in wanted],
     }
-    return Form(keys=keys, numbers=_outputs(n_outputs))
-
-
-def randomise_rows(params: JsonObject) -> list[tuple[str, int]]:
-    """Order and stage of every row of a case; then what else is changed, and how often."""
-    further = {
-        REDRAWN: _count(params, "redrawn"),
-        NOISE: _count(params, "noises"),
-        OTHER_CLASS: 1,
-    }
-    return [
-        *product(_texts(params, "orders"), range(1 + _count(params, "stages"))),
-        *((name, at) for name, count in further.items() for at in range(1, count + 1)),
-    ]
-
-
-def randomise_form(params: JsonObject, n_outputs: int) -> Form:
-    """A row for each case, order and stage; stage 0 is the network as it is."""
-    del n_outputs
-    wanted = randomise_rows(params)
-    return _maps({"order": [one for one, _ in wanted], "stage": [one for _, one in wanted]})
+    return Form(keys=keys, numbers=output_names(n_outputs))
 
 
 def normalise_form(params: JsonObject, n_outputs: int) -> Form:
@@ -172,8 +117,8 @@ def normalise_form(params: JsonObject, n_outputs: int) -> Form:
     del params
     return Form(
         keys={"statistics": VERSIONS},
-        numbers=_outputs(n_outputs),
-        loose=_outputs(n_outputs),  # a case of too small a group has no statistics of its own
+        numbers=output_names(n_outputs),
+        loose=output_names(n_outputs),  # a case of too small a group has no statistics of its own
         blobs={"given": 2 * 4 * MOST_KEPT, "layers": _MOST_TEXT},
     )
 
@@ -186,60 +131,34 @@ def gradients_form(params: JsonObject, n_outputs: int) -> Form:
     return Form(numbers=("score",), blobs=blobs)
 
 
-def _map_cost(params: JsonObject, sizes: Sizes) -> Cost:
-    method, size = params["method"], _ROW + 8 * 4 + 4 * sizes.positions
-    if method in CLASS_MAPS:  # the trunk once, then the tail
-        return Cost(1, 0, size)
-    # A gradient takes a forward of its own, which counts with the backward.
-    return Cost(1, 1, size) if method == GRADIENT else Cost(2, IG_STEPS, size)
-
-
-def _perturb_cost(params: JsonObject, sizes: Sizes) -> Cost:
-    steps, baselines = _count(params, "steps"), len(_texts(params, "baselines"))
-    # The whole picture is every curve's first, and a baseline the last of all orders.
-    orders = len(ORDERS) * len(_texts(params, "rankings") or [MAP])
-    pictures = 1 + baselines * (orders * (steps - 1) + 1)
-    found = _map_cost(params, sizes)
-    size = len(perturb_rows(params)) * (_ROW + 8 * sizes.outputs)
-    return Cost(found.forwards + pictures, found.backwards, size)
-
-
 def _corrupt_cost(params: JsonObject, sizes: Sizes) -> Cost:
-    rows = len(_texts(params, "corruptions")) * SEVERITIES
+    rows = len(texts(params, "corruptions")) * SEVERITIES
     if of_masks(params):
-        return mask_copies_cost(params, rows, _ROW)
-    return Cost(rows, 0, rows * (_ROW + 8 * sizes.outputs))
-
-
-def _randomise_cost(params: JsonObject, sizes: Sizes) -> Cost:
-    one, rows = _map_cost(params, sizes), len(randomise_rows(params))
-    maps = rows - len(_texts(params, "orders")) + 1  # the network as it is begins each order
-    return Cost(maps * one.forwards, maps * one.backwards, rows * one.bytes)
+        return mask_copies_cost(params, rows, ROW)
+    return Cost(rows, 0, rows * (ROW + 8 * sizes.outputs))
 
 
 def _normalise_cost(params: JsonObject, sizes: Sizes) -> Cost:
     # As it is, beside others, while statistics are counted, and with them; moments are a walk's
     # worth of work of their own.
-    return Cost(5, 0, len(VERSIONS) * (_ROW + 8 * sizes.outputs) + 8 * sizes.features)
+    return Cost(5, 0, len(VERSIONS) * (ROW + 8 * sizes.outputs) + 8 * sizes.features)
 
 
 def _gradients_cost(params: JsonObject, sizes: Sizes) -> Cost:
-    return Cost(0, 1, _ROW + 2 * sizes.features)  # a forward counts with its backward
+    return Cost(0, 1, ROW + 2 * sizes.features)  # a forward counts with its backward
 
-
-_MAP: JsonObject = {"method": "grad-cam", "target": "positive"}
 
 PASSES: dict[str, ModelPass] = {
     one.name: one
     for one in (
-        ModelPass(ATTRIBUTE, "attributions", {"batch": 8, **_MAP}, map_form, _map_cost, True),
+        ModelPass(ATTRIBUTE, "attributions", {"batch": 8, **MAP_PARAMS}, map_form, map_cost, True),
         ModelPass(
             PERTURB, "perturbations",
             {
-                "batch": 8, **_MAP, "baselines": ["mean", "blur"], "rankings": list(RANKINGS),
+                "batch": 8, **MAP_PARAMS, "baselines": ["mean", "blur"], "rankings": list(RANKINGS),
                 "steps": 10, "seed": _SEED,
             },
-            perturb_form, _perturb_cost, True, True,
+            perturb_form, perturb_cost, True, True,
         ),
         ModelPass(
             CORRUPT, "corruptions",
@@ -247,14 +166,14 @@ PASSES: dict[str, ModelPass] = {
             corrupt_form, _corrupt_cost, False, True, volumes=True,
         ),
         ModelPass(
-            MOVE, "moves", {"batch": 8, **_MAP, **move_params(maps=False), "seed": _SEED},
-            move_form, partial(move_cost, row_bytes=_ROW), False, True, volumes=True,
+            MOVE, "moves", {"batch": 8, **MAP_PARAMS, **move_params(maps=False), "seed": _SEED},
+            move_form, partial(move_cost, row_bytes=ROW), False, True, volumes=True,
         ),
         ModelPass(
             RANDOMISE, "randomisations",
-            {"batch": 8, **_MAP, "orders": [CASCADING, INDEPENDENT], "stages": 6, "redrawn": 2,
-             "noises": 4, "seed": _SEED},
-            randomise_form, _randomise_cost, True,
+            {"batch": 8, **MAP_PARAMS, "orders": [CASCADING, INDEPENDENT], "stages": 6,
+             "redrawn": 2, "noises": 4, "seed": _SEED},
+            randomise_form, randomise_cost, True,
         ),
         ModelPass(
             NORMALISE, "normalisations",
@@ -266,7 +185,7 @@ PASSES: dict[str, ModelPass] = {
             volumes=True,
         ),
         ModelPass(ATTACK, ATTACKS, ATTACKED, attack_form, attack_cost, True),
-        ModelPass(BLOT, BLOTS, BLOTTED | _MAP, blot_form, blot_cost, False, True),
+        ModelPass(BLOT, BLOTS, BLOTTED | MAP_PARAMS, blot_form, blot_cost, False, True),
         ModelPass(
             CORRUPT_SAMPLES, COPIES_SAMPLED,
             {"batch": 8, "corruptions": [one.id for one in pack(GENERIC)], "seed": _SEED},
@@ -353,7 +272,7 @@ def features_asked(wanted: Iterable[str], *, walks: bool) -> JsonObject:
 
 def feature_columns(params: JsonObject) -> dict[str, int]:
     """The columns that features are in, with the most numbers that a row can have."""
-    return {FEATURES + name: MOST_FEATURES for name in _texts(params, "features")}
+    return {FEATURES + name: MOST_FEATURES for name in texts(params, "features")}
 
 
 def check_of(
@@ -365,7 +284,7 @@ def check_of(
     if name == SAMPLES and "structures" in params:
         return partial(check_sampled_masks, params=params)
     if name == SAMPLES:
-        return partial(check_samples, width=n_outputs, samples=_count(params, "samples"))
+        return partial(check_samples, width=n_outputs, samples=count(params, "samples"))
     if params.get("masks"):
         return check_masks
     return partial(check_outputs, width=n_outputs, packed=feature_columns(params))
@@ -378,7 +297,7 @@ def most_bytes_of(name: str, params: JsonObject, n_outputs: int, cases: int) -> 
     if name == SAMPLES and "structures" in params:
         return form_of(params).most_bytes(cases)
     if name == SAMPLES:
-        return most_bytes(cases * _count(params, "samples"))
+        return most_bytes(cases * count(params, "samples"))
     if params.get("masks"):
         return most_mask_bytes(cases)
     return most_outputs_bytes(cases, feature_columns(params))
@@ -393,27 +312,15 @@ def cost_of(name: str, params: JsonObject, sizes: Sizes, *, by_onnxruntime: bool
     if name in PASSES:
         return PASSES[name].cost(params, sizes)
     if name == SAMPLES:  # an ensemble's members are its one forward; dropout repeats a tail at most
-        count = _count(params, "samples")
-        forwards = 1 if params["kind"] == MEMBERS else count
+        drawn = count(params, "samples")
+        forwards = 1 if params["kind"] == MEMBERS else drawn
         if "structures" in params:
-            return cost_of_masks(params, forwards, _ROW)
-        return Cost(forwards, 0, count * (_ROW + 8 * sizes.outputs))
+            return cost_of_masks(params, forwards, ROW)
+        return Cost(forwards, 0, drawn * (ROW + 8 * sizes.outputs))
     if name == "compare-masks":
-        return Cost(0, 0, 16 * (_ROW + 11 * 8))
+        return Cost(0, 0, 16 * (ROW + 11 * 8))
     if name == DESCRIBE:
         return Cost(0, 0, FORM.most_bytes(1) - FORM.most_bytes(0))
-    layers = len(_texts(params, "features"))
+    layers = len(texts(params, "features"))
     again = 1 if layers and by_onnxruntime else 0
-    return Cost(1 + again, 0, _ROW + 8 * sizes.outputs + 4 * layers * sizes.features)
-
-
-def _outputs(n: int) -> tuple[str, ...]:
-    return tuple(f"output_{at}" for at in range(n))
-
-
-def _texts(params: JsonObject, key: str) -> list[str]:
-    return [str(one) for one in cast(list[JsonValue], params.get(key) or [])]
-
-
-def _count(params: JsonObject, key: str) -> int:
-    return int(cast(int, params[key]))
+    return Cost(1 + again, 0, ROW + 8 * sizes.outputs + 4 * layers * sizes.features)

@@ -20,7 +20,7 @@ from ml.engine.cases import Case
 from ml.engine.copies import Versions, rows_table
 from ml.engine.device import CPU, Device
 from ml.engine.explain import Explainer, explainer_of
-from ml.engine.passes import perturb_form, perturb_rows
+from ml.engine.explain_form import perturb_form, perturb_rows
 from ml.engine.predict import Asked, Outputs, finished, in_batches
 from ml.engine.session import Session
 from ml.estimate import JsonObject
@@ -187,8 +187,8 @@ def perturb(
             of ml.engine.passes, else the map alone; seed of the random one.
 
     Returns:
-        By case, the raw outputs of each row of :func:`ml.engine.passes.perturb_form`; None where
-        they are not finite.
+        By case, the raw outputs of each row of :func:`ml.engine.explain_form.perturb_form`; None
+        where they are not finite.
     """
     rows, steps = perturb_rows(params), int(cast(int, params["steps"]))
 
@@ -265,7 +265,7 @@ def perturb_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
         inputs: as of ``predict_job``; method, target, baselines, rankings, steps, seed.
 
     Returns:
-        As ``predict_job``, with a table of :func:`ml.engine.passes.perturb_form`.
+        As ``predict_job``, with a table of :func:`ml.engine.explain_form.perturb_form`.
     """
     asked = Asked.of(inputs)
     explainer: Explainer = explainer_of(asked, inputs)

@@ -27,7 +27,7 @@ from ml.engine.explain import (
     map_columns,
     runtime_of,
 )
-from ml.engine.passes import randomise_form, randomise_rows
+from ml.engine.explain_form import randomise_form, randomise_rows
 from ml.engine.predict import Asked, Outputs, finished, in_batches
 from ml.estimate import JsonObject
 from ml.evidence.passes import CASCADING, NO_CLASS, NO_LAYER, NOISE, OTHER_CLASS, REDRAWN
@@ -95,7 +95,7 @@ def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
         inputs: as of ``predict_job``; method, target, orders, stages, redrawn, noises, seed.
 
     Returns:
-        As ``predict_job``, with a table of :func:`ml.engine.passes.randomise_form`. Where the
+        As ``predict_job``, with a table of :func:`ml.engine.explain_form.randomise_form`. Where the
         network has fewer layers than there are stages, the last rows have the error "no_layer";
         where it scores the positive classes alone, those of another class have "no_class".
     """

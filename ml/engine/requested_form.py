@@ -8,7 +8,7 @@ from itertools import product
 from typing import cast
 
 from ml.corruptions.registry import SEVERITIES
-from ml.engine.cost import Cost, Sizes
+from ml.engine.cost import ROW, Cost, Sizes
 from ml.engine.sampling import MEMBERS
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.forms import Form, Key
@@ -19,7 +19,6 @@ from ml.protocol import Protocol
 CORRUPT_SAMPLES, COPIES_SAMPLED = "corrupt-samples", "corrupted-samples"
 GRADIENT_SCORES, SCORES = "gradient-scores", "gradient-scores"  # the pass, and the need
 SAMPLED = "sampled"  # what is asked of the sampler, among the params
-_ROW = 64  # bytes of the names in a row, about
 
 
 def requested(needs: Iterable[str], protocol: Protocol) -> set[str]:
@@ -73,7 +72,7 @@ def corrupt_samples_cost(params: JsonObject, sizes: Sizes) -> Cost:
     rows, draws = len(sampled_versions(params)), n_draws(params)
     kind = cast(JsonObject, params.get(SAMPLED) or {}).get("kind")
     each = 1 if kind == MEMBERS else draws
-    return Cost(rows * each, 0, rows * (_ROW + 4 * draws * sizes.outputs))
+    return Cost(rows * each, 0, rows * (ROW + 4 * draws * sizes.outputs))
 
 
 def n_draws(params: JsonObject) -> int:
@@ -90,4 +89,4 @@ def gradient_scores_form(params: JsonObject, n_outputs: int) -> Form:
 def gradient_scores_cost(params: JsonObject, sizes: Sizes) -> Cost:
     """A forward with its backward, and a forward of the moved input."""
     del params, sizes
-    return Cost(1, 1, _ROW + 8)
+    return Cost(1, 1, ROW + 8)

@@ -12,7 +12,8 @@ from PIL import Image
 
 from ml.engine import predict
 from ml.engine.explain import Explainer
-from ml.engine.passes import PASSES, RANDOMISE
+from ml.engine.explain_form import RANDOMISE
+from ml.engine.passes import PASSES
 from ml.engine.randomise import randomise_job
 from ml.evidence.passes import CaseMaps, maps_of
 from ml.evidence.store import table

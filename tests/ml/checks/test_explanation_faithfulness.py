@@ -10,7 +10,8 @@ from ml.checks.explanation_faithfulness import explanation_faithfulness
 from ml.checks.registry import State
 from ml.engine.cases import Case
 from ml.engine.explain import Explainer
-from ml.engine.passes import PASSES, perturb_rows
+from ml.engine.explain_form import perturb_rows
+from ml.engine.passes import PASSES
 from ml.engine.perturb import centre_map, edge_map, perturb, random_map
 from ml.engine.predict import prepare_case
 from ml.engine.program_session import as_session

@@ -11,7 +11,8 @@ from ml.engine.attack import attack_job
 from ml.engine.corrupt import corrupt_job
 from ml.engine.device import Device, resolve
 from ml.engine.explain import attribute_job
-from ml.engine.passes import PASSES, RANDOMISE
+from ml.engine.explain_form import RANDOMISE
+from ml.engine.passes import PASSES
 from ml.engine.perturb import perturb_job
 from ml.engine.plan import limits_of
 from ml.engine.predict import predict_job

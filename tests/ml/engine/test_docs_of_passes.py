@@ -5,7 +5,8 @@ import re
 from ml.checks.registry import _NEEDS
 from ml.corruptions import pack
 from ml.engine import attribute
-from ml.engine.passes import CLASS_MAPS, GRADIENT, INTEGRATED, PASSES
+from ml.engine.explain_form import CLASS_MAPS, GRADIENT, INTEGRATED
+from ml.engine.passes import PASSES
 from ml.moves import MIRRORS, MOVES
 
 

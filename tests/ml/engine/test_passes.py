@@ -9,7 +9,8 @@ from PIL import Image
 from ml.engine.attribute import Attributor, score_of
 from ml.engine.cost import Sizes
 from ml.engine.explain import Explainer, attribute_job
-from ml.engine.passes import PASSES, check_of, cost_of, most_bytes_of, perturb_rows
+from ml.engine.explain_form import perturb_rows
+from ml.engine.passes import PASSES, check_of, cost_of, most_bytes_of
 from ml.engine.perturb import (
     BASELINES,
     blur_baseline,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from ml.engine import predict
-from ml.engine.passes import ATTRIBUTE, PASSES, PERTURB, RANDOMISE
+from ml.engine.explain_form import ATTRIBUTE, PERTURB, RANDOMISE
+from ml.engine.passes import PASSES
 from ml.engine.plan import PREDICT, PassPlan, job_of_shard
 from ml.engine.predict import Asked
 from ml.engine.runtime import FUSED, ONNXRUNTIME

@@ -1,0 +1,106 @@
+"""What the passes that explain are asked for, what their tables hold, what they cost.
+
+Nothing here loads torch: plans are made where no model is run.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+from ml.engine.cost import ROW, Cost, Sizes
+from ml.engine.params import count, output_names, texts
+from ml.estimate import JsonObject
+from ml.evidence.forms import Form, Key
+from ml.evidence.orders import MAP, ORDERS, order_named
+from ml.evidence.passes import NOISE, OTHER_CLASS, REDRAWN
+
+ATTRIBUTE, PERTURB, RANDOMISE = "attribute", "perturb", "randomise"
+CLASS_MAPS = ("grad-cam", "grad-cam++", "hires-cam")
+GRADIENT, INTEGRATED = "gradient", "integrated-gradients"
+IG_STEPS = 32
+MOST_POSITIONS = 1 << 18  # of a map that is kept
+MAP_PARAMS: JsonObject = {"method": "grad-cam", "target": "positive"}
+
+
+def map_form(params: JsonObject, n_outputs: int) -> Form:
+    """One row for each case: the map, its sides, and the score that it explains."""
+    del params, n_outputs
+    return _maps({})
+
+
+def _maps(keys: Mapping[str, Sequence[Key]]) -> Form:
+    return Form(
+        keys=keys,
+        numbers=("score", "baseline_score"),
+        loose=("baseline_score",),
+        sides=("rows", "columns"),
+        arrays={"map": MOST_POSITIONS},
+    )
+
+
+def perturb_rows(params: JsonObject) -> list[tuple[str, str, int]]:
+    """Baseline, order and step of every row of a case; an order says what ranks, but of the map.
+
+    Example:
+        >>> asked = {"baselines": ["mean"], "rankings": ["map", "edges"], "steps": 1}
+        >>> [order for _, order, step in perturb_rows(asked) if step]
+        ['morf', 'lerf', 'edges morf', 'edges lerf']
+    """
+    orders = [
+        order_named(ranking, order)
+        for ranking in texts(params, "rankings") or [MAP]
+        for order in ORDERS
+    ]
+    return list(product(texts(params, "baselines"), orders, range(count(params, "steps") + 1)))
+
+
+def perturb_form(params: JsonObject, n_outputs: int) -> Form:
+    """A row for each case, baseline, order and step from 0 (nothing gone) to all steps."""
+    wanted = perturb_rows(params)
+    keys: dict[str, list[Key]] = {
+        name: [row[at] for row in wanted] for at, name in enumerate(("baseline", "order", "step"))
+    }
+    return Form(keys=keys, numbers=output_names(n_outputs))
+
+
+def randomise_rows(params: JsonObject) -> list[tuple[str, int]]:
+    """Order and stage of every row of a case; then what else is changed, and how often."""
+    further = {
+        REDRAWN: count(params, "redrawn"),
+        NOISE: count(params, "noises"),
+        OTHER_CLASS: 1,
+    }
+    return [
+        *product(texts(params, "orders"), range(1 + count(params, "stages"))),
+        *((name, at) for name, count in further.items() for at in range(1, count + 1)),
+    ]
+
+
+def randomise_form(params: JsonObject, n_outputs: int) -> Form:
+    """A row for each case, order and stage; stage 0 is the network as it is."""
+    del n_outputs
+    wanted = randomise_rows(params)
+    return _maps({"order": [one for one, _ in wanted], "stage": [one for _, one in wanted]})
+
+
+def map_cost(params: JsonObject, sizes: Sizes) -> Cost:
+    method, size = params["method"], ROW + 8 * 4 + 4 * sizes.positions
+    if method in CLASS_MAPS:  # the trunk once, then the tail
+        return Cost(1, 0, size)
+    # A gradient takes a forward of its own, which counts with the backward.
+    return Cost(1, 1, size) if method == GRADIENT else Cost(2, IG_STEPS, size)
+
+
+def perturb_cost(params: JsonObject, sizes: Sizes) -> Cost:
+    steps, baselines = count(params, "steps"), len(texts(params, "baselines"))
+    # The whole picture is every curve's first, and a baseline the last of all orders.
+    orders = len(ORDERS) * len(texts(params, "rankings") or [MAP])
+    pictures = 1 + baselines * (orders * (steps - 1) + 1)
+    found = map_cost(params, sizes)
+    size = len(perturb_rows(params)) * (ROW + 8 * sizes.outputs)
+    return Cost(found.forwards + pictures, found.backwards, size)
+
+
+def randomise_cost(params: JsonObject, sizes: Sizes) -> Cost:
+    one, rows = map_cost(params, sizes), len(randomise_rows(params))
+    maps = rows - len(texts(params, "orders")) + 1  # the network as it is begins each order
+    return Cost(maps * one.forwards, maps * one.backwards, rows * one.bytes)

@@ -12,7 +12,14 @@ import torch
 from ml.engine.attribute import CLASS_MAPS, Attributor, score_of
 from ml.engine.cases import Case
 from ml.engine.device import CPU, Device
-from ml.engine.explain_form import GRADIENT, IG_STEPS, INTEGRATED, MOST_POSITIONS
+from ml.engine.explain_form import (
+    GRADIENT,
+    IG_STEPS,
+    LAYER,
+    METHODS,
+    MOST_POSITIONS,
+    methods_there,
+)
 from ml.engine.fitting import in_pieces
 from ml.engine.predict import Asked, finished, in_batches
 from ml.engine.program_session import broken, program_of, use_threads
@@ -26,7 +33,6 @@ from ml.program.graph import Program
 from ml.sandbox.messages import Reporter
 
 TABLE = "attribute.parquet"
-METHODS = (*CLASS_MAPS, GRADIENT, INTEGRATED)
 POSITIVE, PREDICTED = "positive", "predicted"
 
 
@@ -51,7 +57,7 @@ class Explainer:
     Args:
         program: the model's.
         manifest: the model's: input, positive classes, target layer.
-        method: one of METHODS.
+        method: one of :func:`ml.engine.explain_form.methods_there`.
         target: "positive", the logits of the positive classes; or "predicted", the largest logit.
         steps: of integrated gradients, whose baseline has the lowest declared intensity.
         device: to compute on, in float32 whatever the manifest declares: small gradients would
@@ -72,7 +78,7 @@ class Explainer:
         steps: int = IG_STEPS,
         device: Device = CPU,
     ) -> None:
-        if method not in METHODS or target not in (POSITIVE, PREDICTED):
+        if method not in methods_there() or target not in (POSITIVE, PREDICTED):
             raise ValueError(f"no method {method!r} or no target {target!r}")
         self.method, self.target, self.steps, self.manifest = method, target, steps, manifest
         self.device = device
@@ -92,7 +98,7 @@ class Explainer:
     @property
     def sides(self) -> tuple[int, ...]:
         """Of a map: those of the layer, or of the input."""
-        if self.method in CLASS_MAPS:
+        if METHODS[self.method].of == LAYER:
             return self.attributor.layer.sides
         return self.manifest.input.sides
 

@@ -4,6 +4,7 @@ Nothing here loads torch: plans are made where no model is run.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 
 from ml.engine.cost import ROW, Cost, Sizes
@@ -16,9 +17,55 @@ from ml.evidence.passes import NOISE, OTHER_CLASS, REDRAWN
 ATTRIBUTE, PERTURB, RANDOMISE = "attribute", "perturb", "randomise"
 CLASS_MAPS = ("grad-cam", "grad-cam++", "hires-cam")
 GRADIENT, INTEGRATED = "gradient", "integrated-gradients"
+EIGEN, SCORE_CAM, ROLLOUT = "eigen-cam", "score-cam", "attention-rollout"
+SMOOTH, OCCLUSION, RISE = "smoothgrad", "occlusion", "rise"
+LAYER, INPUT = "layer", "input"
 IG_STEPS = 32
 MOST_POSITIONS = 1 << 18  # of a map that is kept
 MAP_PARAMS: JsonObject = {"method": "grad-cam", "target": "positive"}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of making a map, as plans, protocols and pages know it.
+
+    Attributes:
+        title: as readers know it.
+        of: LAYER or INPUT, the positions that a map has a number for.
+        gradient: it goes back through the network; else forwards are all that it takes.
+        there: the engine makes it.
+    """
+
+    title: str
+    of: str
+    gradient: bool
+    there: bool = True
+
+
+METHODS: dict[str, Method] = {
+    "grad-cam": Method("Grad-CAM", LAYER, gradient=True),
+    "grad-cam++": Method("Grad-CAM++", LAYER, gradient=True),
+    "hires-cam": Method("HiResCAM", LAYER, gradient=True),
+    "layer-cam": Method("LayerCAM", LAYER, gradient=True, there=False),
+    EIGEN: Method("Eigen-CAM", LAYER, gradient=False, there=False),
+    SCORE_CAM: Method("Score-CAM", LAYER, gradient=False, there=False),
+    ROLLOUT: Method("Attention rollout", LAYER, gradient=False, there=False),
+    GRADIENT: Method("Gradient", INPUT, gradient=True),
+    INTEGRATED: Method("Integrated gradients", INPUT, gradient=True),
+    SMOOTH: Method("SmoothGrad", INPUT, gradient=True, there=False),
+    OCCLUSION: Method("Occlusion", INPUT, gradient=False, there=False),
+    RISE: Method("RISE", INPUT, gradient=False, there=False),
+}
+
+
+def methods_there() -> tuple[str, ...]:
+    """The methods that the engine makes, in the order in which they are shown.
+
+    Example:
+        >>> methods_there()[0]
+        'grad-cam'
+    """
+    return tuple(name for name, method in METHODS.items() if method.there)
 
 
 def map_form(params: JsonObject, n_outputs: int) -> Form:

@@ -5,7 +5,7 @@ import re
 from ml.checks.registry import _NEEDS
 from ml.corruptions import pack
 from ml.engine import attribute
-from ml.engine.explain_form import CLASS_MAPS, GRADIENT, INTEGRATED
+from ml.engine.explain_form import CLASS_MAPS, METHODS, methods_there
 from ml.engine.passes import PASSES
 from ml.moves import MIRRORS, MOVES
 
@@ -23,9 +23,10 @@ def test_the_page_lists_passes_needs_methods_and_severities(repo_root):
         assert table[one.need][0] == f"`{one.name}`"
         assert (table[one.need][3] == "a program") == one.walks
         assert one.need in _NEEDS
-    for method in (*CLASS_MAPS, GRADIENT, INTEGRATED):
+    for method in methods_there():
         assert f"`{method}`" in page
     assert tuple(attribute.CLASS_MAPS) == CLASS_MAPS, "plans know them without torch"
+    assert {one for one in CLASS_MAPS if METHODS[one].gradient} == set(CLASS_MAPS)
     for one in pack("generic"):
         parameter, *values = table[one.id]
         assert parameter == one.parameter

@@ -10,6 +10,7 @@ from math import inf
 
 from ml.estimate import JsonObject
 from ml.limits import DEFAULT_LIMITS, REQUESTED_LIMITS, Limit, finite_number, read_limit
+from ml.protocol_values import Values
 from ml.regions import Region, read_regions
 
 DEFAULT_SEED = 20261123
@@ -180,12 +181,8 @@ def subgroup_parts(text: str) -> tuple[str, tuple[float, ...]]:
     return name, cuts
 
 
-class _Reader:
-    """Collects every problem of a mapping instead of stopping at the first."""
-
-    def __init__(self, mapping: Mapping[str, object]) -> None:
-        self.mapping = mapping
-        self.problems: list[str] = []
+class _Reader(Values):
+    """What each key of a protocol may hold."""
 
     def protocol(self) -> Protocol:
         unknown = sorted(str(key) for key in self.mapping if key not in _KEYS)
@@ -201,49 +198,32 @@ class _Reader:
             prevalence=self._prevalence(),
             subgroups=self._subgroups(),
             decision_thresholds=self._decision_thresholds(),
-            seed=self._integer("seed", DEFAULT_SEED, 0, _MAX_SEED),
+            seed=self.integer("seed", DEFAULT_SEED, 0, _MAX_SEED),
             level=self._level(),
-            draws=self._integer("draws", DEFAULT_DRAWS, *_DRAWS_RANGE),
+            draws=self.integer("draws", DEFAULT_DRAWS, *_DRAWS_RANGE),
             tolerance_mm=self._tolerance(),
-            dropout_samples=self._integer(
+            dropout_samples=self.integer(
                 "dropout_samples", DEFAULT_DROPOUT_SAMPLES, *_DROPOUT_SAMPLES_RANGE
             ),
-            target_error=self._share("target_error", DEFAULT_TARGET_ERROR, 0.0, 0.5),
-            set_coverage=self._share("set_coverage", DEFAULT_SET_COVERAGE, 0.5, 1.0),
-            stress_cases=self._integer("stress_cases", DEFAULT_STRESS_CASES, *_DRAWN_CASES_RANGE),
-            shift_cases=self._integer("shift_cases", DEFAULT_SHIFT_CASES, *_DRAWN_CASES_RANGE),
-            attack_cases=self._integer("attack_cases", DEFAULT_ATTACK_CASES, *_DRAWN_CASES_RANGE),
-            explanation_cases=self._integer(
+            target_error=self.share("target_error", DEFAULT_TARGET_ERROR, 0.0, 0.5),
+            set_coverage=self.share("set_coverage", DEFAULT_SET_COVERAGE, 0.5, 1.0),
+            stress_cases=self.integer("stress_cases", DEFAULT_STRESS_CASES, *_DRAWN_CASES_RANGE),
+            shift_cases=self.integer("shift_cases", DEFAULT_SHIFT_CASES, *_DRAWN_CASES_RANGE),
+            attack_cases=self.integer("attack_cases", DEFAULT_ATTACK_CASES, *_DRAWN_CASES_RANGE),
+            explanation_cases=self.integer(
                 "explanation_cases", DEFAULT_EXPLANATION_CASES, *_DRAWN_CASES_RANGE
             ),
             legal_flips=self._flips(),
             corruptions=self._corruptions(),
-            stress_samples=self._integer("stress_samples", 0, *_DROPOUT_SAMPLES_RANGE),
-            gradient_scores=self._flag("gradient_scores"),
-            shortcut_cases=self._integer(
+            stress_samples=self.integer("stress_samples", 0, *_DROPOUT_SAMPLES_RANGE),
+            gradient_scores=self.flag("gradient_scores"),
+            shortcut_cases=self.integer(
                 "shortcut_cases", DEFAULT_SHORTCUT_CASES, *_SHORTCUT_CASES_RANGE
             ),
             shortcut_regions=self._regions(),
             is_default=False,
-            title=self._text("title"),
+            title=self.text("title"),
         )
-
-    def _text(self, key: str) -> str:
-        value = self.mapping.get(key)
-        if value is not None and not isinstance(value, str):
-            self.problems.append(f"'{key}' must be text, got {value!r}.")
-        return value if isinstance(value, str) else ""
-
-    def _texts(self, key: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
-        value = self.mapping.get(key)
-        if value is None:
-            return default
-        if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
-            self.problems.append(f"'{key}' must be a list of names, got {value!r}.")
-            return default
-        if len(set(value)) < len(value):
-            self.problems.append(f"'{key}' names something twice: {', '.join(value)}.")
-        return tuple(value)
 
     def _subgroups(self) -> tuple[str, ...]:
         """Names of covariates; a mapping of one name to a list of cuts becomes "age: 50, 65"."""
@@ -263,7 +243,7 @@ class _Reader:
 
     def _flips(self) -> tuple[str, ...]:
         """In one order, so that two ways of writing them share evidence."""
-        flips = self._texts("legal_flips")
+        flips = self.texts("legal_flips")
         if unknown := [flip for flip in flips if flip not in FLIPS]:
             self.problems.append(
                 f"'legal_flips' takes {' and '.join(FLIPS)}, got {', '.join(unknown)}."
@@ -291,7 +271,7 @@ class _Reader:
         return None
 
     def _checks(self) -> tuple[str, ...]:
-        checks = self._texts("checks", DEFAULT_CHECKS)
+        checks = self.texts("checks", DEFAULT_CHECKS)
         if not checks:
             self.problems.append("'checks' is empty: name at least one check, or leave it out.")
         self.problems += [
@@ -302,7 +282,7 @@ class _Reader:
         return checks
 
     def _corruptions(self) -> tuple[str, ...]:
-        chosen = self._texts("corruptions")
+        chosen = self.texts("corruptions")
         if not chosen and self.mapping.get("corruptions") is not None:
             self.problems.append("'corruptions' is empty: name at least one, or leave it out.")
         if not chosen:
@@ -330,10 +310,10 @@ class _Reader:
         return number
 
     def _prevalence(self) -> float | None:
-        return self._between_0_and_1("prevalence")
+        return self.between_0_and_1("prevalence")
 
     def _level(self) -> float:
-        level = self._between_0_and_1("level")
+        level = self.between_0_and_1("level")
         if level is not None and level < 0.5:
             self.problems.append(f"'level' must be at least 0.5, got {level:g}.")
         return DEFAULT_LEVEL if level is None else level
@@ -347,43 +327,6 @@ class _Reader:
             )
             return DEFAULT_TOLERANCE_MM
         return number
-
-    def _share(self, key: str, default: float, low: float, high: float) -> float:
-        """A number between two others, neither of which it may be."""
-        value = self.mapping.get(key)
-        number = default if value is None else finite_number(value)
-        if number is None or not low < number < high:
-            self.problems.append(
-                f"'{key}' must be a number between {low:g} and {high:g}, got {value!r}."
-            )
-            return default
-        return number
-
-    def _between_0_and_1(self, key: str) -> float | None:
-        value = self.mapping.get(key)
-        if value is None:
-            return None
-        number = finite_number(value)
-        if number is None or not 0 < number < 1:
-            self.problems.append(f"'{key}' must be a number between 0 and 1, got {value!r}.")
-        return number
-
-    def _integer(self, key: str, default: int, low: int, high: int) -> int:
-        value = self.mapping.get(key)
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            self.problems.append(
-                f"'{key}' must be a whole number from {low:,} to {high:,}, got {value!r}."
-            )
-            return default
-        return value
-
-    def _flag(self, key: str) -> bool:
-        value = self.mapping.get(key)
-        if not isinstance(value, bool | None):
-            self.problems.append(f"'{key}' must be true or false, got {value!r}.")
-        return value is True
 
     def _limits(self) -> tuple[Limit, ...]:
         value = self.mapping.get("limits")

@@ -21,6 +21,7 @@ EIGEN, SCORE_CAM, ROLLOUT = "eigen-cam", "score-cam", "attention-rollout"
 SMOOTH, OCCLUSION, RISE = "smoothgrad", "occlusion", "rise"
 LAYER, INPUT = "layer", "input"
 IG_STEPS = 32
+OCCLUDED = 2 + 13**2  # forwards: for the score, as it is, and with each box of a picture filled
 MOST_POSITIONS = 1 << 18  # of a map that is kept
 MAP_PARAMS: JsonObject = {"method": "grad-cam", "target": "positive"}
 
@@ -53,7 +54,7 @@ METHODS: dict[str, Method] = {
     GRADIENT: Method("Gradient", INPUT, gradient=True),
     INTEGRATED: Method("Integrated gradients", INPUT, gradient=True),
     SMOOTH: Method("SmoothGrad", INPUT, gradient=True, there=False),
-    OCCLUSION: Method("Occlusion", INPUT, gradient=False, there=False),
+    OCCLUSION: Method("Occlusion", INPUT, gradient=False),
     RISE: Method("RISE", INPUT, gradient=False, there=False),
 }
 
@@ -133,6 +134,8 @@ def map_cost(params: JsonObject, sizes: Sizes) -> Cost:
     method, size = params["method"], ROW + 8 * 4 + 4 * sizes.positions
     if method in CLASS_MAPS:  # the trunk once, then the tail
         return Cost(1, 0, size)
+    if method == OCCLUSION:  # fewer where a box reaches little: ml.engine.touched
+        return Cost(OCCLUDED, 0, size)
     # A gradient takes a forward of its own, which counts with the backward.
     return Cost(1, 1, size) if method == GRADIENT else Cost(2, IG_STEPS, size)
 

@@ -12,7 +12,7 @@ from ml.engine.params import count, output_names, texts
 from ml.estimate import JsonObject
 from ml.evidence.forms import Form, Key
 from ml.evidence.orders import MAP, ORDERS, order_named
-from ml.evidence.passes import NOISE, OTHER_CLASS, REDRAWN
+from ml.evidence.passes import NOISE, OTHER_CLASS, REDRAWN, SHIFTED, SMOOTHED
 
 ATTRIBUTE, PERTURB, RANDOMISE = "attribute", "perturb", "randomise"
 CLASS_MAPS = ("grad-cam", "grad-cam++", "hires-cam")
@@ -111,15 +111,23 @@ def perturb_form(params: JsonObject, n_outputs: int) -> Form:
 
 
 def randomise_rows(params: JsonObject) -> list[tuple[str, int]]:
-    """Order and stage of every row of a case; then what else is changed, and how often."""
+    """Order and stage of every row of a case; then what else is changed, and how often.
+
+    Maps of the input by gradients are ragged, so of these there are smooth ones too: of the network
+    as it is, with all layers permuted, and by each further draw.
+    """
+    method = METHODS[str(params["method"])]
+    ragged = method.gradient and method.of == INPUT
     further = {
-        REDRAWN: count(params, "redrawn"),
-        NOISE: count(params, "noises"),
-        OTHER_CLASS: 1,
+        REDRAWN: range(1, 1 + count(params, "redrawn")),
+        NOISE: range(1, 1 + count(params, "noises")),
+        OTHER_CLASS: range(1, 2),
+        SHIFTED: range(1, 2),
+        SMOOTHED: range(2 + count(params, "redrawn") if ragged else 0),
     }
     return [
         *product(texts(params, "orders"), range(1 + count(params, "stages"))),
-        *((name, at) for name, count in further.items() for at in range(1, count + 1)),
+        *((name, at) for name, stages in further.items() for at in stages),
     ]
 
 
@@ -152,5 +160,7 @@ def perturb_cost(params: JsonObject, sizes: Sizes) -> Cost:
 
 def randomise_cost(params: JsonObject, sizes: Sizes) -> Cost:
     one, rows = map_cost(params, sizes), len(randomise_rows(params))
+    smooth = sum(order == SMOOTHED for order, _ in randomise_rows(params))
     maps = rows - len(texts(params, "orders")) + 1  # the network as it is begins each order
+    maps += smooth * (count(params, "noises") - 1)
     return Cost(maps * one.forwards, maps * one.backwards, rows * one.bytes)

@@ -14,6 +14,7 @@ from ml.checks.faithfulness_measures import (
     measured_of,
     tried_cases,
 )
+from ml.checks.faithfulness_series import curves_series
 from ml.checks.judge import Wording, findings_of, result_of
 from ml.checks.registry import CheckResult, Finding, State, audit_check, not_assessed
 from ml.checks.scored import (
@@ -78,7 +79,8 @@ def explanation_faithfulness(evidence: Evidence, protocol: Protocol) -> CheckRes
     estimates = measured_of(evidence, tried, wrong, settings_of(protocol))
     findings = (*findings_of(ID, estimates, protocol, _wordings(evidence, tried, estimates)),
                 *beside)  # fmt: skip
-    series = [_forest(tried, estimates), _cases(evidence, tried, wrong)]
+    curves = curves_series(found, tried, _METHOD, settings_of(protocol))
+    series = [_forest(tried, estimates), curves, _cases(evidence, tried, wrong)]
     return result_of(QUESTION, estimates, findings, series)
 
 

@@ -10,7 +10,7 @@ from ml.engine.explain_form import PERTURB, RANDOMISE
 from ml.engine.passes import CORRUPT, GRADIENTS, MOVE, NORMALISE
 from ml.engine.requested_form import CORRUPT_SAMPLES
 from ml.estimate import JsonObject
-from ml.protocol import Protocol
+from ml.protocol import DEFAULT_EXPLANATION_CASES, Protocol
 
 MOST, SEED = "most_cases", "cases_seed"
 _ENOUGH = {
@@ -30,7 +30,9 @@ def drawing(name: str, protocol: Protocol) -> JsonObject:
         PERTURB: protocol.explanation_cases,
         BLOT: protocol.shortcut_cases,
     }
-    most = {**own, **_ENOUGH}.get(name)
+    if protocol.explanation_cases < DEFAULT_EXPLANATION_CASES:  # who asked for fewer gets fewer
+        own[RANDOMISE] = min(protocol.explanation_cases, _ENOUGH[RANDOMISE])
+    most = {**_ENOUGH, **own}.get(name)
     return {} if most is None else {MOST: most, SEED: protocol.seed}
 
 

@@ -14,3 +14,13 @@ def order_named(ranking: str, order: str) -> str:
         ('morf', 'random lerf')
     """
     return order if ranking == MAP else f"{ranking} {order}"
+
+
+def ranking_of(order: str) -> str:
+    """What ranks the positions in an order: the other way round of :func:`order_named`.
+
+    Example:
+        >>> ranking_of("morf"), ranking_of("random lerf")
+        ('map', 'random')
+    """
+    return MAP if order in ORDERS else order.rpartition(" ")[0]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
@@ -52,7 +52,7 @@ def region_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObj
         picture = to_unit(prepare_case(case, declared), declared)
     except ImageError as error:
         raise refuse(error.code, error.message) from None
-    region: JsonObject = {"name": "region", "box": cast(JsonValue, inputs["box"])}
+    region: JsonObject = {"name": "region", "box": inputs["box"]}
     ((_, box),) = boxes_of({"regions": [region]}, declared.sides)
     rng = drawn(inputs["seed"], "region", case.case_id, *box)
     other = elsewhere(box, [box], picture.shape[:2], rng)

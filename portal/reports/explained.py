@@ -14,7 +14,8 @@ from portal.ui import numbers
 
 _CHECKS = (FAITHFULNESS, PLAUSIBILITY, SANITY, SHORTCUT)
 _SAID = {RANDOM: "a random map", EDGES: "edges", CENTRE: "the centre"}
-_REPLACED = {"mean": "the picture’s mean", "blur": "a blur of the picture"}
+_REPLACED = {"mean": "the picture’s mean", "blur": "a blur of the picture",
+             "noisy-linear": "what lies around, with noise"}  # fmt: skip
 _LAYER, _POSITIVE = "layer", "positive"
 _STATES = ("fail", "caution", "pass", "info")
 

@@ -137,7 +137,6 @@ def case_response(
     link: ShareLink | None = None,
     seen_url: str = "",
     region: regions.RegionForm | None = None,
-    status: int = 200,
 ) -> HttpResponse:
     """
     Args:
@@ -159,7 +158,7 @@ def case_response(
         "seen_url": seen_url,
         "regions": regions.of(frozen, door, report.audit, case, region),
     }
-    return render(request, "reports/case.html", context, status=status)
+    return render(request, "reports/case.html", context)
 
 
 def image_response(report: Report, sha256: str) -> HttpResponse:

@@ -123,7 +123,7 @@ def regions(request: HttpRequest, team: str, report_id: UUID, case_id: str) -> H
             return redirect(f"{door.case(case_id)}#regions")
     return pages.case_response(
         request, found, door, case_id, layout=LAYOUT, selection=_selection(request, found),
-        seen_url=_seen_url(found, case_id), region=form, status=400,
+        seen_url=_seen_url(found, case_id), region=form,
     )  # fmt: skip
 
 

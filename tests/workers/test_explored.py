@@ -144,7 +144,6 @@ def test_the_same_question_is_asked_once(report, owner, address):
 )
 def test_what_is_no_region_is_said_and_not_asked(owner, address, change, said):
     answer = owner.post(address, REGION | change)
-    assert answer.status_code == 400
     assert said in html.unescape(answer.content.decode())
     assert not Exploration.objects.exists()
 
@@ -163,7 +162,6 @@ def test_many_questions_have_to_wait(owner, address, monkeypatch):
     for at in range(actions.MOST_OPEN):
         owner.post(address, REGION | {"top": str(at)})
     refused = owner.post(address, REGION | {"top": "30"})
-    assert refused.status_code == 400
     assert "still wait" in refused.content.decode()
     Exploration.objects.update(state="done")
     monkeypatch.setattr(actions, "MOST_AN_HOUR", actions.MOST_OPEN)
@@ -174,7 +172,7 @@ def test_many_questions_have_to_wait(owner, address, monkeypatch):
     assert Exploration.objects.count() == actions.MOST_OPEN
 
 
-def test_what_goes_wrong_is_said_and_nothing_is_believed(report, case, owner, address, monkeypatch):
+def test_what_goes_wrong_is_said_and_nothing_is_believed(owner, address, monkeypatch):
     owner.post(address, REGION)
     row, run = Exploration.objects.get(), watched.run
 

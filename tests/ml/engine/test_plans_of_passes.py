@@ -5,6 +5,7 @@ import pytest
 from ml.checks.capability import OF_VOLUMES
 from ml.checks.registry import Check, CheckResult, State
 from ml.engine.cost import BACKWARD, Cost, Sizes, estimate
+from ml.engine.explain_form import FILL
 from ml.engine.passes import PASSES, cost_of
 from ml.engine.plan import PassPlan, colour_of, limits_of, plan
 from ml.protocol import Protocol
@@ -95,7 +96,7 @@ def test_every_pass_declares_what_it_costs():
     assert costs["attribute"].forwards == 1
     assert costs["corrupt"].forwards == 30
     assert costs["move"].forwards == 20
-    assert costs["perturb"].forwards == 2 + 2 * (8 * 9 + 1)
+    assert costs["perturb"].forwards == 2 + 2 + 3 * 8 * 9 + FILL * 8 * 9 + 3 * 16
     assert costs["randomise"].forwards == 1 + 2 * 6 + 2 + 4 + 1
     assert (costs["attack"].forwards, costs["attack"].backwards) == (15, 1 + 9 * 5)
     assert all(one.bytes > 0 for one in costs.values())

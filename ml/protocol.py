@@ -39,14 +39,14 @@ _KEYS = frozenset(
     | {"draws", "decision_thresholds", "tolerance_mm", "dropout_samples"}
     | {"target_error", "set_coverage", "stress_cases", "shift_cases", "legal_flips"}
     | {"explanation_cases", "explanation_methods", "explanation_steps"}
-    | {"attack_cases", "corruptions", "stress_samples", "gradient_scores"}
+    | {"attack_cases", "corruptions", "stress_samples", "gradient_scores", "keep_maps"}
     | {"shortcut_cases", "shortcut_regions"}
 )
 # Left out of the content where not declared: protocols written before them keep their hash.
 _LATER = (
     *("tolerance_mm", "dropout_samples", "target_error", "set_coverage", "stress_cases"),
     *("shift_cases", "attack_cases", "stress_samples", "gradient_scores", "shortcut_cases"),
-    *("explanation_cases", "explanation_steps"),
+    *("explanation_cases", "explanation_steps", "keep_maps"),
 )
 FLIPS = ("left-right", "up-down")  # mirrors that a protocol may declare legal
 _CHECK_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -93,6 +93,7 @@ class Protocol:
     corruptions: tuple[str, ...] = ()  # of those that fit the cohort; () = all of them
     stress_samples: int = 0  # of each corrupted copy, where dropout is switched on; 0: none asked
     gradient_scores: bool = False  # of foreign inputs, that take a gradient of each case
+    keep_maps: bool = False  # to look at: of volumes, and of what a model marks, no check reads any
     shortcut_cases: int = DEFAULT_SHORTCUT_CASES  # of the search for shortcuts
     shortcut_regions: tuple[Region, ...] = ()  # places that somebody suspects
     is_default: bool = False
@@ -228,6 +229,7 @@ class _Reader(Values):
             corruptions=self._corruptions(),
             stress_samples=self.integer("stress_samples", 0, *_DROPOUT_SAMPLES_RANGE),
             gradient_scores=self.flag("gradient_scores"),
+            keep_maps=self.flag("keep_maps"),
             shortcut_cases=self.integer(
                 "shortcut_cases", DEFAULT_SHORTCUT_CASES, *_SHORTCUT_CASES_RANGE
             ),

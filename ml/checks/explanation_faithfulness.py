@@ -17,6 +17,7 @@ from ml.checks.faithfulness_measures import (
     measured_of,
     tried_cases,
 )
+from ml.checks.faithfulness_series import curves_series
 from ml.checks.judge import Wording, findings_of, result_of
 from ml.checks.registry import CheckResult, Finding, State, audit_check, not_assessed
 from ml.checks.scored import (
@@ -95,7 +96,8 @@ def explanation_faithfulness(evidence: Evidence, protocol: Protocol) -> CheckRes
         estimates += own
     findings = (*findings_of(ID, estimates, protocol, wordings), *beside)
     wrong = _wrong(evidence, tried, prediction, point.threshold)
-    series = [_forest(tellers, estimates), _cases(evidence, tellers, wrong)]
+    curves = curves_series(found, tried, first.title, settings_of(protocol))
+    series = [_forest(tellers, estimates), curves, _cases(evidence, tellers, wrong)]
     return result_of(QUESTION, estimates, findings, series)
 
 

@@ -206,7 +206,8 @@ class Attributor:
         Args:
             cached: of n cases.
             weights: (n, k) what each logit counts in the score that is explained: a row with a
-                single 1 for one class. Dense outputs are summed over their positions.
+                single 1 for one class. Dense outputs are summed over their positions, or over
+                those that count, where the weights have the logits' own shape.
             method: "grad-cam", "grad-cam++" or "hires-cam".
 
         Returns:
@@ -280,6 +281,7 @@ def score_of(logits: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
     Args:
         logits: k numbers for each case in any shape, or (n, k, ...), summed over positions.
+        weights: (n, k), or of the shape of the logits, one for each position too.
 
     Raises:
         ValueError: for another shape.
@@ -287,9 +289,11 @@ def score_of(logits: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     Example:
         >>> score_of(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[0.0, 1.0]]))
         tensor([2.])
+        >>> score_of(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[0.0, 3.0]]]))
+        tensor([6.])
     """
     if logits.numel() == weights.numel():
-        return (logits.reshape(weights.shape) * weights.to(logits)).sum(dim=1)
+        return (logits.reshape(weights.shape) * weights.to(logits)).flatten(1).sum(dim=1)
     if logits.shape[:2] != weights.shape:
         raise ValueError(f"{tuple(logits.shape)} are no logits of {weights.shape[1]} classes")
     return (logits.flatten(2).sum(dim=2) * weights.to(logits)).sum(dim=1)

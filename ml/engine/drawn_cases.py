@@ -11,7 +11,7 @@ from ml.engine.explain_form import PERTURB, RANDOMISE
 from ml.engine.passes import CORRUPT, GRADIENTS, MOVE, NORMALISE
 from ml.engine.requested_form import CORRUPT_SAMPLES
 from ml.estimate import JsonObject, JsonValue
-from ml.protocol import Protocol
+from ml.protocol import DEFAULT_EXPLANATION_CASES, Protocol
 
 MOST, SEED = "most_cases", "cases_seed"
 BY, LABEL = "cases_by", "label"  # drawn in equal numbers of those with and without the finding
@@ -32,7 +32,9 @@ def drawing(name: str, protocol: Protocol) -> JsonObject:
         PERTURB: protocol.explanation_cases,
         BLOT: protocol.shortcut_cases,
     }
-    most = {**own, **_ENOUGH}.get(name)
+    if protocol.explanation_cases < DEFAULT_EXPLANATION_CASES:  # who asked for fewer gets fewer
+        own[RANDOMISE] = min(protocol.explanation_cases, _ENOUGH[RANDOMISE])
+    most = {**_ENOUGH, **own}.get(name)
     if most is None:
         return {}
     balanced: JsonObject = {BY: LABEL} if name == PERTURB else {}

@@ -18,14 +18,17 @@ from ml.engine.explain_form import (
     LAYER,
     METHODS,
     MOST_POSITIONS,
+    VOLUMES,
     methods_there,
 )
 from ml.engine.fitting import in_pieces
+from ml.engine.mask_copies_form import of_masks
 from ml.engine.predict import Asked, finished, in_batches
 from ml.engine.program_session import broken, program_of, use_threads
 from ml.engine.session import FloatArray, ModelError
 from ml.estimate import JsonObject
 from ml.evidence.packed import packed
+from ml.evidence.passes import DEPTH
 from ml.imaging.intensity import unit_range
 from ml.imaging.preprocess import Float32Array
 from ml.intake.model_manifest import ModelManifest
@@ -183,8 +186,11 @@ def _numbers(values: torch.Tensor) -> FloatArray:
     return np.asarray(values.cpu().double().numpy())
 
 
-def explainer_of(asked: Asked, params: JsonObject) -> Explainer:
+def explainer_of(asked: Asked, params: JsonObject, kind: type[Explainer] = Explainer) -> Explainer:
     """The explainer of a job, opened once for all shards of a child.
+
+    Args:
+        kind: Explainer, or one of its own.
 
     Raises:
         ModelError: as :class:`Explainer`.
@@ -194,9 +200,9 @@ def explainer_of(asked: Asked, params: JsonObject) -> Explainer:
     method, target = str(params["method"]), str(params["target"])
 
     def make() -> Explainer:
-        return Explainer(program, asked.manifest, method=method, target=target, device=asked.device)
+        return kind(program, asked.manifest, method=method, target=target, device=asked.device)
 
-    return asked.opened(f"explainer {method} {target}", make)
+    return asked.opened(f"{kind.__name__} {method} {target}", make)
 
 
 @dataclass(frozen=True)
@@ -233,6 +239,10 @@ def attribute_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
         As ``predict_job``, with a table of :func:`ml.engine.explain_form.map_form`; its runtime
         names the layer.
     """
+    if inputs.get(VOLUMES) or of_masks(inputs):
+        from ml.engine.kept_maps import kept_job  # which looks into this module
+
+        return kept_job(inputs, out_dir, reporter)
     asked = Asked.of(inputs)
     explainer = explainer_of(asked, inputs)
     check_sides(explainer.sides)
@@ -247,12 +257,12 @@ def attribute_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
 
 
 def check_sides(sides: Sequence[int]) -> None:
-    """Refuse maps that are no pictures or too large to keep.
+    """Refuse maps that are neither of pictures nor of volumes, or too large to keep.
 
     Raises:
         ModelError: map_layer.
     """
-    if len(sides) > 2 or int(np.prod(sides)) > MOST_POSITIONS:
+    if len(sides) > 3 or int(np.prod(sides)) > MOST_POSITIONS:
         raise ModelError("map_layer", f"A map of {list(sides)} positions is not kept.")
 
 
@@ -262,8 +272,8 @@ def map_columns(rows: Sequence[Map | None], sides: Sequence[int]) -> dict[str, p
     Args:
         sides: of every map; a row of positions that form no grid has one.
     """
-    height, width = (1, *sides)[-2:]
-
+    names = (DEPTH, "rows", "columns")[-max(2, len(sides)) :]
+    shape = (1, *sides)[-len(names) :]
     below = [
         None if row is None or not np.isfinite(row.baseline_score) else row.baseline_score
         for row in rows
@@ -271,9 +281,11 @@ def map_columns(rows: Sequence[Map | None], sides: Sequence[int]) -> dict[str, p
     return {
         "score": pa.array([None if row is None else row.score for row in rows], pa.float64()),
         "baseline_score": pa.array(below, pa.float64()),
-        "rows": pa.array([None if row is None else height for row in rows], pa.int64()),
-        "columns": pa.array([None if row is None else width for row in rows], pa.int64()),
-        "map": packed([None if row is None else row.map for row in rows], height * width),
+        **{
+            name: pa.array([None if row is None else side for row in rows], pa.int64())
+            for name, side in zip(names, shape, strict=True)
+        },
+        "map": packed([None if row is None else row.map for row in rows], int(np.prod(shape))),
     }
 
 

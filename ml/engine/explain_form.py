@@ -9,11 +9,13 @@ from itertools import product
 from typing import cast
 
 from ml.engine.cost import ROW, Cost, Sizes
+from ml.engine.mask_copies_form import STRUCTURES, of_masks
 from ml.engine.params import count, output_names, texts
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.forms import Form, Key
+from ml.evidence.mask_copies import STRUCTURE
 from ml.evidence.orders import BLIND, LINEAR, MAP, MEAN, ORDERS, order_named, subset_named
-from ml.evidence.passes import NOISE, OF_MAP, OTHER_CLASS, REDRAWN
+from ml.evidence.passes import DEPTH, NOISE, OF_MAP, OTHER_CLASS, REDRAWN
 from ml.protocol import Protocol
 
 ATTRIBUTE, PERTURB, RANDOMISE = "attribute", "perturb", "randomise"
@@ -25,6 +27,8 @@ LAYER, INPUT = "layer", "input"
 IG_STEPS = 32
 FILL = 2  # forwards that a linear filling of a picture takes about as long as
 MOST_POSITIONS = 1 << 18  # of a map that is kept
+KEPT = "kept-maps"  # the need of a protocol that asks for maps which no check reads
+VOLUMES = "volumes"  # of params: the maps have a depth; those of pictures do not name it
 MAP_PARAMS: JsonObject = {"method": "grad-cam", "target": "positive"}
 
 
@@ -71,18 +75,39 @@ def methods_there() -> tuple[str, ...]:
     return tuple(name for name, method in METHODS.items() if method.there)
 
 
+def kept_params(*, pictures: bool, structures: int = 0) -> JsonObject:
+    """What is added to the params of the attribute pass; {} for pictures that get a score.
+
+    Args:
+        pictures: the model takes pictures; else volumes, whose maps have a depth.
+        structures: how many a model marks; each gets a map of its own. 0: it gives scores.
+
+    Example:
+        >>> kept_params(pictures=True), kept_params(pictures=False, structures=2)
+        ({}, {'volumes': True, 'structures': 2})
+    """
+    found: JsonObject = {} if pictures else {VOLUMES: True}
+    return found | ({STRUCTURES: structures} if structures else {})
+
+
 def map_form(params: JsonObject, n_outputs: int) -> Form:
-    """One row for each case: the map, its sides, and the score that it explains."""
-    del params, n_outputs
-    return _maps({})
+    """One row for each case: the map, its sides, and the score that it explains.
+
+    Of a model that segments a row for each structure that it can mark.
+    """
+    del n_outputs
+    keys: dict[str, list[Key]] = {}
+    if of_masks(params):
+        keys[STRUCTURE] = list(range(count(params, STRUCTURES)))
+    return _maps(keys, volumes=bool(params.get(VOLUMES)))
 
 
-def _maps(keys: Mapping[str, Sequence[Key]]) -> Form:
+def _maps(keys: Mapping[str, Sequence[Key]], *, volumes: bool = False) -> Form:
     return Form(
         keys=keys,
         numbers=("score", "baseline_score"),
         loose=("baseline_score",),
-        sides=("rows", "columns"),
+        sides=(*((DEPTH,) if volumes else ()), "rows", "columns"),
         arrays={"map": MOST_POSITIONS},
     )
 
@@ -187,6 +212,10 @@ def randomise_form(params: JsonObject, n_outputs: int) -> Form:
 
 
 def map_cost(params: JsonObject, sizes: Sizes) -> Cost:
+    if of_masks(params):  # a map of each structure, one after the other
+        n = count(params, STRUCTURES)
+        one = map_cost({key: value for key, value in params.items() if key != STRUCTURES}, sizes)
+        return Cost(n * one.forwards, n * one.backwards, n * one.bytes)
     method, size = params["method"], ROW + 8 * 4 + 4 * sizes.positions
     if method in CLASS_MAPS:  # the trunk once, then the tail
         return Cost(1, 0, size)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
 
 from ml.corruptions.modality import Colour
+from ml.engine.explain_form import ATTRIBUTE, KEPT, kept_params
 from ml.engine.mask_copies_form import STRUCTURES, of_masks
 from ml.engine.move_form import move_params
 from ml.engine.passes import CORRUPT, MOVE, PASSES, corrupt_params
@@ -34,13 +35,15 @@ def masks_asked_for(
     colour: Colour = "gray",
     flips: Sequence[str] = (),
     only: Sequence[str] = (),
+    walks: bool = False,
 ) -> list[tuple[str, JsonObject]]:
     """Name and params of the passes that fulfil some needs, in the order they are run.
 
     Args:
         wanted: needs of checks.
         structures: how many the model marks.
-        pictures, running, modality, colour, flips, only: as for :func:`ml.engine.passes.asked_for`.
+        pictures, running, modality, colour, flips, only, walks: as for
+            :func:`ml.engine.passes.asked_for`.
     """
     corrupted = corrupt_params(modality, colour, only, pictures=pictures)
     fit = borne_by_masks(cast(list[str], corrupted["corruptions"]))
@@ -53,11 +56,15 @@ def masks_asked_for(
     if not fit:
         del own[CORRUPT]
     asked = {NEEDS[need] for need in NEEDS if need in wanted}
-    return [
+    copies = [
         (name, params | running | {STRUCTURES: structures})
         for name, params in own.items()
         if name in asked
     ]
+    if KEPT not in wanted or not walks:
+        return copies
+    maps = PASSES[ATTRIBUTE].params | kept_params(pictures=pictures, structures=structures)
+    return [(ATTRIBUTE, maps), *copies]
 
 
 def references_of(

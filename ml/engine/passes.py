@@ -20,9 +20,11 @@ from ml.engine.blot_form import PARAMS as BLOTTED
 from ml.engine.cost import ROW, Cost, Sizes
 from ml.engine.explain_form import (
     ATTRIBUTE,
+    KEPT,
     MAP_PARAMS,
     PERTURB,
     RANDOMISE,
+    kept_params,
     map_cost,
     map_form,
     perturb_cost,
@@ -251,18 +253,25 @@ def asked_for(
         MOVE: PASSES[MOVE].params | move_params(maps=walks and pictures, flips=flips),
         CORRUPT: corrupt_params(modality, colour, only, pictures=pictures),
         BLOT: PASSES[BLOT].params | {"maps": walks},
+        ATTRIBUTE: PASSES[ATTRIBUTE].params | kept_params(pictures=pictures),
     }
     own[CORRUPT_SAMPLES] = own[CORRUPT] | {SAMPLED: sampled}
     params = {name: own.get(name, one.params) for name, one in PASSES.items()}
     return [
         (one.name, params[one.name] | (running or {}) if one.runs else dict(params[one.name]))
         for one in PASSES.values()
-        if one.need in needs
+        if _is_wanted(one, needs, pictures=pictures)
         and (walks or not one.walks)
-        and (pictures or one.volumes)
         and (one.name not in (CORRUPT, CORRUPT_SAMPLES) or params[CORRUPT]["corruptions"])
         and (one.name != CORRUPT_SAMPLES or sampled)
     ]
+
+
+def _is_wanted(one: ModelPass, needs: set[str], *, pictures: bool) -> bool:
+    """Maps that no check reads are made of volumes too, where the protocol asks for them."""
+    if one.name == ATTRIBUTE and KEPT in needs:
+        return True
+    return one.need in needs and (pictures or one.volumes)
 
 
 def features_asked(wanted: Iterable[str], *, walks: bool) -> JsonObject:

@@ -91,7 +91,7 @@ def plan(
         copies = masks_asked_for(
             wanted, len(cast(list[str], (catalogue or {}).get("classes", ()))), pictures=pictures,
             running=_predict_params(card or {}), modality=modality, colour=colour,
-            flips=protocol.legal_flips, only=protocol.corruptions,
+            flips=protocol.legal_flips, only=protocol.corruptions, walks=walks,
         )  # fmt: skip
         passes += [PassPlan(name, own | drawing(name, protocol)) for name, own in copies]
     elif has_model and has_images:

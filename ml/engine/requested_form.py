@@ -9,6 +9,7 @@ from typing import cast
 
 from ml.corruptions.registry import SEVERITIES
 from ml.engine.cost import ROW, Cost, Sizes
+from ml.engine.explain_form import KEPT
 from ml.engine.sampling import MEMBERS
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.forms import Form, Key
@@ -24,13 +25,16 @@ SAMPLED = "sampled"  # what is asked of the sampler, among the params
 def requested(needs: Iterable[str], protocol: Protocol) -> set[str]:
     """The needs without those that cost too much to be met where the protocol does not say so.
 
+    KEPT is a need of the protocol's own.
+
     >>> sorted(requested(["labels", "corrupted-samples"], Protocol()))
     ['labels']
     >>> sorted(requested(["labels", "corrupted-samples"], Protocol(stress_samples=10)))
     ['corrupted-samples', 'labels']
     """
     wanted = {COPIES_SAMPLED: protocol.stress_samples > 0, SCORES: protocol.gradient_scores}
-    return {need for need in needs if wanted.get(need, True)}
+    kept = {KEPT} if protocol.keep_maps else set()
+    return {need for need in needs if wanted.get(need, True)} | kept
 
 
 def sampled_as(samples: JsonObject | None, protocol: Protocol) -> JsonObject | None:

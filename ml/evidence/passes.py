@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, TypedDict
 
 import numpy as np
@@ -20,6 +21,8 @@ BoolArray = NDArray[np.bool_]
 FEATURES = "features."  # before the name of a layer, as a column
 NO_LAYER = "no_layer"  # a stage of a network that has fewer layers: no case has failed
 NO_CLASS = "no_class"  # a map of another class of a network that scores one alone: the same
+NOTHING_MARKED = "nothing_marked"  # a structure that a network finds nowhere: the same
+DEPTH = "depth"  # of maps of volumes, as a column
 CASCADING, INDEPENDENT = "cascading", "independent"  # orders in which layers are permuted
 REDRAWN, OTHER_CLASS = "redrawn", "other class"  # all layers by a further draw; another score
 AGREEMENT = "map_agreement"
@@ -29,8 +32,8 @@ OF_MAP = ("map_sum", "map_low", "map_high")  # of what ranks: what is gone of it
 ODIN = "odin"  # a score of foreign inputs, as a column
 NOISE, FGSM, PGD = ATTACKS = ("noise", "fgsm", "pgd")
 _OF_A_ROW = (
-    *("case_id", "error", "score", "baseline_score", "rows", "columns", "map", AGREEMENT, SLOPE),
-    *OF_MAP,
+    *("case_id", "error", "score", "baseline_score", DEPTH, "rows", "columns", "map"),
+    *(AGREEMENT, SLOPE, *OF_MAP),
 )
 
 
@@ -40,7 +43,8 @@ class CaseMaps:
 
     Attributes:
         keys: what tells the maps of a case apart, (m,) each; {} where there is one.
-        maps: (n, m, height, width) signed; NaN where there is none.
+        maps: (n, m, height, width) signed, of volumes (n, m, depth, height, width) along the axes
+            that the model declares; NaN where there is none.
         score: (n, m) the logit that each explains.
         baseline_score: (n, m) of the baseline of integrated gradients; NaN for other methods.
         failures: case id -> error code of its first row that failed.
@@ -132,24 +136,24 @@ def features_of(table: pa.Table, case_ids: Sequence[str]) -> dict[str, Float32Ar
 def maps_of(table: pa.Table, case_ids: Sequence[str]) -> CaseMaps:
     """The maps that the attribute or randomise pass left, of all cases or of some.
 
+    A table without a depth is of pictures, as all were before volumes had maps.
+
     Raises:
         ValueError: if maps of a table have sides of their own, or cases rows of their own.
     """
     there = set(table["case_id"].to_pylist())
     ran = np.array([case_id in there for case_id in case_ids], dtype=np.bool_)
     keys, places = versions(table, [case_id for case_id in case_ids if case_id in there])
-    sides = {
-        pair
-        for pair in zip(table["rows"].to_pylist(), table["columns"].to_pylist(), strict=True)
-        if pair != (None, None)
-    }
+    names = [name for name in (DEPTH, "rows", "columns") if name in table.column_names]
+    columns = [table[name].to_pylist() for name in names]
+    sides = {row for row in zip(*columns, strict=True) if None not in row}
     flat = unpacked(table["map"])[places]
-    if len(sides) > 1 or any(height * width != flat.shape[-1] for height, width in sides):
+    if len(sides) > 1 or any(prod(each) != flat.shape[-1] for each in sides):
         raise ValueError(f"maps of one pass have one size, not {sorted(sides)}")
-    height, width = next(iter(sides), (1, flat.shape[-1]))
+    shape = next(iter(sides), (*[1] * (len(names) - 1), flat.shape[-1]))
     return CaseMaps(
         keys,
-        _spread(flat.reshape(*places.shape, height, width), ran),
+        _spread(flat.reshape(*places.shape, *shape), ran),
         _spread(numbers_of(table, "score")[places], ran),
         _spread(numbers_of(table, "baseline_score")[places], ran),
         failures_of(table),
@@ -290,6 +294,6 @@ def failures_of(table: pa.Table) -> dict[str, str]:
     failures: dict[str, str] = {}
     pairs = zip(table["case_id"].to_pylist(), table["error"].to_pylist(), strict=True)
     for case_id, error in pairs:
-        if error and error not in (NO_LAYER, NO_CLASS):
+        if error and error not in (NO_LAYER, NO_CLASS, NOTHING_MARKED):
             failures.setdefault(case_id, error)
     return failures

@@ -293,6 +293,12 @@ class RulesForm(forms.Form):
         help_text="They take the gradient of each case: about five runs more. A model that cannot "
         "be looked into has none.",
     )
+    keep_maps = forms.BooleanField(
+        required=False,
+        label="Maps to look at",
+        help_text="Of volumes, and of each structure that a model marks, where it can be looked "
+        "into. No check reads them; the viewer of a case shows them.",
+    )
     level = forms.FloatField(label="Level of every interval")
     seed = forms.IntegerField(label="Seed", min_value=0)
     draws = forms.IntegerField(label="Draws of every bootstrap")
@@ -345,6 +351,7 @@ def initial_rules(rules: Rules, name: str = "") -> dict[str, Any]:
         "corruptions": ", ".join(rules.corruptions),
         "stress_samples": rules.stress_samples or None,
         "gradient_scores": rules.gradient_scores,
+        "keep_maps": rules.keep_maps,
         "level": rules.level,
         "seed": rules.seed,
         "draws": rules.draws,

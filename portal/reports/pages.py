@@ -144,7 +144,8 @@ def case_response(
         raise Http404("no such case")
     query = read_query(request.GET.dict(), selection or [])
     shown = request.GET.get("image", "")
-    context = case_page.as_context(frozen, door, case, query, shown) | {
+    method = request.GET.get("map", "")
+    context = case_page.as_context(frozen, door, case, query, shown, method) | {
         "layout": layout,
         "section": "reports",
         "report": report,
@@ -155,8 +156,8 @@ def case_response(
 
 
 def image_response(report: Report, sha256: str) -> HttpResponse:
-    """An image that this report's own content names; any other hash does not exist here."""
-    media_type = open_report(report).pictures.get(sha256)
+    """An image or map that this report's own content names; any other does not exist here."""
+    media_type = open_report(report).files.get(sha256)
     if media_type is None:
         raise Http404("no such image in this report")
     blob = get_object_or_404(Blob, pk=sha256)

@@ -163,14 +163,16 @@ def test_legal_flips_and_cases_of_moves_read_back_and_change_the_hash():
 
 def test_what_costs_more_is_asked_for_and_what_is_not_asked_for_leaves_no_trace():
     plain = Protocol.parse({})
-    asked = Protocol.parse({"stress_samples": 10, "gradient_scores": True})
+    asked = Protocol.parse({"stress_samples": 10, "gradient_scores": True, "keep_maps": True})
 
     assert (plain.stress_samples, plain.gradient_scores) == (0, False)
     assert Protocol.parse(_written(asked)) == asked
-    assert not {"stress_samples", "gradient_scores"} & set(plain.to_json())
+    assert plain.keep_maps is False
+    assert not {"stress_samples", "gradient_scores", "keep_maps"} & set(plain.to_json())
     assert Protocol.parse({"gradient_scores": False}).sha256 == plain.sha256
     each = ({"stress_samples": 10}, {"gradient_scores": True}, {"stress_samples": 11})
-    assert len({plain.sha256, *(Protocol.parse(one).sha256 for one in each)}) == 4
+    each += ({"keep_maps": True},)
+    assert len({plain.sha256, *(Protocol.parse(one).sha256 for one in each)}) == 5
     for wrong in ("yes", 1, 0.5):
         with pytest.raises(ProtocolError, match="must be true or false"):
             Protocol.parse({"gradient_scores": wrong})

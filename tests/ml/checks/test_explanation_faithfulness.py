@@ -120,9 +120,35 @@ def test_groups_and_replacements_are_told_apart(tried):
     both = [found[f"gain:random, {one}"].value for one in ("mean", "blur")]
     assert found["gain:random"].value == pytest.approx(np.mean(both))
     assert -1 <= found["baseline_agreement:mean and blur"].value <= 1
-    forest, points = result.series
+    forest, _, points = result.series
     assert len(forest["rows"]) == 3 + 2 + 4
     assert [row[0] for row in points["rows"]] == [f"case-{n:03d}" for n in range(N)]
+
+
+def test_the_curves_of_the_chart_enclose_the_gaps_that_are_stated(tried):
+    weights = quadrant()
+    evidence = tried(Known(weights), exact(weights))
+    result = explanation_faithfulness(evidence, ASKED)
+    found, (_, curves, _) = values(result), result.series
+
+    assert [one["title"] for one in curves["panels"]] == [
+        "Grad-CAM", "a random map", "edges", "the centre",
+    ]  # fmt: skip
+    for panel, ranking in zip(curves["panels"], ("map", "random", "edges", "centre"), strict=True):
+        lines = {order: panel["lines"][order] for order in ("morf", "lerf")}
+        areas = {
+            order: np.trapezoid([one["value"] for one in line], [one["share"] for one in line])
+            for order, line in lines.items()
+        }
+        assert areas["lerf"] - areas["morf"] == pytest.approx(
+            found[f"order_gap:{ranking}"].value, abs=1e-5
+        )
+        assert lines["morf"][0] == lines["lerf"][0], "every order starts with the whole picture"
+        for one in (*lines["morf"], *lines["lerf"]):
+            assert one["low"] <= one["value"] <= one["high"]
+    first = curves["panels"][0]["lines"]["morf"][0]
+    p = np.clip(evidence.perturbations.score[:, 0], 1e-7, 1 - 1e-7)
+    assert first["value"] == pytest.approx(np.log(p / (1 - p)).mean(), abs=1e-5)
 
 
 def test_a_case_with_a_missing_answer_is_left_out_and_named(tried):

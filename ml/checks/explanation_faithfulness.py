@@ -27,8 +27,8 @@ from ml.checks.scored import (
     unknown_point,
     unrun_finding,
 )
-from ml.engine.explain_form import METHODS
 from ml.estimate import Estimate, JsonObject, JsonValue, rounded
+from ml.evidence.methods import TITLES
 from ml.evidence.orders import BLUR, CENTRE, EDGES, LINEAR, MAP, MEAN, RANDOM
 from ml.evidence.passes import CaseOutputs
 from ml.evidence.tables import Evidence, IntArray, Prediction
@@ -63,7 +63,7 @@ def explanation_faithfulness(evidence: Evidence, protocol: Protocol) -> CheckRes
     if found.score is None:
         return not_assessed(QUESTION, _NO_MEANING)
     first, *others = (
-        Of(METHODS[method].title, tried_cases(evidence, found, prediction, ranking))
+        Of(TITLES.get(method, method), tried_cases(evidence, found, prediction, ranking))
         for ranking, method in methods_of(found, protocol).items()
     )
     tried = first.tried

@@ -11,8 +11,8 @@ from itertools import combinations
 import numpy as np
 
 from ml.checks.scored import clusters_at
-from ml.engine.explain_form import METHODS
 from ml.estimate import Estimate
+from ml.evidence.methods import TITLES
 from ml.evidence.orders import (
     CENTRE,
     EDGES,
@@ -96,7 +96,7 @@ class Tried:
 def further_methods(found: CaseOutputs) -> list[str]:
     """Methods whose maps are tried beside that of the pass, in their order."""
     rankings = dict.fromkeys(ranking_of(str(one)) for one in found.keys["order"])
-    return [one for one in rankings if one in METHODS]
+    return [one for one in rankings if one in TITLES]
 
 
 def tried_cases(

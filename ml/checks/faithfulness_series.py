@@ -4,8 +4,8 @@ import numpy as np
 
 from ml.checks import words
 from ml.checks.faithfulness_measures import ID, MOST_SURE, Tried
-from ml.engine.explain_form import METHODS
 from ml.estimate import JsonObject, JsonValue, rounded
+from ml.evidence.methods import TITLES
 from ml.evidence.orders import (
     CENTRE,
     EDGES,
@@ -48,7 +48,7 @@ def curves_series(found: CaseOutputs, tried: Tried, method: str, settings: Setti
             for step in steps]  # fmt: skip
     means = np.stack([_mean_of(found, tried, *key) for key in keys], axis=1)  # (m, points)
     points = dict(zip(keys, _points(means, tried, steps, settings), strict=True))
-    titles = {name: one.title for name, one in METHODS.items()} | _TITLES | {MAP: method}
+    titles = TITLES | _TITLES | {MAP: method}
     panels: list[JsonValue] = []
     for ranking in ranked:
         lines: JsonObject = {

@@ -204,7 +204,7 @@ def _title(frozen: Frozen, ranking: str) -> str:
     name = frozen.explained.get("ranked_by") if ranking == MAP else ranking
     titles = {one: method.title for one, method in METHODS.items()}
     titles |= {one["name"]: one["title"] for one in frozen.explained.get("methods") or []}
-    return _SAID.get(ranking) or titles.get(name) or "the map"
+    return _SAID.get(ranking) or titles.get(str(name)) or "the map"
 
 
 def _words(frozen: Frozen, door: Door, case: Case) -> Any:

@@ -5,9 +5,10 @@ import pytest
 from ml.checks.capability import OF_VOLUMES
 from ml.checks.registry import Check, CheckResult, State
 from ml.engine.cost import BACKWARD, Cost, Sizes, estimate
-from ml.engine.explain_form import FILL
+from ml.engine.explain_form import FILL, METHODS
 from ml.engine.passes import PASSES, cost_of
 from ml.engine.plan import PassPlan, colour_of, limits_of, plan
+from ml.evidence.methods import TITLES
 from ml.protocol import Protocol
 from ml.sandbox.child import JOBS
 
@@ -87,6 +88,10 @@ def test_one_forward_serves_outputs_and_features():
     assert plan(protocol, checks, has_model=True) == (both,)
     protocol, checks = asking("prediction")
     assert plan(protocol, checks, has_model=True) == (PassPlan("predict", {"batch": 8}),)
+
+
+def test_checks_call_methods_as_the_engine_does():
+    assert {name: one.title for name, one in METHODS.items()} == TITLES
 
 
 def test_every_pass_declares_what_it_costs():

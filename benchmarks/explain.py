@@ -11,9 +11,11 @@ from typing import Any
 
 from benchmarks.engine import Exported, alike, exported, first_of
 from benchmarks.measuring import Result, Skipped, alternated, attempted, seconds
+from benchmarks.occluded import occlusion
 
 CASES, RUNS, SHORT_RUNS = 16, 5, 100
 NETWORKS = ("DenseNet121", "ResNet18", "SEResNet50", "EfficientNet-B0", "ViT-S/16")
+OCCLUDED = ("VGG16", "ResNet18", "ResNet50", "DenseNet121")
 MOST_SECONDS = 0.005  # for the maps of 16 cases of DenseNet121 whose cut is kept
 
 
@@ -24,6 +26,7 @@ def run(only: str = "") -> Iterator[Result | Skipped]:
         *(partial(with_its_forward, name) for name in NETWORKS),
         partial(a_backward, "DenseNet121"),
         partial(features_beside_outputs, "DenseNet121"),
+        *(partial(occlusion, name) for name in OCCLUDED),
     ]
     yield from attempted(*(one for one in comparisons if only.lower() in one.args[0].lower()))
 

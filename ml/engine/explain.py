@@ -18,11 +18,13 @@ from ml.engine.explain_form import (
     LAYER,
     METHODS,
     MOST_POSITIONS,
+    OCCLUSION,
     VOLUMES,
     methods_there,
 )
 from ml.engine.fitting import in_pieces
 from ml.engine.mask_copies_form import of_masks
+from ml.engine.occlusion import Occlusion
 from ml.engine.predict import Asked, finished, in_batches
 from ml.engine.program_session import broken, program_of, use_threads
 from ml.engine.session import FloatArray, ModelError
@@ -97,13 +99,27 @@ class Explainer:
         except RuntimeError as error:
             raise broken(error) from None
         self._channels = 1 if manifest.input.layout == "NCHW" else 3
+        self._occlusion = self._occluded(program) if method == OCCLUSION else None
 
     @property
     def sides(self) -> tuple[int, ...]:
         """Of a map: those of the layer, or of the input."""
         if METHODS[self.method].of == LAYER:
             return self.attributor.layer.sides
+        if self._occlusion is not None:
+            return self._occlusion.grid.cells
         return self.manifest.input.sides
+
+    def _occluded(self, program: Program) -> Occlusion:
+        case = self.manifest.input.shape
+        axes = tuple(at for at in range(1, len(case) + 1) if at != self._channels)
+        try:
+            with self.device.computing():
+                return Occlusion(
+                    program, case, axes, self.attributor.logits, device=self.device
+                )  # fmt: skip
+        except RuntimeError as error:
+            raise broken(error) from None
 
     def maps(self, arrays: Float32Array) -> Maps:
         """Maps of a batch of prepared cases (n, ...).
@@ -147,6 +163,8 @@ class Explainer:
         below = np.full(len(arrays), np.nan)
         if self.method in CLASS_MAPS:
             found = ours.class_map(cached, weights, self.method)
+        elif self._occlusion is not None:
+            found = self._occlusion.maps(cases, weights)
         elif self.method == GRADIENT:
             found = ours.gradient([cases], weights).sum(dim=self._channels)
         else:

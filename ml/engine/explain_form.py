@@ -15,7 +15,7 @@ from ml.estimate import JsonObject, JsonValue
 from ml.evidence.forms import Form, Key
 from ml.evidence.mask_copies import STRUCTURE
 from ml.evidence.orders import BLIND, LINEAR, MAP, MEAN, ORDERS, order_named, subset_named
-from ml.evidence.passes import DEPTH, NOISE, OF_MAP, OTHER_CLASS, REDRAWN
+from ml.evidence.passes import DEPTH, NOISE, OF_MAP, OTHER_CLASS, REDRAWN, SHIFTED, SMOOTHED
 from ml.protocol import Protocol
 
 ATTRIBUTE, PERTURB, RANDOMISE = "attribute", "perturb", "randomise"
@@ -26,6 +26,7 @@ SMOOTH, OCCLUSION, RISE = "smoothgrad", "occlusion", "rise"
 LAYER, INPUT = "layer", "input"
 IG_STEPS = 32
 FILL = 2  # forwards that a linear filling of a picture takes about as long as
+OCCLUDED = 2 + 13**2  # forwards: for the score, as it is, and with each box of a picture filled
 MOST_POSITIONS = 1 << 18  # of a map that is kept
 KEPT = "kept-maps"  # the need of a protocol that asks for maps which no check reads
 VOLUMES = "volumes"  # of params: the maps have a depth; those of pictures do not name it
@@ -60,7 +61,7 @@ METHODS: dict[str, Method] = {
     GRADIENT: Method("Gradient", INPUT, gradient=True),
     INTEGRATED: Method("Integrated gradients", INPUT, gradient=True),
     SMOOTH: Method("SmoothGrad", INPUT, gradient=True, there=False),
-    OCCLUSION: Method("Occlusion", INPUT, gradient=False, there=False),
+    OCCLUSION: Method("Occlusion", INPUT, gradient=False),
     RISE: Method("RISE", INPUT, gradient=False, there=False),
 }
 
@@ -192,15 +193,23 @@ def perturb_form(params: JsonObject, n_outputs: int) -> Form:
 
 
 def randomise_rows(params: JsonObject) -> list[tuple[str, int]]:
-    """Order and stage of every row of a case; then what else is changed, and how often."""
+    """Order and stage of every row of a case; then what else is changed, and how often.
+
+    Maps of the input by gradients are ragged, so of these there are smooth ones too: of the network
+    as it is, with all layers permuted, and by each further draw.
+    """
+    method = METHODS[str(params["method"])]
+    ragged = method.gradient and method.of == INPUT
     further = {
-        REDRAWN: count(params, "redrawn"),
-        NOISE: count(params, "noises"),
-        OTHER_CLASS: 1,
+        REDRAWN: range(1, 1 + count(params, "redrawn")),
+        NOISE: range(1, 1 + count(params, "noises")),
+        OTHER_CLASS: range(1, 2),
+        SHIFTED: range(1, 2),
+        SMOOTHED: range(2 + count(params, "redrawn") if ragged else 0),
     }
     return [
         *product(texts(params, "orders"), range(1 + count(params, "stages"))),
-        *((name, at) for name, count in further.items() for at in range(1, count + 1)),
+        *((name, at) for name, stages in further.items() for at in stages),
     ]
 
 
@@ -219,6 +228,8 @@ def map_cost(params: JsonObject, sizes: Sizes) -> Cost:
     method, size = params["method"], ROW + 8 * 4 + 4 * sizes.positions
     if method in CLASS_MAPS:  # the trunk once, then the tail
         return Cost(1, 0, size)
+    if method == OCCLUSION:  # fewer where a box reaches little: ml.engine.touched
+        return Cost(OCCLUDED, 0, size)
     # A gradient takes a forward of its own, which counts with the backward.
     return Cost(1, 1, size) if method == GRADIENT else Cost(2, IG_STEPS, size)
 
@@ -241,5 +252,7 @@ def perturb_cost(params: JsonObject, sizes: Sizes) -> Cost:
 
 def randomise_cost(params: JsonObject, sizes: Sizes) -> Cost:
     one, rows = map_cost(params, sizes), len(randomise_rows(params))
+    smooth = sum(order == SMOOTHED for order, _ in randomise_rows(params))
     maps = rows - len(texts(params, "orders")) + 1  # the network as it is begins each order
+    maps += smooth * (count(params, "noises") - 1)
     return Cost(maps * one.forwards, maps * one.backwards, rows * one.bytes)

@@ -90,6 +90,23 @@ def test_the_attribute_pass_keeps_the_map_of_every_case(job, tmp_path):
     assert explainer.maps(cases).score == pytest.approx(logits[:, 1].numpy(), abs=1e-6)
 
 
+def test_the_attribute_pass_makes_maps_by_occlusion(job, tmp_path):
+    """Of cells, by forwards alone; they say what the score loses."""
+    result, found, _ = done(attribute_job, job, "attribute", tmp_path, method="occlusion")
+    maps = maps_of(found, IDS)
+    explainer = Explainer(read_pt2(small("tiny").path), manifest_of("tiny"), method="occlusion")
+
+    assert maps.maps.shape == (4, 1, 8, 8)  # of a picture of 8 by 8 each cell is a pixel
+    assert explainer.sides == (8, 8)
+    assert result["runtime"]["map_sides"] == [8, 8]
+    cases = noise(manifest_of("tiny").input, 1)
+    filled = cases.copy()
+    filled[..., :2, :2] = cases.mean()
+    # A corner cell lies in one box, so it holds what that box takes away.
+    drop = explainer.maps(cases).score - explainer.maps(filled).score
+    assert explainer.maps(cases).maps[0, 0, 0] == pytest.approx(drop[0], abs=1e-5)
+
+
 def test_the_target_is_the_positive_classes_or_the_largest_logit():
     net, manifest = small("densenet"), manifest_of("densenet")
     program, cases = read_pt2(net.path), noise(manifest.input, 4)

@@ -102,7 +102,7 @@ def test_every_pass_declares_what_it_costs():
     assert costs["corrupt"].forwards == 30
     assert costs["move"].forwards == 20
     assert costs["perturb"].forwards == 2 + 2 + 3 * 8 * 9 + FILL * 8 * 9 + 3 * 16
-    assert costs["randomise"].forwards == 1 + 2 * 6 + 2 + 4 + 1
+    assert costs["randomise"].forwards == 1 + 2 * 6 + 2 + 4 + 1 + 1
     assert (costs["attack"].forwards, costs["attack"].backwards) == (15, 1 + 9 * 5)
     assert all(one.bytes > 0 for one in costs.values())
     assert cost_of("predict", {"batch": 8}, sizes) == Cost(1, 0, 64 + 24)

@@ -3,8 +3,8 @@
 Nothing here loads torch: plans are made where no model is run.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from typing import cast
 
@@ -19,7 +19,7 @@ from ml.evidence.passes import DEPTH, NOISE, OF_MAP, OTHER_CLASS, REDRAWN, SHIFT
 from ml.protocol import Protocol
 
 ATTRIBUTE, PERTURB, RANDOMISE = "attribute", "perturb", "randomise"
-CLASS_MAPS = ("grad-cam", "grad-cam++", "hires-cam")
+CLASS_MAPS = ("grad-cam", "grad-cam++", "hires-cam", "layer-cam")
 GRADIENT, INTEGRATED = "gradient", "integrated-gradients"
 EIGEN, SCORE_CAM, ROLLOUT = "eigen-cam", "score-cam", "attention-rollout"
 SMOOTH, OCCLUSION, RISE = "smoothgrad", "occlusion", "rise"
@@ -30,7 +30,16 @@ OCCLUDED = 2 + 13**2  # forwards: for the score, as it is, and with each box of 
 MOST_POSITIONS = 1 << 18  # of a map that is kept
 KEPT = "kept-maps"  # the need of a protocol that asks for maps which no check reads
 VOLUMES = "volumes"  # of params: the maps have a depth; those of pictures do not name it
-MAP_PARAMS: JsonObject = {"method": "grad-cam", "target": "positive"}
+_SEED = 20261127
+
+
+Taken = Callable[[JsonObject], tuple[float, float]]  # forwards and backwards of one case
+
+
+def _once(params: JsonObject) -> tuple[float, float]:
+    """The trunk once, then the tail."""
+    del params
+    return 1, 0
 
 
 @dataclass(frozen=True)
@@ -41,12 +50,17 @@ class Method:
         title: as readers know it.
         of: LAYER or INPUT, the positions that a map has a number for.
         gradient: it goes back through the network; else forwards are all that it takes.
+        takes: forwards and backwards of one case, from the params. A backward counts with the
+            forward that it takes; the one forward more is that of the scores.
+        params: of its own, part of the evidence key; see :func:`map_params`.
         there: the engine makes it.
     """
 
     title: str
     of: str
     gradient: bool
+    takes: Taken = _once
+    params: JsonObject = field(default_factory=dict)
     there: bool = True
 
 
@@ -54,16 +68,33 @@ METHODS: dict[str, Method] = {
     "grad-cam": Method("Grad-CAM", LAYER, gradient=True),
     "grad-cam++": Method("Grad-CAM++", LAYER, gradient=True),
     "hires-cam": Method("HiResCAM", LAYER, gradient=True),
-    "layer-cam": Method("LayerCAM", LAYER, gradient=True, there=False),
-    EIGEN: Method("Eigen-CAM", LAYER, gradient=False, there=False),
-    SCORE_CAM: Method("Score-CAM", LAYER, gradient=False, there=False),
-    ROLLOUT: Method("Attention rollout", LAYER, gradient=False, there=False),
-    GRADIENT: Method("Gradient", INPUT, gradient=True),
-    INTEGRATED: Method("Integrated gradients", INPUT, gradient=True),
-    SMOOTH: Method("SmoothGrad", INPUT, gradient=True, there=False),
-    OCCLUSION: Method("Occlusion", INPUT, gradient=False),
-    RISE: Method("RISE", INPUT, gradient=False, there=False),
-}
+    "layer-cam": Method("LayerCAM", LAYER, gradient=True),
+    EIGEN: Method("Eigen-CAM", LAYER, gradient=False),
+    SCORE_CAM: Method(
+        "Score-CAM", LAYER, gradient=False,
+        takes=lambda params: (1 + count(params, "map_channels"), 0),
+        params={"map_channels": 32},
+    ),
+    ROLLOUT: Method("Attention rollout", LAYER, gradient=False, takes=lambda _: (2, 0)),
+    GRADIENT: Method("Gradient", INPUT, gradient=True, takes=lambda _: (1, 1)),
+    INTEGRATED: Method(
+        "Integrated gradients", INPUT, gradient=True, takes=lambda _: (2, IG_STEPS)
+    ),
+    SMOOTH: Method(
+        "SmoothGrad", INPUT, gradient=True,
+        takes=lambda params: (1, count(params, "map_samples")),
+        params={"map_samples": 32, "map_noise": 0.15, "map_seed": _SEED},
+    ),
+    OCCLUSION: Method(
+        "Occlusion", INPUT, gradient=False,
+        takes=lambda _: (OCCLUDED, 0),  # fewer where a box reaches little: ml.engine.touched
+    ),
+    RISE: Method(
+        "RISE", INPUT, gradient=False,
+        takes=lambda params: (1 + count(params, "map_masks"), 0),
+        params={"map_masks": 512, "map_cells": 7, "map_shown": 0.5, "map_seed": _SEED},
+    ),
+}  # fmt: skip
 
 
 def methods_there() -> tuple[str, ...]:
@@ -74,6 +105,19 @@ def methods_there() -> tuple[str, ...]:
         'grad-cam'
     """
     return tuple(name for name, method in METHODS.items() if method.there)
+
+
+def map_params(method: str, target: str = "positive") -> JsonObject:
+    """What a pass is told of its maps: the method, its target, and all that the method takes.
+
+    Example:
+        >>> map_params("score-cam")
+        {'method': 'score-cam', 'target': 'positive', 'map_channels': 32}
+    """
+    return {"method": method, "target": target, **METHODS[method].params}
+
+
+MAP_PARAMS = map_params("grad-cam")
 
 
 def kept_params(*, pictures: bool, structures: int = 0) -> JsonObject:
@@ -225,13 +269,8 @@ def map_cost(params: JsonObject, sizes: Sizes) -> Cost:
         n = count(params, STRUCTURES)
         one = map_cost({key: value for key, value in params.items() if key != STRUCTURES}, sizes)
         return Cost(n * one.forwards, n * one.backwards, n * one.bytes)
-    method, size = params["method"], ROW + 8 * 4 + 4 * sizes.positions
-    if method in CLASS_MAPS:  # the trunk once, then the tail
-        return Cost(1, 0, size)
-    if method == OCCLUSION:  # fewer where a box reaches little: ml.engine.touched
-        return Cost(OCCLUDED, 0, size)
-    # A gradient takes a forward of its own, which counts with the backward.
-    return Cost(1, 1, size) if method == GRADIENT else Cost(2, IG_STEPS, size)
+    forwards, backwards = METHODS[str(params["method"])].takes(params)
+    return Cost(forwards, backwards, ROW + 8 * 4 + 4 * sizes.positions)
 
 
 def perturb_cost(params: JsonObject, sizes: Sizes) -> Cost:

@@ -9,13 +9,13 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ml.drawn import drawn
+from ml.engine.baselines import blur_baseline
 from ml.engine.blot import boxes_of, elsewhere, with_mean
 from ml.engine.cases import prepare_case
-from ml.engine.perturb import blur_baseline
 from ml.engine.predict import Asked
-from ml.engine.region_form import AS_IT_IS, BLUR, ELSEWHERE, FILLED, VERSIONS
+from ml.engine.region_form import AS_IT_IS, ELSEWHERE, FILLED, VERSIONS
 from ml.estimate import JsonObject, JsonValue
-from ml.evidence.blotted import MEAN
+from ml.evidence.orders import BLUR, MEAN
 from ml.imaging.declared import Strict
 from ml.imaging.harmonic import Box
 from ml.imaging.intensity import FloatArray, from_unit, to_unit

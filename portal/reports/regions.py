@@ -11,8 +11,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from ml.engine.plan import takes_pictures
-from ml.engine.region_form import AS_IT_IS, BLUR, ELSEWHERE
-from ml.evidence.blotted import MEAN
+from ml.engine.region_form import AS_IT_IS, ELSEWHERE
+from ml.evidence.orders import BLUR, MEAN
 from portal.audits.models import Audit
 from portal.leases import FINAL
 from portal.reports.doors import Door

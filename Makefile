@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 CASES ?= 300
 STRESS ?= 30
+EXPLAIN ?= 10
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(BIN)/python -m pip install -qq --require-hashes
@@ -17,7 +18,7 @@ help:      ## list these commands
 demo:      ## install everything, audit a real model on real images, serve on http://localhost:8000
 demo: install
 	@$(MAKE) --no-print-directory engine || echo "The demonstration goes on without torch: networks are black boxes then."
-	@$(BIN)/python -m demo.serve --cases $(CASES) --stress-cases $(STRESS) --port $(PORT) $(if $(ONCE),--once)
+	@$(BIN)/python -m demo.serve --cases $(CASES) --stress-cases $(STRESS) --explain-cases $(EXPLAIN) --port $(PORT) $(if $(ONCE),--once)
 
 test:      ## install everything and run all tests; `make test k=calibration` for some
 test: install dev engine  # one thread for each of two processes: more would wait for one another

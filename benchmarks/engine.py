@@ -57,13 +57,17 @@ class Chosen:
     Attributes:
         name: of the runtime.
         at_once: cases.
-        run: the call that runs all cases so.
+        of: the call that runs any cases so.
     """
 
     net: Exported
     name: str
     at_once: int
-    run: Callable[[], Any]
+    of: Callable[[Any], Any]
+
+    def run(self) -> Any:
+        """All cases of the network."""
+        return self.of(self.net.cases)
 
 
 @cache
@@ -97,7 +101,7 @@ def chosen(name: str) -> Chosen:
             fixed_batch=None, fitted=[], run=lambda array: runs[best](torch.from_numpy(array))
         ))  # fmt: skip
         at_once = min(BATCH, chosen_batch(by_batch(as_one, some, took[best])))
-    return Chosen(net, best, at_once, partial(_in_parts, runs[best], net.cases, at_once))
+    return Chosen(net, best, at_once, partial(_in_parts, runs[best], at_once=at_once))
 
 
 def _of_some(run: Callable[[Any], Any], cases: Any) -> Callable[[int], Any]:
@@ -290,6 +294,21 @@ def exported(name: str, batch: int | None = None) -> Exported:
         return Exported(module, read_pt2(path), cases)
 
 
+def _vgg16() -> Any:
+    """The layout of Simonyan and Zisserman (2015), weights by chance."""
+    from torch import nn
+
+    layers: list[Any] = []
+    channels = 3
+    for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        for _ in range(depth):
+            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
+            channels = width
+        layers.append(nn.MaxPool2d(2))
+    head = (nn.Flatten(), nn.Linear(512 * 7 * 7, 512), nn.ReLU(), nn.Linear(512, 3))
+    return nn.Sequential(*layers, *head)
+
+
 def built(name: str) -> tuple[Any, int]:
     """The module and how many channels it takes."""
     import torch
@@ -305,6 +324,8 @@ def built(name: str) -> tuple[Any, int]:
         if "head" in name:
             net.class_layers.out = torch.nn.Sequential(torch.nn.Dropout(0.3), net.class_layers.out)
         return net, 3
+    if name == "VGG16":
+        return _vgg16(), 3
     if name.startswith("BasicUNet"):
         net = nets.BasicUNet(2, 1, 2)
         net.down_4.add_module("dropout", torch.nn.Dropout2d(0.3))

@@ -4,22 +4,20 @@ It hands in and starts audits through the same actions as pages and API, and let
 worker do the work.
 """
 
-import json
 import secrets
-import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.urls import reverse
 
 from demo import (
     br35h,
     checkpoint,
+    explained,
     foreign,
     lidc,
     lidc_masks,
@@ -47,7 +45,6 @@ from portal.leases import FINAL
 from portal.registry.access import versions_of
 from portal.registry.models import ModelVersion, Predictions
 from portal.registry.states import VersionState
-from portal.reports.models import Report
 
 POLL_SECONDS = 0.5
 BRAIN_TEAM = "Brain MR validation (demo)"
@@ -71,6 +68,8 @@ class Demo:
     say: Say
     check: Callable[[], None]  # raises when the launcher has given up
     stress_cases: int = stress.CASES  # of which corrupted copies are run
+    explain_cases: int = explained.CASES  # whose pictures are taken apart; 0: no such audit
+    waits: bool = True  # for the audit of explanations too, which takes longer than all others
     home: Path = field(default_factory=lambda: settings.HOME / "demo")
     audits: list[Audit] = field(default_factory=list)
 
@@ -100,6 +99,24 @@ class Demo:
         for audit in self.audits:
             if audit is not running:  # that one has been told of
                 self.wait_for(audit)
+        if self.explain_cases:
+            self.explain(brain, cohort, model)
+
+    def explain(self, team: Team, cohort: CohortVersion, model: ModelVersion) -> None:
+        """Last, so that every other report is there while the pictures are taken apart."""
+        body = explained.protocol(Rules.default(), self.explain_cases)
+        audit = self.audit(
+            team,
+            cohort,
+            model_version=model,
+            title="How VGG16 comes to its answers on Br35H",
+            protocol=self.locked(team, explained.NAME, body),
+        )
+        if self.waits:
+            self.wait_for(audit)
+        elif audit.is_active:
+            self.audits.remove(audit)
+            self.say("Its explanations are still being tried: some minutes, on the audit's page.")
 
     # people ------------------------------------------------------------------------------
 
@@ -182,14 +199,17 @@ class Demo:
         )
 
     def protocol(self, team: Team, beside: Beside) -> Protocol:
-        """Locked; the same rules are not written down twice."""
         body = stress.protocol(rules_with(Rules.default(), beside), self.stress_cases)
+        return self.locked(team, stress.NAME, body)
+
+    def locked(self, team: Team, name: str, body: dict[str, Any]) -> Protocol:
+        """The same rules are not written down twice."""
         known = Protocol.objects.filter(
             team=team, sha256=Rules.parse(body).sha256, state=ProtocolState.LOCKED
         ).first()
         if known is not None:
             return known
-        written = write_protocol(actor=self.owner, team=team, name=stress.NAME, body=body)
+        written = write_protocol(actor=self.owner, team=team, name=name, body=body)
         lock_protocol(actor=self.owner, protocol=written)
         written.refresh_from_db()
         return written
@@ -327,58 +347,3 @@ def zipped(folder: Path, target: Path) -> Path:
             if path.is_file():
                 archive.write(path, path.relative_to(folder).as_posix())
     return target
-
-
-def summary(audits: Iterable[Audit], url: str, home: Path) -> dict[str, Any]:
-    """The last line of `make demo ONCE=1`."""
-    audits = list(audits)
-    return {
-        "schema": 1,
-        "url": url,
-        "models": [
-            _model_line(version, url)
-            for team in dict.fromkeys(audit.team for audit in audits)
-            for version in versions_of(team).order_by("created_at")
-        ],
-        "audits": [_audit_line(audit, url, home) for audit in audits],
-    }
-
-
-def _model_line(version: ModelVersion, url: str) -> dict[str, Any]:
-    """What intake made of one model; the difference is that of its two runtimes on noise."""
-    card = version.card
-    return {
-        "name": version.model.name,
-        "version": version.version,
-        "state": version.state,
-        "format": version.format,
-        "codes": [refusal["code"] for refusal in version.refusals],
-        "program_difference": card.get("program_difference"),
-        "flops_per_case": (card.get("measured") or {}).get("flops_per_case"),
-        "url": url + version.get_absolute_url(),
-    }
-
-
-def _audit_line(audit: Audit, url: str, home: Path) -> dict[str, Any]:
-    report = Report.objects.select_related("audit_json").get(audit=audit)
-    path = home / f"{audit.team.slug}-{audit.reference}.audit.json"
-    with store.open_blob(report.audit_json) as source, path.open("wb") as target:
-        shutil.copyfileobj(source, target)
-    document = json.loads(path.read_bytes())
-    assert audit.started_at is not None
-    assert audit.sealed_at is not None
-    return {
-        "id": str(audit.pk),
-        "title": audit.title,
-        "state": audit.state,
-        "verdict": audit.verdict,
-        "n_cases": audit.cohort_version.n_cases,
-        "seconds": (audit.sealed_at - audit.started_at).total_seconds(),
-        "audit_json": str(path),
-        "report_url": url + reverse("reports:report", args=[audit.team.slug, report.pk]),
-        "measures": {
-            f"{check['id']}.{measure['id']}": measure["value"]
-            for check in document["checks"]
-            for measure in check["measures"]
-        },
-    }

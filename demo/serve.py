@@ -18,7 +18,8 @@ def main() -> int:
 
     from demo.folders import FolderError
     from demo.packages import PackageError
-    from demo.run import PEOPLE, Demo, DemoFailed, summary
+    from demo.run import PEOPLE, Demo, DemoFailed
+    from demo.summary import summary
     from portal.launcher import CannotStart, Launcher
     from portal.operations.management.commands.serve import end_on_sigterm
 
@@ -40,6 +41,8 @@ def main() -> int:
                 say=say,
                 check=launcher.check,
                 stress_cases=options.stress_cases,
+                explain_cases=options.explain_cases,
+                waits=options.once,
             )
             demo.run()
             result = summary(demo.audits, url, demo.home)
@@ -59,7 +62,7 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from demo import stress
+    from demo import explained, stress
     from demo.__main__ import _cases
 
     parser = argparse.ArgumentParser(prog="python -m demo.serve", description=__doc__)
@@ -69,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--stress-cases", type=int, default=stress.CASES, help="of which corrupted copies are run"
     )
+    parser.add_argument(
+        "--explain-cases", type=int, default=explained.CASES,
+        help="whose pictures are taken apart to try maps; 0 leaves that audit out",
+    )  # fmt: skip
     return parser
 
 

@@ -34,6 +34,7 @@ from portal.jobs import app
 from portal.leases import LeaseLost, WorkState, claim, give_up_or_wait, kept, release
 from portal.reports import actions as reports
 from portal.reports import content
+from workers.explained import explained
 from workers.inference import evidence_of
 
 logger = get_task_logger(__name__)
@@ -187,6 +188,7 @@ def _seal(audit_id: str) -> None:
         scores(evidence),
         mask_pairs(evidence),
         {row.name: scores(made) for row, made in _of_further_cohorts(audit)},
+        explained(audit, evidence),
     )
     reports.seal(audit, document, frozen)
 

@@ -10,6 +10,7 @@ from ml.checks.registry import CheckResult, State, audit_check, not_assessed
 from ml.checks.sanity_measures import (
     FEWEST_POSITIONS,
     ID,
+    MOVED,
     SAME,
     SURVIVES,
     Measured,
@@ -88,6 +89,15 @@ def wordings(
             "Under noise of a hundredth of the picture’s range a map changes by "
             f"{words.per_cent(sensitivity.value)} of its size.",
             why="The largest change of some copies of each case, mean over cases.",
+        )
+    shift = measured.of("shift_sensitivity")
+    if shift.value is not None and shift.value > MOVED:
+        found["shift_sensitivity"] = Wording(
+            f"A constant that changes no answer changes a map by {words.per_cent(shift.value)} of "
+            "its size.",
+            why="It is added to the picture and taken off by the network again. So the map tells "
+            "also of how bright the picture is, and not of what the network makes of it alone.",
+            action="Say beside the map against which baseline it was taken.",
         )
     if measured.of("class_survives").value is not None:
         alike, known = ids(measured.classes, SAME), int(np.isfinite(measured.classes).sum())

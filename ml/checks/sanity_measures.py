@@ -6,7 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.estimate import Estimate, undefined
-from ml.evidence.passes import CASCADING, INDEPENDENT, NOISE, OTHER_CLASS, REDRAWN, CaseMaps
+from ml.evidence.passes import (
+    CASCADING,
+    INDEPENDENT,
+    NOISE,
+    OTHER_CLASS,
+    REDRAWN,
+    SHIFTED,
+    SMOOTHED,
+    CaseMaps,
+)
 from ml.evidence.tables import FloatArray, IntArray
 from ml.stats.bootstrap import Settings
 from ml.stats.clusters import Clusters
@@ -17,6 +26,7 @@ from ml.stats.proportion import proportion
 
 ID = "explanation-sanity"
 FEWEST_POSITIONS = 9  # of a map: the ranks of fewer are alike by chance too often
+MOVED = 0.01  # of the size of a map: rounding moves it by less
 SURVIVES, SAME = 0.5, 0.9  # likeness beyond which a map stays, is that of another class too
 Stage = tuple[str, int]
 _ONE_CLASS = "Not estimated: there is no map of another class, as of a network that scores one."
@@ -78,6 +88,8 @@ def measured_of(
     other = maps.get((OTHER_CLASS, 1))
     classes = np.full(rows.size, np.nan) if other is None else _likeness(own, other)
     noisy = [maps[key] for key in maps if key[0] == NOISE]
+    brighter = [maps[SHIFTED, 1]] if (SHIFTED, 1) in maps else []
+    smooth = [maps[key] for key in maps if key[0] == SMOOTHED]
     draws = len(unlearned)
 
     def mean(measure: str, values: FloatArray, convention: str) -> Estimate:
@@ -107,7 +119,20 @@ def measured_of(
         mean("map_sensitivity", _steadiness(own, noisy), f"largest of {len(noisy)} relative "
              "changes of the map (Euclidean) by normal noise, its deviation a hundredth of the "
              "range of what the network is given; mean over cases"),
+        mean("shift_sensitivity", _steadiness(own, brighter), "relative change of the map "
+             "(Euclidean) by a constant that is added to the picture and that the network takes "
+             "off again, half of what its intensities span; mean over cases"),
     ]  # fmt: skip
+    if smooth:
+        alike = _mean([_likeness(smooth[0], one) for one in smooth[1:]], rows.size)
+        whole.append(
+            mean(
+                "map_similarity_smooth",
+                alike,
+                "the likeness once all layers are "
+                f"permuted, of maps that are means over {len(noisy)} noisy copies",
+            )
+        )
     if np.isfinite(classes).any():
         convention = "Spearman's correlation of the signed maps of the positive and of the other "
         whole += [

@@ -11,6 +11,7 @@ from ml.corruptions.modality import Colour
 from ml.engine.attack_form import ATTACK, answering
 from ml.engine.blot_form import BLOT, drawn_regions
 from ml.engine.drawn_cases import drawing
+from ml.engine.explain_form import explaining
 from ml.engine.images import DESCRIBE
 from ml.engine.images import NEED as DESCRIBED
 from ml.engine.mask_copies_form import REFERENCES
@@ -107,7 +108,7 @@ def plan(
             sampled=sampled_as(samples, protocol),
         )  # fmt: skip
         for name, own in further:
-            params = own | drawing(name, protocol)
+            params = own | drawing(name, protocol) | explaining(name, protocol)
             if name == NORMALISE and catalogue is not None:
                 params |= groups_of(catalogue, protocol, params)
             if name == CORRUPT_SAMPLES:

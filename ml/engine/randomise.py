@@ -3,7 +3,8 @@
 Cascading goes from the output down, each stage on top of those before; independent permutes one
 stage alone; redrawn permutes all of them by a further draw. A map that stays the same shows the
 picture, not what the network has learnt. Beside these the maps of the network as it is: of pictures
-with a little noise, and of the score of the other classes.
+with a little noise, of the score of the other classes, and of pictures with a constant added that
+the network takes off again. Ragged maps are compared as means over noisy copies too.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,13 +31,25 @@ from ml.engine.explain import (
 from ml.engine.explain_form import randomise_form, randomise_rows
 from ml.engine.predict import Asked, Outputs, finished, in_batches
 from ml.estimate import JsonObject
-from ml.evidence.passes import CASCADING, NO_CLASS, NO_LAYER, NOISE, OTHER_CLASS, REDRAWN
+from ml.evidence.passes import (
+    CASCADING,
+    NO_CLASS,
+    NO_LAYER,
+    NOISE,
+    OTHER_CLASS,
+    REDRAWN,
+    SHIFTED,
+    SMOOTHED,
+)
+from ml.imaging.intensity import unit_range
 from ml.imaging.preprocess import Float32Array
 from ml.intake.model_manifest import ModelManifest
 from ml.program.graph import Program
 from ml.program.randomise import layers_from_the_top, randomised, stages
+from ml.program.shifted import shifted
 from ml.sandbox.messages import Reporter
 
+Rows = Callable[[Sequence[Case], Float32Array], list[Map | None]]
 TABLE = "randomise.parquet"
 NOISE_SIZE = 0.01  # standard deviation, of the range of what the network is given of a case
 
@@ -54,7 +67,7 @@ def programs(
     program: Program, output: str, params: JsonObject
 ) -> Iterator[tuple[str, int, Program]]:
     """Order, stage and program of every stage that has layers, but the network as it is."""
-    groups = stages(layers_from_the_top(program, output), int(cast(int, params["stages"])))
+    groups = stages(layers_from_the_top(program, output), _stages(params))
     seed = int(cast(int, params["seed"]))
     for order in cast(list[str], params["orders"]):
         for at in range(1, len(groups) + 1):
@@ -65,9 +78,7 @@ def programs(
         yield REDRAWN, at, randomised(program, layers, seed + at)
 
 
-def noisy(
-    explainer: Explainer, seed: int, at: int
-) -> Callable[[Sequence[Case], Float32Array], list[Map | None]]:
+def noisy(explainer: Explainer, seed: int, at: int) -> Rows:
     """As :func:`ml.engine.explain.explain`, of the cases with noise of NOISE_SIZE.
 
     Args:
@@ -88,6 +99,45 @@ def noisy(
     return rows
 
 
+def smoothed(explainer: Explainer, seed: int, noises: int) -> Rows:
+    """As :func:`noisy`, the mean of the maps over so many noisy copies of each case.
+
+    Source:
+        Hedström et al. (2024), Sanity checks revisited, arXiv:2401.06465 (smooth MPRT).
+    """
+    each = [noisy(explainer, seed, at) for at in range(1, noises + 1)]
+
+    def rows(cases: Sequence[Case], arrays: Float32Array) -> list[Map | None]:
+        copies = [one(cases, arrays) for one in each]
+        return [_mean(made) for made in zip(*copies, strict=True)]
+
+    return rows
+
+
+def _mean(made: Sequence[Map | None]) -> Map | None:
+    there = [one for one in made if one is not None]
+    if len(there) < len(made):
+        return None
+    mean = np.stack([one.map for one in there]).mean(axis=0, dtype=np.float64)
+    return Map(mean.astype(np.float32), float(np.mean([one.score for one in there])), np.nan)
+
+
+def brighter(explainer: Explainer) -> Rows:
+    """As :func:`ml.engine.explain.explain`, of the cases plus half of what intensities span."""
+    plain, by = explain(explainer), constant(explainer.manifest)
+
+    def rows(cases: Sequence[Case], arrays: Float32Array) -> list[Map | None]:
+        return plain(cases, arrays + np.float32(by))
+
+    return rows
+
+
+def constant(manifest: ModelManifest) -> float:
+    """What is added to a picture: half of the largest span of a channel's intensities."""
+    scale, _ = unit_range(manifest.input)
+    return float(np.max(scale)) / 2
+
+
 def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
     """Run one shard inside a child.
 
@@ -102,30 +152,14 @@ def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
     asked = Asked.of(inputs)
     first = explainer_of(asked, inputs)
     check_sides(first.sides)
-    whole = first.attributor.program
-    keys = [("" if stage == 0 else f"{order} {stage}") for order, stage in randomise_rows(inputs)]
-    total = len(set(keys))
-    found = {"": _maps(asked, explain(first), _part(reporter, 0, total))}
-    for order, stage, program in programs(whole, first.attributor.logits, inputs):
-        changed = Explainer(
-            program, with_layer(asked.manifest, first),
-            method=first.method, target=first.target, device=first.device,
+    keys = [named(*row) for row in randomise_rows(inputs)]
+    found: dict[str, Outputs[Map]] = {}
+    for key, explained in _explained(asked, first, inputs):
+        part = _part(reporter, len(found), len(set(keys)))
+        found[key] = in_batches(
+            asked.manifest.input, asked.cases, explained,
+            batch=asked.batch, device=asked.device, reporter=part,
         )  # fmt: skip
-        changed.fitted = first.fitted  # of a network of the same size
-        part = _part(reporter, len(found), total)
-        found[f"{order} {stage}"] = _maps(asked, explain(changed), part)
-    seed = int(cast(int, inputs["seed"]))
-    for at in range(1, int(cast(int, inputs["noises"])) + 1):
-        part = _part(reporter, len(found), total)
-        found[f"{NOISE} {at}"] = _maps(asked, noisy(first, seed, at), part)
-    output = asked.manifest.output
-    if set(output.classes) - set(output.positive):
-        other = OtherClasses(
-            whole, with_layer(asked.manifest, first), method=first.method, device=first.device
-        )
-        other.fitted = first.fitted
-        part = _part(reporter, len(found), total)
-        found[f"{OTHER_CLASS} 1"] = _maps(asked, explain(other), part)
     rows: list[Map | None] = []
     errors: list[str | None] = []
     for case_id, key in product(asked.case_ids, keys):
@@ -143,6 +177,47 @@ def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
     )
 
 
+def named(order: str, stage: int) -> str:
+    """What a row is called; those of the network as it is are one."""
+    return "" if stage == 0 and order != SMOOTHED else f"{order} {stage}"
+
+
+def _explained(asked: Asked, first: Explainer, inputs: JsonObject) -> Iterator[tuple[str, Rows]]:
+    """By row, what makes its maps; rows that this network does not have are left out."""
+    manifest, whole = with_layer(asked.manifest, first), first.attributor.program
+    seed, noises = (int(cast(int, inputs[name])) for name in ("seed", "noises"))
+    smooth = any(order == SMOOTHED for order, _ in randomise_rows(inputs))
+
+    def opened(program: Program, kind: type[Explainer] = Explainer) -> Explainer:
+        made = kind(
+            program, manifest, method=first.method, target=first.target, device=first.device,
+            params=first.params,
+        )  # fmt: skip
+        made.fitted = first.fitted  # of a network of the same size
+        return made
+
+    yield "", explain(first)
+    last = len(stages(layers_from_the_top(whole, first.attributor.logits), _stages(inputs)))
+    for order, stage, program in programs(whole, first.attributor.logits, inputs):
+        changed = opened(program)
+        yield named(order, stage), explain(changed)
+        draw = {(CASCADING, last): 1}.get((order, stage), stage + 1 if order == REDRAWN else 0)
+        if smooth and draw:
+            yield named(SMOOTHED, draw), smoothed(changed, seed, noises)
+    for at in range(1, noises + 1):
+        yield named(NOISE, at), noisy(first, seed, at)
+    if smooth:
+        yield named(SMOOTHED, 0), smoothed(first, seed, noises)
+    output = asked.manifest.output
+    if set(output.classes) - set(output.positive):
+        yield named(OTHER_CLASS, 1), explain(opened(whole, OtherClasses))
+    yield named(SHIFTED, 1), brighter(opened(shifted(whole, constant(manifest))))
+
+
+def _stages(params: JsonObject) -> int:
+    return int(cast(int, params["stages"]))
+
+
 def with_layer(manifest: ModelManifest, explainer: Explainer) -> ModelManifest:
     """The manifest that names the layer found: a randomised network keeps it."""
     return manifest.model_copy(update={"target_layer": explainer.attributor.layer.name})
@@ -154,17 +229,6 @@ def _part(reporter: Reporter, done: int, of: int) -> Reporter:
         reporter,
         progress=lambda at, total: reporter.progress((done * total + at) // of, total),
     )
-
-
-def _maps(
-    asked: Asked,
-    explained: Callable[[Sequence[Case], Float32Array], list[Map | None]],
-    reporter: Reporter,
-) -> Outputs[Map]:
-    return in_batches(
-        asked.manifest.input, asked.cases, explained,
-        batch=asked.batch, device=asked.device, reporter=reporter,
-    )  # fmt: skip
 
 
 def _summed(parts: Iterable[Outputs[Map]]) -> Outputs[Map]:

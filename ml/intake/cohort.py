@@ -9,7 +9,7 @@ from ml.intake.cohort_manifest import CohortManifest, QuestionSpec
 from ml.intake.folder import Folder, open_folder
 from ml.intake.images import MOST_PER_CASE, ImageStore, find_images
 from ml.intake.manifest import read_yaml, validated
-from ml.intake.masks import MaskStore, reader_masks
+from ml.intake.masks import MaskStore, check_on_pictures, reader_masks
 from ml.intake.readings import TABLE as READINGS
 from ml.intake.readings import read_readings
 from ml.intake.refusal import Problems, refuse
@@ -55,6 +55,9 @@ def read_cohort(path: Path, out_dir: Path, reporter: Reporter) -> JsonObject:
         try:
             images = _images(rows, store, problems, reporter)
             masks = _masks(rows, manifest, folder, files, problems, reporter)
+            if manifest.task == "classification":
+                check_on_pictures(masks, images, {one: row.number for one, row in rows.items()},
+                                  problems)  # fmt: skip
             problems.raise_if_any()
         except BaseException:
             store.discard()
@@ -78,7 +81,7 @@ def counts(catalogue: JsonObject) -> JsonObject:
     rows = [case for case in cases if isinstance(case, dict)]
     patients = {row["patient_id"] for row in rows if row["patient_id"] is not None}
     of_masks: JsonObject = {}
-    if catalogue["task"] == "segmentation":
+    if any("mask" in row for row in rows):
         by_reader = [row["reader_masks"] for row in rows if isinstance(row["reader_masks"], dict)]
         of_masks = {
             "n_masks": sum(row["mask"] is not None for row in rows),
@@ -97,13 +100,6 @@ def counts(catalogue: JsonObject) -> JsonObject:
 
 
 def _covariates(manifest: CohortManifest, table: Csv) -> list[str]:
-    if manifest.task == "classification" and "mask" in table.columns:
-        raise refuse(
-            "task_unsupported",
-            f"There is a column of masks: say 'task: segmentation' in {MANIFEST}.",
-            file=CASES,
-            row=1,
-        )
     if manifest.task == "segmentation" and "label" in table.columns:
         raise refuse(
             "task_unsupported",
@@ -199,11 +195,16 @@ def _masks(
     problems: Problems,
     reporter: Reporter,
 ) -> dict[str, JsonObject]:
-    """Case id -> its reference mask and its readers' masks; {} where masks are not the task."""
-    if manifest.task != "segmentation":
-        return {}
-    store = MaskStore(folder, files, len(manifest.classes))
+    """Case id -> its reference mask and its readers' masks; {} where there are none.
+
+    A segmentation is judged by them. Of a classification they show where the finding is, as one
+    structure, and cohorts without them keep their catalogue to the last byte.
+    """
+    of_finding = manifest.task == "classification"
+    store = MaskStore(folder, files, 1 if of_finding else len(manifest.classes))
     of_readers = reader_masks(store, rows, problems)
+    if of_finding and not of_readers and not any(row.get("mask") for row in rows.values()):
+        return {}
     masks: dict[str, JsonObject] = {}
     for done, (case_id, row) in enumerate(rows.items(), 1):
         text = row.get("mask")

@@ -1,13 +1,15 @@
 """The masks of a cohort or of predictions: found, decoded to the end, kept once in one form."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import cast
 
 from ml.estimate import JsonObject, JsonValue
 from ml.imaging.mask import decode_mask, pack
 from ml.imaging.picture import ImageError
+from ml.imaging.volume import NIFTI
 from ml.intake.folder import Folder
 from ml.intake.refusal import Problems, Refused
 from ml.intake.tables import bad_id
@@ -92,6 +94,53 @@ def reader_masks(
                 )
             found[case_id][reader] = mask
     return found
+
+
+def check_on_pictures(
+    masks: Mapping[str, Mapping[str, JsonValue]],
+    images: Mapping[str, Sequence[JsonValue]],
+    row_of: Mapping[str, int],
+    problems: Problems,
+) -> None:
+    """See that masks of a finding lie on the picture of their case, pixel by pixel.
+
+    Args:
+        masks: case id -> mask and reader_masks, entries of the catalogue.
+        images: case id -> entries of its images.
+        row_of: case id -> row of the table of cases.
+        problems: told of task_unsupported, mask_unsupported and mask_grid.
+    """
+    for case_id, whose in masks.items():
+        of_readers = cast(dict[str, JsonObject], whose["reader_masks"])
+        reference = cast(JsonObject | None, whose["mask"])
+        for mask in (*([reference] if reference is not None else []), *of_readers.values()):
+            wrong = _off_picture(mask, images[case_id])
+            if wrong is not None:
+                problems.add(
+                    wrong[0], f"{wrong[1]} ({str(mask['path'])[:200]})", file="cases.csv",
+                    row=row_of[case_id],
+                )  # fmt: skip
+
+
+def _off_picture(mask: JsonObject, images: Sequence[JsonValue]) -> tuple[str, str] | None:
+    """Code and sentence of what is wrong with a mask of a finding."""
+    found = [cast(JsonObject, one) for one in images]
+    if len(found) != 1 or found[0]["frames"] != 1 or found[0]["media_type"] == NIFTI:
+        says = (
+            "A mask shows where the finding is in the one picture of its case; of volumes and "
+            "several pictures masks belong to 'task: segmentation'."
+        )
+        return "task_unsupported", says
+    # Whether rows come first is said by a PNG and not by a flat NIfTI file: a square picture's
+    # mask would be turned over its diagonal, and nobody would see it.
+    if mask["spacing_mm"] is not None or len(cast(list[int], mask["shape"])) != 2:
+        return "mask_unsupported", "The mask of a finding in a picture is a PNG of its size."
+    height, width = cast(list[int], mask["shape"])
+    if (height, width) != (found[0]["height"], found[0]["width"]):
+        theirs = f"{found[0]['height']} x {found[0]['width']}"
+        says = f"The mask has {height} x {width} pixels (rows x columns), the picture {theirs}."
+        return "mask_grid", says
+    return None
 
 
 def predicted_masks(store: MaskStore, problems: Problems) -> dict[str, JsonObject]:

@@ -57,7 +57,7 @@ class Untraced:
 
 Values = Mapping[str, Traced | Untraced]
 Shapes = Mapping[str, Shape]
-_ELEMENTWISE = {
+ELEMENTWISE = {
     "_to_copy", "abs", "add", "alias", "ceil", "clamp", "clamp_max", "clamp_min", "clone",
     "contiguous", "cos", "detach", "div", "elu", "eq", "erf", "exp", "floor", "fmod", "ge", "gelu",
     "gt", "hardsigmoid", "hardswish", "hardtanh", "isnan", "le", "leaky_relu", "lift_fresh_copy",
@@ -395,6 +395,6 @@ _GROUPS: dict[_Rule, str] = {
     _shuffled: "pixel_shuffle pixel_unshuffle",
 }
 _RULES: dict[str, _Rule] = {
-    **dict.fromkeys(_ELEMENTWISE, _elementwise),
+    **dict.fromkeys(ELEMENTWISE, _elementwise),
     **{name: rule for rule, names in _GROUPS.items() for name in names.split()},
 }

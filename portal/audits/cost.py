@@ -123,7 +123,7 @@ def _pieces(
     keys: dict[str, Piece] = {}
     for planned in passes:
         references = references_of(planned.name, planned.params, content)
-        for piece in shards(cases_of(planned.params, list(images)), planned.params):
+        for piece in shards(cases_of(planned.params, list(images), content), planned.params):
             keys[_key(model, planned, piece, images, references)] = planned, len(piece)
     return keys
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from portal.cohorts import catalogue
-from portal.cohorts.masks import Masks, masks_of
+from portal.cohorts.masks import Masks, finding_masks_of, masks_of
 from portal.cohorts.models import CohortVersion
 from portal.cohorts.questions import Question, questions
 from portal.cohorts.table_one import IMAGE_DERIVED, TableOne, table_one
@@ -42,6 +42,12 @@ class Description:
     table: TableOne
     questions: tuple[Question, ...]
     masks: Masks | None  # of a segmentation cohort only
+    finding_masks: Masks | None = None  # of a cohort of labels, where it has some
+
+    @property
+    def all_masks(self) -> tuple[Masks, ...]:
+        """Of the one kind or the other, for the page."""
+        return tuple(one for one in (self.masks, self.finding_masks) if one is not None)
 
 
 def describe(version: CohortVersion) -> Description:
@@ -66,6 +72,7 @@ def _read(listed: Mapping[str, Any]) -> Description:
         table=table_one(listed),
         questions=tuple(questions(listed)),
         masks=masks_of(listed),
+        finding_masks=finding_masks_of(listed),
     )
 
 
@@ -73,9 +80,11 @@ def facts(version: CohortVersion, described: Description) -> list[Fact]:
     """What the data holds and what it does not; no limits are set here, so nothing passes."""
     if described.masks is not None:
         return _of_masks(version, described, described.masks)
+    of_finding = described.finding_masks
     return [
         _labels(version, described),
         _images(version, described),
+        *([] if of_finding is None else [_masks_of_finding(of_finding)]),
         _clusters(version, described),
         _readings(version, described),
         _covariates(described),
@@ -130,6 +139,21 @@ def _reader_masks(version: CohortVersion, masks: Masks) -> Fact:
     if masks.n_compared < version.n_cases:
         answer += f"; {_have(masks.n_compared)} two or more"
     return Fact("info", "Readers’ masks", answer)
+
+
+def _masks_of_finding(masks: Masks) -> Fact:
+    (finding,) = masks.structures
+    readers = ""
+    if masks.n_readers:
+        readers = f"; {numbers.counted(masks.n_readers, 'mask')} of readers, two or more of " + (
+            numbers.counted(masks.n_compared, "case")
+        )
+    return Fact(
+        "info",
+        "Masks of the finding",
+        f"by the reference of {numbers.counted(masks.n_reference, 'case')}, marking something in "
+        f"{numbers.count(finding.n_reference)}{readers}",
+    )
 
 
 def _labels(version: CohortVersion, described: Description) -> Fact:

@@ -1,4 +1,4 @@
-"""What a segmentation cohort holds: structures, whose masks, and how large their voxels are."""
+"""What masks a cohort holds: structures, whose masks, and how large their voxels are."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -8,6 +8,7 @@ from typing import Any
 from portal.ui import numbers
 
 SEGMENTATION = "segmentation"
+FINDING = "the finding"  # what masks of a cohort of labels show
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,19 @@ class Masks:
 
 def masks_of(listed: Mapping[str, Any]) -> Masks | None:
     """None where the cohort is not one of masks."""
-    if listed["task"] != SEGMENTATION:
-        return None
+    return _counted(listed, listed["classes"]) if listed["task"] == SEGMENTATION else None
+
+
+def finding_masks_of(listed: Mapping[str, Any]) -> Masks | None:
+    """The masks that a cohort of labels has of its finding; None where it has none."""
+    return _counted(listed, [FINDING]) if _of_finding(listed) else None
+
+
+def _of_finding(listed: Mapping[str, Any]) -> bool:
+    return listed["task"] != SEGMENTATION and any("mask" in case for case in listed["cases"])
+
+
+def _counted(listed: Mapping[str, Any], structures: list[str]) -> Masks:
     cases = listed["cases"]
     reference = [case["mask"] for case in cases if case["mask"] is not None]
     read = [mask for case in cases for mask in case["reader_masks"].values()]
@@ -50,7 +62,7 @@ def masks_of(listed: Mapping[str, Any]) -> Masks | None:
                 sum(mask["voxels"][at] > 0 for mask in reference),
                 sum(mask["voxels"][at] > 0 for mask in read),
             )
-            for at, name in enumerate(listed["classes"])
+            for at, name in enumerate(structures)
         ),
         n_reference=len(reference),
         n_readers=len(read),
@@ -109,10 +121,11 @@ class OfCase:
 
 
 def masks_by_case(listed: Mapping[str, Any]) -> dict[str, OfCase]:
-    """Case id -> its masks; {} where the cohort is not one of masks."""
-    if listed["task"] != SEGMENTATION:
+    """Case id -> its masks; {} where the cohort has none."""
+    of_finding = _of_finding(listed)
+    if listed["task"] != SEGMENTATION and not of_finding:
         return {}
-    names = listed["classes"]
+    names = [FINDING] if of_finding else listed["classes"]
     return {
         case["case_id"]: OfCase(
             _marks(case["mask"], names) if case["mask"] is not None else "",
@@ -128,7 +141,7 @@ def _marks(mask: Mapping[str, Any], names: list[str]) -> str:
     ('liver 1,200 voxels', 'marks nothing')
     """
     marked = [
-        f"{name} {numbers.count(n)} voxels"
+        f"{name} {numbers.count(n)} {'pixels' if len(mask.get('shape', ())) == 2 else 'voxels'}"
         for name, n in zip(names, mask["voxels"], strict=True)
         if n
     ]

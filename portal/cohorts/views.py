@@ -85,11 +85,12 @@ def cases(request: HttpRequest, team: str, version_id: UUID) -> HttpResponse:
     wanted = CaseFilter.of(request.GET)
     listed = wanted.apply(_with_first_image(shown)).annotate(n_readings=Count("readings"))
     page = Paginator(listed, PER_PAGE).get_page(request.GET.get("page"))
-    masks = masks_by_case(catalogue.load(shown)) if _of_masks(shown) else {}
+    masks = masks_by_case(catalogue.load(shown))
     context = {
         "section": "cohorts",
         "version": shown,
-        "of_masks": bool(masks),
+        "of_masks": _of_masks(shown),
+        "of_finding": bool(masks) and not _of_masks(shown),
         "listed": [(case, masks.get(case.case_id)) for case in page],
         "filter": wanted,
         "page": page,
@@ -106,11 +107,13 @@ def case(request: HttpRequest, team: str, case_id: UUID) -> HttpResponse:
     images = shown.images.select_related("blob", "display").order_by("position")
     page = Paginator(images, IMAGES_PER_PAGE).get_page(request.GET.get("page"))
     readings = list(shown.readings.order_by("question", "reader_id"))
-    masks = masks_by_case(catalogue.load(shown.version)) if _of_masks(shown.version) else {}
+    masks = masks_by_case(catalogue.load(shown.version)).get(shown.case_id)
+    of_masks = _of_masks(shown.version)
     context = {
         "section": "cohorts",
         "case": shown,
-        "masks": masks.get(shown.case_id),
+        "masks": masks if of_masks else None,
+        "finding_masks": None if of_masks else masks,
         "version": shown.version,
         "page": page,
         "image": _chosen_image(page.object_list, request.GET.get("image", "")),

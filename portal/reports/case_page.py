@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.safestring import SafeString
 
-from portal.reports import case_charts
+from portal.reports import case_charts, explained
 from portal.reports.cases import Query, describe, find, neighbours
 from portal.reports.doors import Door
 from portal.reports.frozen import Case, Frozen, Json, Outcome, display_sha256
@@ -42,9 +42,13 @@ class Bar:
 
 
 def as_context(
-    frozen: Frozen, door: Door, case: Case, query: Query, shown: str = ""
+    frozen: Frozen, door: Door, case: Case, query: Query, shown: str = "", method: str = ""
 ) -> dict[str, Any]:
-    """`shown`: hash of the image to show first, of those the case has."""
+    """
+    Args:
+        shown: hash of the image to show first, of those the case has.
+        method: whose map is shown, of those that made one.
+    """
     found = find(frozen, query)
     of = about(frozen, frozen.finding(query.finding)) if query.finding else About()
     beside = neighbours(found, case)
@@ -73,6 +77,7 @@ def as_context(
         "asked": frozen.names.of(of.question),
         "reading_lines": list(_reading_lines(frozen, case)),
         "images": case.images,
+        "explained": explained.of(frozen, door, case, parameters, method),
         "mask_sheets": sheets(frozen, case),
         "picture": next((i for i in case.images if display_sha256(i) == chosen), {}),
         "picture_url": door.image(chosen) if chosen else "",

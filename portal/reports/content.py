@@ -13,6 +13,11 @@
 cohort, which may be large, those cases are kept that a finding names.
 
 "masks" is there in reports of masks only, and empty where the case could not be compared.
+
+"explained" is there where maps were made or parts of pictures taken away: {"methods": [{"name",
+"title", "of", "layer", "target"}], "sides": of a map, "ranked_by": method whose order parts went
+in, "cases": {case id: {"maps": {method: {"own", "overlay", "low", "high", "score"}}, "curves":
+{replacement: {order: scores}}}}}; own and overlay are hashes of PNGs.
 """
 
 import json
@@ -43,10 +48,12 @@ def freeze(
     scores: Mapping[str, Any],
     masks: Mapping[str, Any] | None = None,
     beside: Mapping[str, Mapping[str, Any]] | None = None,
+    explained: Mapping[str, Any] | None = None,
 ) -> Json:
     """
     Args:
         scores: case id to P(finding present), None where the case failed.
+        explained: as above; None where nothing was explained.
         beside: the same of each further cohort, by its name.
         masks: case id to its pairs of masks, empty where they could not be compared.
     """
@@ -61,6 +68,7 @@ def freeze(
         "outputs": _output_names(audit),
         "cases": _cases(audit, audit.cohort_version, scores, masks),
         **_beside(audit, document, beside or {}),
+        **({"explained": dict(explained)} if explained else {}),
     }
 
 

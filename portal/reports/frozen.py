@@ -132,6 +132,7 @@ class Frozen:
         self.subject: Json | None = self.audit.get("model")  # names and hashes
         self.protocol: Json = self.audit["protocol"]
         self.outputs: list[str] = data.get("outputs") or []
+        self.explained: Json = data.get("explained") or {}  # see portal.reports.content
 
     @cached_property
     def names(self) -> Names:
@@ -251,6 +252,21 @@ class Frozen:
             for image in case.images
             if (sha := display_sha256(image))
         }
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """All that a page or a PDF may show: the images, and the maps drawn for them."""
+        return self.pictures | {
+            made[part]: "image/png"
+            for kept in (self.explained.get("cases") or {}).values()
+            for made in (kept.get("maps") or {}).values()
+            for part in ("own", "overlay")
+        }
+
+    def maps_of(self, case_id: str) -> Json:
+        """Method -> its map of a case, as frozen; {} where none was kept."""
+        kept = (self.explained.get("cases") or {}).get(case_id) or {}
+        return dict(kept.get("maps") or {})
 
     def _case(self, position: int, row: Json) -> Case:
         return Case(

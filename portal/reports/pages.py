@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts.pictures import answer
-from portal.reports import case_page, explore, pdf, report_page, tables
+from portal.reports import case_page, explore, pdf, regions, report_page, tables
 from portal.reports.cases import (
     BUTTONS,
     FILTERS,
@@ -136,27 +136,34 @@ def case_response(
     selection: list[str] | None = None,
     link: ShareLink | None = None,
     seen_url: str = "",
+    region: regions.RegionForm | None = None,
 ) -> HttpResponse:
-    """`seen_url`: where members ask for what the model was given for the case."""
+    """
+    Args:
+        seen_url: where members ask for what the model was given for the case.
+        region: that cannot be asked about, with what is wrong with it.
+    """
     frozen = open_report(report).spoken
     case = frozen.by_id.get(case_id)
     if case is None:
         raise Http404("no such case")
     query = read_query(request.GET.dict(), selection or [])
     shown = request.GET.get("image", "")
-    context = case_page.as_context(frozen, door, case, query, shown) | {
+    method = request.GET.get("map", "")
+    context = case_page.as_context(frozen, door, case, query, shown, method) | {
         "layout": layout,
         "section": "reports",
         "report": report,
         "link": link,
         "seen_url": seen_url,
+        "regions": regions.of(frozen, door, report.audit, case, region),
     }
     return render(request, "reports/case.html", context)
 
 
 def image_response(report: Report, sha256: str) -> HttpResponse:
-    """An image that this report's own content names; any other hash does not exist here."""
-    media_type = open_report(report).pictures.get(sha256)
+    """An image or map that this report's own content names; any other does not exist here."""
+    media_type = open_report(report).files.get(sha256)
     if media_type is None:
         raise Http404("no such image in this report")
     blob = get_object_or_404(Blob, pk=sha256)

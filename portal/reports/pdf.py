@@ -58,6 +58,6 @@ def _with_state_colours(html: str) -> str:
 def _render(report: Report, *, with_images: bool) -> bytes:
     context = document_context(report, paper_door(with_images=with_images))
     html = _with_state_colours(render_to_string("reports/paper.html", context))
-    pictures = open_report(report).pictures if with_images else {}
+    pictures = open_report(report).files if with_images else {}
     data: bytes = import_module("portal.reports.paper").typeset(html, pictures)
     return data

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from portal.reports import (
+    confusion,
+    explained_gallery,
     foreign,
     gallery,
     glossary,
@@ -34,7 +36,7 @@ _FIRST_CHECK = 4  # after summary, plan and data
 _STATES = ("fail", "caution", "pass", "info", "not assessed")
 _LONG_TABLE = 24  # rows; longer ones are left to the CSV on paper
 _WIDE = frozenset(
-    {"forest", "case-values", "stress-curves"}
+    {"forest", "case-values", "stress-curves", "removal-curves"}
 )  # drawn over the whole width of a page
 _MANY_MEASURES = 6
 _TOO_MANY_MEASURES = 60
@@ -301,8 +303,12 @@ def _section(
         measures=measures,
         shown=_named(measures, check, door),
         measures_csv=door.csv(f"{check['id']}.measures"),
-        confusion=_confusion(frozen, door) if check["id"] == "operating-point" else None,
-        pictures=[*foreign.gallery(frozen, door, check), *shortcut.gallery(frozen, door, check)],
+        confusion=confusion.cells(frozen, door) if check["id"] == "operating-point" else None,
+        pictures=[
+            *foreign.gallery(frozen, door, check),
+            *shortcut.gallery(frozen, door, check),
+            *explained_gallery.rows(frozen, door, check),
+        ],
     )
 
 
@@ -342,32 +348,6 @@ def _explore_url(door: Door, series: Json) -> str:
     if not door.explore or series["kind"] not in views:
         return ""
     return door.with_query(door.explore, {"view": views[series["kind"]]})
-
-
-def _confusion(frozen: Frozen, door: Door) -> Json | None:
-    """Two by two at the declared threshold, each cell a way to its cases."""
-    if frozen.threshold is None:
-        return None
-    found = sum(case.outcome == "found" for case in frozen.cases)
-    clear = sum(case.outcome == "rightly-clear" for case in frozen.cases)
-    misses = sum(case.outcome == "missed" for case in frozen.cases)
-    alarms = sum(case.outcome == "false-alarm" for case in frozen.cases)
-    no_score = [
-        gallery.besides(sum(case.counts_as_miss for case in frozen.cases), "missed"),
-        gallery.besides(
-            sum(case.counts_as_alarm for case in frozen.cases), "a false alarm", "false alarms"
-        ),
-    ]
-    if not found + clear + misses + alarms and not any(no_score):
-        return None
-    return {
-        "found": (found, door.cases(filter="found", sort="high")),
-        "missed": (misses, door.cases(filter="missed")),
-        "alarms": (alarms, door.cases(filter="false-alarm")),
-        "clear": (clear, door.cases(filter="rightly-clear", sort="low")),
-        "no_score": ", ".join(words for words in no_score if words),
-        "no_score_url": door.cases(filter="counted-wrong"),
-    }
 
 
 def title_of(check: Json) -> str:

@@ -26,7 +26,11 @@ def small(monkeypatch):
     monkeypatch.setattr("benchmarks.engine.COMPILED", ())
     monkeypatch.setattr("benchmarks.engine.OF_THE_LIMIT", {"ResNet18": 0.85})
     engine.chosen.cache_clear()
-    explained = {"CASES": 2, "RUNS": 1, "SHORT_RUNS": 1, "NETWORKS": ("ResNet18", "ViT-S/16")}
+    explained = {
+        "CASES": 2, "RUNS": 1, "SHORT_RUNS": 1, "NETWORKS": ("ResNet18", "ViT-S/16"),
+        "OCCLUDED": ("ResNet18",),
+    }  # fmt: skip
+    monkeypatch.setattr("benchmarks.occluded.RUNS", 1)
     for name, value in explained.items():
         monkeypatch.setattr(f"benchmarks.explain.{name}", value)
     for name, value in {"NETWORK": "ResNet18", "RUNS": 1}.items():

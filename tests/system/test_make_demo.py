@@ -48,7 +48,7 @@ def test_ends_with_five_sealed_audits(clone, free_port):
         and name not in ("VIRTUAL_ENV", "MFLAGS")
     }
     run = subprocess.run(
-        ["make", "demo", "ONCE=1", "STRESS=10", f"PORT={free_port}"],
+        ["make", "demo", "ONCE=1", "STRESS=10", "EXPLAIN=0", f"PORT={free_port}"],
         cwd=clone,
         env=environment,
         capture_output=True,

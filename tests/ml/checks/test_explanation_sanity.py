@@ -12,8 +12,10 @@ from ml.checks.explanation_sanity import explanation_sanity
 from ml.checks.registry import State
 from ml.engine import randomise
 from ml.engine.cases import Case
+from ml.engine.cost import Sizes
 from ml.engine.drawn_cases import drawing
 from ml.engine.explain import Explainer
+from ml.engine.passes import PASSES, cost_of
 from ml.evidence.passes import CaseMaps, maps_of
 from ml.protocol import Protocol
 from tests.ml.checks.mapped import CASES, IDS, Spots, edges, left_by, picture, trained, walked
@@ -281,3 +283,69 @@ def test_the_chart_and_its_table_hold_every_stage(given, asked, rng):
     assert len(points["rows"]) == len(forest["rows"]) - 1 == 14
     alone = next(row for row in points["rows"] if row[0] == "layers of group 3 alone")
     assert alone[1:3] == [40, 1.0]
+
+
+def keys_of(maps):
+    return list(zip(maps.keys["order"], maps.keys["stage"], strict=True))
+
+
+def test_a_constant_that_the_network_takes_off_again_moves_no_grad_cam(given, asked):
+    found = explanation_sanity(given(of_the_trained()), asked)
+
+    assert values(found)["shift_sensitivity"].n == CASES
+    assert values(found)["shift_sensitivity"].value < 1e-3
+    assert "shift_sensitivity" not in findings(found)
+
+
+def test_integrated_gradients_from_a_fixed_baseline_are_moved_by_it_and_that_is_said(given, asked):
+    maps = walked(trained()[0], method="integrated-gradients")
+    found = explanation_sanity(given(maps), asked)
+    at = keys_of(maps).index(("shifted", 1))
+    own, other = (maps.maps[:, one].reshape(CASES, -1).astype(float) for one in (0, at))
+    size = np.linalg.norm(own, axis=1)
+    there = size > 0  # a map that is zero everywhere has no relative change
+    moved = np.linalg.norm(other - own, axis=1)[there] / size[there]
+
+    assert values(found)["shift_sensitivity"].n == there.sum()
+    assert values(found)["shift_sensitivity"].value == pytest.approx(moved.mean(), rel=1e-6)
+    assert moved.mean() > 0.05
+    assert "A constant that changes no answer" in findings(found)["shift_sensitivity"].claim
+    # The score that is explained stays: the network takes the constant off.
+    assert maps.score[:, at] == pytest.approx(maps.score[:, 0], abs=1e-4)
+
+
+def test_ragged_maps_are_compared_as_means_over_noisy_copies_too(given, asked):
+    maps = walked(trained()[0], method="gradient")
+    keys, found = keys_of(maps), values(explanation_sanity(given(maps), asked))
+    noisy = [maps.maps[:, keys.index(("noise", at))] for at in range(1, 5)]
+    smooth = [maps.maps[:, keys.index(("smoothed", at))] for at in range(4)]
+
+    assert smooth[0] == pytest.approx(np.mean(noisy, axis=0), abs=1e-6)
+    likeness = [
+        np.mean([
+            stats.spearmanr(smooth[0][case].ravel(), one[case].ravel()).statistic
+            for one in smooth[1:]
+        ])
+        for case in range(CASES)
+    ]  # fmt: skip
+    assert found["map_similarity_smooth"].value == pytest.approx(np.mean(likeness), abs=1e-6)
+    # All layers are permuted as in the last stage, and in the further draws.
+    for at, other in ((1, ("cascading", 3)), (2, ("redrawn", 1)), (3, ("redrawn", 2))):
+        plain = maps.maps[:, keys.index(other)]
+        alike = [
+            stats.spearmanr(smooth[at][case].ravel(), plain[case].ravel()).statistic
+            for case in range(CASES)
+        ]
+        assert np.mean(alike) > 0.8
+    assert ("smoothed", 0) not in keys_of(of_the_trained())
+    assert "map_similarity_smooth" not in values(explanation_sanity(given(of_the_trained()), asked))
+
+
+def test_the_plan_counts_the_copies_of_smooth_maps():
+    sizes, params = Sizes(), PASSES["randomise"].params
+    ragged = cost_of("randomise", params | {"method": "gradient"}, sizes).backwards
+    single = cost_of("attribute", params | {"method": "gradient"}, sizes).backwards
+
+    # Seven stages twice with one beginning, two draws, four noises, another class, a constant;
+    # and four smooth maps of four copies.
+    assert ragged == (13 + 2 + 4 + 1 + 1 + 4 * 4) * single

@@ -7,22 +7,16 @@ import torch
 from PIL import Image
 
 from ml.engine.attribute import Attributor, score_of
+from ml.engine.baselines import BASELINES, blur_baseline, taken_away
 from ml.engine.cost import Sizes
 from ml.engine.explain import Explainer, attribute_job
 from ml.engine.explain_form import perturb_rows
 from ml.engine.passes import PASSES, check_of, cost_of, most_bytes_of
-from ml.engine.perturb import (
-    BASELINES,
-    blur_baseline,
-    insertion,
-    order_of,
-    perturb,
-    perturb_job,
-    perturbed,
-)
+from ml.engine.perturb import insertion, perturb, perturb_job
 from ml.engine.predict import Asked, Case, predict, prepare_case
 from ml.engine.program_session import as_session
 from ml.engine.randomise import randomise_job
+from ml.engine.rankings import Ranked
 from ml.engine.session import ModelError
 from ml.engine.smoke import noise
 from ml.evidence.packed import packed
@@ -94,6 +88,23 @@ def test_the_attribute_pass_keeps_the_map_of_every_case(job, tmp_path):
     cases = noise(manifest_of("tiny").input, 3)
     logits = ours.scores(ours.forward([torch.from_numpy(cases)]))
     assert explainer.maps(cases).score == pytest.approx(logits[:, 1].numpy(), abs=1e-6)
+
+
+def test_the_attribute_pass_makes_maps_by_occlusion(job, tmp_path):
+    """Of cells, by forwards alone; they say what the score loses."""
+    result, found, _ = done(attribute_job, job, "attribute", tmp_path, method="occlusion")
+    maps = maps_of(found, IDS)
+    explainer = Explainer(read_pt2(small("tiny").path), manifest_of("tiny"), method="occlusion")
+
+    assert maps.maps.shape == (4, 1, 8, 8)  # of a picture of 8 by 8 each cell is a pixel
+    assert explainer.sides == (8, 8)
+    assert result["runtime"]["map_sides"] == [8, 8]
+    cases = noise(manifest_of("tiny").input, 1)
+    filled = cases.copy()
+    filled[..., :2, :2] = cases.mean()
+    # A corner cell lies in one box, so it holds what that box takes away.
+    drop = explainer.maps(cases).score - explainer.maps(filled).score
+    assert explainer.maps(cases).maps[0, 0, 0] == pytest.approx(drop[0], abs=1e-5)
 
 
 def test_the_target_is_the_positive_classes_or_the_largest_logit():
@@ -230,14 +241,16 @@ def test_pictures_that_curves_share_are_run_once(stored):
         reporter=QUIET,
     )  # fmt: skip
 
+    params |= {"subset_percents": []}
     declared_cost = cost_of("perturb", {**PASSES["perturb"].params, **params}, Sizes())
     assert sum(calls) / 2 + 1 == declared_cost.forwards == 1 + 1 + 2 * (8 * 3 + 1)
 
 
 def test_a_step_takes_its_share_in_all_channels_at_once():
     picture = np.arange(32.0).reshape(4, 4, 2)
-    places = order_of(np.arange(16.0, dtype=np.float32).reshape(4, 4), (4, 4), least_first=False)
-    found = perturbed(picture, BASELINES["mean"](picture), places, 0.25)
+    ranked = Ranked.of(np.arange(16.0, dtype=np.float32).reshape(4, 4), (4, 4))
+    gone = ranked.gone("morf", 0.25).reshape(4, 4)
+    found = taken_away(picture, BASELINES["mean"](picture), gone)
 
     changed = (found != picture).all(axis=2)
     assert changed.sum() == 4
@@ -259,8 +272,8 @@ def test_the_perturb_pass_begins_with_the_models_own_outputs(job, tmp_path):
     (first,) = versions.version(baseline="mean", order="morf", step=4)
     (other,) = versions.version(baseline="mean", order="lerf", step=4)
     assert versions.outputs[3, first].tolist() == versions.outputs[3, other].tolist()
-    assert versions.outputs.shape == (4, 2 * 8 * 5, 2)
-    assert len(perturb_rows(params)) == 80
+    assert versions.outputs.shape == (4, 3 * 8 * 5 + 4 * 3 * 16, 2)
+    assert len(perturb_rows(params)) == 312
 
 
 def test_stages_go_from_the_output_down_and_keep_every_number():

@@ -105,10 +105,10 @@ def test_structures_must_be_named(cohort, tmp_path):
     assert codes(refused(cohort, tmp_path)) == ["manifest_invalid"]
 
 
-def test_masks_belong_to_segmentation(cohort, tmp_path):
+def test_masks_of_volumes_belong_to_segmentation(cohort, tmp_path):
     change(cohort, task="classification", positive=["ball"], classes=["ball", "none"])
 
-    assert codes(refused(cohort, tmp_path)) == ["task_unsupported"]
+    assert set(codes(refused(cohort, tmp_path))) == {"task_unsupported"}
 
 
 def test_labels_do_not(cohort, tmp_path):
@@ -146,3 +146,90 @@ def test_a_broken_mask_refuses_the_predictions(tmp_path):
     (folder / "masks" / "b000.nii.gz").write_bytes(b"\x1f\x8b broken")
 
     assert codes(refused(folder, tmp_path, read_predictions)) == ["mask_unreadable"]
+
+
+def marked(folder, case="c1", *, sides=(10, 12), where="masks/{}.png", value=255):
+    """A classification cohort whose case has a mask of the finding."""
+    mask = np.zeros(sides, np.uint8)
+    mask[2:5, 3:9] = value
+    path = folder / where.format(case)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(mask).save(path)
+    return path
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    from tests.ml.intake.build import cohort_folder
+
+    folder = cohort_folder(tmp_path / "labelled", n=4)
+    lines = (folder / "cases.csv").read_text().split()
+    cells = ["mask", "", "masks/c1.png", "", ""]
+    rows = [f"{line},{cell}" for line, cell in zip(lines, cells, strict=True)]
+    (folder / "cases.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_a_cohort_of_labels_keeps_masks_of_the_finding(labelled, tmp_path):
+    marked(labelled)
+    marked(labelled, where="masks/anna/{}.png", value=1)
+    marked(labelled, case="c3", where="masks/anna/{}.png", value=0)
+
+    result, catalogue, out = read(labelled, tmp_path)
+
+    assert (catalogue["task"], result["n_masks"], result["n_reader_masks"]) == (
+        "classification", 1, 2,
+    )  # fmt: skip
+    none, case, *_, empty = catalogue["cases"]
+    assert (none["mask"], none["reader_masks"]) == (None, {})
+    assert (case["label"], case["mask"]["voxels"], case["mask"]["shape"]) == (
+        "bright", [18], [10, 12],
+    )  # fmt: skip
+    assert case["mask"]["sha256"] == case["reader_masks"]["anna"]["sha256"]  # 1 or 255: the same
+    assert empty["reader_masks"]["anna"]["voxels"] == [0]
+    kept = unpack((out / "files" / case["mask"]["sha256"]).read_bytes()).labels
+    assert kept[2:5, 3:9].all()
+    assert kept.sum() == 18
+    from ml.intake.left import catalogue_left, files_of
+
+    assert set(files_of(catalogue_left(out, result))) >= {case["mask"]["sha256"]}
+
+
+@pytest.mark.parametrize(
+    ("sides", "code"), [((12, 10), "mask_grid"), ((20, 24), "mask_grid"), ((10, 12), None)]
+)
+def test_a_mask_of_a_finding_is_as_large_as_its_picture(sides, code, labelled, tmp_path):
+    marked(labelled, sides=sides)
+    if code is None:
+        read(labelled, tmp_path)
+    else:
+        assert codes(refused(labelled, tmp_path)) == [code]
+
+
+def test_hostile_masks_of_findings_are_refused(labelled, tmp_path):
+    marked(labelled)
+    for reader, value in (("two", 9), ("flat", None), ("cut", None), ("large", None)):
+        path = marked(labelled, where=f"masks/{reader}/{{}}.png")
+        if value is not None:
+            mask = np.asarray(Image.open(path)).copy()
+            mask[0, 0] = value  # a second value beside 255
+            Image.fromarray(mask).save(path)
+        elif reader == "flat":
+            path.unlink()
+            blobs.write_mask(path.with_suffix("").with_suffix(".nii.gz"), blobs.ball(5))
+        elif reader == "cut":
+            path.write_bytes(path.read_bytes()[:60])
+        else:
+            Image.new("1", (40_000, 40_000)).save(path)
+
+    assert sorted(codes(refused(labelled, tmp_path))) == [
+        "mask_unreadable", "mask_unreadable", "mask_unsupported", "mask_values",
+    ]  # fmt: skip
+
+
+def test_a_mask_needs_the_one_picture_of_its_case(labelled, tmp_path):
+    marked(labelled)
+    text = (labelled / "cases.csv").read_text().replace("images/c1.png", "images/c*.png")
+    (labelled / "cases.csv").write_text(text)
+
+    assert codes(refused(labelled, tmp_path)) == ["task_unsupported"]

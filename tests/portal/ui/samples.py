@@ -460,6 +460,26 @@ def attack_curves() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def removal_curves() -> dict[str, Any]:
+    def line(fall: float) -> list[dict[str, Any]]:
+        return [
+            {"share": at / 10, "value": 2.4 - fall * at / 10,
+             "low": 2.2 - fall * at / 10, "high": 2.6 - fall * at / 10}
+            for at in range(11)
+        ]  # fmt: skip
+
+    said = (("Grad-CAM", 5.0), ("a random map", 3.5), ("edges", 3.7), ("the centre", 3.6))
+    return {
+        "kind": "removal-curves", "check": "explanation-faithfulness",
+        "title": "Mean score while pictures go away", "subtitle": "40 cases",
+        "unit": "Log-odds of tumour",
+        "panels": [
+            {"title": title, "lines": {"morf": line(fall), "lerf": line(3.5)}}
+            for title, fall in said
+        ],
+    }  # fmt: skip
+
+
 def layer_profile() -> dict[str, Any]:
     rows = [
         {"layer": f"block{at}.norm", "facts": ["batch", 64, 64],
@@ -488,5 +508,6 @@ def every_kind() -> list[dict[str, Any]]:
         stress_curves(),
         stress_curves_of_masks(),
         attack_curves(),
+        removal_curves(),
         layer_profile(),
     ]

@@ -58,7 +58,7 @@ def test_what_is_wide_has_a_second_drawing_for_a_phone(series: dict[str, Any]) -
 
 def test_only_wide_kinds_have_one() -> None:
     assert {kind for kind, look in KINDS.items() if look.narrow} == {
-        "forest", "case-values", "stress-curves",
+        "forest", "case-values", "stress-curves", "removal-curves",
     }  # fmt: skip
     assert render_narrow(samples.roc()) == ""
 

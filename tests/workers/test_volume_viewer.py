@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from django.urls import reverse
 
+from ml.checks import all_checks
 from ml.engine.kept_maps import BY_PIECES
 from ml.evidence.passes import NOTHING_MARKED
 from ml.zoo import nodules
@@ -46,7 +47,7 @@ def world(team, read_in, tmp_path):  # noqa: F811
     model = read_in(UploadKind.MODEL, nodules.smooth_model_folder(tmp_path / "m")).model_version
     audit = start_audit(
         actor=team.owner, team=team, cohort_version=cohort, model_version=model,
-        protocol=asked_for_maps(team, ["discrimination"]),
+        protocol=asked_for_maps(team, ["discrimination", "explanation-faithfulness"]),
     )  # fmt: skip
     run_all(audit)
     return audit, prepared(team, model, cohort.cases.get(case_id="v0003"))
@@ -63,7 +64,10 @@ def addresses(audit, seen, structure=0):
 def test_the_page_gives_the_viewer_voxels_and_maps_that_are_the_audits(world, make_member):
     audit, seen = world
     assert list(audit.passes.values_list("name", flat=True)) == ["predict", "attribute"]
-    maps = load_evidence(audit).attributions
+    evidence = load_evidence(audit)
+    maps = evidence.attributions
+    faithful = next(one for one in all_checks() if one.id == "explanation-faithfulness")
+    assert "There are no maps" in faithful.missing(evidence), "no check knows maps of volumes"
     assert maps.maps.shape == (12, 1, 32, 32, 32)
     client = signed_in(make_member(audit.team, "viewer"))
     given = viewer.as_context(seen)["viewer"]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('seen', '0002_worsened'),
+        ('seen', '0003_exploration'),
     ]
 
     operations = [

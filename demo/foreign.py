@@ -112,8 +112,8 @@ def build(cache: Path, out: Path, *, say: Say = print) -> list[Built]:
     data = unpack(PYDICOM_DATA, cache, say)
     read: dict[str, Callable[[str], bytes]] = {
         "pydicom": lambda member: (data / member).read_bytes(),
-        "pyradiomics": _reader(fetch(PYRADIOMICS, cache, say)),
-        "skimage": _reader(fetch(SCIKIT_IMAGE, cache, say)),
+        "pyradiomics": reader_of(fetch(PYRADIOMICS, cache, say)),
+        "skimage": reader_of(fetch(SCIKIT_IMAGE, cache, say)),
     }
     found = []
     for cohort in COHORTS:
@@ -225,7 +225,7 @@ def read_nrrd(data: bytes) -> Pixels:
     return volume[:, ::-1] if float(rows.strip("()").split(",")[1]) < 0 else volume
 
 
-def _reader(archive: Path) -> Callable[[str], bytes]:
+def reader_of(archive: Path) -> Callable[[str], bytes]:
     """Reads plain files of a source archive, whose code is not run."""
 
     def read(member: str) -> bytes:

@@ -2,10 +2,12 @@
 
 import html
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from ml.version import ENGINE_VERSION
 from portal.reports import regions
@@ -88,8 +90,8 @@ def test_only_the_newest_are_shown_and_all_are_counted(
     tried: Any, as_owner: Any, address: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(regions, "MOST_SHOWN", 2)
-    for name in ("oldest tag", "middle tag", "newest tag"):
-        tried(name=name)
+    for at, name in enumerate(("oldest tag", "middle tag", "newest tag")):
+        tried(name=name, created_at=timezone.now() + timedelta(seconds=at))
     said = page(as_owner, address)
     assert "newest tag" in said
     assert "oldest tag" not in said

@@ -103,6 +103,8 @@ def test_masks_of_rise_show_by_chance_are_smooth_and_hang_on_the_seed_alone():
     assert masks.mean(0).max() < 0.4
     steps = masks.diff(dim=1).abs().max()
     assert steps <= 1 / 5 + 1e-6, "a cell of 5 pixels is crossed in as many steps"
+    bends = masks.diff(n=2, dim=1).abs().amax(dim=(0, 2))
+    assert bends.min() > 0.01, "cells begin anywhere, by a shift of each mask's own"
     assert torch.equal(rise_masks((32, 24), range(7, 9), 1, 7, 0.3), masks[7:9])
     assert not torch.equal(rise_masks((32, 24), range(7, 9), 2, 7, 0.3), masks[7:9])
     assert rise_masks((6, 4, 5), range(2), 1, 2, 0.5).shape == (2, 6, 4, 5)

@@ -6,9 +6,18 @@ import pytest
 from ml.engine.attribute import Attributor
 from ml.engine.cost import Cost, Sizes
 from ml.engine.explain import Explainer, attribute_job, explainer_of
-from ml.engine.explain_form import CLASS_MAPS, METHODS, map_cost, map_params, methods_there
+from ml.engine.explain_form import (
+    CLASS_MAPS,
+    METHODS,
+    explaining,
+    map_cost,
+    map_params,
+    methods_there,
+    tried_methods,
+)
 from ml.engine.methods import MADE
-from ml.engine.passes import PASSES, check_of
+from ml.engine.passes import PASSES, check_of, cost_of
+from ml.engine.perturb import perturb_job
 from ml.engine.predict import Asked, prepare_case
 from ml.engine.randomise import randomise_job
 from ml.engine.session import ModelError
@@ -19,6 +28,7 @@ from ml.intake.pt2 import read_pt2
 from ml.program.graph import Node, Port, Program, Ref
 from ml.program.operations import allowed
 from ml.program.randomise import layers_from_the_top, randomised
+from ml.protocol import Protocol
 from tests.ml.engine.known_maps import FEW, Quadrant, cases_of, explainer_for, mapped
 from tests.ml.engine.small import small, stored_noise
 from tests.ml.engine.test_features import manifest_of
@@ -86,6 +96,41 @@ def test_what_a_plan_counts_is_what_a_map_takes(method, monkeypatch):
     more = {"score-cam": -1, "attention-rollout": 4, "occlusion": 4 * 170}.get(method, 0)
     assert counted["forwards"] + more == 4 * found.forwards
     assert counted["backwards"] == 4 * found.backwards
+
+
+@pytest.mark.parametrize("method", methods_there())
+def test_what_a_protocol_may_name_is_planned_and_can_be_opened(method):
+    """The params of each pass hold all that a method takes, as first or as further method."""
+    alone = cost_of("perturb", PASSES["perturb"].params | tried_methods(["gradient"]), Sizes())
+    for methods in ([method], ["gradient", method]) if method != "gradient" else ([method],):
+        protocol = Protocol.parse({"explanation_methods": methods})
+        for name in ("attribute", "perturb", "randomise"):
+            params = PASSES[name].params | explaining(name, protocol)
+            chosen = methods if name != "attribute" else methods[:1]
+            assert cost_of(name, params, Sizes()).forwards > 0
+            assert all(set(METHODS[one].params) <= set(params) for one in chosen)
+    if method != "gradient":
+        both = PASSES["perturb"].params | tried_methods(["gradient", method])
+        own = map_cost(map_params(method), Sizes())
+        found = cost_of("perturb", both, Sizes())
+        assert found.backwards == alone.backwards + own.backwards
+        assert found.forwards > alone.forwards + own.forwards
+
+
+def test_parts_are_taken_away_by_methods_with_params_of_their_own(tmp_path):
+    model = {"path": str(small("tiny").path),
+             "manifest": manifest_of("tiny").model_dump(mode="json")}  # fmt: skip
+    few = {"map_samples": 2, "map_seed": 3, "map_masks": 6, "map_cells": 3, "map_channels": 2}
+    params = PASSES["perturb"].params | tried_methods(["score-cam", "smoothgrad", "rise"]) | few
+    params |= {"steps": 2, "baselines": ["mean"]}
+    inputs = {"model": model, "cases": stored_noise(tmp_path, ["c1"]), **params}
+    done = perturb_job(inputs, tmp_path, QUIET)
+    data = (tmp_path / done["table"]).read_bytes()
+    check_of("perturb", params, 2)(data, ["c1"])
+
+    orders = set(table(data)["order"].to_pylist())
+    assert {"morf", "smoothgrad morf", "rise lerf"} <= orders
+    assert table(data)["error"].null_count == len(table(data))
 
 
 def test_methods_are_listed_once_and_the_engine_makes_those_that_are_there():

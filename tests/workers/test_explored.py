@@ -119,6 +119,16 @@ def shown_report(person, report):
     return text(person.get(reverse("reports:report", args=[report.team.slug, report.pk])))
 
 
+def test_the_other_place_touches_a_region_in_the_middle_nowhere(owner, address):
+    owner.post(address, REGION | {"top": "35", "left": "35", "height": "30", "width": "30"})
+    top, left, height, width = answered(Exploration.objects.get()).answers["elsewhere"]
+    apart = (
+        top + height <= 0.35 + 1e-9 or top >= 0.65 - 1e-9
+        or left + width <= 0.35 + 1e-9 or left >= 0.65 - 1e-9
+    )  # fmt: skip
+    assert apart
+
+
 def test_the_same_question_is_asked_once(report, owner, address):
     owner.post(address, REGION)
     owner.post(address, REGION | {"name": "again"})
@@ -133,6 +143,9 @@ def test_the_same_question_is_asked_once(report, owner, address):
     [
         ({"top": "60"}, "reaches beyond the picture"),
         ({"height": "0"}, "The region is empty"),
+        ({"left": "60"}, "reaches beyond the picture"),
+        ({"top": "60", "width": "30"}, "reaches beyond the picture"),
+        ({"left": "60", "height": "30"}, "reaches beyond the picture"),
         ({"width": "nan"}, "Enter a number."),
         ({"width": "inf"}, "Enter a number."),
         ({"left": ""}, "This field is required."),

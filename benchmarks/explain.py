@@ -5,6 +5,7 @@ In seconds of the processor, of one thread.
 
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
@@ -24,6 +25,7 @@ def run(only: str = "") -> Iterator[Result | Skipped]:
     comparisons: list[partial[Any]] = [
         *(partial(from_a_kept_cut, name) for name in NETWORKS),
         *(partial(with_its_forward, name) for name in NETWORKS),
+        partial(from_a_kept_cut_against_captum, "DenseNet121"),
         partial(a_backward, "DenseNet121"),
         partial(features_beside_outputs, "DenseNet121"),
         *(partial(occlusion, name) for name in OCCLUDED),
@@ -57,6 +59,40 @@ def from_a_kept_cut(name: str) -> Result:
         unit="s",
         n=f"{CASES} cases of {net.cases.shape[-1]} x {net.cases.shape[-1]}, {_threads()}; "
         f"the module with its forward takes {theirs:.3g} s",
+        agree=agree,
+    )
+
+
+def from_a_kept_cut_against_captum(name: str) -> Result:
+    """The same against Captum's LayerGradCam of the module's layer, all cases in one batch."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # theirs, at import
+        from captum.attr import LayerGradCam
+
+    net = _net(name)
+    ours, weights = _attributor(net), _one_class()
+    cached = ours.forward([net.cases])
+    layer = _layer(net, ours.forward([net.cases[:2]]).between[0])
+    captum = LayerGradCam(net.module, layer)
+
+    def theirs() -> Any:
+        return captum.attribute(net.cases, target=1)[:, 0].detach()
+
+    agree = alike(ours.class_map(cached, weights), theirs())
+    own = statistics.median(
+        seconds(lambda: ours.class_map(cached, weights), time.process_time)
+        for _ in range(SHORT_RUNS)
+    )
+    peer = statistics.median(seconds(theirs, time.process_time) for _ in range(RUNS))
+    return Result(
+        name=f"explain: Grad-CAM of {name} from a kept cut, against Captum",
+        ours=own,
+        peer=peer,
+        peer_name="Captum's LayerGradCam, with its forward",
+        ratio=peer / own,
+        goal=100,
+        unit="s",
+        n=f"{CASES} cases of {net.cases.shape[-1]} x {net.cases.shape[-1]}, {_threads()}",
         agree=agree,
     )
 

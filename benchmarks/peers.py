@@ -36,3 +36,19 @@ def _set_up_empty(package: str, folder: Path) -> None:
         empty = ModuleType(package)
         empty.__path__ = [str(folder)]
         sys.modules[package] = empty
+
+
+def without_torchvision() -> None:
+    """Set up an empty torchvision where it is not installed, for peers that ask for it on import.
+
+    pytorch-grad-cam takes it to prepare photographs and for detectors alone. Whatever is called
+    of it fails.
+    """
+    if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is not None:
+        return
+    empty = ModuleType("torchvision")
+    empty.__path__ = []
+    transforms = ModuleType("torchvision.transforms")
+    for name in ("Compose", "Normalize", "ToTensor"):
+        setattr(transforms, name, None)
+    sys.modules |= {"torchvision": empty, "torchvision.transforms": transforms}

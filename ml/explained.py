@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.estimate import rounded
+from ml.evidence.orders import size_of_subset
 from ml.evidence.packed import Float32Array
 from ml.evidence.passes import CaseMaps, CaseOutputs
 from ml.imaging.map_pictures import map_png, overlay_png
@@ -92,6 +93,8 @@ def removal_curves(found: CaseOutputs, case_ids: Sequence[str]) -> dict[str, Cur
     keys = zip(found.keys["baseline"], found.keys["order"], found.keys["step"], strict=True)
     places = {key: at for at, key in enumerate(keys)}
     for baseline, order, step in sorted(places, key=lambda key: int(key[2])):
+        if size_of_subset(str(order)) is not None:  # random subsets are no curve
+            continue
         columns.setdefault((str(baseline), str(order)), []).append(places[baseline, order, step])
     kept: dict[str, Curves] = {}
     for row, case_id in enumerate(case_ids):

@@ -24,6 +24,8 @@ DEFAULT_STRESS_CASES = 100  # whose corrupted copies are run: 30 and more of eac
 DEFAULT_SHIFT_CASES = 100  # whose moved copies are run: 20 of each, and their maps
 DEFAULT_ATTACK_CASES = 40  # that are attacked: about 200 forwards' worth of each
 DEFAULT_EXPLANATION_CASES = 40  # whose parts are taken away: 150 forwards of each
+DEFAULT_EXPLANATION_METHODS = ("grad-cam",)  # another costs its maps and a third of the runs
+DEFAULT_EXPLANATION_STEPS = 10  # in which parts are taken away
 DEFAULT_SHORTCUT_CASES = 100  # in which places are changed: some dozen of each
 DEFAULT_TOLERANCE_MM = 2.0  # of surface Dice; a round number, to be replaced by the readers' own
 DEFAULT_CHECKS = (
@@ -36,7 +38,7 @@ _KEYS = frozenset(
     {"title", "checks", "limits", "operating_point", "prevalence", "subgroups", "seed", "level"}
     | {"draws", "decision_thresholds", "tolerance_mm", "dropout_samples"}
     | {"target_error", "set_coverage", "stress_cases", "shift_cases", "legal_flips"}
-    | {"explanation_cases"}
+    | {"explanation_cases", "explanation_methods", "explanation_steps"}
     | {"attack_cases", "corruptions", "stress_samples", "gradient_scores", "keep_maps"}
     | {"shortcut_cases", "shortcut_regions"}
 )
@@ -44,7 +46,7 @@ _KEYS = frozenset(
 _LATER = (
     *("tolerance_mm", "dropout_samples", "target_error", "set_coverage", "stress_cases"),
     *("shift_cases", "attack_cases", "stress_samples", "gradient_scores", "shortcut_cases"),
-    *("explanation_cases", "keep_maps"),
+    *("explanation_cases", "explanation_steps", "keep_maps"),
 )
 FLIPS = ("left-right", "up-down")  # mirrors that a protocol may declare legal
 _CHECK_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -52,6 +54,7 @@ _MAX_SEED = 2**63 - 1
 _DRAWS_RANGE = (200, 20_000)
 _DROPOUT_SAMPLES_RANGE = (4, 200)
 _DRAWN_CASES_RANGE = (10, 1_000_000)
+_EXPLANATION_STEPS_RANGE = (4, 50)
 _SHORTCUT_CASES_RANGE = (20, 500)  # all are in memory at once
 
 
@@ -84,6 +87,8 @@ class Protocol:
     shift_cases: int = DEFAULT_SHIFT_CASES  # the same of moved copies
     attack_cases: int = DEFAULT_ATTACK_CASES  # and of attacked ones
     explanation_cases: int = DEFAULT_EXPLANATION_CASES  # and of those whose maps are tried
+    explanation_methods: tuple[str, ...] = DEFAULT_EXPLANATION_METHODS  # the first one's are kept
+    explanation_steps: int = DEFAULT_EXPLANATION_STEPS
     legal_flips: tuple[str, ...] = ()  # of FLIPS: mirrors that change nothing of a patient
     corruptions: tuple[str, ...] = ()  # of those that fit the cohort; () = all of them
     stress_samples: int = 0  # of each corrupted copy, where dropout is switched on; 0: none asked
@@ -155,6 +160,8 @@ class Protocol:
             content["shortcut_regions"] = [
                 {"name": name, "box": list(box)} for name, box in self.shortcut_regions
             ]
+        if self.explanation_methods != DEFAULT_EXPLANATION_METHODS:
+            content["explanation_methods"] = list(self.explanation_methods)
         if self.legal_flips:
             content["legal_flips"] = list(self.legal_flips)
         for name in _LATER:
@@ -214,6 +221,10 @@ class _Reader(Values):
             explanation_cases=self.integer(
                 "explanation_cases", DEFAULT_EXPLANATION_CASES, *_DRAWN_CASES_RANGE
             ),
+            explanation_methods=self._methods(),
+            explanation_steps=self.integer(
+                "explanation_steps", DEFAULT_EXPLANATION_STEPS, *_EXPLANATION_STEPS_RANGE
+            ),
             legal_flips=self._flips(),
             corruptions=self._corruptions(),
             stress_samples=self.integer("stress_samples", 0, *_DROPOUT_SAMPLES_RANGE),
@@ -251,6 +262,21 @@ class _Reader(Values):
                 f"'legal_flips' takes {' and '.join(FLIPS)}, got {', '.join(unknown)}."
             )
         return tuple(flip for flip in FLIPS if flip in flips)
+
+    def _methods(self) -> tuple[str, ...]:
+        chosen = self.texts("explanation_methods", DEFAULT_EXPLANATION_METHODS)
+        if not chosen:
+            self.problems.append(
+                "'explanation_methods' is empty: name at least one, or leave it out."
+            )
+        from ml.engine.explain_form import methods_there  # loads pyarrow
+
+        known = methods_there()
+        if unknown := [name for name in chosen if name not in known]:
+            self.problems.append(
+                f"There is no map called {', '.join(unknown)}. Known are: {', '.join(known)}."
+            )
+        return chosen
 
     def _regions(self) -> tuple[Region, ...]:
         regions, problems = read_regions(self.mapping.get("shortcut_regions"))

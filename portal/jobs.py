@@ -39,6 +39,7 @@ class Job(StrEnum):
     READ_UPLOAD = "workers.intake.read_upload"
     PREPARE_SEEN = "workers.seen.prepare_seen"
     PREPARE_WORSENED = "workers.seen.prepare_worsened"
+    EXPLORE_REGION = "workers.explored.explore_region"
     RUN_SHARD = "workers.inference.run_shard"
     RUN_CHECK = "workers.statistics.run_check"
     SEAL_AUDIT = "workers.statistics.seal_audit"
@@ -49,6 +50,7 @@ QUEUE_OF = {
     Job.READ_UPLOAD: Queue.INTAKE,
     Job.PREPARE_SEEN: Queue.INTAKE,
     Job.PREPARE_WORSENED: Queue.INTAKE,
+    Job.EXPLORE_REGION: Queue.INTAKE,
     Job.RUN_SHARD: Queue.INFERENCE,
     Job.RUN_CHECK: Queue.STATISTICS,
     Job.SEAL_AUDIT: Queue.STATISTICS,

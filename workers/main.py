@@ -11,6 +11,7 @@ from django.conf import settings  # noqa: E402
 
 from portal.jobs import QUEUE_OF, Job  # noqa: E402
 from portal.jobs import app as app  # noqa: E402
+from workers import explored as explored  # noqa: E402
 from workers import housekeeping as housekeeping  # noqa: E402
 from workers import inference as inference  # noqa: E402
 from workers import intake as intake  # noqa: E402

@@ -85,7 +85,7 @@ def _work_on_worsened(row: Worsened, fence: int) -> None:
         cases = audit.cohort_version.cases.filter(case_id__in=wanted)
         inputs: dict[str, JsonValue] = {
             "input": model.manifest["input"],
-            "cases": [_placed(case, folder / "in") for case in cases],
+            "cases": [placed_case(case, folder / "in") for case in cases],
             "seed": run.params["seed"],
             "strips": row.wanted,
         }
@@ -94,7 +94,7 @@ def _work_on_worsened(row: Worsened, fence: int) -> None:
             inputs |= _marking(model, run, audit.cohort_version, wanted, folder / "in")
             wall = limits_of(CORRUPT).wall_seconds  # every copy is marked
         job = Job("worsened", inputs, folder / "out", reads=(folder / "in",))
-        outcome = _run(row, fence, job, wall)
+        outcome = run_watched(row, fence, job, wall)
         if outcome.state != "done":
             reasons = [refusal.message for refusal in outcome.refusals] or [outcome.reason]
             actions.fail(row, fence, storable(reasons[0])[:1000])
@@ -132,7 +132,7 @@ def _marking(
     }
 
 
-def _placed(case: Case, folder: Path) -> JsonValue:
+def placed_case(case: Case, folder: Path) -> JsonValue:
     """A case as a job takes it, with its images in a folder that the child is shown."""
     images = case.images.select_related("blob").order_by("position")
     paths: list[JsonValue] = [str(store.placed(image.blob, folder)) for image in images]
@@ -145,9 +145,9 @@ def _work(seen: Seen, fence: int) -> None:
             (folder / name).mkdir()
         inputs: dict[str, JsonValue] = {
             "input": seen.version.manifest["input"],
-            "cases": [_placed(seen.case, folder / "in")],
+            "cases": [placed_case(seen.case, folder / "in")],
         }
-        outcome = _run(seen, fence, Job("seen", inputs, folder / "out"))
+        outcome = run_watched(seen, fence, Job("seen", inputs, folder / "out"))
         if outcome.state == "done":
             try:
                 actions.keep(seen, fence, steps_left(folder / "out", outcome.result))
@@ -160,7 +160,8 @@ def _work(seen: Seen, fence: int) -> None:
             actions.fail(seen, fence, storable(outcome.reason))
 
 
-def _run(row: Seen | Worsened, fence: int, job: Job, wall: float | None = None) -> Outcome:
+def run_watched(row: actions.Row, fence: int, job: Job, wall: float | None = None) -> Outcome:
+    """In a child, with the lease kept alive while it works."""
     watcher = Watcher(lambda changes: renew(type(row), row.pk, fence, **changes))
     limits = child_limits(settings.INTAKE_WALL_SECONDS if wall is None else wall)
     return run(job, limits=limits, on_event=watcher.hear, tick=watcher.tick)

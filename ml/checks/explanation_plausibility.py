@@ -34,6 +34,7 @@ from ml.checks.scored import (
 )
 from ml.estimate import Estimate
 from ml.evidence.localised import MASS, POINTING, TIMES, Localised
+from ml.evidence.methods import TITLES
 from ml.evidence.orders import CENTRE, EDGES, RANDOM
 from ml.evidence.tables import Evidence, IntArray
 from ml.protocol import Protocol
@@ -73,9 +74,10 @@ def explanation_plausibility(evidence: Evidence, protocol: Protocol) -> CheckRes
         shares = shares_of(evidence, quadrants, settings)
         estimates += shares
         beside = [*_dangers(evidence, quadrants, shares), *beside]
-    worded = _wordings(evidence, found, held, estimates)
+    method = TITLES.get(protocol.explanation_methods[0], protocol.explanation_methods[0])
+    worded = _wordings(evidence, found, held, estimates, method)
     findings = (*findings_of(ID, estimates, protocol, worded), *beside)
-    series = series_of(evidence, found, held, quadrants, estimates)
+    series = series_of(evidence, found, held, quadrants, estimates, method)
     return result_of(QUESTION, estimates, findings, series)
 
 
@@ -85,7 +87,11 @@ def beats(estimate: Estimate) -> bool:
 
 
 def _wordings(
-    evidence: Evidence, found: Localised, held: Held, estimates: Sequence[Estimate]
+    evidence: Evidence,
+    found: Localised,
+    held: Held,
+    estimates: Sequence[Estimate],
+    method: str,
 ) -> dict[str, Wording]:
     by_id = {one.id: one for one in estimates}
     mass, area = by_id[MASS], by_id["mask_area"]
@@ -102,7 +108,7 @@ def _wordings(
             f"Of what a map shows for the finding {words.per_cent(mass.value)} lies where it is "
             f"marked, which is {words.per_cent(area.value)} of the picture: "
             f"{_than(by_id, GAINS[MASS])}.",
-            why=f"Grad-CAM against {whose}, in {size} with the finding that were called so. More "
+            why=f"{method} against {whose}, in {size} with the finding that were called so. More "
             f"{told}. {NO_PROOF}",
         ),
         POINTING: Wording(

@@ -3,8 +3,9 @@
 import numpy as np
 
 from ml.checks import words
-from ml.checks.faithfulness_measures import ID, Tried
+from ml.checks.faithfulness_measures import ID, MOST_SURE, Tried
 from ml.estimate import JsonObject, JsonValue, rounded
+from ml.evidence.methods import TITLES
 from ml.evidence.orders import (
     CENTRE,
     EDGES,
@@ -15,6 +16,7 @@ from ml.evidence.orders import (
     RANDOM,
     order_named,
     ranking_of,
+    size_of_subset,
 )
 from ml.evidence.passes import CaseOutputs
 from ml.evidence.tables import FloatArray
@@ -22,7 +24,6 @@ from ml.stats.arrays import ratio
 from ml.stats.bootstrap import Settings, replicate_sums
 from ml.stats.interval import percentile_interval
 
-_MOST = 1e-7  # as of the measures: log-odds are cut where float32 tells no more
 _TITLES = {RANDOM: "a random map", EDGES: "edges", CENTRE: "the centre"}
 
 
@@ -38,21 +39,22 @@ def curves_series(found: CaseOutputs, tried: Tried, method: str, settings: Setti
     Returns:
         A series of kind ``removal-curves``: for each order a panel with its two lines.
     """
-    present = {ranking_of(str(one)) for one in found.keys["order"]}
+    curves = [at for at, one in enumerate(found.keys["order"]) if size_of_subset(str(one)) is None]
+    present = {ranking_of(str(found.keys["order"][at])) for at in curves}
     ranked = [one for one in (MAP, RANDOM, EDGES, CENTRE) if one in present]
-    ranked += sorted(present - set(ranked))
-    steps = sorted({int(one) for one in found.keys["step"]})
+    ranked += sorted(one for one in present - set(ranked) if _complete(found, tried, one))
+    steps = sorted({int(found.keys["step"][at]) for at in curves})
     keys = [(ranking, order, step) for ranking in ranked for order in (MORF, LERF)
             for step in steps]  # fmt: skip
     means = np.stack([_mean_of(found, tried, *key) for key in keys], axis=1)  # (m, points)
     points = dict(zip(keys, _points(means, tried, steps, settings), strict=True))
+    titles = TITLES | _TITLES | {MAP: method}
     panels: list[JsonValue] = []
     for ranking in ranked:
         lines: JsonObject = {
             order: [points[ranking, order, step] for step in steps] for order in ORDERS
         }
-        panels.append({"title": method if ranking == MAP else _TITLES.get(ranking, ranking),
-                       "lines": lines})  # fmt: skip
+        panels.append({"title": titles[ranking], "lines": lines})
     return {
         "kind": "removal-curves",
         "check": ID,
@@ -65,11 +67,18 @@ def curves_series(found: CaseOutputs, tried: Tried, method: str, settings: Setti
     }
 
 
+def _complete(found: CaseOutputs, tried: Tried, ranking: str) -> bool:
+    """All of the cases have all answers in the orders of a further method."""
+    assert found.score is not None
+    places = [at for at, one in enumerate(found.keys["order"]) if ranking_of(str(one)) == ranking]
+    return bool(np.isfinite(found.score[np.ix_(tried.rows, np.array(places))]).all())
+
+
 def _mean_of(found: CaseOutputs, tried: Tried, ranking: str, order: str, step: int) -> FloatArray:
     """(m,) of each case at one step of one order, over replacements."""
     assert found.score is not None
     places = found.version(order=order_named(ranking, order), step=step)
-    kept = found.score[np.ix_(tried.rows, places)].clip(_MOST, 1 - _MOST)
+    kept = found.score[np.ix_(tried.rows, places)].clip(MOST_SURE, 1 - MOST_SURE)
     return np.asarray((np.log(kept) - np.log1p(-kept)).mean(axis=1))
 
 

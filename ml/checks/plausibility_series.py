@@ -20,7 +20,7 @@ from ml.evidence.orders import CENTRE, EDGES, MAP, RANDOM
 from ml.evidence.tables import Evidence
 
 _ROWS = {
-    "": "map (Grad-CAM)",
+    "": "map",
     RANDOM: "random map",
     EDGES: "edges of the picture",
     CENTRE: "centre",
@@ -36,27 +36,31 @@ def series_of(
     held: Held,
     quadrants: Quadrants | None,
     estimates: Sequence[Estimate],
+    method: str,
 ) -> list[JsonObject]:
     """A forest of each of two measures, the scatter where there is one, and every case."""
     scatter = [] if quadrants is None else [_scatter(evidence, found, held, quadrants)]
     return [
         _forest(
             MASS, "How much of a map’s positive evidence lies where the finding is marked", held,
-            estimates,
+            estimates, method,
         ),
         _forest(POINTING, "How often a map is largest where the finding is marked", held,
-                estimates),
+                estimates, method),
         *scatter,
         _cases(evidence, found, held, quadrants),
     ]  # fmt: skip
 
 
-def _forest(name: str, title: str, held: Held, estimates: Sequence[Estimate]) -> JsonObject:
+def _forest(
+    name: str, title: str, held: Held, estimates: Sequence[Estimate], method: str
+) -> JsonObject:
     rows: list[JsonValue] = []
     for one in estimates:
         base, _, part = one.id.partition(":")
         if base == name and part in _ROWS and one.value is not None:
-            row: JsonObject = {"label": _ROWS[part], "estimate": one.to_json(), "state": "info"}
+            label = _ROWS[part] if part else f"map ({method})"
+            row: JsonObject = {"label": label, "estimate": one.to_json(), "state": "info"}
             rows.append(row | ({"all": True} if not part else {}))
     return {
         "kind": "forest",

@@ -394,7 +394,7 @@ def _computed(
             manifest, planned.name, planned.params, len(shard), own_policy()
         ),
     )
-    table = runner.run(cases_of(planned.params, list(images)))
+    table = runner.run(cases_of(planned.params, list(images), read.catalogue))
     return _Outputs(table, runner.runtime)
 
 

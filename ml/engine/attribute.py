@@ -84,8 +84,8 @@ def map_layer(
     _, shape = shares[fitting[-1]]
     axis = channel_axis(program, fitting[-1], len(shape))
     sides = spatial(shape, axis)
-    grid, skipped = (sides, 0) if len(sides) > 1 else _grid(sides[0], case[0])
-    return MapLayer(fitting[-1], axis, grid, skipped)
+    sides, skipped = (sides, 0) if len(sides) > 1 else grid(sides[0], case[0])
+    return MapLayer(fitting[-1], axis, sides, skipped)
 
 
 def moved_positions(
@@ -101,7 +101,7 @@ def moved_positions(
     On two cases of noise, of a sum of the logits with weights of no meaning: plain sums of
     probabilities have no gradient. Values without several positions are left out.
     """
-    inputs = _noise(program, case)
+    inputs = noise(program, case)
     if not all(one.is_floating_point() for one in inputs):
         raise ValueError("the network takes whole numbers, through which no gradient is taken")
     inputs = [place(one).requires_grad_() for one in inputs]
@@ -134,12 +134,13 @@ def moved_positions(
     return shares
 
 
-def _noise(program: Program, case: Sequence[Shape]) -> list[torch.Tensor]:
+def noise(program: Program, case: Sequence[Shape]) -> list[torch.Tensor]:
+    """Inputs of two cases, the same every time: what reaches a value is told by them."""
     source = torch.Generator().manual_seed(_SEED)
     return [torch.randn(one.shape, generator=source).to(one.dtype) for one in zeros(program, case)]
 
 
-def _grid(tokens: int, case: Shape) -> tuple[Shape, int]:
+def grid(tokens: int, case: Shape) -> tuple[Shape, int]:
     """Tokens as a grid of the picture's proportions: all of them, or all but the first."""
     sides = case[1:] if case[0] <= case[-1] else case[:-1]  # channels are few, first or last
     for skipped in (0, 1) if len(sides) == 2 else ():
@@ -208,7 +209,7 @@ class Attributor:
             weights: (n, k) what each logit counts in the score that is explained: a row with a
                 single 1 for one class. Dense outputs are summed over their positions, or over
                 those that count, where the weights have the logits' own shape.
-            method: "grad-cam", "grad-cam++" or "hires-cam".
+            method: "grad-cam", "grad-cam++", "hires-cam" or "layer-cam".
 
         Returns:
             (n, *sides of the layer), in units of the score; float32.
@@ -219,7 +220,8 @@ class Attributor:
         Source:
             Selvaraju et al. (2017), ICCV (Grad-CAM); Chattopadhay et al. (2018), WACV
             (Grad-CAM++, without the factor exp(score), which is the same for all channels of a
-            case); Draelos, Carin (2020), arXiv:2011.08891 (HiResCAM).
+            case); Draelos, Carin (2020), arXiv:2011.08891 (HiResCAM); Jiang et al. (2021), IEEE
+            TIP 30:5875-5888 (LayerCAM).
         """
         if method not in CLASS_MAPS:
             raise ValueError(f"no such map: {method!r}; there are {', '.join(CLASS_MAPS)}")
@@ -229,8 +231,16 @@ class Attributor:
             (slope,) = torch.autograd.grad(score_of(found, weights).sum(), value)
         around = [at for at in range(1, value.dim()) if at != self.layer.axis]
         channels = CLASS_MAPS[method](value.detach(), slope, around)
-        found = channels.sum(dim=self.layer.axis).flatten(1)[:, self.layer.skipped :]
-        return found.reshape(len(found), *self.layer.sides)
+        return self._laid_out(channels.sum(dim=self.layer.axis))
+
+    def activations(self, cached: Cached) -> torch.Tensor:
+        """(n, channels, *sides of the layer) what the layer gave, as the class maps read it."""
+        return self._laid_out(cached.between[0].movedim(self.layer.axis, 1), 2)
+
+    def _laid_out(self, found: torch.Tensor, start: int = 1) -> torch.Tensor:
+        """Positions as the layer's grid, without those before it; axes before ``start`` stay."""
+        row = found.flatten(start)[..., self.layer.skipped :]
+        return row.reshape(*row.shape[:start], *self.layer.sides)
 
     def gradient(self, inputs: Sequence[torch.Tensor], weights: torch.Tensor) -> torch.Tensor:
         """The gradient of the score by the first input: (n, *its shape), in score per input unit.
@@ -315,10 +325,16 @@ def _hires_cam(value: torch.Tensor, slope: torch.Tensor, around: list[int]) -> t
     return slope * value
 
 
+def _layer_cam(value: torch.Tensor, slope: torch.Tensor, around: list[int]) -> torch.Tensor:
+    del around
+    return slope.relu() * value
+
+
 CLASS_MAPS: dict[str, Callable[[torch.Tensor, torch.Tensor, list[int]], torch.Tensor]] = {
     "grad-cam": _grad_cam,
     "grad-cam++": _grad_cam_plus,
     "hires-cam": _hires_cam,
+    "layer-cam": _layer_cam,
 }
 
 

@@ -1,5 +1,6 @@
 """Maps of cases by a named method, from arrays to arrays; the attribute pass."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,24 +10,28 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from ml.engine.attribute import CLASS_MAPS, Attributor, score_of
+from ml.engine.attribute import Attributor, score_of
 from ml.engine.cases import Case
 from ml.engine.device import CPU, Device
 from ml.engine.explain_form import (
-    GRADIENT,
     IG_STEPS,
+    INTEGRATED,
     LAYER,
     METHODS,
     MOST_POSITIONS,
     OCCLUSION,
+    ROLLOUT,
+    SCORE_CAM,
     VOLUMES,
     methods_there,
 )
 from ml.engine.fitting import in_pieces
 from ml.engine.mask_copies_form import of_masks
+from ml.engine.methods import MADE, Work
 from ml.engine.occlusion import Occlusion
 from ml.engine.predict import Asked, finished, in_batches
 from ml.engine.program_session import broken, program_of, use_threads
+from ml.engine.rollout import Rollout
 from ml.engine.session import FloatArray, ModelError
 from ml.estimate import JsonObject
 from ml.evidence.packed import packed
@@ -46,7 +51,7 @@ class Maps:
     """Maps of n cases.
 
     Attributes:
-        maps: (n, *sides) signed, in units of the score (for "gradient", per unit of the input).
+        maps: (n, *sides) signed, in the units that ``ml.engine.methods`` gives for the method.
         score: (n,) the logit that is explained; of several positive classes, their sum.
         baseline_score: (n,) of the baseline of integrated gradients; NaN for other methods.
     """
@@ -67,9 +72,10 @@ class Explainer:
         steps: of integrated gradients, whose baseline has the lowest declared intensity.
         device: to compute on, in float32 whatever the manifest declares: small gradients would
             vanish in fewer digits.
+        params: of the method, where they are not those of METHODS.
 
     Raises:
-        ModelError: map_layer, where there is no layer to take maps of or no gradient.
+        ModelError: map_layer, where there is no layer to take maps of, no gradient or no attention.
         ValueError: for another method or target.
     """
 
@@ -82,11 +88,14 @@ class Explainer:
         target: str = POSITIVE,
         steps: int = IG_STEPS,
         device: Device = CPU,
+        params: JsonObject | None = None,
     ) -> None:
         if method not in methods_there() or target not in (POSITIVE, PREDICTED):
             raise ValueError(f"no method {method!r} or no target {target!r}")
         self.method, self.target, self.steps, self.manifest = method, target, steps, manifest
+        self.params: JsonObject = METHODS[method].params if params is None else params
         self.device = device
+        self.rollout: Rollout | None = None
         self.fitted: list[int] = []  # cases that fitted into memory at once, where they were fewer
         try:
             with device.computing():
@@ -94,16 +103,23 @@ class Explainer:
                     program, [manifest.input.shape],
                     output=manifest.output.name, layer=manifest.target_layer, device=device,
                 )  # fmt: skip
+                if method == ROLLOUT:
+                    logits = self.attributor.logits
+                    self.rollout = Rollout(program, [manifest.input.shape], logits, device=device)
+                if method == SCORE_CAM and len(self.sides) != manifest.input.dims:
+                    raise ValueError("the positions of its map layer form no grid of the picture")
         except (KeyError, ValueError) as error:
             raise ModelError("map_layer", f"No map can be taken: {error.args[0]}.") from None
         except RuntimeError as error:
             raise broken(error) from None
-        self._channels = 1 if manifest.input.layout == "NCHW" else 3
+        self._channels = 1 if manifest.input.layout == "NCHW" else 1 + manifest.input.dims
         self._occlusion = self._occluded(program) if method == OCCLUSION else None
 
     @property
     def sides(self) -> tuple[int, ...]:
         """Of a map: those of the layer, or of the input."""
+        if self.rollout is not None:
+            return self.rollout.sides
         if METHODS[self.method].of == LAYER:
             return self.attributor.layer.sides
         if self._occlusion is not None:
@@ -160,17 +176,16 @@ class Explainer:
         cached = ours.forward([cases])
         logits = ours.scores(cached)
         weights = place(self._weights(logits.cpu()))
+        dark, reach = self._range(cases)
+        work = Work(
+            ours, cases, cached, weights, self.params, self._channels, dark, reach, self.device,
+            most=next(iter(self.fitted), 0), steps=self.steps, rollout=self.rollout,
+            occlusion=self._occlusion,
+        )  # fmt: skip
+        found = MADE[self.method](work)
         below = np.full(len(arrays), np.nan)
-        if self.method in CLASS_MAPS:
-            found = ours.class_map(cached, weights, self.method)
-        elif self._occlusion is not None:
-            found = self._occlusion.maps(cases, weights)
-        elif self.method == GRADIENT:
-            found = ours.gradient([cases], weights).sum(dim=self._channels)
-        else:
-            baseline = self._baseline(cases)
-            by_channel = ours.integrated_gradients([cases], weights, baseline, self.steps)
-            found = by_channel.sum(dim=self._channels)
+        if self.method == INTEGRATED:
+            baseline = dark.expand_as(cases).contiguous()
             below = _numbers(score_of(ours.scores(ours.forward([baseline])), weights))
         return found.float().cpu().numpy(), _numbers(score_of(logits, weights)), below
 
@@ -189,15 +204,15 @@ class Explainer:
                 weights[:, classes.index(name)] = 1
         return weights
 
-    def _baseline(self, cases: torch.Tensor) -> torch.Tensor:
-        """The lowest declared intensity everywhere."""
-        _, offset = unit_range(self.manifest.input)
+    def _range(self, cases: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The lowest declared intensity, and how far it is to the highest, by channel."""
         sides = [1] * cases.dim()
-        sides[self._channels] = len(offset)
-        dark: torch.Tensor = self.device.place(
-            torch.from_numpy(offset).to(cases.dtype).reshape(sides)
+        sides[self._channels] = -1
+        reach, dark = (
+            self.device.place(torch.from_numpy(one).to(cases.dtype).reshape(sides))
+            for one in unit_range(self.manifest.input)
         )
-        return dark.expand_as(cases).contiguous()
+        return dark, reach
 
 
 def _numbers(values: torch.Tensor) -> FloatArray:
@@ -216,11 +231,15 @@ def explainer_of(asked: Asked, params: JsonObject, kind: type[Explainer] = Expla
     use_threads(asked.threads)
     program = asked.opened("program", lambda: program_of(asked.path, asked.manifest))
     method, target = str(params["method"]), str(params["target"])
+    own: JsonObject = {key: params[key] for key in METHODS[method].params}
 
     def make() -> Explainer:
-        return kind(program, asked.manifest, method=method, target=target, device=asked.device)
+        return kind(
+            program, asked.manifest, method=method, target=target, device=asked.device, params=own
+        )
 
-    return asked.opened(f"{kind.__name__} {method} {target}", make)
+    named = f"{kind.__name__} {method} {target} {json.dumps(own, sort_keys=True)}"
+    return asked.opened(named, make)
 
 
 @dataclass(frozen=True)

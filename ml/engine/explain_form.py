@@ -3,31 +3,43 @@
 Nothing here loads torch: plans are made where no model is run.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
+from typing import cast
 
 from ml.engine.cost import ROW, Cost, Sizes
 from ml.engine.mask_copies_form import STRUCTURES, of_masks
 from ml.engine.params import count, output_names, texts
-from ml.estimate import JsonObject
+from ml.estimate import JsonObject, JsonValue
 from ml.evidence.forms import Form, Key
 from ml.evidence.mask_copies import STRUCTURE
-from ml.evidence.orders import MAP, ORDERS, order_named
-from ml.evidence.passes import DEPTH, NOISE, OTHER_CLASS, REDRAWN, SHIFTED, SMOOTHED
+from ml.evidence.orders import BLIND, LINEAR, MAP, MEAN, ORDERS, order_named, subset_named
+from ml.evidence.passes import DEPTH, NOISE, OF_MAP, OTHER_CLASS, REDRAWN, SHIFTED, SMOOTHED
+from ml.protocol import Protocol
 
 ATTRIBUTE, PERTURB, RANDOMISE = "attribute", "perturb", "randomise"
-CLASS_MAPS = ("grad-cam", "grad-cam++", "hires-cam")
+CLASS_MAPS = ("grad-cam", "grad-cam++", "hires-cam", "layer-cam")
 GRADIENT, INTEGRATED = "gradient", "integrated-gradients"
 EIGEN, SCORE_CAM, ROLLOUT = "eigen-cam", "score-cam", "attention-rollout"
 SMOOTH, OCCLUSION, RISE = "smoothgrad", "occlusion", "rise"
 LAYER, INPUT = "layer", "input"
 IG_STEPS = 32
+FILL = 2  # forwards that a linear filling of a picture takes about as long as
 OCCLUDED = 2 + 13**2  # forwards: for the score, as it is, and with each box of a picture filled
 MOST_POSITIONS = 1 << 18  # of a map that is kept
 KEPT = "kept-maps"  # the need of a protocol that asks for maps which no check reads
 VOLUMES = "volumes"  # of params: the maps have a depth; those of pictures do not name it
-MAP_PARAMS: JsonObject = {"method": "grad-cam", "target": "positive"}
+_SEED = 20261127
+
+
+Taken = Callable[[JsonObject], tuple[float, float]]  # forwards and backwards of one case
+
+
+def _once(params: JsonObject) -> tuple[float, float]:
+    """The trunk once, then the tail."""
+    del params
+    return 1, 0
 
 
 @dataclass(frozen=True)
@@ -38,12 +50,17 @@ class Method:
         title: as readers know it.
         of: LAYER or INPUT, the positions that a map has a number for.
         gradient: it goes back through the network; else forwards are all that it takes.
+        takes: forwards and backwards of one case, from the params. A backward counts with the
+            forward that it takes; the one forward more is that of the scores.
+        params: of its own, part of the evidence key; see :func:`map_params`.
         there: the engine makes it.
     """
 
     title: str
     of: str
     gradient: bool
+    takes: Taken = _once
+    params: JsonObject = field(default_factory=dict)
     there: bool = True
 
 
@@ -51,16 +68,33 @@ METHODS: dict[str, Method] = {
     "grad-cam": Method("Grad-CAM", LAYER, gradient=True),
     "grad-cam++": Method("Grad-CAM++", LAYER, gradient=True),
     "hires-cam": Method("HiResCAM", LAYER, gradient=True),
-    "layer-cam": Method("LayerCAM", LAYER, gradient=True, there=False),
-    EIGEN: Method("Eigen-CAM", LAYER, gradient=False, there=False),
-    SCORE_CAM: Method("Score-CAM", LAYER, gradient=False, there=False),
-    ROLLOUT: Method("Attention rollout", LAYER, gradient=False, there=False),
-    GRADIENT: Method("Gradient", INPUT, gradient=True),
-    INTEGRATED: Method("Integrated gradients", INPUT, gradient=True),
-    SMOOTH: Method("SmoothGrad", INPUT, gradient=True, there=False),
-    OCCLUSION: Method("Occlusion", INPUT, gradient=False),
-    RISE: Method("RISE", INPUT, gradient=False, there=False),
-}
+    "layer-cam": Method("LayerCAM", LAYER, gradient=True),
+    EIGEN: Method("Eigen-CAM", LAYER, gradient=False),
+    SCORE_CAM: Method(
+        "Score-CAM", LAYER, gradient=False,
+        takes=lambda params: (1 + count(params, "map_channels"), 0),
+        params={"map_channels": 32},
+    ),
+    ROLLOUT: Method("Attention rollout", LAYER, gradient=False, takes=lambda _: (2, 0)),
+    GRADIENT: Method("Gradient", INPUT, gradient=True, takes=lambda _: (1, 1)),
+    INTEGRATED: Method(
+        "Integrated gradients", INPUT, gradient=True, takes=lambda _: (2, IG_STEPS)
+    ),
+    SMOOTH: Method(
+        "SmoothGrad", INPUT, gradient=True,
+        takes=lambda params: (1, count(params, "map_samples")),
+        params={"map_samples": 32, "map_noise": 0.15, "map_seed": _SEED},
+    ),
+    OCCLUSION: Method(
+        "Occlusion", INPUT, gradient=False,
+        takes=lambda _: (OCCLUDED, 0),  # fewer where a box reaches little: ml.engine.touched
+    ),
+    RISE: Method(
+        "RISE", INPUT, gradient=False,
+        takes=lambda params: (1 + count(params, "map_masks"), 0),
+        params={"map_masks": 512, "map_cells": 7, "map_shown": 0.5, "map_seed": _SEED},
+    ),
+}  # fmt: skip
 
 
 def methods_there() -> tuple[str, ...]:
@@ -71,6 +105,19 @@ def methods_there() -> tuple[str, ...]:
         'grad-cam'
     """
     return tuple(name for name, method in METHODS.items() if method.there)
+
+
+def map_params(method: str, target: str = "positive") -> JsonObject:
+    """What a pass is told of its maps: the method, its target, and all that the method takes.
+
+    Example:
+        >>> map_params("score-cam")
+        {'method': 'score-cam', 'target': 'positive', 'map_channels': 32}
+    """
+    return {"method": method, "target": target, **METHODS[method].params}
+
+
+MAP_PARAMS = map_params("grad-cam")
 
 
 def kept_params(*, pictures: bool, structures: int = 0) -> JsonObject:
@@ -113,26 +160,80 @@ def _maps(keys: Mapping[str, Sequence[Key]], *, volumes: bool = False) -> Form:
 def perturb_rows(params: JsonObject) -> list[tuple[str, str, int]]:
     """Baseline, order and step of every row of a case; an order says what ranks, but of the map.
 
+    Behind the curves stand the subsets that are drawn at random, in which a step is a draw: the
+    same pictures for all that ranks.
+
     Example:
         >>> asked = {"baselines": ["mean"], "rankings": ["map", "edges"], "steps": 1}
         >>> [order for _, order, step in perturb_rows(asked) if step]
         ['morf', 'lerf', 'edges morf', 'edges lerf']
+        >>> perturb_rows(asked | {"subset_percents": [20], "draws": 1})[-1]
+        ('mean', 'edges subset-20', 1)
     """
-    orders = [
-        order_named(ranking, order)
-        for ranking in texts(params, "rankings") or [MAP]
-        for order in ORDERS
-    ]
-    return list(product(texts(params, "baselines"), orders, range(count(params, "steps") + 1)))
+    rankings = _rankings(params)
+    orders = [order_named(ranking, order) for ranking in rankings for order in ORDERS]
+    curves = product(texts(params, "baselines"), orders, range(count(params, "steps") + 1))
+    sizes = [subset_named(percent) for percent in subset_percents(params)]
+    subsets = [order_named(ranking, size) for ranking in rankings for size in sizes]
+    draws = range(1, 1 + (count(params, "draws") if subsets else 0))
+    return [*curves, *product(("mean",), subsets, draws)]
+
+
+def _rankings(params: JsonObject) -> list[str]:
+    return texts(params, "rankings") or [MAP]
+
+
+def subset_percents(params: JsonObject) -> list[int]:
+    """Sizes of the subsets of patches that are drawn; none, of params written before them."""
+    return [int(cast(int, one)) for one in cast(list[JsonValue], params.get("subset_percents", []))]
+
+
+def methods_of(params: JsonObject) -> dict[str, str]:
+    """By what ranks, the method of its map: that of the pass, and further ones by their names.
+
+    Example:
+        >>> methods_of({"method": "grad-cam", "rankings": ["map", "gradient", "random"]})
+        {'map': 'grad-cam', 'gradient': 'gradient'}
+    """
+    further = {name: name for name in _rankings(params) if name in METHODS}
+    return {MAP: str(params.get("method", MAP_PARAMS["method"])), **further}
+
+
+def tried_methods(methods: Sequence[str]) -> JsonObject:
+    """Params of the passes that make maps and try them, for some methods.
+
+    Args:
+        methods: names of METHODS, the first of them the one whose maps are kept.
+
+    Example:
+        >>> tried_methods(["grad-cam", "gradient"])["rankings"]
+        ['map', 'gradient', 'random', 'centre', 'edges']
+    """
+    first, *further = methods
+    return {"method": first, "rankings": [MAP, *further, *BLIND]}
+
+
+def explaining(name: str, protocol: Protocol) -> JsonObject:
+    """What a protocol says of maps, as params of a pass; {} of a pass that takes no notice."""
+    methods = protocol.explanation_methods
+    if name == ATTRIBUTE:
+        return {"method": methods[0]}
+    if name == PERTURB:
+        return tried_methods(methods) | {"steps": protocol.explanation_steps}
+    return {}
 
 
 def perturb_form(params: JsonObject, n_outputs: int) -> Form:
-    """A row for each case, baseline, order and step from 0 (nothing gone) to all steps."""
+    """A row for each case, baseline, order and step from 0 (nothing gone) to all steps.
+
+    With subsets, it says too how much of its map each row takes away.
+    """
     wanted = perturb_rows(params)
     keys: dict[str, list[Key]] = {
         name: [row[at] for row in wanted] for at, name in enumerate(("baseline", "order", "step"))
     }
-    return Form(keys=keys, numbers=output_names(n_outputs))
+    of_map = OF_MAP if subset_percents(params) else ()
+    return Form(keys=keys, numbers=(*output_names(n_outputs), *of_map))
 
 
 def randomise_rows(params: JsonObject) -> list[tuple[str, int]]:
@@ -168,23 +269,24 @@ def map_cost(params: JsonObject, sizes: Sizes) -> Cost:
         n = count(params, STRUCTURES)
         one = map_cost({key: value for key, value in params.items() if key != STRUCTURES}, sizes)
         return Cost(n * one.forwards, n * one.backwards, n * one.bytes)
-    method, size = params["method"], ROW + 8 * 4 + 4 * sizes.positions
-    if method in CLASS_MAPS:  # the trunk once, then the tail
-        return Cost(1, 0, size)
-    if method == OCCLUSION:  # fewer where a box reaches little: ml.engine.touched
-        return Cost(OCCLUDED, 0, size)
-    # A gradient takes a forward of its own, which counts with the backward.
-    return Cost(1, 1, size) if method == GRADIENT else Cost(2, IG_STEPS, size)
+    forwards, backwards = METHODS[str(params["method"])].takes(params)
+    return Cost(forwards, backwards, ROW + 8 * 4 + 4 * sizes.positions)
 
 
 def perturb_cost(params: JsonObject, sizes: Sizes) -> Cost:
-    steps, baselines = count(params, "steps"), len(texts(params, "baselines"))
-    # The whole picture is every curve's first, and a baseline the last of all orders.
-    orders = len(ORDERS) * len(texts(params, "rankings") or [MAP])
-    pictures = 1 + baselines * (orders * (steps - 1) + 1)
-    found = map_cost(params, sizes)
-    size = len(perturb_rows(params)) * (ROW + 8 * sizes.outputs)
-    return Cost(found.forwards + pictures, found.backwards, size)
+    steps, baselines = count(params, "steps"), texts(params, "baselines")
+    # The whole picture is every curve's first, and a baseline the last of all orders; where all of
+    # a picture that is filled linearly is gone, that is the mean.
+    changed = len(ORDERS) * len(_rankings(params)) * (steps - 1)
+    ends = {MEAN if name == LINEAR else name for name in baselines}
+    subsets = len(subset_percents(params)) * (count(params, "draws") if "draws" in params else 0)
+    pictures = 1 + len(baselines) * changed + len(ends) + subsets
+    fills = FILL * changed if LINEAR in baselines else 0
+    maps = sum(
+        (map_cost({"method": one}, sizes) for one in methods_of(params).values()), start=Cost(0)
+    )
+    size = len(perturb_rows(params)) * (ROW + 8 * (sizes.outputs + len(OF_MAP)))
+    return Cost(maps.forwards + pictures + fills, maps.backwards, size)
 
 
 def randomise_cost(params: JsonObject, sizes: Sizes) -> Cost:

@@ -19,8 +19,8 @@ from ml.engine.copies import flat_rows
 from ml.engine.device import CPU, Device
 from ml.engine.explain import Explainer, explainer_of, runtime_of
 from ml.engine.localise_form import MASKS, localise_form, localise_rows
-from ml.engine.perturb import centre_map, edge_map, random_map
 from ml.engine.predict import Asked, Outputs, finished, in_batches
+from ml.engine.rankings import centre_map, edge_map, random_map
 from ml.engine.session import ModelError
 from ml.estimate import Estimate, JsonObject
 from ml.evidence.localised import (

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import cast
 
 from ml.engine.cost import ROW, Cost, Sizes
-from ml.engine.explain_form import MAP_PARAMS, map_cost
+from ml.engine.explain_form import MAP_PARAMS, map_cost, map_params
 from ml.engine.params import texts
 from ml.estimate import JsonObject, JsonValue
 from ml.evidence.forms import Form, Key
 from ml.evidence.localised import AGAINST, NUMBERS, READER, REFERENCE, SHOWN
-from ml.evidence.orders import RANKINGS
+from ml.evidence.orders import BLIND, MAP
+from ml.protocol import Protocol
 
 LOCALISE, NEED = "localise", "localisations"
 MASKS = "masks"  # case id -> whose mask -> its file, as a job is told
@@ -31,7 +32,7 @@ def localise_rows(params: JsonObject) -> list[tuple[str, str]]:
     """
     readers = [READER + name for name in texts(params, READERS)]
     masks = [REFERENCE, *readers]
-    maps = [(shown, mask) for mask in masks for shown in RANKINGS]
+    maps = [(shown, mask) for mask in masks for shown in (MAP, *BLIND)]
     return [*maps, *((one, mask) for one in readers for mask in masks if mask != one)]
 
 
@@ -70,6 +71,11 @@ def masks_in(catalogue: Mapping[str, JsonValue]) -> dict[str, dict[str, str]]:
 def finding_masks_of(name: str, catalogue: Mapping[str, JsonValue]) -> dict[str, dict[str, str]]:
     """As ``masks_in``, where a pass holds maps against them; {} of any other pass."""
     return masks_in(catalogue) if name == LOCALISE else {}
+
+
+def localising(protocol: Protocol, catalogue: Mapping[str, JsonValue]) -> JsonObject:
+    """What the pass is told of a protocol and a cohort: the map is that of its first method."""
+    return map_params(protocol.explanation_methods[0]) | readers_in(catalogue)
 
 
 def readers_in(catalogue: Mapping[str, JsonValue]) -> JsonObject:

@@ -63,7 +63,7 @@ from ml.evidence.checked import (
 )
 from ml.evidence.forms import Form, Key
 from ml.evidence.normalised import VERSIONS
-from ml.evidence.orders import RANKINGS
+from ml.evidence.orders import BLUR, LINEAR, MEAN, RANKINGS
 from ml.evidence.passes import CASCADING, FEATURES, INDEPENDENT
 
 SAMPLES = "samples"
@@ -160,8 +160,9 @@ PASSES: dict[str, ModelPass] = {
         ModelPass(
             PERTURB, "perturbations",
             {
-                "batch": 8, **MAP_PARAMS, "baselines": ["mean", "blur"], "rankings": list(RANKINGS),
-                "steps": 10, "seed": _SEED,
+                "batch": 8, **MAP_PARAMS, "baselines": [MEAN, BLUR, LINEAR],
+                "rankings": list(RANKINGS), "steps": 10, "seed": _SEED,
+                "patches": 14, "subset_percents": [5, 20, 50], "draws": 16,
             },
             perturb_form, perturb_cost, True, True,
         ),

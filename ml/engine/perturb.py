@@ -2,131 +2,47 @@
 
 The same is done in orders that know nothing of the network: at random, from the centre, by edges.
 
-At every step the next share of the positions is taken to a baseline, in all channels. Insertion is
-the same pictures read the other way: taking the least important away first (LeRF) from all to
-nothing is putting the most important in first. So both curves of both orders come from one set.
+At every step the next share of the positions is taken away, in all channels. Insertion is the same
+pictures read the other way: taking the least important away first (LeRF) from all to nothing is
+putting the most important in first. So both curves of both orders come from one set. Beside the
+curves stand subsets of patches drawn at random, the same for all maps: what a map says of each is
+held against what the output does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, sobel
+from numpy.typing import NDArray
 
-from ml.drawn import drawn
+from ml.engine.baselines import BASELINES, filled_in, taken_away
 from ml.engine.cases import Case
 from ml.engine.copies import Versions, rows_table
 from ml.engine.device import CPU, Device
 from ml.engine.explain import Explainer, explainer_of
-from ml.engine.explain_form import perturb_form, perturb_rows
+from ml.engine.explain_form import methods_of, perturb_form, perturb_rows, subset_percents
+from ml.engine.params import count, texts
 from ml.engine.predict import Asked, Outputs, finished, in_batches
-from ml.engine.session import Session
+from ml.engine.rankings import Ranked, knowing_nothing, subset
+from ml.engine.session import ModelError, Session
 from ml.estimate import JsonObject
-from ml.evidence.orders import CENTRE, EDGES, LERF, MAP, ORDERS, RANDOM, order_named
+from ml.evidence.orders import (
+    BLIND,
+    LINEAR,
+    MAP,
+    MEAN,
+    ranking_of,
+    size_of_subset,
+    subset_named,
+)
 from ml.imaging.declared import Input
-from ml.imaging.preprocess import Float32Array, interpolate
+from ml.imaging.preprocess import Float32Array
 from ml.sandbox.messages import Reporter
-from ml.stats.arrays import FloatArray, IntArray
-from ml.stats.explanation.faithfulness import removal_order
+from ml.stats.arrays import FloatArray
 
 TABLE = "perturb.parquet"
-_BLUR = 0.05  # standard deviation, as a share of the shorter side
-
-
-def mean_baseline(picture: FloatArray) -> FloatArray:
-    """Every channel's mean over the picture. (height, width, channels) like the picture."""
-    return np.broadcast_to(picture.mean(axis=(0, 1)), picture.shape)
-
-
-def blur_baseline(picture: FloatArray) -> FloatArray:
-    """The picture through a Gaussian of 5 % of its shorter side, mirrored beyond the border."""
-    sd = _BLUR * min(picture.shape[:2])
-    return np.asarray(gaussian_filter(picture, (sd, sd, 0), mode="reflect"))
-
-
-BASELINES: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "mean": mean_baseline,
-    "blur": blur_baseline,
-}
-
-
-def order_of(found: Float32Array, size: tuple[int, int], *, least_first: bool) -> IntArray:
-    """Positions of a picture in the order in which they are taken away.
-
-    Args:
-        found: a map of any sides; it is brought to the picture's size by linear interpolation.
-        size: (height, width) of the picture.
-
-    Returns:
-        (height * width,) places by descending signed value, or ascending; ties stay in order.
-
-    Example:
-        >>> order_of(np.array([[1, 3]], np.float32), (1, 4), least_first=False).tolist()
-        [3, 2, 1, 0]
-    """
-    grid = found if found.ndim == 2 else found.reshape(1, -1)
-    full = interpolate(grid.astype(np.float64), size, "bilinear")
-    return removal_order(full.ravel(), least_first=least_first)
-
-
-def random_map(sides: tuple[int, ...], seed: int, case_id: str) -> Float32Array:
-    """A map of no meaning, as coarse as those of the layer; by seed and case alone.
-
-    Example:
-        >>> random_map((2, 3), 1, "a").shape
-        (2, 3)
-    """
-    return drawn("ranking", seed, case_id).random(sides, dtype=np.float32)
-
-
-def centre_map(size: tuple[int, int]) -> Float32Array:
-    """Falls with the distance from the centre, in halves of the sides: (height, width).
-
-    Example:
-        >>> centre_map((1, 3)).tolist()
-        [[-1.0, 0.0, -1.0]]
-    """
-    rows, columns = (
-        (np.arange(n) - (n - 1) / 2) / max(1.0, (n - 1) / 2) for n in size
-    )  # fmt: skip
-    return np.asarray(0.0 - np.hypot(rows[:, None], columns[None, :]), np.float32)
-
-
-def edge_map(picture: FloatArray) -> Float32Array:
-    """Size of the Sobel gradient of the mean over channels: (height, width), its units.
-
-    Args:
-        picture: (height, width, channels).
-
-    Example:
-        >>> edge_map(np.array([[[0.0], [0.0], [1.0], [1.0]]])).tolist()
-        [[0.0, 4.0, 4.0, 0.0]]
-    """
-    grey = picture.mean(axis=2)
-    along = [sobel(grey, axis=axis, mode="nearest") for axis in (0, 1)]
-    return np.asarray(np.hypot(*along), np.float32)
-
-
-def perturbed(
-    picture: FloatArray, baseline: FloatArray, order: IntArray, share: float
-) -> FloatArray:
-    """A picture whose first share of positions, in an order, is the baseline's.
-
-    Args:
-        picture, baseline: (height, width, channels).
-        order: (height * width,) places.
-        share: 0 leaves the picture, 1 is the baseline.
-
-    Example:
-        >>> one, none = np.ones((1, 4, 1)), np.zeros((1, 4, 1))
-        >>> perturbed(one, none, np.array([3, 2, 1, 0]), 0.5).ravel().tolist()
-        [1.0, 1.0, 0.0, 0.0]
-    """
-    gone = np.zeros(order.size, dtype=bool)
-    gone[order[: round(share * order.size)]] = True
-    return np.where(gone.reshape(*picture.shape[:2], 1), baseline, picture)
+Maps = Callable[[Float32Array], Float32Array]  # (n, *sides) of prepared cases (n, ...)
 
 
 def insertion(least_first: FloatArray) -> FloatArray:
@@ -147,34 +63,81 @@ class _Batch:
 
     session: Session
     declared: Input
-    steps: int
+    params: JsonObject
+    cases: Sequence[str]
     pictures: list[FloatArray]
     baselines: Mapping[str, list[FloatArray]]
-    places: Mapping[str, list[IntArray | None]]  # by order; None where there is no map
+    ranked: Mapping[str, list[Ranked | None]]  # by ranking; None where there is no map
     known: dict[tuple[str, str, int], list[list[float] | None]] = field(default_factory=dict)
 
-    def outputs(self, baseline: str, order: str, step: int) -> list[list[float] | None]:
-        """Of every case at one step of one curve; pictures that curves share are run once."""
-        key = _shared(baseline, order, step, self.steps)
+    def rows(self, baseline: str, order: str, step: int) -> list[list[float] | None]:
+        """Of every case the numbers of one row; None where they are not finite, or it has no map.
+
+        Pictures that rows share are run once.
+        """
+        ranked = self.ranked[ranking_of(order)]
+        gone = [self.gone(at, order, step) for at in range(len(self.pictures))]
+        key = self._shared(baseline, order, step)
         if key not in self.known:
             copies = [
-                picture if gone is None else perturbed(picture, other, gone, step / self.steps)
-                for picture, other, gone in zip(
-                    self.pictures, self.baselines[baseline], self.places[order], strict=True
-                )
+                self.changed(at, key[0], one) if one is not None else self.pictures[at]
+                for at, one in enumerate(gone)
             ]
             values = self.session.run(np.stack([_back(one, self.declared) for one in copies]))
             self.known[key] = [row.tolist() if np.isfinite(row).all() else None for row in values]
-        return self.known[key]
+        found: list[list[float] | None] = []
+        for row, one, away in zip(self.known[key], ranked, gone, strict=True):
+            if row is None or one is None or away is None:
+                found.append(None)
+            elif subset_percents(self.params):
+                found.append([*row, float(one.values[away.ravel()].sum()), one.low, one.high])
+            else:
+                found.append(row)
+        return found
+
+    def gone(self, at: int, order: str, step: int) -> NDArray[np.bool_] | None:
+        """(height, width) what one picture has lost; None where its map ranks nothing."""
+        size = self.pictures[at].shape[:2]
+        percent = size_of_subset(order)
+        if percent is not None:
+            along = count(self.params, "patches")
+            return subset(size, along, percent, step, seed_of(self.params), self.cases[at])
+        one = self.ranked[ranking_of(order)][at]
+        share = step / count(self.params, "steps")
+        return None if one is None else one.gone(order.rpartition(" ")[2], share).reshape(size)
+
+    def changed(self, at: int, baseline: str, gone: NDArray[np.bool_]) -> FloatArray:
+        picture = self.pictures[at]
+        if not baseline:
+            return picture
+        if baseline == LINEAR:
+            return filled_in(picture, gone, seed_of(self.params), self.cases[at])
+        return taken_away(picture, self.baselines[baseline][at], gone)
+
+    def _shared(self, baseline: str, order: str, step: int) -> tuple[str, str, int]:
+        """Which picture it is.
+
+        The whole one is every curve's first; the baseline is all orders' last, and of a linear
+        filling, which has nothing left to fill from, the mean; a subset is the same for all.
+        """
+        percent = size_of_subset(order)
+        if percent is not None:
+            return baseline, subset_named(percent), step
+        if step == 0:
+            return "", "", 0
+        if step == count(self.params, "steps"):
+            return MEAN if baseline == LINEAR else baseline, "", step
+        return baseline, order, step
 
 
 def perturb(
     session: Session,
-    explain: Callable[[Float32Array], Float32Array],
+    explain: Maps,
     declared: Input,
     cases: Sequence[Case],
     params: JsonObject,
     *,
+    further: Mapping[str, Maps] | None = None,
     batch: int = 8,
     device: Device = CPU,
     reporter: Reporter,
@@ -182,71 +145,63 @@ def perturb(
     """Run the model while positions are taken away in the order of a map.
 
     Args:
-        explain: maps (n, *sides) of prepared cases (n, ...).
+        explain: the map of the pass.
         params: baselines, of BASELINES; steps, from the whole picture to the baseline; rankings,
-            of ml.engine.passes, else the map alone; seed of the random one.
+            MAP, names of further methods or of BLIND, else the map alone; seed of the random
+            ones; patches of a side, subset_percents of them and draws of each, else no subsets.
+        further: by ranking, further maps.
 
     Returns:
-        By case, the raw outputs of each row of :func:`ml.engine.explain_form.perturb_form`; None
-        where they are not finite.
+        By case, the numbers of each row of :func:`ml.engine.explain_form.perturb_form`; None
+        where they are not finite, and where a further method has no map.
     """
-    rows, steps = perturb_rows(params), int(cast(int, params["steps"]))
+    wanted = perturb_rows(params)
+    rankings = texts(params, "rankings") or [MAP]
+    baselines = dict.fromkeys(MEAN if name == LINEAR else name for name, _, _ in wanted)
 
     def compute(chosen: Sequence[Case], arrays: Float32Array) -> list[Versions | None]:
         pictures = [_last(array, declared).astype(np.float64) for array in arrays]
-        maps = explain(arrays)
-        rankings = [str(one) for one in cast(list[str], params.get("rankings") or [MAP])]
+        case_ids = [case.case_id for case in chosen]
+        maps = {MAP: explain(arrays)}
+        maps |= {name: of(arrays) for name, of in (further or {}).items()}
+        sides = _coarse(maps[MAP].shape[1:], params)
         ranked = {
             ranking: [
-                _ranking(ranking, *of, int(cast(int, params.get("seed", 0))))
-                for of in zip(maps, pictures, (case.case_id for case in chosen), strict=True)
+                Ranked.of(
+                    knowing_nothing(ranking, picture, sides, seed_of(params), case_id)
+                    if ranking in BLIND
+                    else maps[ranking][at],
+                    (picture.shape[0], picture.shape[1]),
+                )
+                if np.isfinite(maps[MAP][at]).all()
+                else None
+                for at, (picture, case_id) in enumerate(zip(pictures, case_ids, strict=True))
             ]
             for ranking in rankings
         }
-        work = _Batch(
-            session,
-            declared,
-            steps,
-            pictures,
-            {name: [BASELINES[name](one) for one in pictures] for name, _, _ in rows},
-            {
-                order_named(ranking, order): [_places(one, declared, order) for one in made]
-                for ranking, made in ranked.items()
-                for order in ORDERS
-            },
-        )
-        found = [work.outputs(*row) for row in rows]
+        made = {name: [BASELINES[name](one) for one in pictures] for name in baselines}
+        work = _Batch(session, declared, params, case_ids, pictures, made, ranked)
+        found = [work.rows(*row) for row in wanted]
         return [
-            [values[at] for values in found] if np.isfinite(maps[at]).all() else None
+            [values[at] for values in found] if np.isfinite(maps[MAP][at]).all() else None
             for at in range(len(pictures))
         ]
 
     return in_batches(declared, cases, compute, batch=batch, device=device, reporter=reporter)
 
 
-def _ranking(
-    ranking: str, found: Float32Array, picture: FloatArray, case_id: str, seed: int
-) -> Float32Array:
-    """What positions are ordered by; where the map is broken, nothing is."""
-    if ranking == RANDOM:
-        return random_map(found.shape, seed, case_id)
-    if ranking == CENTRE:
-        return centre_map((picture.shape[0], picture.shape[1]))
-    return edge_map(picture) if ranking == EDGES else found
+def seed_of(params: JsonObject) -> int:
+    return count(params, "seed") if "seed" in params else 0
 
 
-def _places(found: Float32Array, declared: Input, order: str) -> IntArray | None:
-    if not np.isfinite(found).all():
-        return None
-    rows, columns = declared.sides
-    return order_of(found, (rows, columns), least_first=order == LERF)
+def _coarse(sides: tuple[int, ...], params: JsonObject) -> tuple[int, ...]:
+    """Of the random map: those of the map, but no finer than the patches.
 
-
-def _shared(baseline: str, order: str, step: int, steps: int) -> tuple[str, str, int]:
-    """Which picture it is: the whole one is every curve's first, the baseline both orders' last."""
-    if step == 0:
-        return "", "", 0
-    return baseline, "" if step == steps else order, step
+    Single pixels taken away at random destroy every texture at once.
+    """
+    if "patches" not in params:
+        return sides
+    return tuple(min(side, count(params, "patches")) for side in sides)
 
 
 def _last(array: Float32Array, declared: Input) -> Float32Array:
@@ -268,11 +223,17 @@ def perturb_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
         As ``predict_job``, with a table of :func:`ml.engine.explain_form.perturb_form`.
     """
     asked = Asked.of(inputs)
+    methods = methods_of(inputs)
     explainer: Explainer = explainer_of(asked, inputs)
     session = asked.session(reporter, out_dir)
+    further = {
+        ranking: _maps_of(asked, inputs | {"method": method})
+        for ranking, method in methods.items()
+        if ranking != MAP
+    }
     found = perturb(
         session, lambda arrays: explainer.maps(arrays).maps, asked.manifest.input, asked.cases,
-        inputs, batch=asked.batch, device=asked.device, reporter=reporter,
+        inputs, further=further, batch=asked.batch, device=asked.device, reporter=reporter,
     )  # fmt: skip
     table = rows_table(asked.case_ids, perturb_form(inputs, session.n_classes), found)
     runtime = session.runtime_json | {
@@ -280,3 +241,12 @@ def perturb_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonOb
         "map_device": explainer.device.name,
     }
     return finished(asked, found, table, out_dir / TABLE, runtime)
+
+
+def _maps_of(asked: Asked, params: JsonObject) -> Maps:
+    """Maps of a further method; where this network has none, nothing is ranked by it."""
+    try:
+        explainer = explainer_of(asked, params)
+    except ModelError:
+        return lambda arrays: np.full((len(arrays), 1), np.nan, np.float32)
+    return lambda arrays: explainer.maps(arrays).maps

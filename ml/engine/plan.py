@@ -11,9 +11,10 @@ from ml.corruptions.modality import Colour
 from ml.engine.attack_form import ATTACK, answering
 from ml.engine.blot_form import BLOT, drawn_regions
 from ml.engine.drawn_cases import drawing
+from ml.engine.explain_form import explaining
 from ml.engine.images import DESCRIBE
 from ml.engine.images import NEED as DESCRIBED
-from ml.engine.localise_form import LOCALISE, MASKS, masks_in, readers_in
+from ml.engine.localise_form import LOCALISE, MASKS, localising, masks_in
 from ml.engine.mask_copies_form import REFERENCES
 from ml.engine.mask_passes import masks_asked_for
 from ml.engine.passes import NORMALISE, PASSES, SAMPLES, TOGETHER, asked_for, features_asked
@@ -108,11 +109,11 @@ def plan(
             sampled=sampled_as(samples, protocol),
         )  # fmt: skip
         for name, own in further:
-            params = own | drawing(name, protocol)
+            params = own | drawing(name, protocol) | explaining(name, protocol)
             if name == LOCALISE:
                 if not masks_in(catalogue or {"cases": []}):
                     continue
-                params |= readers_in(catalogue or {})
+                params |= localising(protocol, catalogue or {})
             if name == NORMALISE and catalogue is not None:
                 params |= groups_of(catalogue, protocol, params)
             if name == CORRUPT_SAMPLES:

@@ -190,8 +190,9 @@ def _explained(asked: Asked, first: Explainer, inputs: JsonObject) -> Iterator[t
 
     def opened(program: Program, kind: type[Explainer] = Explainer) -> Explainer:
         made = kind(
-            program, manifest, method=first.method, target=first.target, device=first.device
-        )
+            program, manifest, method=first.method, target=first.target, device=first.device,
+            params=first.params,
+        )  # fmt: skip
         made.fitted = first.fitted  # of a network of the same size
         return made
 

@@ -31,11 +31,12 @@ SMOOTHED = "smoothed"  # mean over noisy copies: of the network, then with all l
 AGREEMENT = "map_agreement"
 SLOPE = "slope"  # of a case: how much its answer's log-odds change with all intensities, at most
 AS_IT_IS = "none"  # the method of the row of a picture that is not attacked
+OF_MAP = ("map_sum", "map_low", "map_high")  # of what ranks: what is gone of it, its range
 ODIN = "odin"  # a score of foreign inputs, as a column
 NOISE, FGSM, PGD = ATTACKS = ("noise", "fgsm", "pgd")
 _OF_A_ROW = (
     *("case_id", "error", "score", "baseline_score", DEPTH, "rows", "columns", "map"),
-    *(AGREEMENT, SLOPE),
+    *(AGREEMENT, SLOPE, *OF_MAP),
 )
 
 
@@ -88,6 +89,9 @@ class CaseOutputs:
             the picture; NaN where there is none.
         slope: (n,) of attacked versions, of the log-odds of the case's own answer: the sum of its
             absolute derivatives by the intensities of 0..1. NaN where the case was not run.
+        of_map: by OF_MAP (n, m) of versions in which parts are taken away: the sum of what ranks
+            over these parts, and the least and the largest number of it, in its units; {} where
+            the pass was not asked for them.
         offered: how many corruptions there are for such pictures; the protocol may choose fewer.
     """
 
@@ -100,6 +104,7 @@ class CaseOutputs:
     distortions: Mapping[str, Distortion] = field(default_factory=dict)
     map_agreement: FloatArray | None = None
     slope: FloatArray | None = None
+    of_map: Mapping[str, FloatArray] = field(default_factory=dict)
     offered: int | None = None
 
     def version(self, **wanted: str | int) -> NDArray[np.int64]:
@@ -186,8 +191,14 @@ def outputs_of(table: pa.Table, case_ids: Sequence[str]) -> CaseOutputs:
     if SLOPE in table.column_names:
         slope = np.full(ran.size, np.nan)
         slope[ran] = numbers_of(table, SLOPE)[places[:, 0]]
+    of_map = {}
+    for name in OF_MAP:
+        if name in table.column_names:
+            of_map[name] = _spread(numbers_of(table, name)[places], ran)
     failures, some = failures_of(table), None if ran.all() else ran
-    return CaseOutputs(keys, outputs, failures, some, map_agreement=agreement, slope=slope)
+    return CaseOutputs(
+        keys, outputs, failures, some, map_agreement=agreement, slope=slope, of_map=of_map
+    )
 
 
 def scores_by_case(table: pa.Table, case_ids: Sequence[str]) -> dict[str, FloatArray]:

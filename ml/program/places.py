@@ -47,7 +47,7 @@ def features_of(program: Program, output: str) -> str | None:
         for node in reversed(needed):
             name = layers(node, program.weights)
             if name is not None:
-                return _source(name, made)
+                return source_of(name, made)
     return None
 
 
@@ -76,7 +76,7 @@ def _is_weight(node: Node, key: str, weights: Mapping[str, Array]) -> bool:
     return isinstance(argument, Ref) and argument.name in weights
 
 
-def _source(name: str, made: Mapping[str, Node]) -> str:
+def source_of(name: str, made: Mapping[str, Node]) -> str:
     """The value that dropout and copies pass on: tapped there, a fused program stays the same."""
     while (node := made.get(name)) is not None and (
         node.operation.is_dropout or node.operation.base in _SILENT
@@ -184,7 +184,7 @@ def found_value(program: Program, name: str) -> str:
     inside = [node for node in program.nodes if node.scope == name and node.name]
     if not inside:
         raise KeyError(f"there is no layer called {name!r}")
-    return _source(inside[-1].name, producers(program))
+    return source_of(inside[-1].name, producers(program))
 
 
 def producers(program: Program) -> dict[str, Node]:

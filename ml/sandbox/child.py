@@ -26,6 +26,7 @@ JOBS: Mapping[str, str] = {
     "samples": "ml.engine.samples:samples_job",
     "seen": "ml.engine.seen:seen_job",
     "worsened": "ml.engine.worsened:worsened_job",
+    "region": "ml.engine.region:region_job",
     "compare-masks": "ml.engine.compare:compare_job",
     "describe": "ml.engine.describe:describe_job",
     "attribute": "ml.engine.explain:attribute_job",

@@ -125,7 +125,7 @@ def _pieces(
     for planned in passes:
         references = references_of(planned.name, planned.params, content)
         masks = finding_masks_of(planned.name, content)
-        for piece in shards(cases_of(planned.params, list(images)), planned.params):
+        for piece in shards(cases_of(planned.params, list(images), content), planned.params):
             keys[_key(model, planned, piece, images, references, masks)] = planned, len(piece)
     return keys
 

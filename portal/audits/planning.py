@@ -246,7 +246,7 @@ def _write_plan(audit: Audit, rules: Rules, cohorts: Sequence[FurtherCohort]) ->
         catalogue=content,
     )
     for planned in passes:
-        _write_pass(audit, planned, cases_of(planned.params, case_ids))
+        _write_pass(audit, planned, cases_of(planned.params, case_ids, content))
     for row in cohorts:
         theirs = list(images_by_case(catalogue.load(row.cohort_version)))
         for planned in further.passes_of(passes, row.role):

@@ -6,10 +6,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from ml.checks import all_checks
+from ml.engine.explain_form import METHODS, methods_there
 from ml.limits import ORIGINS, REQUESTED_LIMITS
 from ml.protocol import (
     DEFAULT_ATTACK_CASES,
     DEFAULT_EXPLANATION_CASES,
+    DEFAULT_EXPLANATION_STEPS,
     DEFAULT_SET_COVERAGE,
     DEFAULT_SHIFT_CASES,
     DEFAULT_SHORTCUT_CASES,
@@ -51,7 +53,9 @@ MEASURES = {
         *("accuracy:pgd, eps 1/255", "zero_gradient"),
     ),
     "explanation-faithfulness": (
-        *("gain:random", "gain:edges", "gain:centre", "order_gap:map", "baseline_agreement"),
+        *("gain:random", "gain:edges", "gain:centre", "order_gap:map"),
+        *("baseline_agreement:mean and noisy-linear", "comprehensiveness_gain:random"),
+        *("sufficiency_gain:random", "correlation_gain:random"),
     ),
     "shortcut": ("reliance", "dependence", "auroc:answer by metadata"),
     "normalisation": (
@@ -251,8 +255,23 @@ class RulesForm(forms.Form):
     explanation_cases = forms.IntegerField(
         required=False,
         label="Cases whose maps are tried",
-        help_text="At most, drawn by the seed: each is run about 150 times with parts taken away. "
+        help_text="At most, drawn by the seed, as many with the finding as without it where labels "
+        "tell: each is run about 270 times with parts taken away. "
         f"Left empty: {DEFAULT_EXPLANATION_CASES}.",
+    )
+    explanation_steps = forms.IntegerField(
+        required=False,
+        label="Steps in which parts are taken away",
+        help_text="From 4 to 50; twice as many take nearly twice as long. Left empty: "
+        f"{DEFAULT_EXPLANATION_STEPS}.",
+    )
+    explanation_methods = forms.MultipleChoiceField(
+        required=False,
+        label="Maps that are tried",
+        choices=[(name, METHODS[name].title) for name in methods_there()],
+        widget=forms.CheckboxSelectMultiple,
+        help_text="The first of them is the one that pages show. Each further one is run about 54 "
+        "times more, beside what its maps cost. None chosen: Grad-CAM.",
     )
     shortcut_cases = forms.IntegerField(
         required=False,
@@ -300,6 +319,8 @@ class RulesForm(forms.Form):
     def body(self, limits: LimitSet) -> dict[str, Any]:  # type: ignore[valid-type]
         given = {key: value for key, value in self.cleaned_data.items() if value not in (None, "")}
         given["title"] = given.pop("name")
+        if not given.get("explanation_methods"):  # none chosen is the platform's own choice
+            given.pop("explanation_methods", None)
         if "operating_point" in given:
             given["operating_point"] = _number_or_name(given["operating_point"])
         if "corruptions" in given:
@@ -327,6 +348,8 @@ def initial_rules(rules: Rules, name: str = "") -> dict[str, Any]:
         "shift_cases": rules.shift_cases,
         "attack_cases": rules.attack_cases,
         "explanation_cases": rules.explanation_cases,
+        "explanation_steps": rules.explanation_steps,
+        "explanation_methods": list(rules.explanation_methods),
         "shortcut_cases": rules.shortcut_cases,
         "legal_flips": list(rules.legal_flips),
         "corruptions": ", ".join(rules.corruptions),

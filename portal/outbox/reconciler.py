@@ -23,7 +23,7 @@ from portal.jobs import Job, enqueue, ring
 from portal.leases import Leased, WorkState, give_up_or_wait
 from portal.outbox.models import OutboxMessage
 from portal.seen import actions as seen
-from portal.seen.models import Seen, Worsened
+from portal.seen.models import Exploration, Seen, Worsened
 
 BATCH = 500
 STALE_SECONDS = 600  # a doorbell this old is rung again even where the queue moves
@@ -32,13 +32,16 @@ STALE_SECONDS = 600  # a doorbell this old is rung again even where the queue mo
 def reconcile() -> dict[str, int]:
     return {
         "rung": ring_outbox(),
-        "expired": sum(expire(kind) for kind in (Upload, Seen, Worsened, Shard, CheckRun)),
+        "expired": sum(
+            expire(kind) for kind in (Upload, Seen, Worsened, Exploration, Shard, CheckRun)
+        ),
         "repeated": sum(
             ring_waiting(kind, again)
             for kind, again in (
                 (Upload, _ring_upload),
                 (Seen, _ring_seen),
                 (Worsened, _ring_worsened),
+                (Exploration, _ring_exploration),
                 (Shard, audits.ring_shard),
                 (CheckRun, _ring_check),
             )
@@ -110,6 +113,10 @@ def _ring_seen(pk: UUID) -> None:
 
 def _ring_worsened(pk: UUID) -> None:
     seen.ring_worsened(Worsened.objects.get(pk=pk))
+
+
+def _ring_exploration(pk: UUID) -> None:
+    seen.ring_exploration(Exploration.objects.get(pk=pk))
 
 
 def _ring_check(pk: UUID) -> None:

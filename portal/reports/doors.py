@@ -71,6 +71,10 @@ class Door:
     def worsened_progress(self) -> str:
         return "" if self.is_shared else self._to("worsened-progress")
 
+    def regions(self, case_id: str) -> str:
+        """Where a model is asked about regions of a case: by the team alone."""
+        return "" if self.is_shared else self._to("regions", case_id)
+
     def csv(self, name: str) -> str:
         return self._to("csv", name)
 

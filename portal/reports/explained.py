@@ -6,7 +6,20 @@ from typing import Any
 from ml.checks.faithfulness_measures import ID as FAITHFULNESS
 from ml.checks.sanity_measures import ID as SANITY
 from ml.checks.shortcut_places import ID as SHORTCUT
-from ml.evidence.orders import CENTRE, EDGES, LERF, MAP, MORF, RANDOM, order_named, ranking_of
+from ml.engine.explain_form import METHODS
+from ml.evidence.orders import (
+    BLUR,
+    CENTRE,
+    EDGES,
+    LERF,
+    LINEAR,
+    MAP,
+    MEAN,
+    MORF,
+    RANDOM,
+    order_named,
+    ranking_of,
+)
 from portal.reports.doors import Door
 from portal.reports.explained_gallery import PLAUSIBILITY, gains_of, state_of
 from portal.reports.frozen import Case, Frozen, Json, display_sha256
@@ -14,7 +27,11 @@ from portal.ui import numbers
 
 _CHECKS = (FAITHFULNESS, PLAUSIBILITY, SANITY, SHORTCUT)
 _SAID = {RANDOM: "a random map", EDGES: "edges", CENTRE: "the centre"}
-_REPLACED = {"mean": "the picture’s mean", "blur": "a blur of the picture"}
+_REPLACED = {
+    MEAN: "the picture’s mean",
+    BLUR: "a blur of the picture",
+    LINEAR: "what lies around it, with a little noise",
+}
 _LAYER, _POSITIVE = "layer", "positive"
 _STATES = ("fail", "caution", "pass", "info")
 
@@ -185,8 +202,9 @@ def _points(values: list[float | None]) -> list[Json]:
 
 def _title(frozen: Frozen, ranking: str) -> str:
     name = frozen.explained.get("ranked_by") if ranking == MAP else ranking
-    titles = {one["name"]: one["title"] for one in frozen.explained.get("methods") or []}
-    return _SAID.get(ranking) or titles.get(name) or "the map"
+    titles = {one: method.title for one, method in METHODS.items()}
+    titles |= {one["name"]: one["title"] for one in frozen.explained.get("methods") or []}
+    return _SAID.get(ranking) or titles.get(str(name)) or "the map"
 
 
 def _words(frozen: Frozen, door: Door, case: Case) -> Any:

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts.pictures import answer
-from portal.reports import case_page, explore, pdf, report_page, tables
+from portal.reports import case_page, explore, pdf, regions, report_page, tables
 from portal.reports.cases import (
     BUTTONS,
     FILTERS,
@@ -136,8 +136,13 @@ def case_response(
     selection: list[str] | None = None,
     link: ShareLink | None = None,
     seen_url: str = "",
+    region: regions.RegionForm | None = None,
 ) -> HttpResponse:
-    """`seen_url`: where members ask for what the model was given for the case."""
+    """
+    Args:
+        seen_url: where members ask for what the model was given for the case.
+        region: that cannot be asked about, with what is wrong with it.
+    """
     frozen = open_report(report).spoken
     case = frozen.by_id.get(case_id)
     if case is None:
@@ -151,6 +156,7 @@ def case_response(
         "report": report,
         "link": link,
         "seen_url": seen_url,
+        "regions": regions.of(frozen, door, report.audit, case, region),
     }
     return render(request, "reports/case.html", context)
 

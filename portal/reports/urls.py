@@ -11,6 +11,7 @@ urlpatterns = [
     path("<uuid:report_id>/", views.report, name="report"),
     path("<uuid:report_id>/cases/", views.cases, name="cases"),
     path("<uuid:report_id>/case/<path:case_id>/", views.case, name="case"),
+    path("<uuid:report_id>/regions/<path:case_id>/", views.regions, name="regions"),
     path("<uuid:report_id>/worsened/make/", views.worsened_make, name="worsened-make"),
     path("<uuid:report_id>/worsened/", views.worsened_progress, name="worsened-progress"),
     path(

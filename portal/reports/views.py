@@ -16,6 +16,7 @@ from portal.accounts.access import can, check_may, get_team_or_404, signed_in
 from portal.accounts.roles import Act
 from portal.audits.further import further_named
 from portal.reports import access, actions, explore, pages, worsened
+from portal.reports import regions as by_hand
 from portal.reports.doors import team_door
 from portal.reports.forms import ShareForm
 from portal.reports.frozen import Frozen, open_report
@@ -94,6 +95,36 @@ def case(request: HttpRequest, team: str, report_id: UUID, case_id: str) -> Http
         selection=selection,
         seen_url=_seen_url(found, case_id),
     )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def regions(request: HttpRequest, team: str, report_id: UUID, case_id: str) -> HttpResponse:
+    """Asks the model about a case without a region; a GET is what was asked, how far it is."""
+    found = _get(request, team, report_id)
+    frozen, door = open_report(found).spoken, team_door(found)
+    shown = frozen.by_id.get(case_id)
+    if shown is None or not by_hand.offers(frozen, found.audit, shown):
+        raise Http404("no case whose regions can be tried")
+    if request.method != "POST":
+        panel = by_hand.of(frozen, door, found.audit, shown)
+        return render(request, "reports/_tried.html", {"regions": panel, "frozen": frozen})
+    form = by_hand.RegionForm(request.POST)
+    if form.is_valid():
+        own = get_object_or_404(found.audit.cohort_version.cases, case_id=case_id)
+        name = form.cleaned_data["name"].strip() or "region"
+        try:
+            seen.explore(
+                actor=signed_in(request), audit=found.audit, case=own, name=name, box=form.box
+            )
+        except seen.TooMany as problem:
+            form.add_error(None, str(problem))
+        else:
+            return redirect(f"{door.case(case_id)}#regions")
+    return pages.case_response(
+        request, found, door, case_id, layout=LAYOUT, selection=_selection(request, found),
+        seen_url=_seen_url(found, case_id), region=form,
+    )  # fmt: skip
 
 
 def _seen_url(found: Report, case_id: str) -> str:

@@ -12,7 +12,7 @@ from portal.cohorts.models import Case
 from portal.registry.access import versions_of
 from portal.registry.models import ModelVersion
 from portal.registry.states import VersionState
-from portal.seen.models import Seen, Worsened
+from portal.seen.models import Exploration, Seen, Worsened
 
 READ = (VersionState.ACCEPTED, VersionState.WITHDRAWN)  # these have a manifest
 
@@ -44,3 +44,14 @@ def get_seen_or_404(team: Team, seen_id: UUID) -> Seen:
 def worsened_of(audit: Audit) -> Worsened | None:
     """What was made of the corruptions of an audit; whoever asks has been let in to its report."""
     return Worsened.objects.filter(audit=audit, engine=ENGINE_VERSION).first()
+
+
+def explorations_of(audit: Audit, case_id: str) -> QuerySet[Exploration]:
+    """What was tried by hand on a case, the newest first; whoever asks was let in to the report."""
+    return (
+        Exploration.objects.filter(
+            audit=audit, case__case_id=case_id, case__version=audit.cohort_version_id
+        )
+        .select_related("created_by")
+        .order_by("-created_at")
+    )

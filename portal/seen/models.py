@@ -1,4 +1,7 @@
-"""What a model was given for a case, or for corrupted copies: made once by a worker, then kept."""
+"""What a model was given for a case or for corrupted copies, and what it says of a changed one.
+
+Made once by a worker, then kept; nothing of it is evidence.
+"""
 
 import uuid
 
@@ -56,3 +59,34 @@ class Worsened(Watched):
 
     def __str__(self) -> str:
         return f"Corrupted cases of {self.audit.reference}"
+
+
+class Exploration(Watched):
+    """What the model of an audit says of a case without a region: a look, no part of the report.
+
+    Done with a refusal means that the image cannot be prepared as the model declares.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    audit = models.ForeignKey(Audit, on_delete=models.CASCADE, related_name="+")
+    case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="+")
+    engine = models.CharField(max_length=20)  # a newer one may prepare differently
+    name = models.CharField(max_length=60)  # that a protocol would call the region
+    top = models.FloatField()  # these four are shares of the picture
+    left = models.FloatField()
+    height = models.FloatField()
+    width = models.FloatField()
+    answers = models.JSONField(default=dict)  # scores by version, and where the other place was
+    refusal = models.JSONField(default=dict)  # code and message
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [models.Index(fields=["audit", "case"], name="exploration_of_case")]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.case} in {self.audit.reference}"
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        return self.top, self.left, self.height, self.width

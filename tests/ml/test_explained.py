@@ -34,9 +34,12 @@ def test_cases_with_curves_come_first_where_not_all_are_drawn(monkeypatch):
 
 
 def test_curves_are_put_in_order_of_their_steps_whatever_the_table_says():
-    rows = [("mean", "lerf", 1), ("mean", "morf", 1), ("mean", "lerf", 0), ("mean", "morf", 0)]
+    rows = [("mean", "lerf", 1), ("mean", "morf", 1), ("mean", "lerf", 0), ("mean", "morf", 0),
+            ("mean", "random subset-20", 1)]  # fmt: skip
     keys = dict(zip(("baseline", "order", "step"), zip(*rows, strict=True), strict=True))
-    score = np.array([[0.7, 0.2, 0.9, 0.9], [np.nan] * 4, [0.6, np.nan, 0.8, 0.8], [0.1] * 4])
+    score = np.array(
+        [[0.7, 0.2, 0.9, 0.9, 0.5], [np.nan] * 5, [0.6, np.nan, 0.8, 0.8, 0.5], [0.1] * 5]
+    )
     ran = np.array([True, True, True, False])
     found = CaseOutputs(keys, score[..., None], ran=ran, score=score)
     curves = removal_curves(found, IDS)

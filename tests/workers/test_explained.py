@@ -77,7 +77,7 @@ def test_the_case_page_shows_map_curves_and_what_checks_say(report, client):
     assert "Grad-CAM of layer" in page
     assert f"{frozen.explained['sides'][0]} × {frozen.explained['sides'][1]} positions" in page
     assert 'type="range"' in raw
-    assert raw.count('class="ch ch-removal-curves"') == 2
+    assert raw.count('class="ch ch-removal-curves"') == 3
     assert "log-odds" in page
     for part in ("own", "overlay"):
         sha256 = frozen.maps_of(case_id)["grad-cam"][part]

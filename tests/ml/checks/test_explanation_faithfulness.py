@@ -1,89 +1,34 @@
 """Maps that say what a network used are told from those that do not, on networks that are known."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from ml.checks.explanation_faithfulness import explanation_faithfulness
 from ml.checks.registry import State
-from ml.engine.cases import Case
 from ml.engine.explain import Explainer
-from ml.engine.explain_form import perturb_rows
 from ml.engine.passes import PASSES
-from ml.engine.perturb import centre_map, edge_map, perturb, random_map
-from ml.engine.predict import prepare_case
 from ml.engine.program_session import as_session
+from ml.engine.rankings import centre_map, edge_map, random_map
 from ml.evidence.orders import RANKINGS
-from ml.evidence.passes import CaseMaps, CaseOutputs
 from ml.intake.pt2 import read_pt2
 from ml.meaning import scores_of
 from ml.program.randomise import layers_from_the_top, randomised
 from ml.protocol import Protocol
 from ml.scores import activated, finding_score
+from tests.ml.checks.tried_maps import Known, N, exact, quadrant, tried_on_noise
 from tests.ml.engine.small import small
 from tests.ml.engine.test_features import manifest_of
-from tests.ml.intake.build import QUIET
 
 ID = "explanation-faithfulness"
-PARAMS = {"baselines": ["mean", "blur"], "rankings": list(RANKINGS), "steps": 8, "seed": 5}
-N = 16
 ASKED = Protocol.parse({"checks": [ID], "draws": 200})
-
-
-def noise_file(folder, seed, size):
-    path = folder / f"{seed}.png"
-    pixels = np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-class Known:
-    """A network whose logit is a sum of pixels with weights, then a sigmoid."""
-
-    fixed_batch, n_classes = None, 1
-
-    def __init__(self, weights):
-        self.weights = weights
-
-    def logit(self, batch):
-        return (batch[:, 0].astype(float) * self.weights).sum((1, 2))[:, None]
-
-    def run(self, batch):
-        return 1 / (1 + np.exp(-self.logit(batch)))
 
 
 @pytest.fixture
 def tried(make_evidence, tmp_path):
-    """Evidence of a known network and a way to explain it, over 16 pictures of noise."""
-
-    def made(network, explain, *, declared=None, score=None, each=True):
-        declared = declared or manifest_of("tiny").input
-        cases = [
-            Case(f"case-{n:03d}", (noise_file(tmp_path, n, declared.sides),)) for n in range(N)
-        ]
-
-        def explained(arrays):
-            if not each:
-                return explain(arrays)
-            return np.stack([explain(one[0]) for one in arrays]).astype(np.float32)
-
-        found = perturb(network, explained, declared, cases, PARAMS, reporter=QUIET)
-        rows = perturb_rows(PARAMS)
-        keys = dict(zip(("baseline", "order", "step"), zip(*rows, strict=True), strict=True))
-        outputs = np.array([found.rows[one.case_id] for one in cases])
-        scores = outputs[..., 0] if score is None else score(outputs)
-        first = scores[:, 0]
-        evidence = make_evidence(first, np.arange(N) % 2)
-        shown = explained(np.stack([prepare_case(one, declared) for one in cases]))
-        return replace(
-            evidence,
-            attributions=CaseMaps({}, shown[:, None], first[:, None], first[:, None] * np.nan),
-            perturbations=CaseOutputs(keys, outputs, score=scores),
-        )
-
-    return made
+    return partial(tried_on_noise, make_evidence, tmp_path)
 
 
 def values(result):
@@ -92,16 +37,6 @@ def values(result):
 
 def findings(result):
     return {one.id.removeprefix(f"{ID}."): one for one in result.findings}
-
-
-def quadrant():
-    weights = np.zeros((8, 8))
-    weights[:4, :4] = np.random.default_rng(1).normal(size=(4, 4))
-    return weights
-
-
-def exact(weights):
-    return lambda picture: weights * (picture - picture.mean())
 
 
 def test_the_exact_map_of_a_network_of_one_quadrant_passes_and_its_opposite_fails(tried):
@@ -184,7 +119,7 @@ def test_groups_and_replacements_are_told_apart(tried):
     assert found["gain:random"].value == pytest.approx(whole)
     both = [found[f"gain:random, {one}"].value for one in ("mean", "blur")]
     assert found["gain:random"].value == pytest.approx(np.mean(both))
-    assert -1 <= found["baseline_agreement"].value <= 1
+    assert -1 <= found["baseline_agreement:mean and blur"].value <= 1
     forest, _, points = result.series
     assert len(forest["rows"]) == 3 + 2 + 4
     assert [row[0] for row in points["rows"]] == [f"case-{n:03d}" for n in range(N)]

@@ -115,7 +115,9 @@ def test_the_other_maps_are_what_their_papers_say():
     share = slope**2 / (2 * slope**2 + value.sum((2, 3), keepdim=True) * slope**3)
     plus = ((share * slope.relu()).sum((2, 3), keepdim=True) * value).sum(1)
     assert apart(ours.class_map(cached, weights, "grad-cam++"), plus) <= 1e-4
-    assert set(CLASS_MAPS) == {"grad-cam", "grad-cam++", "hires-cam"}
+    layer = (slope.relu() * value).sum(1)
+    assert apart(ours.class_map(cached, weights, "layer-cam"), layer) <= 1e-5
+    assert set(CLASS_MAPS) == {"grad-cam", "grad-cam++", "hires-cam", "layer-cam"}
     with pytest.raises(ValueError, match="no such map"):
         ours.class_map(cached, weights, "score-cam")
 

@@ -5,9 +5,27 @@ import re
 from ml.checks.registry import _NEEDS
 from ml.corruptions import pack
 from ml.engine import attribute
-from ml.engine.explain_form import CLASS_MAPS, METHODS, methods_there
+from ml.engine.cost import Sizes
+from ml.engine.explain_form import CLASS_MAPS, METHODS, map_cost, map_params, methods_there
 from ml.engine.passes import PASSES
 from ml.moves import MIRRORS, MOVES
+
+
+def test_the_page_of_explanations_has_every_method_with_its_cost(repo_root):
+    page = (repo_root / "docs" / "explanations.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in page.splitlines()
+        if line.startswith("| `")
+    ]
+
+    assert [row[0].strip("`") for row in rows] == list(methods_there())
+    for name, title, of, forwards, backwards, params in rows:
+        method, cost = METHODS[name.strip("`")], map_cost(map_params(name.strip("`")), Sizes())
+        assert (title, of) == (method.title, method.of)
+        assert (float(forwards), float(backwards)) == (cost.forwards, cost.backwards)
+        assert params == ", ".join(f"`{key}` {value}" for key, value in method.params.items())
+        assert f"\n**{title}** (" in page
 
 
 def test_the_page_lists_passes_needs_methods_and_severities(repo_root):

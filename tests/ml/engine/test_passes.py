@@ -7,22 +7,16 @@ import torch
 from PIL import Image
 
 from ml.engine.attribute import Attributor, score_of
+from ml.engine.baselines import BASELINES, blur_baseline, taken_away
 from ml.engine.cost import Sizes
 from ml.engine.explain import Explainer, attribute_job
 from ml.engine.explain_form import perturb_rows
 from ml.engine.passes import PASSES, check_of, cost_of, most_bytes_of
-from ml.engine.perturb import (
-    BASELINES,
-    blur_baseline,
-    insertion,
-    order_of,
-    perturb,
-    perturb_job,
-    perturbed,
-)
+from ml.engine.perturb import insertion, perturb, perturb_job
 from ml.engine.predict import Asked, Case, predict, prepare_case
 from ml.engine.program_session import as_session
 from ml.engine.randomise import randomise_job
+from ml.engine.rankings import Ranked
 from ml.engine.session import ModelError
 from ml.engine.smoke import noise
 from ml.evidence.packed import packed
@@ -247,14 +241,16 @@ def test_pictures_that_curves_share_are_run_once(stored):
         reporter=QUIET,
     )  # fmt: skip
 
+    params |= {"subset_percents": []}
     declared_cost = cost_of("perturb", {**PASSES["perturb"].params, **params}, Sizes())
     assert sum(calls) / 2 + 1 == declared_cost.forwards == 1 + 1 + 2 * (8 * 3 + 1)
 
 
 def test_a_step_takes_its_share_in_all_channels_at_once():
     picture = np.arange(32.0).reshape(4, 4, 2)
-    places = order_of(np.arange(16.0, dtype=np.float32).reshape(4, 4), (4, 4), least_first=False)
-    found = perturbed(picture, BASELINES["mean"](picture), places, 0.25)
+    ranked = Ranked.of(np.arange(16.0, dtype=np.float32).reshape(4, 4), (4, 4))
+    gone = ranked.gone("morf", 0.25).reshape(4, 4)
+    found = taken_away(picture, BASELINES["mean"](picture), gone)
 
     changed = (found != picture).all(axis=2)
     assert changed.sum() == 4
@@ -276,8 +272,8 @@ def test_the_perturb_pass_begins_with_the_models_own_outputs(job, tmp_path):
     (first,) = versions.version(baseline="mean", order="morf", step=4)
     (other,) = versions.version(baseline="mean", order="lerf", step=4)
     assert versions.outputs[3, first].tolist() == versions.outputs[3, other].tolist()
-    assert versions.outputs.shape == (4, 2 * 8 * 5, 2)
-    assert len(perturb_rows(params)) == 80
+    assert versions.outputs.shape == (4, 3 * 8 * 5 + 4 * 3 * 16, 2)
+    assert len(perturb_rows(params)) == 312
 
 
 def test_stages_go_from_the_output_down_and_keep_every_number():

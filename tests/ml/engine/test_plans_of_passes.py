@@ -5,8 +5,10 @@ import pytest
 from ml.checks.capability import OF_VOLUMES
 from ml.checks.registry import Check, CheckResult, State
 from ml.engine.cost import BACKWARD, Cost, Sizes, estimate
+from ml.engine.explain_form import FILL, METHODS
 from ml.engine.passes import PASSES, cost_of
 from ml.engine.plan import PassPlan, colour_of, limits_of, plan
+from ml.evidence.methods import TITLES
 from ml.protocol import Protocol
 from ml.sandbox.child import JOBS
 
@@ -88,6 +90,10 @@ def test_one_forward_serves_outputs_and_features():
     assert plan(protocol, checks, has_model=True) == (PassPlan("predict", {"batch": 8}),)
 
 
+def test_checks_call_methods_as_the_engine_does():
+    assert {name: one.title for name, one in METHODS.items()} == TITLES
+
+
 def test_every_pass_declares_what_it_costs():
     sizes = Sizes(outputs=3, positions=49, features=1024)
     costs = {name: cost_of(name, one.params, sizes) for name, one in PASSES.items()}
@@ -95,8 +101,8 @@ def test_every_pass_declares_what_it_costs():
     assert costs["attribute"].forwards == 1
     assert costs["corrupt"].forwards == 30
     assert costs["move"].forwards == 20
-    assert costs["perturb"].forwards == 2 + 2 * (8 * 9 + 1)
-    assert costs["randomise"].forwards == 1 + 2 * 6 + 2 + 4 + 1
+    assert costs["perturb"].forwards == 2 + 2 + 3 * 8 * 9 + FILL * 8 * 9 + 3 * 16
+    assert costs["randomise"].forwards == 1 + 2 * 6 + 2 + 4 + 1 + 1
     assert (costs["attack"].forwards, costs["attack"].backwards) == (15, 1 + 9 * 5)
     assert all(one.bytes > 0 for one in costs.values())
     assert cost_of("predict", {"batch": 8}, sizes) == Cost(1, 0, 64 + 24)

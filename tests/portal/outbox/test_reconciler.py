@@ -13,7 +13,7 @@ from portal.leases import WorkState, claim
 from portal.outbox import reconciler
 from portal.outbox.models import OutboxMessage
 from portal.seen import actions
-from portal.seen.models import Seen, Worsened
+from portal.seen.models import Exploration, Seen, Worsened
 
 ASKED = len(checks_of(Protocol.default(), "classification"))
 
@@ -155,3 +155,22 @@ def test_what_corruptions_look_like_is_made_although_its_worker_died(broker, mak
 
     wanted = {"worsened_id": str(row.pk)}
     assert OutboxMessage.objects.get(job=jobs.Job.PREPARE_WORSENED).kwargs == wanted
+
+
+def test_a_region_is_asked_about_although_its_worker_died(
+    broker, make_team, make_audit, make_cohort_version
+):
+    team = make_team()
+    audit = make_audit(team, cohort=make_cohort_version(team))
+    case = audit.cohort_version.cases.first()
+    row = actions.explore(
+        actor=team.owner, audit=audit, case=case, name="tag", box=(0.0, 0.0, 0.5, 0.5)
+    )
+    claim(Exploration, row.pk)
+    Exploration.objects.update(lease_until=Now() - timedelta(seconds=1))
+    OutboxMessage.objects.all().delete()
+
+    assert reconciler.reconcile()["expired"] == 1
+
+    wanted = {"exploration_id": str(row.pk)}
+    assert OutboxMessage.objects.get(job=jobs.Job.EXPLORE_REGION).kwargs == wanted

@@ -10,6 +10,7 @@ from ml.assemble import masks_of_table
 from ml.endpoint.link import Link
 from ml.engine.images import DESCRIBE, FORM, job_of_images, key_of_images
 from ml.engine.linked import link_of_shard
+from ml.engine.localise_form import finding_masks_of
 from ml.engine.mask_passes import references_of
 from ml.engine.passes import check_of, most_bytes_of
 from ml.engine.plan import (
@@ -108,9 +109,12 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
     images = images_by_case(content)
     references = references_of(planned.name, planned.params, content)
     marked = [case for case in shard.case_ids if case in references]
+    masks = finding_masks_of(planned.name, content)
+    own_masks = {case: masks[case] for case in shard.case_ids if case in masks}
 
     def job(place: Place, shared: Path) -> Job:
         named = [sha for case in shard.case_ids for sha in images[case]]
+        named += [sha for whose in own_masks.values() for sha in whose.values()]
         blobs = Blob.objects.in_bulk([*named, *(references[case] for case in marked)])
         for member in members:
             store.placed(member, shared)
@@ -134,6 +138,10 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
             references={
                 case: store.placed(blobs[references[case]], place.inputs) for case in marked
             },
+            masks={
+                case: {one: store.placed(blobs[sha], place.inputs) for one, sha in whose.items()}
+                for case, whose in own_masks.items()
+            },
         )
 
     def wanted(of: PassPlan) -> Wanted:
@@ -146,6 +154,7 @@ def _of_model(shard: Shard, planned: PassPlan) -> Work:
             shard=shard.case_ids,
             images=images,
             references=references if of is planned else None,
+            masks=masks if of is planned else None,
         )
         most = most_bytes_of(of.name, of.params, width, len(shard.case_ids))
         return Wanted(key, lambda data: check(data, shard.case_ids), most)

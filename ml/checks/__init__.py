@@ -17,6 +17,7 @@ from ml.checks import normalisation as normalisation
 from ml.checks import gradient_flow as gradient_flow
 from ml.checks import explanation_faithfulness as explanation_faithfulness
 from ml.checks import explanation_sanity as explanation_sanity
+from ml.checks import explanation_plausibility as explanation_plausibility
 from ml.checks import shortcut as shortcut
 from ml.checks import handcrafted_baseline as handcrafted_baseline
 from ml.checks import memorisation as memorisation

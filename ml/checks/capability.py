@@ -13,6 +13,7 @@ FROM_COHORT = {
     "readings": "readings",
     "identified-readers": "readers who are identified",
     "reference-masks": "reference masks",
+    "finding-masks": "masks of the finding",
     "reader-masks": "the masks of several readers",
     "foreign": "a cohort of foreign images beside it",
 }
@@ -24,7 +25,8 @@ WITH_MODEL = WITH_SCORES | {"intake", "corruptions", "moves"}
 _LAYERS = frozenset({"features", "normalisations", "gradients", "gradient-scores"})
 # Needs whose passes know volumes.
 OF_VOLUMES = _LAYERS | {"corruptions", "moves", "corrupted-samples"}
-_LOOKED_INTO = _LAYERS | {"attributions", "perturbations", "randomisations", "attacks"}
+_MAPS = frozenset({"attributions", "perturbations", "randomisations", "localisations"})
+_LOOKED_INTO = _LAYERS | _MAPS | {"attacks"}
 IN_WORDS = {
     "samples": "several answers to a case",
     "sampled-masks": "several masks of a case",
@@ -38,6 +40,7 @@ IN_WORDS = {
     "features": "a network that can be looked into",
     "attributions": "a network that can be looked into",
     "randomisations": "a network that can be looked into",
+    "localisations": "a network that can be looked into",
     "normalisations": "a network that can be looked into",
     "gradients": "a network that can be looked into",
     "attacks": "a network of pictures that can be looked into",

@@ -188,6 +188,17 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
         lambda evidence: evidence.blots is not None,
         "No places of images were changed. That takes a model of pictures, and images.",
     ),
+    "localisations": (
+        lambda evidence: evidence.localisations is not None,
+        (
+            "No map was held against a mask. That takes images, a model with gradients, and masks "
+            "of the finding: a column 'mask' in cases.csv names them, beside the labels."
+        ),
+    ),
+    "finding-masks": (
+        lambda evidence: evidence.localisations is not None,
+        "This cohort has no masks of the finding. A column 'mask' in cases.csv names them.",
+    ),
     "corrupted-samples": (
         lambda evidence: evidence.corrupted_samples is not None,
         (

@@ -35,6 +35,7 @@ from ml.corruptions.modality import Colour
 from ml.document import build_audit
 from ml.engine.drawn_cases import cases_of
 from ml.engine.linked import link_of_intake, link_of_shard
+from ml.engine.localise_form import finding_masks_of
 from ml.engine.mask_passes import references_of
 from ml.engine.passes import PASSES, SAMPLES, check_of, most_bytes_of
 from ml.engine.plan import (
@@ -332,6 +333,7 @@ def _computed(
     manifest = cast(JsonObject, model["manifest"])
     images = images_by_case(read.catalogue)
     references = references_of(name, planned.params, read.catalogue)
+    masks = finding_masks_of(name, read.catalogue)
     path, *members = (
         left(read.work / "model", one["path"]) for one in cast(list[JsonObject], model["files"])
     )
@@ -347,6 +349,7 @@ def _computed(
             shard=shard,
             images=images,
             references=references if of.name == name else None,
+            masks=masks if of.name == name else None,
         )
 
     def job(shard: Sequence[str], out: Path, *, beside: PassPlan | None = None) -> Job:
@@ -361,6 +364,11 @@ def _computed(
             allow=arguments.allow,
             beside=beside,
             references={one: stored / references[one] for one in shard if one in references},
+            masks={
+                one: {who: stored / sha for who, sha in masks[one].items()}
+                for one in shard
+                if one in masks
+            },
         )
 
     width = len(cast(list[str], cast(JsonObject, manifest["output"])["classes"]))

@@ -309,7 +309,8 @@ def perturb_cost(params: JsonObject, sizes: Sizes) -> Cost:
     pictures = 1 + len(baselines) * changed + len(ends) + subsets
     fills = FILL * changed if LINEAR in baselines else 0
     maps = sum(
-        (map_cost({"method": one}, sizes) for one in methods_of(params).values()), start=Cost(0)
+        (map_cost({**params, "method": one}, sizes) for one in methods_of(params).values()),
+        start=Cost(0),
     )
     size = len(perturb_rows(params)) * (ROW + 8 * (sizes.outputs + len(OF_MAP)))
     return Cost(maps.forwards + pictures + fills, maps.backwards, size)

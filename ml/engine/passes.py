@@ -33,6 +33,9 @@ from ml.engine.explain_form import (
     randomise_form,
 )
 from ml.engine.images import DESCRIBE, FORM
+from ml.engine.localise_form import LOCALISE, localise_cost, localise_form
+from ml.engine.localise_form import NEED as LOCALISED
+from ml.engine.localise_form import PARAMS as LOCALISING
 from ml.engine.mask_copies_form import mask_copies_cost, mask_copies_form, of_masks
 from ml.engine.move_form import move_cost, move_form, move_params
 from ml.engine.params import count, output_names, texts
@@ -188,6 +191,7 @@ PASSES: dict[str, ModelPass] = {
             volumes=True,
         ),
         ModelPass(ATTACK, ATTACKS, ATTACKED, attack_form, attack_cost, True),
+        ModelPass(LOCALISE, LOCALISED, LOCALISING, localise_form, localise_cost, True),
         ModelPass(BLOT, BLOTS, BLOTTED | MAP_PARAMS, blot_form, blot_cost, False, True),
         ModelPass(
             CORRUPT_SAMPLES, COPIES_SAMPLED,

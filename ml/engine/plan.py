@@ -14,6 +14,7 @@ from ml.engine.drawn_cases import drawing
 from ml.engine.explain_form import explaining
 from ml.engine.images import DESCRIBE
 from ml.engine.images import NEED as DESCRIBED
+from ml.engine.localise_form import LOCALISE, MASKS, localising, masks_in
 from ml.engine.mask_copies_form import REFERENCES
 from ml.engine.mask_passes import masks_asked_for
 from ml.engine.passes import NORMALISE, PASSES, SAMPLES, TOGETHER, asked_for, features_asked
@@ -109,6 +110,10 @@ def plan(
         )  # fmt: skip
         for name, own in further:
             params = own | drawing(name, protocol) | explaining(name, protocol)
+            if name == LOCALISE:
+                if not masks_in(catalogue or {"cases": []}):
+                    continue
+                params |= localising(protocol, catalogue or {})
             if name == NORMALISE and catalogue is not None:
                 params |= groups_of(catalogue, protocol, params)
             if name == CORRUPT_SAMPLES:
@@ -315,14 +320,21 @@ def key_of_shard(
     shard: Sequence[str],
     images: Mapping[str, Sequence[str]],
     references: Mapping[str, str] | None = None,
+    masks: Mapping[str, Mapping[str, str]] | None = None,
 ) -> str:
     """The evidence key of one shard of a pass.
 
     Args:
         references: case id -> SHA-256 of its reference mask, where the pass looks at it: see
             :func:`ml.engine.mask_passes.references_of`.
+        masks: case id -> whose mask of the finding -> SHA-256, of
+            :func:`ml.engine.localise_form.finding_masks_of`.
     """
     with_it = {case_id: [f"reference={sha}"] for case_id, sha in (references or {}).items()}
+    with_it |= {
+        case_id: [f"{one}={sha}" for one, sha in sorted(whose.items())]
+        for case_id, whose in (masks or {}).items()
+    }
     return shard_key(
         pass_name=planned.name,
         model_sha256=model_sha256,
@@ -345,12 +357,14 @@ def job_of_shard(
     allow: Sequence[str] = (),
     beside: PassPlan | None = None,
     references: Mapping[str, Path] | None = None,
+    masks: Mapping[str, Mapping[str, Path]] | None = None,
 ) -> Job:
     """The job that computes one shard. Image files are named by their SHA-256.
 
     Args:
         beside: the pass of :func:`walked_with`, whose table is to be left too.
         references: case id -> file of its reference mask, where the pass looks at it.
+        masks: case id -> whose mask of the finding -> its file, where the pass looks at it.
         allow: formats that run code of their own and that the team takes all the same.
     """
     cases: list[JsonValue] = [
@@ -363,6 +377,11 @@ def job_of_shard(
         inputs["beside"] = dict(beside.params)
     if references:
         inputs[REFERENCES] = {case_id: str(path) for case_id, path in references.items()}
+    if masks:
+        inputs[MASKS] = {
+            case_id: {one: str(path) for one, path in whose.items()}
+            for case_id, whose in masks.items()
+        }
     return Job(planned.name, {**inputs, **planned.params}, out_dir)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ml.evidence.blotted import Blotted, blotted_of
 from ml.evidence.compared_maps import FURTHER, ComparedMaps, compared_of
 from ml.evidence.flow import GradientFlow, flow_of
+from ml.evidence.localised import Localised, localised_of
 from ml.evidence.normalised import Normalised, normalised_of
 from ml.evidence.packed import Float32Array, unpacked
 from ml.evidence.sampled_copies import SampledCopies, sampled_copies_of
@@ -229,6 +230,7 @@ class OfPasses(TypedDict, total=False):
     gradients: GradientFlow
     attacks: CaseOutputs
     blots: Blotted
+    localisations: Localised
     corrupted_samples: SampledCopies
     gradient_scores: Mapping[str, FloatArray]
 
@@ -256,6 +258,8 @@ def of_passes(tables: Mapping[str, pa.Table], case_ids: Sequence[str]) -> OfPass
         found["attacks"] = outputs_of(tables["attack"], case_ids)
     if "blot" in tables:
         found["blots"] = blotted_of(tables["blot"], case_ids)
+    if "localise" in tables:
+        found["localisations"] = localised_of(tables["localise"], case_ids)
     if "corrupt-samples" in tables:
         found["corrupted_samples"] = sampled_copies_of(tables["corrupt-samples"], case_ids)
     if "gradient-scores" in tables:

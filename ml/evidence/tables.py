@@ -13,6 +13,7 @@ from ml.evidence.compared_maps import ComparedMaps
 from ml.evidence.described import CaseImages
 from ml.evidence.facts import Fact
 from ml.evidence.flow import GradientFlow
+from ml.evidence.localised import AREA, Localised
 from ml.evidence.mask_copies import MaskCopies
 from ml.evidence.normalised import STORED, Normalised
 from ml.evidence.packed import Float32Array
@@ -207,6 +208,7 @@ class Evidence:
     gradients: GradientFlow | None = None
     attacks: CaseOutputs | None = None
     blots: Blotted | None = None  # places that recur, taken out and put in
+    localisations: Localised | None = None  # maps on the masks of findings, in numbers
     corrupted_masks: MaskCopies | None = None  # against the reference mask
     moved_masks: MaskCopies | None = None  # against the moved mask of the picture
     corrupted_samples: SampledCopies | None = None
@@ -249,6 +251,8 @@ class Evidence:
                 sizes[name] = len(versions.outputs)
         if self.blots is not None:
             sizes["blots"] = len(self.blots.outputs)
+        if self.localisations is not None:
+            sizes["localisations"] = len(self.localisations.numbers[AREA])
         for name in ("corrupted_masks", "moved_masks"):
             if (copies := getattr(self, name)) is not None:
                 sizes[name] = len(copies.sizes.marked)

@@ -35,6 +35,7 @@ JOBS: Mapping[str, str] = {
     "move": "ml.engine.move:move_job",
     "blot": "ml.engine.blot:blot_job",
     "randomise": "ml.engine.randomise:randomise_job",
+    "localise": "ml.engine.localise:localise_job",
     "gradients": "ml.engine.gradients:gradients_job",
     "normalise": "ml.engine.normalise:normalise_job",
     "attack": "ml.engine.attack:attack_job",

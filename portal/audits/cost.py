@@ -9,6 +9,7 @@ from ml.checks import all_checks
 from ml.engine.cost import Sizes, estimate
 from ml.engine.drawn_cases import cases_of
 from ml.engine.images import DESCRIBE, key_of_images
+from ml.engine.localise_form import finding_masks_of
 from ml.engine.mask_passes import references_of
 from ml.engine.passes import SAMPLES, cost_of
 from ml.engine.plan import (
@@ -123,8 +124,9 @@ def _pieces(
     keys: dict[str, Piece] = {}
     for planned in passes:
         references = references_of(planned.name, planned.params, content)
+        masks = finding_masks_of(planned.name, content)
         for piece in shards(cases_of(planned.params, list(images), content), planned.params):
-            keys[_key(model, planned, piece, images, references)] = planned, len(piece)
+            keys[_key(model, planned, piece, images, references, masks)] = planned, len(piece)
     return keys
 
 
@@ -134,6 +136,7 @@ def _key(
     piece: Sequence[str],
     images: dict[str, list[str]],
     references: dict[str, str],
+    masks: dict[str, dict[str, str]],
 ) -> str:
     if planned.name == DESCRIBE:
         return key_of_images(piece, images)
@@ -144,6 +147,7 @@ def _key(
         shard=piece,
         images=images,
         references=references,
+        masks=masks,
     )
 
 

@@ -67,6 +67,10 @@ MEASURES = {
         *("map_survives", "class_survives", "map_similarity", "class_similarity"),
         "map_sensitivity",
     ),
+    "explanation-plausibility": (
+        *("relevance_mass", "pointing_game", "mass_gain:random", "pointing_gain:random"),
+        *("quadrant:faithful only", "quadrant:plausible only"),
+    ),
     "ood-detection": ("confident_findings",),
     "memorisation": (
         *("membership_auroc", "generalisation_gap:accuracy", "generalisation_gap:auroc"),

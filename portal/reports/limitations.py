@@ -78,6 +78,10 @@ QUESTIONS = {
         "what maps depend on",
         "Do maps of where it looks show what the network learned, or the picture alone?",
     ),
+    "explanation-plausibility": (
+        "where maps lie",
+        "Do maps of where it looks lie where an expert sees the finding?",
+    ),
     "explanation-faithfulness": (
         "explanations",
         "Do maps of where it looks show what moves its answer?",

@@ -14,7 +14,7 @@ from ml.engine.explain_form import (
     tried_methods,
 )
 from ml.engine.passes import PASSES, check_of, cost_of
-from ml.engine.perturb import perturb_job
+from ml.engine.perturb import _coarse, perturb_job
 from ml.engine.predict import Asked, prepare_case
 from ml.engine.rankings import Ranked, brought_to, patches_of, subset
 from ml.evidence.orders import LERF, MORF, ranking_of, size_of_subset
@@ -160,3 +160,10 @@ def test_the_halves_of_an_order_are_those_of_the_map():
     assert one.gone(LERF, 0.25).tolist() == [True, False, False, False]
     assert Ranked.of(np.array([[np.nan]], np.float32), (2, 2)) is None
     assert [size_of_subset(one) for one in ("gradient subset-5", "gradient lerf")] == [5, None]
+
+
+def test_a_random_map_is_no_finer_than_the_patches():
+    fine, coarse = PASSES["perturb"].params, {"patches": 14}
+    assert _coarse((224, 224), coarse) == _coarse((224, 224), fine) == (14, 14)
+    assert _coarse((7, 7), coarse) == (7, 7)
+    assert _coarse((224, 224), OLD) == (224, 224), "as evidence of old params was made"

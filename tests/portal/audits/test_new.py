@@ -10,9 +10,10 @@ from django.urls import reverse
 
 from portal.audits.actions import keep_evidence
 from portal.audits.corrupted import NONE_FITS
+from portal.audits.missing import MISSING
 from portal.audits.models import Audit, Shard
 from portal.audits.planning import lock_protocol, write_protocol
-from portal.audits.preview import MISSING, Choice, preview_of
+from portal.audits.preview import Choice, preview_of
 from portal.blobs import store
 from portal.cohorts import actions as cohorts
 from tests.portal.people import signed_in, text

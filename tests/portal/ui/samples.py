@@ -342,6 +342,18 @@ def uncertainty_scatter(n: int = 12) -> dict[str, Any]:
     }
 
 
+def map_scatter() -> dict[str, Any]:
+    rows = [[f"case-{at}", -0.4 + 0.3 * at, 0.1 * at, at % 2 == 0] for at in range(8)]
+    counts = {"both": 3, "faithful only": 3, "plausible only": 1, "neither": 1}
+    return {
+        "kind": "map-scatter",
+        "title": "Faithful and plausible, case by case",
+        "line": 0.1,
+        "rows": rows,
+        "counts": counts,
+    }
+
+
 def risk_coverage() -> dict[str, Any]:
     kinds = {
         "total": "total", "aleatoric": "aleatoric", "epistemic": "epistemic",
@@ -503,6 +515,7 @@ def every_kind() -> list[dict[str, Any]]:
         *(roc(), reliability(), histogram(), forest()),
         *(operating_curve(), agreement_matrix(), ratings(), ceiling(), case_values()),
         *(decision_curve(), reader_roc(), uncertainty_scatter(), risk_coverage()),
+        map_scatter(),
         risk_coverage_of_masks(),
         selective_risk(),
         stress_curves(),

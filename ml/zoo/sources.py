@@ -52,7 +52,7 @@ def pieces(scan: Scan, n: int, seed: int, half: str) -> Int16Array:
     """
     middle = scan.voxels.shape[2] // 2
     part = scan.voxels[:, :, :middle] if half == FIRST else scan.voxels[:, :, middle:]
-    room = np.array(part.shape) - SIDES
+    room: NDArray[np.int64] = np.array(part.shape, dtype=np.int64) - np.array(SIDES)
     if (room < 0).any():
         raise ValueError(f"half of a scan has at least {SIDES} voxels, not {part.shape}")
     rng = np.random.default_rng([seed, half == SECOND])
@@ -111,7 +111,8 @@ def trained(
     for _ in range(steps):
         chosen = torch.randperm(len(labels), generator=source)[:batch]
         descent.zero_grad()
-        cross_entropy(network(volumes[chosen]), labels[chosen]).backward()
+        loss = cast(Any, cross_entropy(network(volumes[chosen]), labels[chosen]))
+        loss.backward()
         descent.step()
     return network.eval()
 

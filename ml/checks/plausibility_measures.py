@@ -107,7 +107,9 @@ def held_cases(evidence: Evidence, found: Localised, threshold: float) -> Held:
     score = evidence.prediction.score
     present = np.full(score.size, -1) if evidence.present is None else evidence.present
     known = (present >= 0) & np.isfinite(score)
-    called = score >= threshold
+    called: BoolArray = score >= threshold
+    with_finding: BoolArray = present == 1
+    without: BoolArray = present == 0
 
     def rows(chosen: BoolArray) -> IntArray:
         return np.flatnonzero(there & chosen)
@@ -115,10 +117,10 @@ def held_cases(evidence: Evidence, found: Localised, threshold: float) -> Held:
     measured = usable & evident
     return Held(
         masks,
-        rows(measured & known & (present == 1) & called),
-        rows(measured & known & (present == 1) & ~called),
-        rows(marks & (present == 0)),
-        rows(measured & ~known & (present != 0)),
+        rows(measured & known & with_finding & called),
+        rows(measured & known & with_finding & ~called),
+        rows(marks & without),
+        rows(measured & ~known & ~without),
         rows(usable & ~evident),
         rows(~marks),
         rows(marks & ~usable & ~(area == 1).any(axis=1)),

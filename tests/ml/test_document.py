@@ -266,6 +266,7 @@ def test_whole_run_from_evidence_to_document(rng):
     assert [part["id"] for part in headline(document)["not_assessed"]] == [
         "subgroups", "worst-slice", "uncertainty", "ood-detection", "stress", "shift-consistency",
         "adversarial-lite", "normalisation", "gradient-flow", "explanation-faithfulness",
-        "explanation-sanity", "explanation-plausibility", "shortcut", "handcrafted-baseline", "memorisation", "agreement",
+        "explanation-sanity", "explanation-plausibility", "shortcut", "handcrafted-baseline",
+        "memorisation", "agreement",
         "ai-vs-readers", "mrmc", "intake", "determinism",
     ]  # fmt: skip

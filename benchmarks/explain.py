@@ -11,6 +11,7 @@ from functools import cache, partial
 from typing import Any
 
 from benchmarks.engine import Exported, alike, exported, first_of
+from benchmarks.faithful import tried_maps
 from benchmarks.measuring import Result, Skipped, alternated, attempted, seconds
 from benchmarks.occluded import occlusion
 
@@ -31,6 +32,7 @@ def run(only: str = "") -> Iterator[Result | Skipped]:
         *(partial(occlusion, name) for name in OCCLUDED),
     ]
     yield from attempted(*(one for one in comparisons if only.lower() in one.args[0].lower()))
+    yield from tried_maps(only)
 
 
 def from_a_kept_cut(name: str) -> Result:

@@ -3,12 +3,13 @@
 import time
 from typing import Any
 
-from benchmarks.engine import alike, chosen
+from benchmarks.engine import chosen
 from benchmarks.measuring import Result, alternated
 
 GOAL = 3.0
 LEAST = {"VGG16": GOAL, "ResNet18": GOAL}  # of the others it is whether it is ever the slower
 RUNS = 3
+CLOSE = 1e-5
 
 
 def occlusion(name: str) -> Result:
@@ -36,7 +37,9 @@ def occlusion(name: str) -> Result:
     answers = whole()[:, 1].double()
     covers = torch.from_numpy(ours.grid.covers).double()
     expected = torch.tensordot(answers[0] - answers[1:], covers / covers.sum(0), dims=1)
-    agree = alike(ours.maps(case, weights)[0], expected)
+    # Of the scores, whose differences a map holds: weights by chance make these small.
+    apart = (ours.maps(case, weights)[0] - expected).abs().max()
+    agree = bool(apart <= CLOSE * answers.abs().max())
     own, theirs = alternated(lambda: ours.maps(case, weights), whole, RUNS, time.process_time)
     saved = 0.0 if ours.touched is None else ours.touched.plan.saved
     return Result(

@@ -1,6 +1,6 @@
 """The protocol of the audit of explanations: what the network was shown to use, on a few cases.
 
-A case costs about 150 forwards of the VGG16 for the curves of its map, a third of a second of a
+A case costs about 210 forwards of the VGG16 for the curves of its map, a third of a second of a
 core each; so ten are drawn, the fewest of which an interval can be had, and parts go in five steps.
 """
 

@@ -11,6 +11,7 @@ from ml.engine.mask_passes import references_of
 from ml.engine.passes import CORRUPT
 from ml.engine.plan import limits_of, threads_of
 from ml.engine.seen import steps_left
+from ml.engine.viewed import volume_left
 from ml.engine.worsened import strips_left
 from ml.estimate import JsonValue
 from ml.sandbox.messages import Job, Outcome
@@ -150,7 +151,10 @@ def _work(seen: Seen, fence: int) -> None:
         outcome = run_watched(seen, fence, Job("seen", inputs, folder / "out"))
         if outcome.state == "done":
             try:
-                actions.keep(seen, fence, steps_left(folder / "out", outcome.result))
+                steps = steps_left(folder / "out", outcome.result)
+                told = outcome.result.get("volume")
+                volume = volume_left(folder / "out", told) if isinstance(told, dict) else None
+                actions.keep(seen, fence, steps, volume)
             except ResultError as problem:
                 actions.fail(seen, fence, f"What was left of it cannot be used: {problem}")
         elif outcome.state == "refused":

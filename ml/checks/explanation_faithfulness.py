@@ -41,6 +41,7 @@ _SAID = {
     CENTRE: "the distance from the centre",
 }  # fmt: skip
 _REPLACED = {MEAN: "their mean", BLUR: "a blur", LINEAR: "what lies around them"}
+_SHOWN = {name: f"parts become {said}" for name, said in _REPLACED.items()}
 _DISTRUST = (
     "Do not read these maps as the reason of an answer, and do not show them to readers as such."
 )
@@ -133,17 +134,19 @@ def _wordings(evidence: Evidence, of: Of, estimates: Sequence[Estimate]) -> dict
     gains = [by_id[_named(f"gain:{other}", tried)] for other in OTHERS]
     beaten = [other for other, one in zip(OTHERS, gains, strict=True) if better(one)]
     level = [other for other in OTHERS if other not in beaten]
+    says = f"{of.title} {'say' if of.title.endswith('s') else 'says'} what this network used"
     if not level:
         claim = (
-            f"{of.title} says what this network used better than {_list(OTHERS)} would: the score "
-            f"falls earlier by {words.measured(gains[0])} than in the order of a random map."
+            f"{says} better than {_list(OTHERS)} would: the score falls earlier by "
+            f"{words.measured(gains[0])} than in the order of a random map."
         )
+    elif gains[0].value is not None and gains[0].low is None:
+        claim = f"So few cases do not tell whether {says} better than a random map would."
     elif RANDOM in level:
-        claim = f"{of.title} says what this network used no better than a random map would."
+        claim = f"{says} no better than a random map would."
     else:
         claim = (
-            f"{of.title} says what this network used better than {_list(beaten)} would, but no "
-            f"better than {_list(level, 'or')}."
+            f"{says} better than {_list(beaten)} would, but no better than {_list(level, 'or')}."
         )
     told = "; ".join(
         f"against {_SAID[other]} {words.measured(one)}"
@@ -275,7 +278,7 @@ def _forest(methods: Sequence[Of], estimates: Sequence[Estimate]) -> JsonObject:
             whose = [titles[group] for group in groups if group in titles]
             if len(methods) > 1 and not whose:
                 whose = [titles[MAP]]
-            of = [*whose, *(group for group in groups if group not in titles)]
+            of = [*whose, *(_SHOWN.get(group, group) for group in groups if group not in titles)]
             label = said[against] + (f" ({', '.join(of)})" if of else "")
             rows.append({"label": label, "estimate": one.to_json(), "state": "info"})
     return {

@@ -22,6 +22,7 @@ from ml.evidence.passes import CaseOutputs
 from ml.evidence.tables import FloatArray
 from ml.stats.arrays import ratio
 from ml.stats.bootstrap import Settings, replicate_sums
+from ml.stats.clusters import MIN_CLUSTERS
 from ml.stats.interval import percentile_interval
 
 _TITLES = {RANDOM: "a random map", EDGES: "edges", CENTRE: "the centre"}
@@ -55,13 +56,17 @@ def curves_series(found: CaseOutputs, tried: Tried, method: str, settings: Setti
             order: [points[ranking, order, step] for step in steps] for order in ORDERS
         }
         panels.append({"title": titles[ranking], "lines": lines})
+    few = tried.clusters.count < MIN_CLUSTERS
+    bands = (
+        f"without intervals: {tried.clusters.words} are too few" if few
+        else f"with {settings.level * 100:g} % intervals of each point"
+    )  # fmt: skip
     return {
         "kind": "removal-curves",
         "check": ID,
         "title": f"The score while pictures go away, in the order of {method} and of others",
-        "subtitle": f"Mean over {words.cases(tried.rows.size)} and over replacements, with "
-        f"{settings.level * 100:g} % intervals of each point. The wider the gap between the two "
-        "lines, the more an order knows of what the network used.",
+        "subtitle": f"Mean over {words.cases(tried.rows.size)} and over replacements, {bands}. The "
+        "wider the gap between the two lines, the more an order knows of what the network used.",
         "unit": "Log-odds of the finding",
         "panels": panels,
     }

@@ -101,30 +101,30 @@ def held_cases(evidence: Evidence, found: Localised, threshold: float) -> Held:
     ]
     marked, area, positive = (np.stack(of, axis=1) for of in zip(*columns, strict=True))
     there = np.isfinite(marked).any(axis=1)
-    usable = ((area > 0) & (area < 1)).any(axis=1)
-    marks = (marked > 0).any(axis=1)
-    evident = (positive > 0).any(axis=1)
+    usable = np.asarray(((area > 0) & (area < 1)).any(axis=1))
+    marks = np.asarray((marked > 0).any(axis=1))
+    evident = np.asarray((positive > 0).any(axis=1))
     score = evidence.prediction.score
     present = np.full(score.size, -1) if evidence.present is None else evidence.present
-    known = (present >= 0) & np.isfinite(score)
-    called: BoolArray = score >= threshold
-    with_finding: BoolArray = present == 1
-    without: BoolArray = present == 0
+    known = np.asarray((present >= 0) & np.isfinite(score))
+    called = np.asarray(score >= threshold)
+    ill = np.asarray(present == 1)
 
     def rows(chosen: BoolArray) -> IntArray:
         return np.flatnonzero(there & chosen)
 
     measured = usable & evident
+    whole = np.asarray((area == 1).any(axis=1))
     return Held(
         masks,
-        rows(measured & known & with_finding & called),
-        rows(measured & known & with_finding & ~called),
-        rows(marks & without),
-        rows(measured & ~known & ~without),
+        rows(measured & known & ill & called),
+        rows(measured & known & ill & ~called),
+        rows(marks & (present == 0)),
+        rows(measured & ~known & (present != 0)),
         rows(usable & ~evident),
         rows(~marks),
-        rows(marks & ~usable & ~(area == 1).any(axis=1)),
-        rows(~usable & (area == 1).any(axis=1)),
+        rows(marks & ~usable & ~whole),
+        rows(~usable & whole),
     )
 
 

@@ -119,7 +119,7 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
         "There are no features. They take a model that can be looked into, and images.",
     ),
     "attributions": (
-        lambda evidence: evidence.attributions is not None,
+        lambda evidence: _has_maps_to_judge(evidence),  # noqa: PLW0108 - it stands further down
         "There are no maps. They take images and a model with gradients.",
     ),
     "perturbations": (
@@ -266,6 +266,12 @@ class Check:
         # Of what is not there nothing more needs to be asked.
         named = [need for need in lacking if _PART_OF.get(need) not in lacking]
         return " ".join(_sentence(need, evidence) for need in named) or None
+
+
+def _has_maps_to_judge(evidence: Evidence) -> bool:
+    """Maps of volumes and of what a model marks are there to be looked at: no check knows them."""
+    found = evidence.attributions
+    return found is not None and found.maps.ndim == 4 and evidence.task != SEGMENTATION
 
 
 def _sentence(need: str, evidence: Evidence) -> str:

@@ -17,9 +17,10 @@ from ml.drawn import drawn
 from ml.engine.blot_form import MOST_PLACES, blot_form, blot_rows
 from ml.engine.cases import Case
 from ml.engine.copies import Versions, flat_rows
+from ml.engine.maps_beside import Maps, maps_beside
 from ml.engine.predict import Asked, Outputs, finished, in_batches
-from ml.engine.session import ModelError, Session
-from ml.estimate import JsonObject, JsonValue
+from ml.engine.session import Session
+from ml.estimate import JsonObject
 from ml.evidence.blotted import CHANGES, ELSEWHERE, FILL, GIVEN, MEAN, PLACES
 from ml.imaging.declared import Input
 from ml.imaging.harmonic import Box, harmonic_fill
@@ -30,7 +31,6 @@ from ml.sandbox.messages import Reporter
 
 TABLE = "blot.parquet"
 _MOST_DRAWS = 40  # of a place elsewhere, before the picture counts as full
-Maps = Callable[[Float32Array], Float32Array]
 
 
 @dataclass(frozen=True)
@@ -214,27 +214,6 @@ def boxes_of(params: JsonObject, sides: Sequence[int]) -> list[tuple[str, Box]]:
     return found
 
 
-def _maps_of(asked: Asked, inputs: JsonObject) -> tuple[Maps | None, JsonObject]:
-    """How maps are taken, and what the evidence says of them."""
-    if not inputs["maps"]:
-        return None, {}
-    from ml.engine.explain import explainer_of  # torch is loaded where it is asked for
-
-    try:
-        explainer = explainer_of(asked, inputs)
-    except ModelError as error:
-        if error.code != "map_layer":
-            raise
-        return None, {"no_map": error.message}
-    if len(explainer.sides) != 2:
-        return None, {"no_map": "The positions of its map layer form no grid."}
-    return lambda arrays: explainer.maps(arrays).maps, {
-        "map_layer": explainer.attributor.layer.name,
-        "map_sides": list[JsonValue](explainer.sides),
-        "map_device": explainer.device.name,
-    }
-
-
 def seen_of(declared: Input, maps: Maps | None) -> Callable[..., list[_Seen | None]]:
     """What the first walk keeps of a batch."""
     rows, columns = declared.sides
@@ -266,7 +245,7 @@ def blot_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObjec
     """
     asked, seed = Asked.of(inputs), int(cast(int, inputs["seed"]))
     declared, n = asked.manifest.input, len(asked.cases)
-    maps, told = _maps_of(asked, inputs)
+    maps, told = maps_beside(asked, inputs)
     session = asked.session(reporter, out_dir)
     half = replace(reporter, progress=lambda done, of: reporter.progress(done, 2 * of))
     first = in_batches(

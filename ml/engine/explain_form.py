@@ -4,7 +4,7 @@ Nothing here loads torch: plans are made where no model is run.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import cast
 
@@ -12,10 +12,20 @@ from ml.engine.cost import ROW, Cost, Sizes
 from ml.engine.mask_copies_form import STRUCTURES, of_masks
 from ml.engine.params import count, output_names, texts
 from ml.estimate import JsonObject, JsonValue
+from ml.evidence.compared_maps import FURTHER
 from ml.evidence.forms import Form, Key
 from ml.evidence.mask_copies import STRUCTURE
 from ml.evidence.orders import BLIND, LINEAR, MAP, MEAN, ORDERS, order_named, subset_named
-from ml.evidence.passes import DEPTH, NOISE, OF_MAP, OTHER_CLASS, REDRAWN, SHIFTED, SMOOTHED
+from ml.evidence.passes import (
+    DEPTH,
+    NOISE,
+    OF_MAP,
+    OTHER_CLASS,
+    REDRAWN,
+    RESEEDED,
+    SHIFTED,
+    SMOOTHED,
+)
 from ml.protocol import Protocol
 
 ATTRIBUTE, PERTURB, RANDOMISE = "attribute", "perturb", "randomise"
@@ -26,11 +36,13 @@ SMOOTH, OCCLUSION, RISE = "smoothgrad", "occlusion", "rise"
 LAYER, INPUT = "layer", "input"
 IG_STEPS = 32
 FILL = 2  # forwards that a linear filling of a picture takes about as long as
+RESEEDS = 2  # of a method that draws something at random, to see whether its maps stay
 OCCLUDED = 2 + 13**2  # forwards: for the score, as it is, and with each box of a picture filled
 MOST_POSITIONS = 1 << 18  # of a map that is kept
 KEPT = "kept-maps"  # the need of a protocol that asks for maps which no check reads
 VOLUMES = "volumes"  # of params: the maps have a depth; those of pictures do not name it
 _SEED = 20261127
+_MOST_NUMBERS = 1 << 14  # bytes that say how alike all maps of a case by one method are
 
 
 Taken = Callable[[JsonObject], tuple[float, float]]  # forwards and backwards of one case
@@ -210,14 +222,22 @@ def tried_methods(methods: Sequence[str]) -> JsonObject:
         ['map', 'gradient', 'random', 'centre', 'edges']
     """
     first, *further = methods
-    return {"method": first, "rankings": [MAP, *further, *BLIND]}
+    return {"rankings": [MAP, *further, *BLIND], "method": first, **_own_params(methods)}
+
+
+def _own_params(methods: Sequence[str]) -> JsonObject:
+    """What some methods take; what two of them take is the same of both."""
+    return {key: value for name in methods for key, value in METHODS[name].params.items()}
 
 
 def explaining(name: str, protocol: Protocol) -> JsonObject:
     """What a protocol says of maps, as params of a pass; {} of a pass that takes no notice."""
     methods = protocol.explanation_methods
     if name == ATTRIBUTE:
-        return {"method": methods[0]}
+        return {"method": methods[0], **_own_params(methods[:1])}
+    if name == RANDOMISE:
+        further: JsonObject = {FURTHER: list(methods[1:])} if methods[1:] else {}
+        return {"method": methods[0], **_own_params(methods), **further}
     if name == PERTURB:
         return tried_methods(methods) | {"steps": protocol.explanation_steps}
     return {}
@@ -249,6 +269,7 @@ def randomise_rows(params: JsonObject) -> list[tuple[str, int]]:
         NOISE: range(1, 1 + count(params, "noises")),
         OTHER_CLASS: range(1, 2),
         SHIFTED: range(1, 2),
+        RESEEDED: range(1, 1 + (RESEEDS if "map_seed" in method.params else 0)),
         SMOOTHED: range(2 + count(params, "redrawn") if ragged else 0),
     }
     return [
@@ -261,7 +282,12 @@ def randomise_form(params: JsonObject, n_outputs: int) -> Form:
     """A row for each case, order and stage; stage 0 is the network as it is."""
     del n_outputs
     wanted = randomise_rows(params)
-    return _maps({"order": [one for one, _ in wanted], "stage": [one for _, one in wanted]})
+    keys: dict[str, list[Key]] = {
+        "order": [one for one, _ in wanted], "stage": [one for _, one in wanted],
+    }  # fmt: skip
+    form = _maps(keys)
+    further = texts(params, FURTHER)
+    return replace(form, blobs={FURTHER: len(further) * _MOST_NUMBERS}) if further else form
 
 
 def map_cost(params: JsonObject, sizes: Sizes) -> Cost:
@@ -283,7 +309,8 @@ def perturb_cost(params: JsonObject, sizes: Sizes) -> Cost:
     pictures = 1 + len(baselines) * changed + len(ends) + subsets
     fills = FILL * changed if LINEAR in baselines else 0
     maps = sum(
-        (map_cost({"method": one}, sizes) for one in methods_of(params).values()), start=Cost(0)
+        (map_cost({**params, "method": one}, sizes) for one in methods_of(params).values()),
+        start=Cost(0),
     )
     size = len(perturb_rows(params)) * (ROW + 8 * (sizes.outputs + len(OF_MAP)))
     return Cost(maps.forwards + pictures + fills, maps.backwards, size)
@@ -294,4 +321,8 @@ def randomise_cost(params: JsonObject, sizes: Sizes) -> Cost:
     smooth = sum(order == SMOOTHED for order, _ in randomise_rows(params))
     maps = rows - len(texts(params, "orders")) + 1  # the network as it is begins each order
     maps += smooth * (count(params, "noises") - 1)
-    return Cost(maps * one.forwards, maps * one.backwards, rows * one.bytes)
+    own = Cost(maps * one.forwards, maps * one.backwards, rows * one.bytes)
+    for method in texts(params, FURTHER):  # their maps are let go, and numbers are kept
+        other = randomise_cost({**params, "method": method, FURTHER: []}, sizes)
+        own += Cost(other.forwards, other.backwards, _MOST_NUMBERS // 4)
+    return own

@@ -8,13 +8,13 @@ import numpy as np
 
 from ml.engine.cases import Case
 from ml.engine.copies import Look, OfCopies, outputs_on_copies, rows_table
+from ml.engine.maps_beside import maps_beside
 from ml.engine.mask_copies import move_masks_job
 from ml.engine.mask_copies_form import of_masks
 from ml.engine.move_form import move_form, move_rows
 from ml.engine.predict import Asked, finished
-from ml.engine.session import ModelError
 from ml.engine.volume_copies import outputs_on_volumes
-from ml.estimate import JsonObject, JsonValue
+from ml.estimate import JsonObject
 from ml.imaging.intensity import FloatArray
 from ml.imaging.preprocess import Float32Array, interpolate
 from ml.moves import Move, Way, inside, move, moved
@@ -108,26 +108,10 @@ def _look_of(
     asked: Asked, inputs: JsonObject, wanted: Sequence[tuple[Move, int]], seed: int
 ) -> tuple[Look, JsonObject]:
     """How maps are compared, and what the evidence says of them."""
-    if not inputs["maps"]:
-        return _no_maps, {}
-    from ml.engine.explain import explainer_of  # torch is loaded where it is asked for
-
-    try:
-        explainer = explainer_of(asked, inputs)
-    except ModelError as error:
-        if error.code != "map_layer":
-            raise
-        return _no_maps, {"no_map": error.message}
-    if len(explainer.sides) != 2:
-        return _no_maps, {"no_map": "The positions of its map layer form no grid."}
-    look = looking_at_maps(
-        lambda arrays: explainer.maps(arrays).maps, asked.manifest.input.sides, wanted, seed
-    )
-    return look, {
-        "map_layer": explainer.attributor.layer.name,
-        "map_sides": list[JsonValue](explainer.sides),
-        "map_device": explainer.device.name,
-    }
+    maps, told = maps_beside(asked, inputs)
+    if maps is None:
+        return _no_maps, told
+    return looking_at_maps(maps, asked.manifest.input.sides, wanted, seed), told
 
 
 def move_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:

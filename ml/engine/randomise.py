@@ -7,142 +7,35 @@ with a little noise, of the score of the other classes, and of pictures with a c
 the network takes off again. Ragged maps are compared as means over noisy copies too.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
-import torch
 
-from ml.drawn import drawn
-from ml.engine.cases import Case
-from ml.engine.explain import (
-    Explainer,
-    Map,
-    check_sides,
-    explain,
-    explainer_of,
-    map_columns,
-    runtime_of,
-)
+from ml.engine.changes import Rows, Stage, changes_of, named
+from ml.engine.explain import Map, check_sides, explainer_of, map_columns, runtime_of
 from ml.engine.explain_form import randomise_form, randomise_rows
+from ml.engine.params import texts
 from ml.engine.predict import Asked, Outputs, finished, in_batches
+from ml.engine.session import ModelError
 from ml.estimate import JsonObject
-from ml.evidence.passes import (
-    CASCADING,
-    NO_CLASS,
-    NO_LAYER,
-    NOISE,
-    OTHER_CLASS,
-    REDRAWN,
-    SHIFTED,
-    SMOOTHED,
-)
-from ml.imaging.intensity import unit_range
-from ml.imaging.preprocess import Float32Array
-from ml.intake.model_manifest import ModelManifest
-from ml.program.graph import Program
-from ml.program.randomise import layers_from_the_top, randomised, stages
-from ml.program.shifted import shifted
+from ml.evidence.compared_maps import FURTHER, written
+from ml.evidence.passes import CASCADING, NO_CLASS, NO_LAYER, OTHER_CLASS, SMOOTHED
 from ml.sandbox.messages import Reporter
+from ml.stats.explanation.likeness import NOTHING, Likeness, likeness
 
-Rows = Callable[[Sequence[Case], Float32Array], list[Map | None]]
 TABLE = "randomise.parquet"
-NOISE_SIZE = 0.01  # standard deviation, of the range of what the network is given of a case
-
-
-class OtherClasses(Explainer):
-    """Maps of the classes that are not positive: the sum of their logits."""
-
-    def _weights(self, logits: torch.Tensor) -> torch.Tensor:
-        output = self.manifest.output
-        counted = [float(name not in output.positive) for name in output.classes]
-        return torch.tensor([counted]).repeat(len(logits), 1)
-
-
-def programs(
-    program: Program, output: str, params: JsonObject
-) -> Iterator[tuple[str, int, Program]]:
-    """Order, stage and program of every stage that has layers, but the network as it is."""
-    groups = stages(layers_from_the_top(program, output), _stages(params))
-    seed = int(cast(int, params["seed"]))
-    for order in cast(list[str], params["orders"]):
-        for at in range(1, len(groups) + 1):
-            chosen = groups[:at] if order == CASCADING else groups[at - 1 : at]
-            yield order, at, randomised(program, [one for group in chosen for one in group], seed)
-    layers = [one for group in groups for one in group]
-    for at in range(1, int(cast(int, params["redrawn"])) + 1):
-        yield REDRAWN, at, randomised(program, layers, seed + at)
-
-
-def noisy(explainer: Explainer, seed: int, at: int) -> Rows:
-    """As :func:`ml.engine.explain.explain`, of the cases with noise of NOISE_SIZE.
-
-    Args:
-        seed, at: the noise of a case depends on these and its id alone.
-    """
-    plain = explain(explainer)
-
-    def rows(cases: Sequence[Case], arrays: Float32Array) -> list[Map | None]:
-        worse = [
-            one
-            + NOISE_SIZE
-            * np.ptp(one)
-            * drawn(seed, case.case_id, NOISE, at).normal(0, 1, one.shape)
-            for case, one in zip(cases, arrays, strict=True)
-        ]
-        return plain(cases, np.stack(worse).astype(np.float32))
-
-    return rows
-
-
-def smoothed(explainer: Explainer, seed: int, noises: int) -> Rows:
-    """As :func:`noisy`, the mean of the maps over so many noisy copies of each case.
-
-    Source:
-        Hedström et al. (2024), Sanity checks revisited, arXiv:2401.06465 (smooth MPRT).
-    """
-    each = [noisy(explainer, seed, at) for at in range(1, noises + 1)]
-
-    def rows(cases: Sequence[Case], arrays: Float32Array) -> list[Map | None]:
-        copies = [one(cases, arrays) for one in each]
-        return [_mean(made) for made in zip(*copies, strict=True)]
-
-    return rows
-
-
-def _mean(made: Sequence[Map | None]) -> Map | None:
-    there = [one for one in made if one is not None]
-    if len(there) < len(made):
-        return None
-    mean = np.stack([one.map for one in there]).mean(axis=0, dtype=np.float64)
-    return Map(mean.astype(np.float32), float(np.mean([one.score for one in there])), np.nan)
-
-
-def brighter(explainer: Explainer) -> Rows:
-    """As :func:`ml.engine.explain.explain`, of the cases plus half of what intensities span."""
-    plain, by = explain(explainer), constant(explainer.manifest)
-
-    def rows(cases: Sequence[Case], arrays: Float32Array) -> list[Map | None]:
-        return plain(cases, arrays + np.float32(by))
-
-    return rows
-
-
-def constant(manifest: ModelManifest) -> float:
-    """What is added to a picture: half of the largest span of a channel's intensities."""
-    scale, _ = unit_range(manifest.input)
-    return float(np.max(scale)) / 2
 
 
 def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
     """Run one shard inside a child.
 
     Args:
-        inputs: as of ``predict_job``; method, target, orders, stages, redrawn, noises, seed.
+        inputs: as of ``predict_job``; method, target, orders, stages, redrawn, noises, seed;
+            further, methods whose maps are compared and not kept.
 
     Returns:
         As ``predict_job``, with a table of :func:`ml.engine.explain_form.randomise_form`. Where the
@@ -154,12 +47,11 @@ def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
     check_sides(first.sides)
     keys = [named(*row) for row in randomise_rows(inputs)]
     found: dict[str, Outputs[Map]] = {}
-    for key, explained in _explained(asked, first, inputs):
-        part = _part(reporter, len(found), len(set(keys)))
-        found[key] = in_batches(
-            asked.manifest.input, asked.cases, explained,
-            batch=asked.batch, device=asked.device, reporter=part,
-        )  # fmt: skip
+    methods = texts(inputs, FURTHER)
+    total = len(set(keys)) * (1 + len(methods))
+    for stage, explained in changes_of(asked, first, inputs):
+        part = _part(reporter, len(found), total)
+        found[named(*stage)] = _maps(asked, explained, part)
     rows: list[Map | None] = []
     errors: list[str | None] = []
     for case_id, key in product(asked.case_ids, keys):
@@ -171,56 +63,12 @@ def randomise_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> Json
     columns = {"case_id": pa.array([one for one in asked.case_ids for _ in keys], pa.string())}
     columns |= {name: pa.array(list(of) * len(asked.case_ids)) for name, of in shape.keys.items()}
     columns |= map_columns(rows, first.sides)
+    if methods:
+        columns[FURTHER] = _further(asked, inputs, len(keys), reporter)
     columns["error"] = pa.array(errors, pa.string())
     return finished(
         asked, _summed(found.values()), pa.table(columns), out_dir / TABLE, runtime_of(first)
     )
-
-
-def named(order: str, stage: int) -> str:
-    """What a row is called; those of the network as it is are one."""
-    return "" if stage == 0 and order != SMOOTHED else f"{order} {stage}"
-
-
-def _explained(asked: Asked, first: Explainer, inputs: JsonObject) -> Iterator[tuple[str, Rows]]:
-    """By row, what makes its maps; rows that this network does not have are left out."""
-    manifest, whole = with_layer(asked.manifest, first), first.attributor.program
-    seed, noises = (int(cast(int, inputs[name])) for name in ("seed", "noises"))
-    smooth = any(order == SMOOTHED for order, _ in randomise_rows(inputs))
-
-    def opened(program: Program, kind: type[Explainer] = Explainer) -> Explainer:
-        made = kind(
-            program, manifest, method=first.method, target=first.target, device=first.device,
-            params=first.params,
-        )  # fmt: skip
-        made.fitted = first.fitted  # of a network of the same size
-        return made
-
-    yield "", explain(first)
-    last = len(stages(layers_from_the_top(whole, first.attributor.logits), _stages(inputs)))
-    for order, stage, program in programs(whole, first.attributor.logits, inputs):
-        changed = opened(program)
-        yield named(order, stage), explain(changed)
-        draw = {(CASCADING, last): 1}.get((order, stage), stage + 1 if order == REDRAWN else 0)
-        if smooth and draw:
-            yield named(SMOOTHED, draw), smoothed(changed, seed, noises)
-    for at in range(1, noises + 1):
-        yield named(NOISE, at), noisy(first, seed, at)
-    if smooth:
-        yield named(SMOOTHED, 0), smoothed(first, seed, noises)
-    output = asked.manifest.output
-    if set(output.classes) - set(output.positive):
-        yield named(OTHER_CLASS, 1), explain(opened(whole, OtherClasses))
-    yield named(SHIFTED, 1), brighter(opened(shifted(whole, constant(manifest))))
-
-
-def _stages(params: JsonObject) -> int:
-    return int(cast(int, params["stages"]))
-
-
-def with_layer(manifest: ModelManifest, explainer: Explainer) -> ModelManifest:
-    """The manifest that names the layer found: a randomised network keeps it."""
-    return manifest.model_copy(update={"target_layer": explainer.attributor.layer.name})
 
 
 def _part(reporter: Reporter, done: int, of: int) -> Reporter:
@@ -229,6 +77,70 @@ def _part(reporter: Reporter, done: int, of: int) -> Reporter:
         reporter,
         progress=lambda at, total: reporter.progress((done * total + at) // of, total),
     )
+
+
+def _maps(asked: Asked, explained: Rows, reporter: Reporter) -> Outputs[Map]:
+    return in_batches(
+        asked.manifest.input, asked.cases, explained,
+        batch=asked.batch, device=asked.device, reporter=reporter,
+    )  # fmt: skip
+
+
+def _further(asked: Asked, inputs: JsonObject, rows: int, reporter: Reporter) -> pa.Array:
+    """Of each case in its first row how alike the maps of further methods are; null where none is.
+
+    Maps of the input are large, so those of a method are compared as they come and let go.
+    """
+    found: dict[str, dict[str, dict[Stage, Likeness]]] = {one: {} for one in asked.case_ids}
+    methods = texts(inputs, FURTHER)
+    for at, method in enumerate(methods, 1):
+        part = _part(reporter, at, 1 + len(methods))
+        for case_id, changes in compared(asked, inputs | {"method": method}, part).items():
+            found[case_id][method] = changes
+    told: list[bytes | None] = []
+    for case_id in asked.case_ids:
+        told += [written(found[case_id]) if found[case_id] else None, *([None] * (rows - 1))]
+    return pa.array(told, pa.binary())
+
+
+def compared(
+    asked: Asked, params: JsonObject, reporter: Reporter
+) -> dict[str, dict[Stage, Likeness]]:
+    """Of each case that has a map by a method, how alike its maps after each change are to it.
+
+    Smooth maps are held against the smooth one of the network as it is. A network that the method
+    can't explain has none.
+    """
+    try:
+        first = explainer_of(asked, params)
+    except ModelError:
+        return {}
+    own: dict[str, Map] = {}
+    smooth: dict[Stage, Outputs[Map]] = {}
+    found: dict[str, dict[Stage, Likeness]] = {}
+    total = len(set(randomise_rows(params)))
+    for done, (stage, explained) in enumerate(changes_of(asked, first, params)):
+        made = _maps(asked, explained, _part(reporter, done, total))
+        if stage == (CASCADING, 0):
+            own = made.rows
+            found = {case_id: {} for case_id in own}
+        elif stage[0] == SMOOTHED:
+            smooth[stage] = made
+        else:
+            for case_id in own:
+                found[case_id][stage] = _like(own.get(case_id), made.rows.get(case_id))
+    for stage, made in smooth.items():
+        if stage != (SMOOTHED, 0):
+            before = smooth[SMOOTHED, 0].rows
+            for case_id in own:
+                found[case_id][stage] = _like(before.get(case_id), made.rows.get(case_id))
+    return found
+
+
+def _like(own: Map | None, other: Map | None) -> Likeness:
+    if own is None or other is None:
+        return NOTHING
+    return likeness(own.map.astype(np.float64), other.map.astype(np.float64))
 
 
 def _summed(parts: Iterable[Outputs[Map]]) -> Outputs[Map]:

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ml.engine.cases import Case, prepared
+from ml.engine.viewed import write_volume
 from ml.estimate import JsonObject, JsonValue
 from ml.imaging.declared import Input, Strict
 from ml.imaging.picture import FloatArray, ImageError
@@ -32,7 +33,8 @@ def seen_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObjec
 
     Returns:
         steps, in order, the last being what the network is given: name, says, shape, dtype, low,
-        high, mean, and pictures: one file name, or one for each position in a volume.
+        high, mean, and pictures: one file name, or one for each position in a volume. Of a volume
+        also volume, as :func:`ml.engine.viewed.write_volume` leaves it.
 
     Raises:
         Refused: with the code of what is wrong with the image.
@@ -42,9 +44,11 @@ def seen_job(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObjec
     case = Case(str(row["case_id"]), tuple(map(Path, cast(list[str], row["images"]))))
     steps = _Steps(declared, out_dir, reporter)
     try:
-        prepared(case, declared, steps.tell)
+        found = prepared(case, declared, steps.tell)
     except ImageError as error:
         raise refuse(error.code, error.message) from None
+    if declared.dims == 3:
+        return {"steps": steps.rows, "volume": write_volume(found, declared, out_dir)}
     return {"steps": steps.rows}
 
 
@@ -114,7 +118,9 @@ def steps_left(folder: Path, result: Mapping[str, Any]) -> list[tuple[JsonObject
         ResultError: where they are anything else.
     """
     try:
-        told = TypeAdapter(_Result).validate_python(dict(result), strict=True)
+        told = TypeAdapter(_Result).validate_python({"steps": result["steps"]}, strict=True)
+    except KeyError:
+        raise ResultError("It told of no steps.") from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise ResultError(f"Its steps are not as declared ({first['msg'][:100]}).") from None

@@ -10,6 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ml.evidence.blotted import Blotted, blotted_of
+from ml.evidence.compared_maps import FURTHER, ComparedMaps, compared_of
 from ml.evidence.flow import GradientFlow, flow_of
 from ml.evidence.localised import Localised, localised_of
 from ml.evidence.normalised import Normalised, normalised_of
@@ -27,6 +28,7 @@ DEPTH = "depth"  # of maps of volumes, as a column
 CASCADING, INDEPENDENT = "cascading", "independent"  # orders in which layers are permuted
 REDRAWN, OTHER_CLASS = "redrawn", "other class"  # all layers by a further draw; another score
 SHIFTED = "shifted"  # a constant is added to the picture, and taken off by the network
+RESEEDED = "reseeded"  # what a method draws at random, drawn again
 SMOOTHED = "smoothed"  # mean over noisy copies: of the network, then with all layers permuted
 AGREEMENT = "map_agreement"
 SLOPE = "slope"  # of a case: how much its answer's log-odds change with all intensities, at most
@@ -36,7 +38,7 @@ ODIN = "odin"  # a score of foreign inputs, as a column
 NOISE, FGSM, PGD = ATTACKS = ("noise", "fgsm", "pgd")
 _OF_A_ROW = (
     *("case_id", "error", "score", "baseline_score", DEPTH, "rows", "columns", "map"),
-    *(AGREEMENT, SLOPE, *OF_MAP),
+    *(AGREEMENT, SLOPE, FURTHER, *OF_MAP),
 )
 
 
@@ -164,6 +166,14 @@ def maps_of(table: pa.Table, case_ids: Sequence[str]) -> CaseMaps:
     )
 
 
+def _compared(table: pa.Table, case_ids: Sequence[str]) -> dict[str, ComparedMaps]:
+    """Of the methods whose maps are not kept; what stands in the first row of each case."""
+    told: dict[str, bytes | None] = {}
+    for case_id, one in zip(table["case_id"].to_pylist(), table[FURTHER].to_pylist(), strict=True):
+        told.setdefault(case_id, one)
+    return compared_of([told.get(case_id) for case_id in case_ids])
+
+
 def _spread(rows: NDArray[Any], ran: BoolArray) -> NDArray[Any]:
     """Rows of the cases that were run among those of all; NaN for the others."""
     whole = np.full((ran.size, *rows.shape[1:]), np.nan, rows.dtype)
@@ -215,6 +225,7 @@ class OfPasses(TypedDict, total=False):
     corruptions: CaseOutputs
     moves: CaseOutputs
     randomisations: CaseMaps
+    further_randomisations: Mapping[str, ComparedMaps]
     normalisations: Normalised
     gradients: GradientFlow
     attacks: CaseOutputs
@@ -237,6 +248,8 @@ def of_passes(tables: Mapping[str, pa.Table], case_ids: Sequence[str]) -> OfPass
         found["moves"] = outputs_of(tables["move"], case_ids)
     if "randomise" in tables:
         found["randomisations"] = maps_of(tables["randomise"], case_ids)
+        if FURTHER in tables["randomise"].column_names:
+            found["further_randomisations"] = _compared(tables["randomise"], case_ids)
     if "normalise" in tables:
         found["normalisations"] = normalised_of(tables["normalise"], case_ids)
     if "gradients" in tables:

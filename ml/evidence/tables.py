@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ml.estimate import JsonObject
 from ml.evidence.blotted import Blotted
+from ml.evidence.compared_maps import ComparedMaps
 from ml.evidence.described import CaseImages
 from ml.evidence.facts import Fact
 from ml.evidence.flow import GradientFlow
@@ -201,6 +202,8 @@ class Evidence:
     corruptions: CaseOutputs | None = None
     moves: CaseOutputs | None = None
     randomisations: CaseMaps | None = None
+    # Of methods beside that, as numbers: by its name.
+    further_randomisations: Mapping[str, ComparedMaps] = field(default_factory=dict)
     normalisations: Normalised | None = None
     gradients: GradientFlow | None = None
     attacks: CaseOutputs | None = None
@@ -232,6 +235,8 @@ class Evidence:
         if self.sampled_masks is not None:
             sizes["sampled masks"] = len(self.sampled_masks.voxels)
         sizes |= {name: len(column) for name, column in self.covariates.items()}
+        of_maps = self.further_randomisations
+        sizes |= {f"maps by {name}": one.mapped.size for name, one in of_maps.items()}
         sizes |= {f"fact {name}": len(column) for name, column in self.facts.items()}
         if self.images:
             sizes["images"] = len(self.images)

@@ -152,3 +152,25 @@ def mean_difference(
     return case_mean(
         measure, one - two, clusters, settings, convention=convention, scale=scale
     )  # fmt: skip
+
+
+def mean_of_known(columns: Sequence[FloatArray], n: int) -> FloatArray:
+    """(n,) the mean of several numbers of each case, over those that are there.
+
+    Args:
+        columns: (n,) each; NaN where there is no number.
+
+    Returns:
+        NaN where no column has a number.
+
+    Example:
+        >>> mean_of_known([np.array([1.0, np.nan]), np.array([3.0, np.nan])], 2).tolist()
+        [2.0, nan]
+    """
+    if not columns:
+        return np.full(n, np.nan)
+    known = np.isfinite(columns)
+    total, count = np.where(known, columns, 0).sum(axis=0), known.sum(axis=0)
+    found = np.full(n, np.nan)
+    np.divide(total, count, out=found, where=count > 0)
+    return found

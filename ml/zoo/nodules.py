@@ -42,6 +42,46 @@ def model_folder(folder: Path, *, skips: bool = False, name: str = "Nodule") -> 
         "weights": np.array([[_STEEP, 0.0]], np.float32),
         "bias": np.array([-_STEEP * between, 0.0], np.float32),
     }
+    return _written(folder, nodes, weights, name)
+
+
+# Of a place's mean: where it begins to count. Of the mean of what counts: how fast P rises, and
+# where it is a half, a tenth of what a ball gives.
+_COUNTS_ABOVE, _STEEP_MEAN, _HALF = 0.3, 40_000.0, 3.0
+
+
+def smooth_model_folder(folder: Path, *, name: str = "Smooth nodule") -> Path:
+    """Write a model folder: P(nodule) by how much of a volume is bright, and how far.
+
+    Unlike :func:`model_folder` it has a layer whose every place moves the answer, and so a map.
+
+    Args:
+        folder: made here; must not exist.
+    """
+    folder.mkdir(parents=True)
+    nodes = [
+        helper.make_node(
+            "Conv", ["image", "kernel", "level"], ["above"], kernel_shape=[3, 3, 3],
+            pads=[1] * 6,
+        ),
+        helper.make_node("Relu", ["above"], ["bright"]),
+        helper.make_node("GlobalAveragePool", ["bright"], ["share"]),
+        helper.make_node("Flatten", ["share"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weights", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]  # fmt: skip
+    weights = {
+        "kernel": np.full((1, 1, 3, 3, 3), 1 / 27, np.float32),
+        "level": np.array([-_COUNTS_ABOVE], np.float32),
+        "weights": np.array([[_STEEP_MEAN, 0.0]], np.float32),
+        "bias": np.array([-_HALF, 0.0], np.float32),
+    }
+    return _written(folder, nodes, weights, name)
+
+
+def _written(
+    folder: Path, nodes: list[onnx.NodeProto], weights: dict[str, NDArray[np.float32]], name: str
+) -> Path:
     graph = helper.make_graph(
         nodes,
         "nodule",

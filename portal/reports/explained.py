@@ -168,7 +168,10 @@ def _curves(frozen: Frozen, case: Case) -> list[Json]:
     """For each replacement a chart: this case's score while its picture goes away."""
     kept = (frozen.explained.get("cases") or {}).get(case.case_id) or {}
     found = []
-    for baseline, orders in (kept.get("curves") or {}).items():
+    curves = kept.get("curves") or {}
+    known = [one for one in _REPLACED if one in curves]
+    for baseline in [*known, *(one for one in curves if one not in known)]:
+        orders = curves[baseline]
         names = dict.fromkeys(map(ranking_of, orders))
         ranked = [one for one in (MAP, RANDOM, EDGES, CENTRE) if one in names]
         ranked += [one for one in names if one not in ranked]

@@ -13,7 +13,7 @@ from portal.ui import numbers
 PLAUSIBILITY = "explanation-plausibility"
 _PER_ROW = 6
 _CASE, _MAP, _RANDOM = "Case", "Gap of the map", "Of a random map"
-_PLAUSIBLE = "Mass in the region"  # of the other check's points
+_PLAUSIBLE = "Times chance"  # share of a map in the region, over that of the picture
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _implausible(frozen: Frozen) -> list[tuple[str, list[str], int, str]]:
             case, share = fields.index(_CASE), fields.index(_PLAUSIBLE)
             found |= {row[case]: row[share] for row in series["rows"] if row[share] is not None}
     ids = sorted((one for one in found if one in frozen.by_id), key=lambda one: found[one])
-    rule = "the smallest share of the map in the experts’ region"
+    rule = "the least of the map in the marked region, for the size of that"
     return [("Most implausible maps", ids[:_PER_ROW], len(ids), rule)] if ids else []
 
 

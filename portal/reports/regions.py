@@ -108,7 +108,7 @@ class Panel:
         return any(one.row.state not in FINAL for one in self.tried)
 
 
-def offers(frozen: Frozen, audit: Audit, case: Case | None) -> bool:
+def offers(frozen: Frozen, audit: Audit, case: Case) -> bool:
     """Whether the model can be asked about regions of a case here.
 
     Not of volumes, of networks that mark, or of models behind an address, which would be sent
@@ -117,7 +117,6 @@ def offers(frozen: Frozen, audit: Audit, case: Case | None) -> bool:
     version = audit.model_version
     return (
         version is not None
-        and case is not None
         and not case.cohort
         and bool(case.images)
         and not frozen.of_masks

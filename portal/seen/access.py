@@ -28,7 +28,7 @@ def get_version_or_404(team: Team, version_id: UUID) -> ModelVersion:
 def seen_of(team: Team) -> QuerySet[Seen]:
     return Seen.objects.filter(
         version__model__team=team, case__version__cohort__team=team
-    ).select_related("version__model__team", "case")
+    ).select_related("version__model__team", "case__version__cohort")
 
 
 def find(version: ModelVersion, case: Case) -> Seen | None:

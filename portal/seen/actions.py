@@ -10,8 +10,10 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
+from ml.engine.plan import takes_pictures
 from ml.version import ENGINE_VERSION
 from portal.accounts.access import check_may
 from portal.accounts.models import User
@@ -45,7 +47,10 @@ def ask(*, actor: User, version: ModelVersion, case: Case) -> Seen:
     seen, is_new = Seen.objects.get_or_create(
         version=version, case=case, engine=ENGINE_VERSION, defaults={"created_by": actor}
     )
-    failed = Seen.objects.filter(pk=seen.pk, state=WorkState.FAILED)
+    again = Q(state=WorkState.FAILED)
+    if not takes_pictures(version.manifest):  # prepared before there was a viewer
+        again |= Q(state=WorkState.DONE, volume={}, refusal={})
+    failed = Seen.objects.filter(again, pk=seen.pk)
     if failed.update(state=WorkState.WAITING, attempts=0, error="", finished_at=None) or is_new:
         ring(seen)
     return seen
@@ -125,10 +130,17 @@ def ring(seen: Seen) -> None:
 
 
 def keep(
-    seen: Seen, fence: int, steps: Sequence[tuple[Mapping[str, Any], Sequence[bytes]]]
+    seen: Seen,
+    fence: int,
+    steps: Sequence[tuple[Mapping[str, Any], Sequence[bytes]]],
+    volume: tuple[Mapping[str, Any], bytes] | None = None,
 ) -> None:
-    """Store the pictures of every step, then the row that names them."""
-    _done(seen, fence, steps=_stored(steps))
+    """Store the pictures of every step and the voxels of a volume, then the row that names them."""
+    kept: dict[str, Any] = {}
+    if volume is not None:
+        about, voxels = volume
+        kept = {**about, "blob": store.put_bytes(voxels).pk if voxels else ""}
+    _done(seen, fence, steps=_stored(steps), volume=kept)
 
 
 def keep_worsened(

@@ -24,6 +24,9 @@ class Seen(Watched):
     case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="+")
     engine = models.CharField(max_length=20)  # a newer one may prepare differently
     steps = models.JSONField(default=list)  # as ml.engine.seen has them; pictures are blobs
+    # As ml.engine.viewed has it, with the hash of its voxels under "blob", "" where it is too
+    # large to show. {} of a picture, and of what was prepared before volumes were kept.
+    volume = models.JSONField(default=dict)
     refusal = models.JSONField(default=dict)  # code and message
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     created_at = models.DateTimeField(db_default=Now())

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from ml.engine.plan import takes_pictures
 from portal.accounts.access import get_team_or_404, signed_in
 from portal.accounts.models import Team
 from portal.blobs.models import Blob
@@ -18,7 +19,7 @@ from portal.cohorts.models import Case, CohortVersion, Image
 from portal.cohorts.pictures import answer
 from portal.leases import FINAL
 from portal.registry.models import ModelVersion
-from portal.seen import access, actions, steps
+from portal.seen import access, actions, steps, viewer
 from portal.seen.models import Seen
 
 PER_PAGE = 24
@@ -73,6 +74,8 @@ def case(request: HttpRequest, team: str, version_id: UUID, case_id: UUID) -> Ht
         context["steps"] = steps.rows(seen, context["at"])
         context["positions"] = steps.positions(seen)
         context["middle"] = context["positions"] // 2 + 1
+        context["is_volume"] = not takes_pictures(version.manifest)
+        context |= viewer.as_context(seen)
     return render(request, "seen/case.html", context)
 
 

@@ -222,3 +222,33 @@ def test_decision_thresholds():
 def test_decision_thresholds_that_are_no_range(given):
     with pytest.raises(ProtocolError, match="two rising numbers between 0 and 1"):
         Protocol.parse({"decision_thresholds": given})
+
+
+def test_which_maps_are_tried_changes_the_hash_only_where_it_is_said():
+    plain = Protocol.parse({})
+    asked = {"explanation_methods": ["gradient", "grad-cam"], "explanation_steps": 20}
+    chosen = Protocol.parse(asked)
+
+    assert Protocol.parse({"explanation_methods": ["grad-cam"]}).sha256 == plain.sha256
+    assert "explanation_methods" not in plain.to_json()
+    assert chosen.explanation_methods == ("gradient", "grad-cam")
+    again = {key: value for key, value in chosen.to_json().items() if key != "is_default"}
+    assert Protocol.parse(again) == chosen
+    assert chosen.sha256 != Protocol.parse(asked | {"explanation_steps": 19}).sha256
+    swapped = asked | {"explanation_methods": ["grad-cam", "gradient"]}
+    assert chosen.sha256 != Protocol.parse(swapped).sha256
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"explanation_methods": ["lime"]}, "no map called lime"),
+        ({"explanation_methods": []}, "is empty"),
+        ({"explanation_methods": ["gradient", "gradient"]}, "twice"),
+        ({"explanation_methods": "gradient"}, "must be a list"),
+        ({"explanation_steps": 3}, "from 4 to 50"),
+    ],
+)
+def test_maps_that_cannot_be_tried_are_refused(given, problem):
+    with pytest.raises(ProtocolError, match=problem):
+        Protocol.parse(given)

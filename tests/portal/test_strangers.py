@@ -66,7 +66,7 @@ def things(
     protocol = write_protocol(actor=team.owner, team=team, name="Ours", body={"is_default": True})
     seen = Seen.objects.create(
         version=audit.model_version, case=case, engine="0", created_by=team.owner,
-        steps=[{"pictures": [blob.pk]}],
+        steps=[{"pictures": [blob.pk]}], volume={"shape": [1, 1, 1], "blob": blob.pk},
     )  # fmt: skip
     return {
         "team": team,
@@ -77,6 +77,7 @@ def things(
         "at": 0,
         "strip": 0,
         "severity": 0,
+        "structure": 0,
         "user_id": team.owner.pk,
         "model_id": audit.model_version.model_id,
         "registry:version_id": audit.model_version_id,

@@ -27,7 +27,7 @@ from tests.workers.test_run import read_in, run_all, team  # noqa: F401
 from workers import explored as work
 from workers import seen as watched
 
-REGION = {"top": "0", "left": "0", "height": "50", "width": "50", "name": "corner"}
+REGION = {"top": "0", "left": "50", "height": "25", "width": "50", "name": "corner"}
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_from_the_form_to_the_answer_of_the_model(report, case, owner, address, 
     prepared = prepare_case(Case(case.case_id, (path,)), declared)
     rows, columns = declared.sides
     changed = prepared.copy()
-    changed[:, : rows // 2, : columns // 2] = prepared.mean(axis=(1, 2), keepdims=True)
+    changed[:, : rows // 4, columns // 2 :] = prepared.mean(axis=(1, 2), keepdims=True)
     weights = tmp_path / "model.onnx"
     weights.write_bytes(store.read_bytes(audit.model_version.weights))
     from ml.intake.model_manifest import ModelManifest
@@ -104,19 +104,29 @@ def test_from_the_form_to_the_answer_of_the_model(report, case, owner, address, 
     expected = finding_score(activated(session.run(changed[None]), meant), meant)[0]
     assert scores["mean"] == pytest.approx(expected, abs=1e-5)
     top, left, height, width = row.answers["elsewhere"]
-    assert (height, width) == (0.5, 0.5)
-    assert max(top, left) >= 0.5, "the other place touches none of the region"
+    assert (height, width) == (0.25, 0.5)
+    assert top >= 0.25 or left == 0, "the other place touches none of the region"
 
     page = shown(owner, report, case)
     assert "→" in page
     assert "the answer" in page
     assert "no part of the report" in page
-    assert 'shortcut_regions: - name: "corner" box: [0, 0, 0.5, 0.5]' in page
+    assert 'shortcut_regions: - name: "corner" box: [0, 0.5, 0.25, 0.5]' in page
     assert "corner" not in shown_report(owner, report)
 
 
 def shown_report(person, report):
     return text(person.get(reverse("reports:report", args=[report.team.slug, report.pk])))
+
+
+def test_the_other_place_touches_a_region_in_the_middle_nowhere(owner, address):
+    owner.post(address, REGION | {"top": "35", "left": "35", "height": "30", "width": "30"})
+    top, left, height, width = answered(Exploration.objects.get()).answers["elsewhere"]
+    apart = (
+        top + height <= 0.35 + 1e-9 or top >= 0.65 - 1e-9
+        or left + width <= 0.35 + 1e-9 or left >= 0.65 - 1e-9
+    )  # fmt: skip
+    assert apart
 
 
 def test_the_same_question_is_asked_once(report, owner, address):
@@ -131,14 +141,16 @@ def test_the_same_question_is_asked_once(report, owner, address):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"top": "60"}, "reaches beyond the picture"),
+        ({"top": "80", "width": "10"}, "reaches beyond the picture"),
         ({"height": "0"}, "The region is empty"),
+        ({"left": "60"}, "reaches beyond the picture"),
+        ({"left": "60", "height": "10"}, "reaches beyond the picture"),
         ({"width": "nan"}, "Enter a number."),
         ({"width": "inf"}, "Enter a number."),
         ({"left": ""}, "This field is required."),
         ({"left": "-1"}, "greater than or equal to 0"),
         ({"height": "101"}, "less than or equal to 100"),
-        ({"height": "100", "width": "100"}, "is the whole picture"),
+        ({"height": "100", "width": "100", "left": "0"}, "is the whole picture"),
         ({"name": "x" * 61}, "at most 60 characters"),
     ],
 )

@@ -146,9 +146,20 @@ def test_the_curves_of_the_chart_enclose_the_gaps_that_are_stated(tried):
         assert lines["morf"][0] == lines["lerf"][0], "every order starts with the whole picture"
         for one in (*lines["morf"], *lines["lerf"]):
             assert one["low"] <= one["value"] <= one["high"]
+    assert "95 % intervals" in curves["subtitle"]
     first = curves["panels"][0]["lines"]["morf"][0]
     p = np.clip(evidence.perturbations.score[:, 0], 1e-7, 1 - 1e-7)
     assert first["value"] == pytest.approx(np.log(p / (1 - p)).mean(), abs=1e-5)
+
+
+def test_of_too_few_patients_the_chart_says_that_it_has_no_intervals(tried):
+    evidence = tried(Known(quadrant()), exact(quadrant()))
+    few = replace(evidence, cluster=np.arange(N) % 4)
+    _, curves, *_ = explanation_faithfulness(few, ASKED).series
+
+    assert "without intervals: 4 " in curves["subtitle"]
+    ends = [one["low"] for panel in curves["panels"] for one in panel["lines"]["lerf"]]
+    assert set(ends) == {None}
 
 
 def test_a_case_with_a_missing_answer_is_left_out_and_named(tried):

@@ -10,17 +10,19 @@ from scipy import stats
 
 from ml.checks.explanation_sanity import explanation_sanity
 from ml.checks.registry import State
-from ml.engine import randomise
+from ml.engine import changes
 from ml.engine.cases import Case
 from ml.engine.cost import Sizes
 from ml.engine.drawn_cases import drawing
 from ml.engine.explain import Explainer
 from ml.engine.passes import PASSES, cost_of
-from ml.evidence.passes import CaseMaps, maps_of
+from ml.evidence.compared_maps import ComparedMaps, compared_of, written
+from ml.evidence.passes import CaseMaps, maps_of, of_passes
 from ml.protocol import Protocol
 from tests.ml.checks.mapped import CASES, IDS, Spots, edges, left_by, picture, trained, walked
 
 ID = "explanation-sanity"
+SMOOTHGRAD = {"map_samples": 4, "map_noise": 0.15, "map_seed": 3}
 
 
 @pytest.fixture
@@ -148,12 +150,12 @@ def test_every_draw_is_another_one():
 
 def test_noise_is_a_hundredth_of_the_range_and_of_each_case_its_own(monkeypatch):
     given = []
-    monkeypatch.setattr(randomise, "explain", lambda _: lambda _, arrays: given.append(arrays))
+    monkeypatch.setattr(changes, "explain", lambda _: lambda _, arrays: given.append(arrays))
     arrays = np.zeros((2, 1, 64, 64), np.float32)
     arrays[:, :, 0, 0] = 5.0
     cases = [Case("a", ()), Case("b", ())]
-    randomise.noisy(None, 7, 1)(cases, arrays)
-    randomise.noisy(None, 7, 1)(cases[1:], arrays[1:])
+    changes.noisy(None, 7, 1)(cases, arrays)
+    changes.noisy(None, 7, 1)(cases[1:], arrays[1:])
     noise = given[0] - arrays
 
     assert noise.std(axis=(1, 2, 3)) == pytest.approx([0.05, 0.05], rel=0.05)
@@ -349,3 +351,59 @@ def test_the_plan_counts_the_copies_of_smooth_maps():
     # Seven stages twice with one beginning, two draws, four noises, another class, a constant;
     # and four smooth maps of four copies.
     assert ragged == (13 + 2 + 4 + 1 + 1 + 4 * 4) * single
+
+
+def test_further_methods_are_told_from_numbers_as_if_their_maps_had_been_kept(given, asked):
+    """The same numbers as of a run in which the method is the first."""
+    table = left_by(trained()[0], further=["gradient", "smoothgrad"], **SMOOTHGRAD)
+    found = of_passes({"randomise": table}, IDS)
+    evidence = replace(
+        given(found["randomisations"]),
+        further_randomisations=found["further_randomisations"],
+    )
+    told = values(explanation_sanity(evidence, asked))
+    own = values(explanation_sanity(given(walked(trained()[0], method="gradient")), asked))
+
+    for measure in ("map_survives", "map_similarity", "map_similarity_smooth", "map_sensitivity",
+                    "shift_sensitivity", "complexity_rise", "class_similarity"):  # fmt: skip
+        assert told[f"{measure}:gradient"].value == pytest.approx(own[measure].value, abs=1e-6)
+    # Those of the first method are what they are without it.
+    first = values(explanation_sanity(given(of_the_trained()), asked))
+    assert {name: one.value for name, one in told.items() if ":" not in name} == {
+        name: one.value for name, one in first.items()
+    }
+    # What draws nothing is not drawn again.
+    assert 0.3 < told["seed_similarity:smoothgrad"].value < 1
+    assert "seed_similarity:gradient" not in told
+    assert "further-gradient" in findings(explanation_sanity(evidence, asked))
+
+
+def test_a_further_method_that_survives_is_named(given, asked, rng):
+    n, keys = 40, [("cascading", 1), ("redrawn", 1), ("noise", 1), ("other class", 1)]
+    numbers = np.zeros((n, len(keys), 3))
+    numbers[:, :2, 0] = 0.95
+    numbers[:, 3, 0] = np.nan
+    other = ComparedMaps(tuple(keys), np.ones(n, bool), numbers)
+    evidence = replace(
+        given(made_up(rng, 0.1)), further_randomisations={"gradient": other}
+    )  # fmt: skip
+    found = explanation_sanity(evidence, asked)
+    named = findings(found)["further-gradient"]
+
+    assert named.state is State.CAUTION
+    assert "Gradient hardly depends on what the network learned" in named.claim
+    assert len(named.cases) == n
+    assert values(found)["map_survives:gradient"].value == 1
+    assert findings(found)["map_survives"].state is State.PASS
+
+
+def test_what_a_child_says_of_further_methods_is_read_with_care():
+    assert compared_of([None, b"{}"]) == {}
+    fine = written({"rise": {("noise", 1): (0.5, np.nan, 0.25)}})
+    found = compared_of([fine, None])["rise"]
+    assert found.mapped.tolist() == [True, False]
+    assert found.of("alike", ("noise", 1))[0] == 0.5
+    assert np.isnan(found.of("changed", ("noise", 1))[0])
+    for wrong in (b"[]", b'{"a": 3}', b'{"a": [["x", "y", 1, 2, 3]]}', b"\xff"):
+        with pytest.raises(ValueError, match="does not say"):
+            compared_of([wrong])

@@ -37,6 +37,13 @@ from tests.ml.intake.build import QUIET
 N = 24
 SIDE = 32  # of what the network takes
 
+OF_PICTURES = ModelManifest.model_validate(
+    {"name": "m", "version": "1", "format": "onnx", "file": "m.onnx",
+     "input": {"size": [64, 64], "colour": "gray", "intensity": {"scale": 255}},
+     "output": {"kind": "logits", "classes": ["a", "b"], "activation": "softmax",
+                "positive": ["b"]}}
+)  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory):
@@ -133,15 +140,9 @@ def test_of_no_case_that_can_be_read_there_is_no_place(setting, tmp_path):
 
 
 def test_places_are_as_many_as_there_is_room_for_and_drawn_ones_first():
-    manifest = ModelManifest.model_validate(
-        {"name": "m", "version": "1", "format": "onnx", "file": "m.onnx",
-         "input": {"size": [64, 64], "colour": "gray", "intensity": {"scale": 255}},
-         "output": {"kind": "logits", "classes": ["a", "b"], "activation": "softmax",
-                    "positive": ["b"]}}
-    )  # fmt: skip
     pixels = drawn_into(heads(1, 20), np.arange(20) % 2 == 0, "letter", seed=1)
     arrays = (pixels[:, None] / 255).astype(np.float32)
-    looked = seen_of(manifest.input, None)([], arrays)
+    looked = seen_of(OF_PICTURES.input, None)([], arrays)
     seen = {f"c{at}": one for at, one in enumerate(looked)}
 
     found = found_in(seen, [("tag", (0, 0, 5, 5))], most=3)
@@ -202,13 +203,7 @@ def test_regions_that_are_none_are_refused_in_words(regions, said):
 def test_a_control_changes_as_much_somewhere_else():
     has = np.arange(20) % 2 == 0
     pixels = drawn_into(heads(1, 20), has, "ruler", seed=1) / 255
-    manifest = ModelManifest.model_validate(
-        {"name": "m", "version": "1", "format": "onnx", "file": "m.onnx",
-         "input": {"size": [64, 64], "colour": "gray", "intensity": {"scale": 255}},
-         "output": {"kind": "logits", "classes": ["a", "b"], "activation": "softmax",
-                    "positive": ["b"]}}
-    )  # fmt: skip
-    looked = seen_of(manifest.input, None)([], pixels[:, None].astype(np.float32))
+    looked = seen_of(OF_PICTURES.input, None)([], pixels[:, None].astype(np.float32))
     found = found_in({f"c{at}": one for at, one in enumerate(looked)}, [("tag", (8, 0, 44, 10))])
     top, left_, height, width = found.places[0].box
 

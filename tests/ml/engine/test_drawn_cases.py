@@ -95,3 +95,36 @@ def test_cases_that_were_not_drawn_are_neither_answered_nor_failed():
     assert np.isnan(found.outputs[[0, 2]]).all()
     assert dict(found.failures) == {"d": "unreadable"}
     assert outputs_of(table, ["b", "d"]).ran is None
+
+
+def catalogue(present):
+    return {
+        "positive": ["yes"],
+        "cases": [
+            {"case_id": one, "label": None if of is None else ("yes" if of else "no")}
+            for one, of in zip(IDS, present, strict=True)
+        ],
+    }
+
+
+def test_a_rare_finding_is_among_the_cases_whose_maps_are_tried():
+    rare = [at % 20 == 0 for at in range(200)]  # ten of two hundred
+    by_label = asked(40) | {"cases_by": "label"}
+    with_it = {one for one, of in zip(IDS, rare, strict=True) if of}
+
+    assert set(cases_of(by_label, IDS, catalogue(rare))) >= with_it, "all ten, and thirty others"
+    assert len(cases_of(by_label, IDS, catalogue(rare))) == 40
+    even = [at % 2 == 0 for at in range(200)]
+    drawn = cases_of(by_label, IDS, catalogue(even))
+    assert sum(even[IDS.index(one)] for one in drawn) == 20
+    more = cases_of(asked(60) | {"cases_by": "label"}, IDS, catalogue(even))
+    assert set(drawn) < set(more)
+    assert cases_of(by_label, IDS, catalogue([None] * 200)) == cases_of(asked(40), IDS)
+    assert cases_of(asked(40), IDS, catalogue(rare)) == cases_of(asked(40), IDS)
+
+
+def test_the_pass_that_tries_maps_draws_by_label():
+    rules = Protocol.parse({"checks": ["explanation-faithfulness", "stress"]})
+    of = {one.name: one.params for one in plan(rules, has_model=True)}
+    assert of["perturb"]["cases_by"] == "label"
+    assert "cases_by" not in of["corrupt"]

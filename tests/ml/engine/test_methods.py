@@ -1,6 +1,5 @@
 """Maps by every method on networks whose answer is known by hand."""
 
-from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -9,100 +8,29 @@ import pytest
 import torch
 
 from ml.engine.attribute import Attributor
-from ml.engine.cost import Cost, Sizes
-from ml.engine.explain import Explainer, attribute_job, explainer_of
-from ml.engine.explain_form import CLASS_MAPS, METHODS, map_cost, map_params, methods_there
-from ml.engine.methods import MADE, noise_of, rise_masks
-from ml.engine.passes import PASSES, check_of
-from ml.engine.predict import Asked
-from ml.engine.session import ModelError
+from ml.engine.explain import Explainer
+from ml.engine.explain_form import METHODS
+from ml.engine.methods import noise_of, rise_masks
 from ml.engine.smoke import noise
-from ml.evidence.passes import maps_of
-from ml.evidence.store import table
 from ml.intake.pt2 import read_pt2
-from ml.program.graph import Node, Port, Program, Ref
-from ml.program.operations import allowed
-from tests.ml.engine.small import small, stored_noise
+from tests.ml.engine.known_maps import (
+    DARK,
+    PLAIN,
+    REACH,
+    SIDE,
+    Quadrant,
+    Squares,
+    Weighted,
+    cases_of,
+    explainer_for,
+    manifest,
+    mapped,
+    program_of,
+    weights_of,
+)
+from tests.ml.engine.small import small
 from tests.ml.engine.test_features import manifest_of
-from tests.ml.intake.build import QUIET
 from tests.ml.program.networks import exported
-
-SIDE = 8
-WITHOUT_ATTENTION = [one for one in methods_there() if one != "attention-rollout"]
-FEW = {"map_samples": 5, "map_noise": 0.15, "map_masks": 60, "map_cells": 3, "map_shown": 0.5,
-       "map_channels": 32, "map_seed": 3}  # fmt: skip
-
-
-class Weighted(torch.nn.Module):
-    """The second score is the sum of the picture with weights, plus 3."""
-
-    def __init__(self):
-        super().__init__()
-        weights = torch.randn((SIDE, SIDE), generator=torch.Generator().manual_seed(4))
-        self.weights = torch.nn.Parameter(weights)
-
-    def forward(self, image):
-        found = (image * self.weights).sum((1, 2, 3)) + 3
-        return torch.stack([-2 * found, found], 1)
-
-
-class Squares(torch.nn.Module):
-    """Half the sum of squares: its gradient is the picture."""
-
-    def forward(self, image):
-        found = (image * image).sum((1, 2, 3)) / 2
-        return torch.stack([-found, found], 1)
-
-
-class Quadrant(torch.nn.Module):
-    """Reads the upper left quadrant of four filtered pictures, and nothing else."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(1)
-        self.filters, self.seen = torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.ReLU()
-        self.head = torch.nn.Linear(4, 2)
-        read = torch.zeros(SIDE, SIDE)
-        read[: SIDE // 2, : SIDE // 2] = 1
-        self.register_buffer("read", read)
-
-    def forward(self, image):
-        return self.head((self.seen(self.filters(image)) * self.read).mean((2, 3)))
-
-
-@cache
-def program_of(kind):
-    path = Path(mkdtemp(prefix="plumbline-known-")) / "m.pt2"
-    return read_pt2(exported(kind().eval(), (1, SIDE, SIDE), path))
-
-
-def manifest(**intensity):
-    return manifest_of("tiny", input={"intensity": intensity})
-
-
-PLAIN = {"scale": 255, "mean": 0.25, "std": 0.5}  # what the network takes goes from -0.5 to 1.5
-DARK, REACH = -0.5, 2.0
-
-
-def mapped(kind, method, cases, **changes):
-    params = {key: FEW[key] for key in METHODS[method].params} | changes
-    return explainer_for(kind, method, params).maps(cases)
-
-
-def explainer_for(kind, method, params=None):
-    """The layer of maps is what the filters see, or the picture itself."""
-    layer = "seen" if kind is Quadrant else program_of(kind).inputs[0].name
-    given = manifest(**PLAIN).model_copy(update={"target_layer": layer})
-    return Explainer(program_of(kind), given, method=method, params=params)
-
-
-def cases_of(n=3):
-    return np.random.default_rng(8).uniform(DARK, DARK + REACH, (n, 1, SIDE, SIDE)).astype("f4")
-
-
-def weights_of():
-    return program_of(Weighted).weights["p_weights"]
-
 
 # A score that is a sum with weights.
 
@@ -175,6 +103,8 @@ def test_masks_of_rise_show_by_chance_are_smooth_and_hang_on_the_seed_alone():
     assert masks.mean(0).max() < 0.4
     steps = masks.diff(dim=1).abs().max()
     assert steps <= 1 / 5 + 1e-6, "a cell of 5 pixels is crossed in as many steps"
+    bends = masks.diff(n=2, dim=1).abs().amax(dim=(0, 2))
+    assert bends.min() > 0.01, "cells begin anywhere, by a shift of each mask's own"
     assert torch.equal(rise_masks((32, 24), range(7, 9), 1, 7, 0.3), masks[7:9])
     assert not torch.equal(rise_masks((32, 24), range(7, 9), 2, 7, 0.3), masks[7:9])
     assert rise_masks((6, 4, 5), range(2), 1, 2, 0.5).shape == (2, 6, 4, 5)
@@ -307,130 +237,3 @@ def by_hand(module, cases, values, channels):
                 total += gain * value[at]
             maps.append(total.numpy())
     return np.stack(maps)
-
-
-# All of them.
-
-
-@pytest.mark.parametrize("method", WITHOUT_ATTENTION)
-def test_a_map_is_the_same_whatever_is_beside_it(method):
-    cases = cases_of(11)
-    together = mapped(Quadrant, method, cases)
-    alone = mapped(Quadrant, method, cases[4:5])
-
-    assert alone.maps[0] == pytest.approx(together.maps[4], abs=1e-5)
-    assert alone.score[0] == pytest.approx(together.score[4], abs=1e-6)
-    again = mapped(Quadrant, method, cases)
-    assert np.array_equal(together.maps, again.maps)
-
-
-@pytest.mark.parametrize("method", ["score-cam", "rise"])
-def test_less_memory_takes_fewer_pictures_at_once_and_gives_the_same_map(method, monkeypatch):
-    seen = []
-    forward = Attributor.forward
-
-    def noted(self, inputs):
-        seen.append(len(inputs[0]))
-        return forward(self, inputs)
-
-    monkeypatch.setattr(Attributor, "forward", noted)
-    params = {key: FEW[key] for key in METHODS[method].params}
-    explainer = explainer_for(Quadrant, method, params)
-    plain = explainer.maps(cases_of(2)).maps
-    assert max(seen) == 8, "pictures of both cases fill a forward"
-    seen.clear()
-    explainer.fitted[:] = [1]
-    assert explainer.maps(cases_of(2)).maps == pytest.approx(plain, abs=1e-5)
-    assert max(seen) == 1
-
-
-@pytest.mark.parametrize("method", methods_there())
-def test_what_a_plan_counts_is_what_a_map_takes(method, monkeypatch):
-    counted = {"forwards": 0, "backwards": 0}
-    forward, slope = Attributor.forward, Attributor.gradient
-
-    def forwards(self, inputs):
-        counted["forwards"] += len(inputs[0])
-        return forward(self, inputs)
-
-    def backwards(self, inputs, weights):
-        counted["backwards"] += len(inputs[0])
-        return slope(self, inputs, weights)
-
-    name = "vit" if method == "attention-rollout" else "densenet"
-    params = {key: FEW[key] for key in METHODS[method].params}
-    params |= {"map_channels": 6} if "map_channels" in params else {}
-    explainer = Explainer(read_pt2(small(name).path), manifest_of(name), method=method,
-                          params=params)  # fmt: skip
-    monkeypatch.setattr(Attributor, "forward", forwards)
-    monkeypatch.setattr(Attributor, "gradient", backwards)
-    explainer.maps(noise(manifest_of(name).input, 4))
-
-    found = map_cost(map_params(method) | params, Sizes())
-    # The dark picture of Score-CAM is one for a batch; rollout and occlusion walk by themselves.
-    more = {"score-cam": -1, "attention-rollout": 4, "occlusion": 4 * 170}.get(method, 0)
-    assert counted["forwards"] + more == 4 * found.forwards
-    assert counted["backwards"] == 4 * found.backwards
-
-
-def test_methods_are_listed_once_and_the_engine_makes_those_that_are_there():
-    assert set(MADE) == set(methods_there())
-    assert set(CLASS_MAPS) < set(MADE)
-    assert len({method.title for method in METHODS.values()}) == len(METHODS)
-    assert map_params("grad-cam") == {"method": "grad-cam", "target": "positive"}, "an old key"
-    assert map_cost(map_params("rise") | {"map_masks": 10}, Sizes()).forwards == 11
-    assert map_cost(map_params("grad-cam"), Sizes(positions=0)) == Cost(1, 0, 96)
-    for name, method in METHODS.items():
-        assert method.gradient == (map_cost(map_params(name), Sizes()).backwards > 0) or (
-            name in CLASS_MAPS
-        )
-
-
-@pytest.mark.parametrize("method", ["score-cam", "rise", "smoothgrad", "eigen-cam", "layer-cam"])
-def test_a_job_leaves_maps_by_the_params_that_it_was_given(method, tmp_path):
-    cases = stored_noise(tmp_path, ["c1", "c2"])
-    model = {"path": str(small("tiny").path),
-             "manifest": manifest_of("tiny").model_dump(mode="json")}  # fmt: skip
-    few = {key: FEW[key] for key in METHODS[method].params}
-    params = PASSES["attribute"].params | map_params(method) | few
-    done = attribute_job({"model": model, "cases": cases, **params}, tmp_path, QUIET)
-    data = (tmp_path / done["table"]).read_bytes()
-    check_of("attribute", params, 2)(data, ["c1", "c2"])
-
-    found = maps_of(table(data), ["c1", "c2"])
-    asked = Asked.of({"model": model, "cases": cases, **params})
-    again = explainer_of(asked, params)
-    assert again.params == few
-    assert found.maps.shape == (2, 1, *again.sides)
-    assert np.isfinite(found.maps).all()
-    assert np.ptp(found.maps) > 0
-    if few:
-        with pytest.raises(KeyError):  # what is not in the params is not in the evidence's key
-            explainer_of(asked, {"method": method, "target": "positive"})
-
-
-def test_of_tokens_that_are_normalised_next_gradient_times_activation_says_nothing():
-    """The score does not hear how large such a token is, so the two are at right angles."""
-    hires, layer = (
-        Explainer(read_pt2(small("vit").path), manifest_of("vit"), method=method)
-        .maps(noise(manifest_of("vit").input, 3))
-        .maps
-        for method in ("hires-cam", "layer-cam")
-    )
-
-    assert np.abs(hires).max() < 1e-3 * np.abs(layer).max()
-
-
-def test_a_row_of_positions_is_no_mask_for_a_picture():
-    five = {"self": Ref("tokens"), "dim": 1, "start": 0, "end": 5}
-    nodes = (
-        Node(allowed()["flatten.using_ints"], {"self": Ref("x"), "start_dim": 2}, ("row",)),
-        Node(allowed()["transpose.int"], {"self": Ref("row"), "dim0": 1, "dim1": 2}, ("tokens",)),
-        Node(allowed()["slice.Tensor"], five, ("five",)),
-        Node(allowed()["mean.dim"], {"self": Ref("five"), "dim": (2,)}, ("out",)),
-    )
-    program = Program((Port("x", (None, 1, 3, 2), "float32"),), {}, nodes, ("out",))
-    given = manifest_of("tiny", input={"size": [3, 2]}, target_layer="five")
-    with pytest.raises(ModelError, match="no grid of the picture") as caught:
-        Explainer(program, given, method="score-cam")
-    assert caught.value.code == "map_layer"

@@ -1,5 +1,7 @@
 """Needs of checks become passes, and each declares what it costs."""
 
+from dataclasses import replace
+
 import pytest
 
 from ml.checks.capability import OF_VOLUMES
@@ -92,6 +94,24 @@ def test_one_forward_serves_outputs_and_features():
 
 def test_checks_call_methods_as_the_engine_does():
     assert {name: one.title for name, one in METHODS.items()} == TITLES
+
+
+def test_passes_are_told_what_each_method_of_a_protocol_takes():
+    """Those that make maps of the first, those that try several of all; the default as before."""
+    protocol, checks = asking("prediction", "attributions", "perturbations", "randomisations")
+    chosen = replace(protocol, explanation_methods=("score-cam", "smoothgrad", "rise"))
+    params = {one.name: one.params for one in plan(chosen, checks, has_model=True)}
+    own = {name: METHODS[name].params for name in chosen.explanation_methods}
+
+    assert {one["method"] for name, one in params.items() if name != "predict"} == {"score-cam"}
+    assert own["score-cam"].items() <= params["attribute"].items()
+    for name in ("perturb", "randomise"):
+        every = {key: value for each in own.values() for key, value in each.items()}
+        assert every.items() <= params[name].items()
+    assert params["randomise"]["further"] == ["smoothgrad", "rise"]
+    usual = {one.name: one.params for one in plan(protocol, checks, has_model=True)}
+    assert "further" not in usual["randomise"]
+    assert usual["attribute"] == PASSES["attribute"].params
 
 
 def test_every_pass_declares_what_it_costs():

@@ -11,8 +11,12 @@ from torch.nn.functional import scaled_dot_product_attention
 from ml.engine.explain import Explainer
 from ml.engine.rollout import Rollout
 from ml.engine.session import ModelError
+from ml.intake.onnx_graph import read_graph
+from ml.intake.onnx_program import read_onnx_program
 from ml.intake.pt2 import read_pt2
 from ml.program.attention import attentions
+from ml.program.cut import only_needed
+from ml.program.to_onnx import to_onnx
 from tests.ml.engine.small import small
 from tests.ml.engine.test_features import manifest_of
 from tests.ml.program.networks import exported, network
@@ -153,6 +157,17 @@ def test_the_tokens_that_are_read_are_told_by_the_gradient():
     assert rollout.read.tolist() == [False, True, True, False]
     expected = by_hand([one[1].double().numpy() for one in module.kept], [1, 2], 0)
     assert rollout.of(cases)[1].numpy().ravel() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("how", ["torch", "softmax"])
+def test_attention_is_found_in_an_onnx_file_too(how):
+    program = program_of(Attending(how))
+    data = to_onnx(only_needed(program), [(1, 8, 8)])
+    read = read_onnx_program(read_graph(data, "model.onnx"), "model.onnx")
+    cases = torch.randn((2, 1, 8, 8), generator=torch.Generator().manual_seed(6))
+    ours, theirs = (Rollout(one, [(1, 8, 8)], one.outputs[0]).of(cases) for one in (program, read))
+
+    assert ours.numpy() == pytest.approx(theirs.numpy(), abs=1e-6)
 
 
 @pytest.mark.parametrize(

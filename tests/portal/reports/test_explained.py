@@ -137,7 +137,7 @@ def test_the_least_plausible_stand_there_where_experts_marked_regions(
     explained: Frozen, report: Any
 ) -> None:
     check = explained.checks[-1]
-    points = {"kind": "points", "fields": ["Case", "Mass in the region"],
+    points = {"kind": "points", "fields": ["Case", "Times chance"],
               "rows": [["c1", 0.5], ["c2", 0.01], ["c3", None]]}  # fmt: skip
     other = check | {"id": explained_gallery.PLAUSIBILITY, "series": [points], "findings": []}
     audit = dict(explained.audit) | {"checks": [*explained.checks, other]}

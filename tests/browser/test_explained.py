@@ -23,9 +23,15 @@ draws: 200
 
 
 @pytest.fixture(scope="module")
-def explained(live_portal, audited, tmp_path_factory):
+def person(live_portal):
+    """With a team of its own: what is handed in here is no choice of another test."""
+    return live_portal.person("Ella Explained")
+
+
+@pytest.fixture(scope="module")
+def explained(live_portal, person, tmp_path_factory):
     """The address of a report whose protocol asks for maps to be tried."""
-    client = Client(live_portal.url, audited.person.token)
+    client = Client(live_portal.url, person.token)
     made = tmp_path_factory.mktemp("explained")
     model = client.push_model(weave.model_folder(made / "model", skips=False))["id"]
     cohort = client.push_cohort(cohort_folder(made / "cohort", n=12))["id"]
@@ -37,7 +43,7 @@ def explained(live_portal, audited, tmp_path_factory):
     )
     *_, audit = client.watch(audit["id"], every=0.3)
     assert audit["state"] == "sealed", live_portal.logs()
-    return f"{live_portal.url}/t/{audited.person.team}/reports/{audit['report']}/"
+    return f"{live_portal.url}/t/{person.team}/reports/{audit['report']}/"
 
 
 def looks_right(page):
@@ -49,8 +55,8 @@ def looks_right(page):
             assert page.evaluate(CHECK) == []
 
 
-def test_the_report_shows_curves_and_maps_that_a_rule_chose(page, live_portal, audited, explained):
-    sign_in(page, live_portal.url, audited.person)
+def test_the_report_shows_curves_and_maps_that_a_rule_chose(page, live_portal, person, explained):
+    sign_in(page, live_portal.url, person)
     page.goto(f"{explained}#check-explanation-faithfulness")
     section = page.locator("#check-explanation-faithfulness")
     expect(section.locator(".ch-removal-curves .drawn").first).to_be_visible()
@@ -61,8 +67,8 @@ def test_the_report_shows_curves_and_maps_that_a_rule_chose(page, live_portal, a
     assert unreached(page) == []
 
 
-def test_a_map_and_a_region_by_keys_alone(page, live_portal, audited, explained):
-    sign_in(page, live_portal.url, audited.person)
+def test_a_map_and_a_region_by_keys_alone(page, live_portal, person, explained):
+    sign_in(page, live_portal.url, person)
     page.goto(f"{explained}#check-explanation-faithfulness")
     page.locator("#check-explanation-faithfulness .tile.mapped").first.click()
 
@@ -98,9 +104,9 @@ def test_a_map_and_a_region_by_keys_alone(page, live_portal, audited, explained)
 
 
 def test_a_region_is_drawn_with_the_pointer_and_refused_beyond_the_picture(
-    page, live_portal, audited, explained
+    page, live_portal, person, explained
 ):
-    sign_in(page, live_portal.url, audited.person)
+    sign_in(page, live_portal.url, person)
     page.goto(explained)
     page.locator("#check-explanation-faithfulness .tile.mapped").last.click()
     canvas = page.locator("[data-canvas]")

@@ -35,12 +35,14 @@ PARTS = {
     "audits:progress",
     "audits:status",
     "audits:preview",
+    "reports:regions",
 }
 FILES = {
     "intake:example", "cohorts:image", "cohorts:original", "audits:protocol-yaml",
     "audits:default-yaml", "reports:image", "reports:csv", "reports:pdf", "reports:audit-json",
     "reports:explore-data", "shared:image", "shared:csv", "shared:pdf", "shared:audit-json",
-    "healthz", "readyz", "seen:picture", "reports:worsened-picture", "shared:worsened-picture",
+    "healthz", "readyz", "seen:picture", "seen:map", "seen:volume",
+    "reports:worsened-picture", "shared:worsened-picture",
 }  # fmt: skip
 SIGNED_IN = (
     "home", "home-team", "accounts:account", "accounts:team-settings", "registry:models",

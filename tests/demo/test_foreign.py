@@ -75,7 +75,7 @@ def test_an_archive_gives_plain_files_only(tmp_path):
         link = tarfile.TarInfo("x/link")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         packed.addfile(link)
-    read = foreign._reader(tmp_path / "x.tar.gz")
+    read = foreign.reader_of(tmp_path / "x.tar.gz")
     assert read("x/plain") == b"abc"
     for name in ("x/link", "x/none"):
         with pytest.raises(PackageError, match="no plain file"):

@@ -88,12 +88,13 @@ def test_every_pass_is_run_and_reaches_the_check(child, check, tmp_path, monkeyp
         "early": (3, 8),
     }
     assert found.attributions.maps.shape == (3, 1, 8, 8)
-    assert found.perturbations.outputs.shape == (3, 2 * 8 * 11, 2)
+    # Three replacements of eight orders in eleven steps, and four rankings of three sizes of 16.
+    assert found.perturbations.outputs.shape == (3, 3 * 8 * 11 + 4 * 3 * 16, 2)
     assert found.corruptions.outputs.shape == (3, 5 * len(corruptions_for("", "gray")), 2)
     assert found.moves.outputs.shape == (3, 20, 2)
     assert found.moves.distortions["crop"].said[1] == "cropped by 4 %"
     assert np.isfinite(found.moves.score).all()
-    assert found.randomisations.maps.shape == (3, 21, 8, 8)
+    assert found.randomisations.maps.shape == (3, 22, 8, 8)
     assert np.isfinite(found.corruptions.outputs).all()
     assert found.attacks.outputs.shape == (3, 16, 2)
     assert (found.attacks.slope > 0).all()

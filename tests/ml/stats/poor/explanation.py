@@ -82,4 +82,6 @@ NUMBERS = {
         {"data_range": 4.0, "window": 3},
     ),
 }  # fmt: skip
-NOT_MEASURES: dict[str, str] = {}
+NOT_MEASURES: dict[str, str] = {
+    "likeness": "three measures of this area of one pair; each is tried here by its own name"
+}

@@ -88,7 +88,7 @@ def _scatter(evidence: Evidence, found: Localised, held: Held, quadrants: Quadra
         "check": ID,
         "title": "Faithful and plausible, case by case",
         "subtitle": f"{words.cases(quadrants.rows.size)} of which both were measured. Faithful: "
-        f"right of the line at {NOTHING:g} log-odds. Plausible: filled, the map is largest in the "
+        f"right of the line at {NOTHING:g} log-odds. Plausible: a ring, the map is largest in the "
         "mask.",
         "line": NOTHING,
         "rows": rows,

@@ -10,7 +10,7 @@ from portal.ui.charts.scale import Linear
 from portal.ui.charts.svg import Drawing
 from portal.ui.charts.table import Table, build
 
-_TOP, _BOTTOM, _HEIGHT = 46.0, 290.0, 376.0
+_TOP, _BOTTOM, _HEIGHT = 46.0, 290.0, 408.0
 _ROOM = 0.08  # beyond the outermost dots, of what they span
 _NAMES = (
     ("both", "faithful and plausible"),
@@ -30,8 +30,8 @@ def draw(series: dict[str, Any], palette: str = "page") -> SafeString:
     for case, gain, mass, plausible in series["rows"]:
         drawing.circle(x(gain), y(mass), 3.0, "sm-h" if plausible else "dot", hint=case)
     for at, (key, words) in enumerate(_NAMES):
-        left, top = LEFT + (at % 2) * 180 - 40, _BOTTOM + 50 + (at // 2) * 16
-        drawing.text(left, top, f"{words}: {numbers.count(series['counts'][key])}", "t2")
+        said = f"{words}: {numbers.count(series['counts'][key])}"
+        drawing.text(LEFT - 40, _BOTTOM + 50 + at * 16, said, "t2")
     return drawing.render(sentence(series), title=series.get("title", ""))
 
 

@@ -405,3 +405,14 @@ def test_corruptions_of_masks_are_drawn_by_dice_and_by_nothing_of_scores() -> No
     assert len(marks) == 1
     assert shown.head[5:7] == ("Dice", "Dice lost")
     assert len(shown.rows) == 5
+
+
+def test_the_four_groups_of_maps_stand_below_each_other() -> None:
+    """Side by side the longest ran into the next."""
+    texts = parse(render(samples.map_scatter())).iter(f"{SVG}text")
+    groups = [
+        one for one in texts if re.search(r"(plausible|faithful|neither).*: \d", one.text or "")
+    ]
+
+    assert len(groups) == 4
+    assert len({one.get("y") for one in groups}) == 4

@@ -206,9 +206,10 @@ class Attributor:
 
         Args:
             cached: of n cases.
-            weights: (n, k) what each logit counts in the score that is explained: a row with a
-                single 1 for one class. Dense outputs are summed over their positions, or over
-                those that count, where the weights have the logits' own shape.
+            weights: (n, k) what each logit counts in the score that is explained, see
+                :func:`score_of`: a row with a single 1 for one class. Dense outputs are summed
+                over their positions, or over those that count, where the weights have the
+                logits' own shape.
             method: "grad-cam", "grad-cam++", "hires-cam" or "layer-cam".
 
         Returns:
@@ -287,11 +288,15 @@ class Attributor:
 
 
 def score_of(logits: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """(n,) the sum of logits with the weights (n, k) of each case.
+    """(n,) the score that is explained: the sum of logits with the weights (n, k) of each case.
+
+    Where a weight is negative, the log-odds that a softmax over the counted classes gives those
+    with a positive weight: ``logsumexp(logits, w > 0) - logsumexp(logits, w < 0)``.
 
     Args:
         logits: k numbers for each case in any shape, or (n, k, ...), summed over positions.
-        weights: (n, k), or of the shape of the logits, one for each position too.
+        weights: (n, k), or of the shape of the logits, one for each position too; in each row
+            either none negative, or of both signs.
 
     Raises:
         ValueError: for another shape.
@@ -301,12 +306,22 @@ def score_of(logits: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         tensor([2.])
         >>> score_of(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[0.0, 3.0]]]))
         tensor([6.])
+        >>> score_of(torch.tensor([[1.0, 2.0]]), torch.tensor([[-1.0, 1.0]]))
+        tensor([1.])
     """
     if logits.numel() == weights.numel():
-        return (logits.reshape(weights.shape) * weights.to(logits)).flatten(1).sum(dim=1)
-    if logits.shape[:2] != weights.shape:
+        counted = logits.reshape(weights.shape)
+    elif logits.shape[:2] == weights.shape:
+        counted = logits.flatten(2).sum(dim=2)
+    else:
         raise ValueError(f"{tuple(logits.shape)} are no logits of {weights.shape[1]} classes")
-    return (logits.flatten(2).sum(dim=2) * weights.to(logits)).sum(dim=1)
+    if not (weights < 0).any():
+        return (counted * weights.to(logits)).flatten(1).sum(dim=1)
+    here, against = (
+        counted.masked_fill(sign * weights <= 0, -torch.inf).flatten(1).logsumexp(dim=1)
+        for sign in (1, -1)
+    )
+    return here - against
 
 
 def _grad_cam(value: torch.Tensor, slope: torch.Tensor, around: list[int]) -> torch.Tensor:

@@ -40,6 +40,7 @@ from ml.imaging.intensity import unit_range
 from ml.imaging.preprocess import Float32Array
 from ml.intake.model_manifest import ModelManifest
 from ml.program.graph import Program
+from ml.program.places import SOFTMAXES, activation_of
 from ml.sandbox.messages import Reporter
 
 TABLE = "attribute.parquet"
@@ -52,7 +53,7 @@ class Maps:
 
     Attributes:
         maps: (n, *sides) signed, in the units that ``ml.engine.methods`` gives for the method.
-        score: (n,) the logit that is explained; of several positive classes, their sum.
+        score: (n,) what is explained: a logit, or log-odds; see :class:`Explainer`.
         baseline_score: (n,) of the baseline of integrated gradients; NaN for other methods.
     """
 
@@ -68,7 +69,9 @@ class Explainer:
         program: the model's.
         manifest: the model's: input, positive classes, target layer.
         method: one of :func:`ml.engine.explain_form.methods_there`.
-        target: "positive", the logits of the positive classes; or "predicted", the largest logit.
+        target: "positive", the positive classes: their log-odds against the others where the
+            classes exclude each other, else the sum of their logits; or "predicted", the largest
+            logit.
         steps: of integrated gradients, whose baseline has the lowest declared intensity.
         device: to compute on, in float32 whatever the manifest declares: small gradients would
             vanish in fewer digits.
@@ -112,6 +115,7 @@ class Explainer:
             raise ModelError("map_layer", f"No map can be taken: {error.args[0]}.") from None
         except RuntimeError as error:
             raise broken(error) from None
+        self._against = self._exclude_each_other(program)
         self._channels = 1 if manifest.input.layout == "NCHW" else 1 + manifest.input.dims
         self._occlusion = self._occluded(program) if method == OCCLUSION else None
 
@@ -200,9 +204,20 @@ class Explainer:
             totals = torch.stack([score_of(logits, one) for one in each], dim=1)
             weights[torch.arange(len(logits)), totals.argmax(dim=1)] = 1
         else:
-            for name in self.manifest.output.positive:
-                weights[:, classes.index(name)] = 1
+            positive = self.manifest.output.positive
+            counts = [1.0 if name in positive else -float(self._against) for name in classes]
+            weights[:] = torch.tensor(counts)
         return weights
+
+    def _exclude_each_other(self, program: Program) -> bool:
+        """Whether log-odds of the positive classes against the others can be had.
+
+        A logit behind a softmax says nothing alone: one added to all of them changes no answer.
+        """
+        output = self.manifest.output
+        given = output.name or program.outputs[0]
+        logits = output.kind == "logits" or activation_of(program, given) in SOFTMAXES
+        return output.softmax and logits
 
     def _range(self, cases: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The lowest declared intensity, and how far it is to the highest, by channel."""

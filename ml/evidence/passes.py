@@ -50,7 +50,7 @@ class CaseMaps:
         keys: what tells the maps of a case apart, (m,) each; {} where there is one.
         maps: (n, m, height, width) signed, of volumes (n, m, depth, height, width) along the axes
             that the model declares; NaN where there is none.
-        score: (n, m) the logit that each explains.
+        score: (n, m) what each explains: log-odds or a logit.
         baseline_score: (n, m) of the baseline of integrated gradients; NaN for other methods.
         failures: case id -> error code of its first row that failed.
         ran: (n,) the pass was run on the case; None where it was on all.

@@ -7,7 +7,8 @@ from ml.program.graph import Array, Node, Program, Ref
 # They give what they are given, or its parts elsewhere: at rest, or in another shape.
 _SILENT = {"alias", "clone", "contiguous", "detach", "lift_fresh_copy", "to", "_to_copy"}
 _RESHAPING = {"flatten", "view", "reshape", "_unsafe_view", "squeeze", "unsqueeze", "unflatten"}
-_ACTIVATIONS = {"softmax", "log_softmax", "sigmoid"}
+SOFTMAXES = frozenset({"softmax", "log_softmax"})
+_ACTIVATIONS = {*SOFTMAXES, "sigmoid"}
 _LINEAR = {"linear": "input", "addmm": "mat1", "mm": "self", "matmul": "self"}
 _WEIGHT = {"linear": "weight", "addmm": "mat2", "mm": "mat2", "matmul": "other"}
 _CHANNELS_FIRST = ("conv", "batch_norm", "instance_norm", "group_norm", "max_pool", "avg_pool",
@@ -24,15 +25,26 @@ def logits_of(program: Program, output: str) -> str:
 
     Gradients of a probability vanish where it is close to 0 or 1, those of its logit do not.
     """
+    node = _activation(program, output)
+    return output if node is None else _first(node)
+
+
+def activation_of(program: Program, output: str) -> str | None:
+    """Which softmax or sigmoid an output is the answer of, by the operation's base name."""
+    node = _activation(program, output)
+    return None if node is None else node.operation.base
+
+
+def _activation(program: Program, output: str) -> Node | None:
     made = producers(program)
     name = output
     while (node := made.get(name)) is not None:
         if node.operation.base in _ACTIVATIONS:
-            return _first(node)
+            return node
         if node.operation.base not in _SILENT | _RESHAPING and not node.operation.is_dropout:
-            return output
+            return None
         name = _first(node)
-    return output
+    return None
 
 
 def features_of(program: Program, output: str) -> str | None:

@@ -122,7 +122,7 @@ def test_the_other_class_has_a_map_of_its_own_score():
     with torch.no_grad():
         logits = net(images).numpy()
     assert maps.score[:, at] == pytest.approx(logits[:, 0], abs=1e-3)
-    assert maps.score[:, 0] == pytest.approx(logits[:, 1], abs=1e-3)
+    assert maps.score[:, 0] == pytest.approx(logits[:, 1] - logits[:, 0], abs=1e-3)
 
 
 def test_a_network_of_one_score_has_no_other_class_and_no_case_fails(given, asked):

@@ -19,7 +19,7 @@ FEW = {"map_samples": 5, "map_noise": 0.15, "map_masks": 60, "map_cells": 3, "ma
 
 
 class Weighted(torch.nn.Module):
-    """The second score is the sum of the picture with weights, plus 3."""
+    """The log-odds are the sum of the picture with weights, plus 3; each logit half of them."""
 
     def __init__(self):
         super().__init__()
@@ -28,14 +28,14 @@ class Weighted(torch.nn.Module):
 
     def forward(self, image):
         found = (image * self.weights).sum((1, 2, 3)) + 3
-        return torch.stack([-2 * found, found], 1)
+        return torch.stack([-found / 2, found / 2], 1)
 
 
 class Squares(torch.nn.Module):
-    """Half the sum of squares: its gradient is the picture."""
+    """The log-odds are half the sum of squares: their gradient is the picture."""
 
     def forward(self, image):
-        found = (image * image).sum((1, 2, 3)) / 2
+        found = (image * image).sum((1, 2, 3)) / 4
         return torch.stack([-found, found], 1)
 
 

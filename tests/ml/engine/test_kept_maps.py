@@ -37,6 +37,9 @@ SEGMENTS = merged(
 )  # fmt: skip
 
 
+APART = merged(MANIFEST, {"output": {"activation": "sigmoid"}})  # a logit is a score of its own
+
+
 def opened(folder, manifest, kind=Explainer, **how):
     read = ModelManifest.model_validate(manifest)
     return kind(program_of(folder / str(read.file), read), read, **how)
@@ -74,31 +77,37 @@ def test_a_map_of_a_volume_is_autograds_on_the_module(make, part, onnx, tmp_path
     if isinstance(module, Cnn):  # its ReLU is no part
         expected = _of_cnn(module, cases)
     else:
-        score = lambda out: out[0, 1]  # noqa: E731
-        expected = grad_cam_by_hooks(module, part(module), torch.from_numpy(cases), score)
+        expected = grad_cam_by_hooks(
+            module, part(module), torch.from_numpy(cases), lambda out: log_odds(out)[0]
+        )
     assert found.maps.shape == (3, *ours.sides) == expected.shape
     assert found.maps.dtype == np.float32
     assert np.ptp(expected) > 0
     np.testing.assert_allclose(found.maps, expected, atol=2e-5 * np.abs(expected).max())
     with torch.inference_mode():
-        np.testing.assert_allclose(
-            found.score, module(torch.from_numpy(cases))[:, 1].numpy(), atol=1e-4
-        )
+        expected = log_odds(module(torch.from_numpy(cases))).numpy()
+        np.testing.assert_allclose(found.score, expected, atol=1e-4)
+
+
+def log_odds(logits):
+    """Of the second of three classes that exclude each other."""
+    return logits[:, 1] - logits[:, [0, 2]].logsumexp(1)
 
 
 def _of_cnn(module, cases):
-    """By hand: the head's weights over the number of positions are the gradient."""
+    """By hand: of the log-odds the gradient is the head's weights less those of the others."""
     with torch.no_grad():
         given = torch.relu(module.first(torch.from_numpy(cases)))
         value = torch.relu(module.second(given))
-        slope = module.head.weight[1] / value[0, 0].numel()
-        return torch.einsum("c,nc...->n...", slope, value).numpy()
+        shares = module(torch.from_numpy(cases))[:, [0, 2]].softmax(1)
+        slope = (module.head.weight[1] - shares @ module.head.weight[[0, 2]]) / value[0, 0].numel()
+        return torch.einsum("nc,nc...->n...", slope, value).numpy()
 
 
 @pytest.mark.parametrize("method", ["hires-cam", "gradient", "integrated-gradients"])
 def test_of_a_linear_network_the_maps_are_its_weights_times_the_volume(method, tmp_path):
     weights = torch.from_numpy(noise(3, *SIDES, seed=5))
-    folder, manifest = folder_of(tmp_path, Weighed(weights), MANIFEST, SIDES)
+    folder, manifest = folder_of(tmp_path, Weighed(weights), APART, SIDES)
     cases = noise(2, 1, *SIDES)
     manifest = {**manifest, "target_layer": "conv3d"}
     found = opened(folder, manifest, method=method).maps(cases)
@@ -120,7 +129,7 @@ def test_a_network_that_sees_one_octant_has_no_map_elsewhere(octant, tmp_path):
     weights = torch.zeros(3, *SIDES)
     weights[(1, *inside)] = 1
     weights[0] = 1  # the other classes see everything
-    folder, manifest = folder_of(tmp_path, Weighed(weights), MANIFEST, SIDES)
+    folder, manifest = folder_of(tmp_path, Weighed(weights), APART, SIDES)
     manifest = {**manifest, "target_layer": "conv3d"}
     (found,) = opened(folder, manifest, method="hires-cam").maps(noise(1, 1, *SIDES)).maps
 
@@ -188,7 +197,7 @@ def test_maps_of_pictures_are_kept_as_they_were():
 def test_a_map_too_large_to_keep_is_divided_and_says_so(tmp_path):
     sides = (80, 64, 60)
     weights = torch.from_numpy(noise(3, *sides, seed=5))
-    manifest = merged(MANIFEST, {"input": {"size": list(sides)}})
+    manifest = merged(APART, {"input": {"size": list(sides)}})
     folder, manifest = folder_of(tmp_path / "m", Weighed(weights), manifest, sides)
     cases = [stored(tmp_path, name, np.ones(sides, np.int16)) for name in IDS]
     job = job_of(folder, manifest, cases, method="gradient", **kept_params(pictures=False))

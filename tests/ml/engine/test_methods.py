@@ -126,7 +126,7 @@ def test_noise_of_smoothgrad_is_a_share_of_the_declared_range():
 def test_colours_have_ranges_of_their_own():
     class Colours(torch.nn.Module):
         def forward(self, image):
-            found = (image * image).sum((1, 2, 3)) / 2
+            found = (image * image).sum((1, 2, 3)) / 4
             return torch.stack([-found, found], 1)
 
     path = Path(mkdtemp(prefix="plumbline-known-")) / "m.pt2"
@@ -224,16 +224,21 @@ def test_score_cam_takes_the_channels_that_vary_most():
     assert np.array_equal(found(4), found(32))
 
 
+def log_odds(module, case):
+    other, positive = module(case)[0]
+    return positive - other
+
+
 def by_hand(module, cases, values, channels):
     with torch.no_grad():
-        nothing = module(torch.full((1, 1, SIDE, SIDE), DARK))[0, 1]
+        nothing = log_odds(module, torch.full((1, 1, SIDE, SIDE), DARK))
         maps = []
         for case, value in zip(torch.from_numpy(cases), values, strict=True):
             order = sorted(range(len(value)), key=lambda at: -float(value[at].var()))
             total = torch.zeros(SIDE, SIDE)
             for at in order[:channels]:
                 mask = (value[at] - value[at].min()) / (value[at].max() - value[at].min())
-                gain = module((DARK + mask * (case - DARK))[None])[0, 1] - nothing
+                gain = log_odds(module, (DARK + mask * (case - DARK))[None]) - nothing
                 total += gain * value[at]
             maps.append(total.numpy())
     return np.stack(maps)

@@ -24,8 +24,11 @@ from ml.evidence.passes import maps_of, outputs_of
 from ml.evidence.store import EvidenceError, joined, table, write_table
 from ml.intake.pt2 import read_pt2
 from ml.program.graph import Program
+from ml.program.places import activation_of
 from ml.program.randomise import layers_from_the_top, learnt, randomised, stages
+from ml.scores import activated
 from ml.stats.explanation.faithfulness import completeness_gap, curve_auc, linear_truth, order_gap
+from tests.ml.engine.known_maps import Weighted, program_of
 from tests.ml.engine.small import small
 from tests.ml.engine.test_features import manifest_of
 from tests.ml.engine.test_predict import model_file
@@ -84,10 +87,11 @@ def test_the_attribute_pass_keeps_the_map_of_every_case(job, tmp_path):
     assert np.isnan(maps.maps[1]).all()
     assert np.isnan(maps.baseline_score).all()
     assert result["runtime"]["map_layer"] == ours.layer.name
-    # The score is the logit of "b", the positive class, before the softmax of the network.
+    # The score is the log-odds of "b", the positive class, before the softmax of the network.
     cases = noise(manifest_of("tiny").input, 3)
-    logits = ours.scores(ours.forward([torch.from_numpy(cases)]))
-    assert explainer.maps(cases).score == pytest.approx(logits[:, 1].numpy(), abs=1e-6)
+    logits = ours.scores(ours.forward([torch.from_numpy(cases)])).numpy()
+    expected = logits[:, 1] - logits[:, 0]
+    assert explainer.maps(cases).score == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_attribute_pass_makes_maps_by_occlusion(job, tmp_path):
@@ -107,7 +111,7 @@ def test_the_attribute_pass_makes_maps_by_occlusion(job, tmp_path):
     assert explainer.maps(cases).maps[0, 0, 0] == pytest.approx(drop[0], abs=1e-5)
 
 
-def test_the_target_is_the_positive_classes_or_the_largest_logit():
+def test_the_target_is_the_odds_of_the_positive_classes_or_the_largest_logit():
     net, manifest = small("densenet"), manifest_of("densenet")
     program, cases = read_pt2(net.path), noise(manifest.input, 4)
     manifest = manifest.model_copy(
@@ -115,10 +119,12 @@ def test_the_target_is_the_positive_classes_or_the_largest_logit():
     )
     ours = Attributor(program, [net.shape])
     logits = ours.scores(ours.forward([torch.from_numpy(cases)])).numpy()
+    probabilities = activated(logits.astype(float), manifest.output)[:, 1:].sum(1)
 
     both = Explainer(program, manifest).maps(cases)
     largest = Explainer(program, manifest, target="predicted").maps(cases)
-    assert both.score == pytest.approx(logits[:, 1:].sum(1), abs=1e-5)
+    expected = np.log(probabilities / (1 - probabilities))
+    assert both.score == pytest.approx(expected, abs=1e-5)
     assert largest.score == pytest.approx(logits.max(1), abs=1e-5)
     with pytest.raises(ValueError, match="no method"):
         Explainer(program, manifest, method="lime")
@@ -146,6 +152,39 @@ def test_a_score_is_the_sum_of_logits_in_whatever_shape_they_come():
         score_of(torch.ones(2, 3), weights)
 
 
+def test_a_score_with_negative_weights_is_the_log_odds_of_a_softmax_over_what_counts():
+    logits = torch.tensor([[1.0, -2.0, 0.5, 90.0], [80.0, 0.0, -3.0, 1.0]], dtype=torch.float64)
+    weights = torch.tensor([[1.0, 1.0, -1.0, 0.0], [-1.0, 1.0, 1.0, -1.0]])
+    first = np.exp([1, -2]).sum() / np.exp(0.5)
+    second = np.exp([0, -3]).sum() / np.exp([80, 1]).sum()
+
+    for shape in ((2, 4), (2, 1, 4), (2, 4, 1, 1)):
+        found = score_of(logits.reshape(shape), weights)
+        assert found.tolist() == pytest.approx(np.log([first, second]).tolist(), abs=1e-6)
+
+
+@pytest.mark.parametrize("ends_so", [True, False])
+def test_odds_are_asked_for_only_where_classes_exclude_each_other_and_logits_are_there(ends_so):
+    """Of a sigmoid a logit stands alone; of probabilities whose logits lie nowhere none is had."""
+    program = read_pt2(small("tiny").path) if ends_so else program_of(Weighted)
+    tiny = manifest_of("tiny")
+    cases = noise(tiny.input, 2)
+    ours = Attributor(program, [small("tiny").shape], layer=program.inputs[0].name)
+    logits = ours.scores(ours.forward([torch.from_numpy(cases)])).numpy()
+
+    def scored(**output):
+        output = tiny.output.model_copy(update=output)
+        changed = tiny.model_copy(update={"output": output, "target_layer": ours.layer.name})
+        return Explainer(program, changed).maps(cases).score
+
+    odds = logits[:, 1] - logits[:, 0]
+    assert activation_of(program, program.outputs[0]) == ("softmax" if ends_so else None)
+    assert scored(kind="logits", activation="softmax") == pytest.approx(odds, abs=1e-5)
+    assert scored(kind="logits", activation="sigmoid") == pytest.approx(logits[:, 1], abs=1e-5)
+    expected = odds if ends_so else logits[:, 1]
+    assert scored(kind="probabilities", activation="softmax") == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize("method", ["gradient", "integrated-gradients"])
 def test_maps_of_the_input_add_up_over_channels(method, job, tmp_path):
     _, found, _ = done(attribute_job, job, "attribute", tmp_path, method=method)
@@ -169,7 +208,7 @@ def test_an_onnx_model_is_explained_by_its_program_and_run_by_onnxruntime(job, t
     maps = maps_of(found, IDS)
     arrays = [prepare_case(case, manifest_of("tiny").input) for case in Asked.of(job).cases[2:]]
 
-    assert maps.maps[2:, 0] == pytest.approx(np.concatenate(arrays) * 10 / 64, abs=1e-6)
+    assert maps.maps[2:, 0] == pytest.approx(np.concatenate(arrays) * 20 / 64, abs=1e-6)
     result, found, _ = done(perturb_job, job, "perturb", tmp_path, steps=2)
     assert result["runtime"]["providers"] == ["CPUExecutionProvider"]
     assert np.isfinite(outputs_of(found, IDS).outputs[2:]).all()

@@ -59,10 +59,11 @@ def test_what_was_learned_is_handed_in_and_has_maps(onnx, scans, tmp_path):
     assert found.maps.shape == (4, 1, 16, 16, 8)
     volumes = np.concatenate([sources.pieces(s, 2, 9 + at, sources.SECOND)
                               for at, s in enumerate(scans.values())])  # fmt: skip
-    wanted = sources.logits_of(network, volumes)[:, 1]
+    logits = sources.logits_of(network, volumes)
+    wanted = logits[:, 1] - logits[:, 0]
     assert found.score[:, 0] == pytest.approx(wanted, abs=1e-3)
-    # The head reads means, so a Grad-CAM adds up to the logit without its bias.
-    bias = network.head.bias[1].item()
+    # The head reads means, so a Grad-CAM adds up to the log-odds without its bias.
+    bias = (network.head.bias[1] - network.head.bias[0]).item()
     assert found.maps[:, 0].sum(axis=(1, 2, 3)) == pytest.approx(wanted - bias, abs=1e-3)
 
 

@@ -34,12 +34,13 @@ def occlusion(name: str) -> Result:
             copy[place] = fill
         return quickest.of(torch.cat([case, *copies]))
 
-    answers = whole()[:, 1].double()
+    logits = whole().double()
+    answers = logits[:, 1]
     covers = torch.from_numpy(ours.grid.covers).double()
     expected = torch.tensordot(answers[0] - answers[1:], covers / covers.sum(0), dims=1)
-    # Of the scores, whose differences a map holds: weights by chance make these small.
+    # Of all logits: weights by chance make differences small, and may make one logit so.
     apart = (ours.maps(case, weights)[0] - expected).abs().max()
-    agree = bool(apart <= CLOSE * answers.abs().max())
+    agree = bool(apart <= CLOSE * logits.abs().max())
     own, theirs = alternated(lambda: ours.maps(case, weights), whole, RUNS, time.process_time)
     saved = 0.0 if ours.touched is None else ours.touched.plan.saved
     return Result(

@@ -1,6 +1,7 @@
 """The built-in checks. Importing a module registers its check; this list is the report's order."""
 
 # isort: off
+from ml.checks import duplicates as duplicates
 from ml.checks import discrimination as discrimination
 from ml.checks import operating_point as operating_point
 from ml.checks import calibration as calibration

@@ -16,6 +16,7 @@ FROM_COHORT = {
     "finding-masks": "masks of the finding",
     "reader-masks": "the masks of several readers",
     "foreign": "a cohort of foreign images beside it",
+    "described": "images",
 }
 WITH_SCORES = frozenset({"prediction", "probabilities"})
 WITH_MASKS = frozenset({"predicted-masks"})

@@ -9,12 +9,14 @@ RATES = frozenset({
     "error_when_sure", "deferred_at_target", "guaranteed_coverage", "conformal_coverage",
     "conformal_single", "flip_rate", "accuracy", "mates_change", "high_when_right",
     "confident_findings", "stopped", "copies",
+    "duplicates", "label_conflicts",
     "gradient_share", "dead_units", "saturated_share", "zero_gradient", "map_survives",
     "class_survives", "quadrant", "pointing_game", "relevance_mass", "relevance_rank", "mask_area",
     "mass_gain", "pointing_gain", "mass_below_readers", "pointing_below_readers",
     "false_alarms", "ood_fpr95_id_positive", "ood_fpr95_ood_positive",
 })  # fmt: skip
-STEPS = frozenset({"severity_borne"})  # whole numbers by what they are
+# Whole numbers by what they are.
+STEPS = frozenset({"severity_borne", "image_groups", "largest_group"})
 _MOST_PLACES = 6
 NAMES = {
     "gain": "Gain of the map",
@@ -137,6 +139,10 @@ NAMES = {
     "put_in": "Change of P(finding) with a place put in",
     "dependence": "Dependence on metadata, given the label",
     "copies": "Copies of training images",
+    "duplicates": "Cases whose image is there again",
+    "label_conflicts": "Cases whose duplicates carry another label",
+    "image_groups": "Different images",
+    "largest_group": "Cases of the largest group",
     "confident_findings": "Foreign cases called a finding with confidence",
     "ood_auroc": "AUROC of foreign cases",
     "ood_aupr_out": "AUPR, foreign cases positive",

@@ -28,6 +28,10 @@ QUESTIONS = {
         "the reader study",
         "Do readers find more with help, and would other readers do the same?",
     ),
+    "duplicates": (
+        "duplicates",
+        "Which images are there more than once, and do their labels agree?",
+    ),
     "leakage": (
         "overlap with training data",
         "Were images of this cohort, or near copies, used to train the model?",

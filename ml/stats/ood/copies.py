@@ -46,10 +46,7 @@ def nearest_copy(rows: FloatArray, others: FloatArray) -> Nearest:
     rows, others = np.asarray(rows, dtype=np.float64), np.asarray(others, dtype=np.float64)
     if rows.ndim != 2 or others.ndim != 2 or rows.shape[1] != others.shape[1]:
         raise ValueError(f"expected (n, d) and (m, d), got {rows.shape} and {others.shape}")
-    for one in (rows, others):
-        if (np.abs(one[~np.isnan(one)]) > _LARGEST).any():
-            raise ValueError(f"numbers above {_LARGEST:g} need another unit")
-    known, candidates = _patterns(rows), _patterns(others)
+    known, candidates = patterns(rows), patterns(others)
     similarity = np.full(len(rows), np.nan)
     place = np.full(len(rows), -1, dtype=np.int64)
     usable = np.flatnonzero(~np.isnan(candidates).any(axis=1))
@@ -66,8 +63,14 @@ def nearest_copy(rows: FloatArray, others: FloatArray) -> Nearest:
     return Nearest(similarity, place)
 
 
-def _patterns(rows: FloatArray) -> FloatArray:
-    """Rows less their means, of length 1; NaN where there is no pattern."""
+def patterns(rows: FloatArray) -> FloatArray:
+    """Rows less their means, of length 1; NaN where there is no pattern.
+
+    Raises:
+        ValueError: for numbers that are infinite or above 1e70.
+    """
+    if (np.abs(rows[~np.isnan(rows)]) > _LARGEST).any():
+        raise ValueError(f"numbers above {_LARGEST:g} need another unit")
     if not rows.shape[1]:
         return np.full((len(rows), 1), np.nan)
     size = np.abs(rows).max(axis=1, keepdims=True)

@@ -36,3 +36,10 @@ class Picture:
     values: FloatArray | None = None  # (height, width) in the file's unit; None: as eight_bits
     inverted: bool = False  # low values are bright
     header: Mapping[str, str] = field(default_factory=dict)  # DICOM: what it says of its kind
+    notes: tuple[str, ...] = ()  # codes of what is odd and no obstacle
+    instance: tuple[str, str] | None = None  # DICOM: its identifier, SHA-256 of all its pixels
+
+
+def short(error: Exception) -> str:
+    """What a library says is wrong, on one line and without the closing stop."""
+    return " ".join(str(error).split())[:200].rstrip(". ") or type(error).__name__

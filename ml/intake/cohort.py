@@ -70,6 +70,9 @@ def read_cohort(path: Path, out_dir: Path, reporter: Reporter) -> JsonObject:
     catalogue = _catalogue(manifest, questions, cases, readings, covariates, kind)
     (out_dir / CATALOGUE).write_bytes(canonical(catalogue))
     reporter.log(f"{len(cases)} cases, {len(readings)} readings")
+    if store.noted:
+        counted = ", ".join(f"{code} {n}" for code, n in sorted(store.noted.items()))
+        reporter.log(f"images taken with a note: {counted}")
     return {"catalogue": CATALOGUE, "sha256": catalogue["sha256"], **counts(catalogue)}
 
 

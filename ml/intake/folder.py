@@ -16,13 +16,17 @@ from typing import BinaryIO
 from ml.intake.refusal import Refused, refuse
 
 MOST_FILES = 200_000
+MOST_FOLDERS = 100_000  # of a zip, which may list them too
 MOST_BYTES = 20 * 1024**3  # unpacked
 MOST_TIMES = 200  # unpacked over packed, once it is more than a small file
 SMALL = 64 * 1024**2
+MOST_LIST_BYTES = 64 * 1024**2  # of the list of files at a zip's end
 LONGEST_NAME = 1024
 _LITTER = {"__MACOSX", ".DS_Store", "Thumbs.db"}
 _NESTED = (".zip", ".tar", ".tgz", ".7z", ".rar", ".gz", ".bz2", ".xz", ".zst")
 _PIECE = 1 << 20
+_ENTRY, _END_64 = b"PK\x01\x02", b"PK\x06\x06"
+_END_64_BYTES = 76  # a record and its locator
 
 
 @dataclass(frozen=True)
@@ -106,13 +110,18 @@ def open_folder(path: Path, work_dir: Path, marker: str | None = None) -> Iterat
         yield at_marker(_walk(path), marker)
     elif not path.is_file():
         raise refuse("not_found", "There is no such file or folder.", file=path.name)
-    elif is_zip(path) and not is_checkpoint(path):
+    elif is_zip(path) and not _listed_checkpoint(path):
         with TemporaryDirectory(prefix=".unpacked-", dir=work_dir) as unpacked:
             yield at_marker(_unpack(path, Path(unpacked)), marker)
     elif path.suffix.lower() == ".zip" and not is_zip(path):
         raise refuse("archive_corrupt", "The file is called .zip and is none. Make it again.")
     else:
         yield Folder(path.parent, {path.name: path.stat().st_size}, temporary=False)
+
+
+def _listed_checkpoint(path: Path) -> bool:
+    check_list(path)
+    return is_checkpoint(path)
 
 
 def open_plain(path: Path) -> BinaryIO:
@@ -123,6 +132,30 @@ def open_plain(path: Path) -> BinaryIO:
 def is_zip(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def check_list(path: Path) -> None:
+    """See that the list of a zip's files is short, before a library keeps an object for each.
+
+    Raises:
+        Refused: archive_limit.
+    """
+    with path.open("rb") as file:
+        # The very function that zipfile asks, so that both see the same list.
+        found = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+        if found is None:
+            return  # no zip: its reader says so
+        listed, ends = int(found[5]), int(found[9])
+        if found[0] == _END_64:
+            ends -= _END_64_BYTES
+        entries = 0
+        if listed <= MOST_LIST_BYTES:
+            file.seek(max(ends - listed, 0))
+            entries = file.read(listed).count(_ENTRY)
+    if listed > MOST_LIST_BYTES or entries > MOST_FILES + MOST_FOLDERS:
+        raise refuse(
+            "archive_limit", f"The zip lists more than {MOST_FILES:,} files. Send them in parts."
+        )
 
 
 def is_checkpoint(path: Path) -> bool:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import re
 import shutil
+from collections import Counter
 from dataclasses import dataclass, field
 from fnmatch import translate
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from ml.estimate import JsonObject
-from ml.imaging.decode import decode
+from ml.imaging.decode import TIFF, decode
 from ml.imaging.picture import ImageError, Picture
 from ml.imaging.volume import NIFTI
 from ml.intake.folder import Folder
@@ -20,7 +21,7 @@ from ml.intake.refusal import Refused
 MOST_BYTES = 1024**3  # of one file
 MOST_PER_CASE = 5000
 _WILD = re.compile(r"[*?\[]")
-NOT_FOR_BROWSERS = ("application/dicom", NIFTI)  # shown as a PNG made of them
+NOT_FOR_BROWSERS = ("application/dicom", NIFTI, TIFF)  # shown as a PNG made of them
 
 
 def find_images(folder: Folder, text: str) -> list[str]:
@@ -55,6 +56,10 @@ class ImageStore:
     folder: Folder
     files: Path  # where accepted bytes go
     known: dict[str, JsonObject] = field(default_factory=dict)  # path -> catalogue entry
+    # Of DICOM files: identifier -> hash of its pixels, and back.
+    instances: dict[str, str] = field(default_factory=dict)
+    pixels: dict[str, str] = field(default_factory=dict)
+    noted: Counter[str] = field(default_factory=Counter)  # code of a note -> files
 
     def add(self, name: str) -> JsonObject:
         """The catalogue entry of one image file, decoded completely to be sure of it.
@@ -72,6 +77,8 @@ class ImageStore:
         except (Refused, OSError) as error:
             raise ImageError("image_unreadable", f"The file cannot be read: {error}.") from None
         picture = decode(data)
+        notes = [*picture.notes, *self._beside(picture)]
+        self.noted.update(notes)
         display = None
         if picture.media_type == "application/dicom":
             # The preamble is free text for other programs: what hides there is not kept.
@@ -92,7 +99,25 @@ class ImageStore:
             "display_sha256": display or sha256,
         }
         # Left out where there is none: catalogues of other files keep their hash.
-        return entry | ({"header": dict(picture.header)} if picture.header else {})
+        said: JsonObject = {"header": dict(picture.header)} if picture.header else {}
+        return entry | said | ({"notes": list(notes)} if notes else {})
+
+    def _beside(self, picture: Picture) -> list[str]:
+        """What is odd about a DICOM file beside those before it.
+
+        Raises:
+            ImageError: uid_conflict.
+        """
+        if picture.instance is None:
+            return []
+        uid, pixels = picture.instance
+        if uid and self.instances.setdefault(uid, pixels) != pixels:
+            raise ImageError(
+                "uid_conflict",
+                "Another file has the same SOPInstanceUID and other pixels: one of both is not "
+                "what it says. Give each image an identifier of its own.",
+            )
+        return ["duplicate_pixels"] if self.pixels.setdefault(pixels, uid) != uid else []
 
     def _keep(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()

@@ -37,7 +37,9 @@ class _Image(Strict):
     sha256: Sha
     path: Annotated[str, Field(max_length=1024)]
     # It is sent to browsers under this type: one of these, or a stranger's page would be ours.
-    media_type: Literal["image/png", "image/jpeg", "application/dicom", "application/nifti"]
+    media_type: Literal[
+        "image/png", "image/jpeg", "image/tiff", "application/dicom", "application/nifti"
+    ]
     size_bytes: Count
     width: Count
     height: Count
@@ -47,6 +49,9 @@ class _Image(Strict):
     display_sha256: Sha
     header: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=16)]] = (
         Field(default_factory=dict, max_length=10)
+    )
+    notes: list[Annotated[str, Field(pattern=r"^[a-z_]{1,40}$")]] = Field(
+        default_factory=list, max_length=20
     )
 
 

@@ -203,7 +203,7 @@ def _score_columns(frozen: Frozen) -> dict[str, Callable[[Case], Any]]:
 
     return {
         score_field(frozen): lambda case: case.score,
-        LOG_ODDS: _log_odds,
+        LOG_ODDS: lambda case: log_odds(case.score),
         SPREAD: spread,
         LABEL: lambda case: case.label or "none",
         OUTCOME: lambda case: case.word,
@@ -214,11 +214,15 @@ def _score_columns(frozen: Frozen) -> dict[str, Callable[[Case], Any]]:
     }
 
 
-def _log_odds(case: Case) -> float | None:
-    """Pulls apart what lies at 0 and 1; a score that is exactly 0 or 1 stands at ±16."""
-    if case.score is None:
+def log_odds(score: float | None) -> float | None:
+    """Pulls apart what lies at 0 and 1; a score that is exactly 0 or 1 stands at ±16.
+
+    >>> [log_odds(score) for score in (None, 0.5, 0.0001, 0.0)]
+    [None, 0.0, -9.2102, -16.1181]
+    """
+    if score is None:
         return None
-    p = min(max(case.score, _NEAREST), 1 - _NEAREST)
+    p = min(max(score, _NEAREST), 1 - _NEAREST)
     return round(log(p / (1 - p)), 4)
 
 

@@ -16,10 +16,12 @@ from ml.evidence.orders import BLUR, MEAN
 from portal.audits.models import Audit
 from portal.leases import FINAL
 from portal.reports.doors import Door
+from portal.reports.explore import log_odds
 from portal.reports.frozen import Case, Frozen, display_sha256
 from portal.reports.gallery import score_text
 from portal.seen.access import explorations_of
 from portal.seen.models import Exploration
+from portal.ui import numbers
 
 MOST_SHOWN = 20
 _WHOLE = 100.0  # sides are given in hundredths of the picture
@@ -77,6 +79,7 @@ class Line:
     how: str
     before: str
     after: str
+    moved: str  # both in log-odds, which tell apart what lies near 0 or 1
     word: str  # whether the answer turns; "" without a threshold
     turns: bool
     elsewhere: str
@@ -174,10 +177,18 @@ def _line(frozen: Frozen, before: float | None, scores: dict[str, float | None],
         how=_FILLED[how],
         before=score_text(before) or "no finite answer",
         after=score_text(after) or "no finite answer",
+        moved=_odds_text(before, after),
         word=word,
         turns=turns,
         elsewhere=score_text(other) or ("no room" if how + ELSEWHERE not in scores else "none"),
     )
+
+
+def _odds_text(before: float | None, after: float | None) -> str:
+    first, second = log_odds(before), log_odds(after)
+    if first is None or second is None:
+        return ""
+    return f"{numbers.decimal(first, 1)} → {numbers.decimal(second, 1)}"
 
 
 def _hypothesis(row: Exploration) -> str:

@@ -56,11 +56,11 @@ def test_an_answer_that_turns_is_told_from_one_that_stays(
     assert (mean.before, mean.after, mean.word, mean.elsewhere) == (
         "0.930", "0.410", "the answer turns", "0.920",
     )  # fmt: skip
-    assert (mean.moved, blur.moved) == ("2.6 → −0.4", "2.6 → 1.5")
+    assert (mean.moved, blur.moved) == ("2.6 → −0.4", "2.6 → 1.4")
     assert (blur.after, blur.word, blur.elsewhere) == ("0.810", "the answer stays", "none")
     assert one.sides == ["0", "75", "12.5", "25"]
     said = page(as_owner, address)
-    assert "0.930 → 0.410 (log-odds 2.6 → −0.4)" in said
+    assert "0.930 → 0.410</b> (log-odds 2.6 → −0.4)" in said
     assert "The report has 0.020 of this case: it was run otherwise." in said
     assert '- name: "L \\"tag\\" <b>" box: [0, 0.75, 0.125, 0.25]' in said
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml.cli import audit, beside, intake, seen
+from ml.cli import audit, beside, deidentify, intake, seen
 from ml.cli.errors import BROKEN, REFUSED, Stop
 from ml.intake.refusal import Refused
 from ml.sandbox.gpu import NAMED
@@ -92,6 +92,12 @@ def parser(measures: Sequence[str] | None = ()) -> argparse.ArgumentParser:
     command.add_argument("images", type=Path, nargs="+", help="a file, or a series as a folder")
     command.add_argument("--out", type=Path, default=Path("seen.png"))
     command.set_defaults(run=seen.run)
+
+    command = commands.add_parser("deidentify", help="DICOM without what says whose it is")
+    command.add_argument("inputs", type=Path, nargs="+", metavar="IN", help="file, folder or zip")
+    command.add_argument("--out", type=Path, required=True, help="new folder for files and report")
+    command.add_argument("--key", type=Path, help="file of 32 bytes or more; absent: made and lost")
+    command.set_defaults(run=deidentify.run)
 
     command = commands.add_parser("stats", help="any measure from a table")
     if measures is not None:

@@ -108,7 +108,7 @@ def read_header(data: bytes) -> Dataset:
     Raises:
         ImageError: a code of :func:`decode_dicom` that is not about pixels.
     """
-    dataset = _read(data)
+    dataset = read_dicom(data)
     check_kind(dataset)
     missing = [name for name in _NEEDED if dataset.get(name) in (None, "", b"")]
     if "PixelData" in missing and "Rows" in missing:
@@ -124,7 +124,12 @@ def read_header(data: bytes) -> Dataset:
     return dataset
 
 
-def _read(data: bytes) -> Dataset:
+def read_dicom(data: bytes) -> Dataset:
+    """The data set, image or not, after its encoding was found harmless.
+
+    Raises:
+        ImageError: no_dataset, unsupported_syntax, or a code of the way it is encoded.
+    """
     try:
         file = io.BytesIO(data)
         file.seek(_META)

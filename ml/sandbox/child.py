@@ -22,6 +22,7 @@ JOBS: Mapping[str, str] = {
     "intake-model": "ml.intake.jobs:intake_model",
     "intake-cohort": "ml.intake.jobs:intake_cohort",
     "intake-predictions": "ml.intake.jobs:intake_predictions",
+    "deidentify": "ml.imaging.deid.job:deidentify_job",
     "predict": "ml.engine.predict:predict_job",
     "samples": "ml.engine.samples:samples_job",
     "seen": "ml.engine.seen:seen_job",

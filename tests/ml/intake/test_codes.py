@@ -3,7 +3,7 @@
 import ast
 import re
 
-FOLDERS = ("intake", "imaging", "engine", "cli", "endpoint")
+FOLDERS = ("intake", "imaging", "imaging/deid", "engine", "cli", "endpoint")
 MAKERS = {"refuse", "_bad", "add", "ImageError", "ModelError", "EndpointError", "Refusal"}
 NAMES = {"voxel_ml"}  # single words with a bar that are assigned and no code
 PAGE_ROW = re.compile(r"^\| `([a-z_]+)` \|", re.MULTILINE)

@@ -3,6 +3,7 @@
 The one way from stored tables to a result: whoever runs an audit comes through here.
 """
 
+import hashlib
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -115,10 +116,15 @@ def evidence(
         images=tuple(
             tuple(str(image["sha256"]) for image in _objects(case["images"])) for case in cases
         ),
+        patients=tuple(_digest(_text(case.get("patient_id"))) for case in cases),
         foreign=dict(foreign or {}),
         reference=reference,
         task=str(catalogue["task"]),
     )
+
+
+def _digest(patient: str | None) -> str:
+    return hashlib.sha256(patient.encode()).hexdigest() if patient else ""
 
 
 def run_checks(

@@ -13,7 +13,10 @@ from ml.protocol import Protocol
 
 CHECK = "ood-detection"  # what the platform asks where a foreign cohort is handed in
 TRAINING_CHECK = "memorisation"  # what holds the audited cases against those of a reference
+LEAK_CHECK = "leakage"  # what holds their images against those of a reference, without a model
 FOREIGN, REFERENCE = "foreign", "reference"
+IMAGES_ALONE = "reference-cohort"  # need of checks that take a reference without scores
+_NEEDS = {FOREIGN: frozenset({FOREIGN}), REFERENCE: frozenset({REFERENCE, IMAGES_ALONE})}
 KINDS = {
     "near": "near: like the audited images, such as another body part of the same modality",
     "far": "far: nothing like them, such as another modality",
@@ -73,7 +76,12 @@ def with_foreign(protocol: Protocol) -> Protocol:
 
 def looked_at(protocol: Protocol, checks: Iterable[Check], role: str = FOREIGN) -> bool:
     """Whether a check of the protocol looks at foreign cohorts, or at a reference by itself."""
-    return any(role in check.needs for check in checks if check.id in protocol.checks)
+    return any(_NEEDS[role] & {*check.needs} for check in checks if check.id in protocol.checks)
+
+
+def takes_no_model(protocol: Protocol, checks: Iterable[Check]) -> bool:
+    """Whether a check of the protocol looks at a reference that no model was run on."""
+    return any(IMAGES_ALONE in check.needs for check in checks if check.id in protocol.checks)
 
 
 def wanting(
@@ -84,7 +92,7 @@ def wanting(
     there = {FOREIGN: foreign, REFERENCE: reference}
 
     def uses(check: Check) -> bool:
-        roles = [is_there for role, is_there in there.items() if role in check.needs]
+        roles = [is_there for role, is_there in there.items() if _NEEDS[role] & {*check.needs}]
         return any(roles) or not roles
 
     return tuple(

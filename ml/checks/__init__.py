@@ -2,6 +2,7 @@
 
 # isort: off
 from ml.checks import duplicates as duplicates
+from ml.checks import leakage as leakage
 from ml.checks import discrimination as discrimination
 from ml.checks import operating_point as operating_point
 from ml.checks import calibration as calibration

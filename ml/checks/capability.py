@@ -17,6 +17,8 @@ FROM_COHORT = {
     "reader-masks": "the masks of several readers",
     "foreign": "a cohort of foreign images beside it",
     "described": "images",
+    "reference": "a training cohort with labels beside it",
+    "reference-cohort": "a reference cohort beside it",
 }
 WITH_SCORES = frozenset({"prediction", "probabilities"})
 WITH_MASKS = frozenset({"predicted-masks"})

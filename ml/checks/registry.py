@@ -169,6 +169,14 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
             "line names one."
         ),
     ),
+    "reference-cohort": (
+        lambda evidence: evidence.reference is not None,
+        (
+            "There is no reference cohort beside this one, so whether these cases were trained on "
+            "is not known. “New audit” of the portal and '--reference' of the command line take "
+            "one."
+        ),
+    ),
     "gradients": (
         lambda evidence: evidence.gradients is not None,
         (

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ml import beside
 from ml.assemble import evidence
-from ml.beside import CHECK, FOREIGN, KINDS, REFERENCE, TRAINING_CHECK, Named
+from ml.beside import CHECK, FOREIGN, KINDS, LEAK_CHECK, REFERENCE, TRAINING_CHECK, Named
 from ml.checks.registry import Check
 from ml.cli.errors import checked
 from ml.cli.intake import say
@@ -68,10 +68,8 @@ def check_paths(arguments: argparse.Namespace) -> None:
     for option, path in named:
         if not path.exists():
             problems.add("not_found", f"{option} {path}: there is no such file or folder.")
-    if named and arguments.model is None:
-        problems.add(
-            "option_invalid", f"{named[0][0]} takes --model: further cohorts are run through it."
-        )
+    if arguments.ood and arguments.model is None:
+        problems.add("option_invalid", "--ood takes --model: foreign cohorts are run through it.")
     problems.raise_if_any()
 
 
@@ -85,12 +83,19 @@ def asked(protocol: Protocol, checks: Iterable[Check], arguments: argparse.Names
         Refused: option_unsupported or option_invalid, where the protocol asks nothing that looks
             at them.
     """
+    alone = arguments.reference and not arguments.model
+    if alone and not beside.takes_no_model(protocol, checks):
+        raise refuse(
+            "option_invalid",
+            "--reference takes --model, or a protocol that asks for a check of images alone "
+            f"({LEAK_CHECK}).",
+        )
     if not arguments.ood:
         if arguments.reference and not beside.looked_at(protocol, checks, REFERENCE):
             raise refuse(
                 "option_invalid",
                 "--reference takes --ood, or a protocol that asks for a check of training cases "
-                f"({TRAINING_CHECK}).",
+                f"({TRAINING_CHECK}) or of copies ({LEAK_CHECK}).",
             )
         return protocol
     found = beside.with_foreign(protocol)

@@ -216,6 +216,8 @@ class Evidence:
     facts: Mapping[str, tuple[Fact, ...]] = field(default_factory=dict)  # of the files, (n,) each
     described: CaseImages | None = None  # the images in numbers, where a check asks for them
     images: tuple[tuple[str, ...], ...] = ()  # (n,) SHA-256 of each image; () where nobody asks
+    # (n,) SHA-256 of the patient's id, "" where there is none: to be told alike, and no more.
+    patients: tuple[str, ...] = ()
     # Cohorts beside this one, run through the same model.
     foreign: Mapping[str, "Evidence"] = field(default_factory=dict)  # by name: to be recognised
     reference: "Evidence | None" = None  # of development
@@ -240,6 +242,8 @@ class Evidence:
         sizes |= {f"fact {name}": len(column) for name, column in self.facts.items()}
         if self.images:
             sizes["images"] = len(self.images)
+        if self.patients:
+            sizes["patients"] = len(self.patients)
         sizes |= {f"features {name}": len(rows) for name, rows in (self.features or {}).items()}
         if self.described is not None:
             sizes["described images"] = len(self.described.pixels)

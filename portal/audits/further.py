@@ -107,7 +107,8 @@ def check_usable(
 def _of_all(
     chosen: Beside, cohort: CohortVersion, model: ModelVersion | None, rules: Rules
 ) -> Iterable[str]:
-    if model is None:
+    needs_none = not chosen.foreign and beside.takes_no_model(rules, all_checks())
+    if model is None and not needs_none:
         yield (
             "Foreign and reference cohorts are run through the model: choose a model, or leave "
             "them out."

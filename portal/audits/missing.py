@@ -37,5 +37,6 @@ MISSING = {
     "gradient-scores": "Only a model that can be looked into has gradients. Choose one.",
     "intake": "There is no model that intake has kept a record of.",
     "reference": "No training cohort with labels is chosen as reference.",
+    "reference-cohort": "No reference cohort is chosen. Choose one under “Foreign images”.",
     "foreign": "No foreign cohort is chosen. Choose one under “Foreign images”.",
 }

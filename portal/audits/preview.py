@@ -183,6 +183,8 @@ def _is_met(need: str, choice: Choice) -> bool:
         return bool(choice.beside.foreign)
     if need == "reference":
         return bool(choice.beside.reference and choice.beside.reference.n_labelled)
+    if need == "reference-cohort":
+        return choice.beside.reference is not None
     if need == "labels":
         return choice.cohort.n_labelled > 0
     if need == "covariates":

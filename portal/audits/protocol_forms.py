@@ -27,6 +27,7 @@ from portal.ui.measures import measure
 # check -> the measures a limit can be set on, as audit.json names them
 MEASURES = {
     "duplicates": ("duplicates", "duplicates:across units", "label_conflicts"),
+    "leakage": ("leaked", "leaked:bytes", "leaked:pixels", "leaked:near", "leaked:patient"),
     "discrimination": ("auroc",),
     "operating-point": ("sensitivity", "specificity", "ppv", "npv"),
     "calibration": ("ece_top_label", "ece", "ece_debiased", "intercept", "slope", "brier"),

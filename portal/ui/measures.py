@@ -125,6 +125,7 @@ _UNITS: dict[str, tuple[Unit, tuple[float, float] | None]] = {
     "membership_auroc": ("score", (0.0, 1.0)),
     "generalisation_gap": ("score", (-1.0, 1.0)),
     "copies": ("rate", (0.0, 1.0)),
+    "leaked": ("rate", (0.0, 1.0)),
     "duplicates": ("rate", (0.0, 1.0)),
     "label_conflicts": ("rate", (0.0, 1.0)),
     "image_groups": ("step", None),

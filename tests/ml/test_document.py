@@ -264,8 +264,8 @@ def test_whole_run_from_evidence_to_document(rng):
     assert states["agreement"] == "not assessed"
     assert states["discrimination"] == "fail"
     assert [part["id"] for part in headline(document)["not_assessed"]] == [
-        "duplicates", "subgroups", "worst-slice", "uncertainty", "ood-detection", "stress",
-        "shift-consistency", "adversarial-lite", "normalisation", "gradient-flow",
+        "duplicates", "leakage", "subgroups", "worst-slice", "uncertainty", "ood-detection",
+        "stress", "shift-consistency", "adversarial-lite", "normalisation", "gradient-flow",
         "explanation-faithfulness",
         "explanation-sanity", "explanation-plausibility", "shortcut", "handcrafted-baseline",
         "memorisation", "agreement",

@@ -174,3 +174,26 @@ def test_a_check_of_training_cases_takes_a_reference_alone(
     assert {("predict", 6), ("predict", 5)} <= names
     described = [row.n_cases for row in rows if row.name == DESCRIBE]
     assert described == [6, 5], "images are measured of both, as at the command line"
+
+
+def test_a_check_of_images_alone_takes_a_reference_without_a_model(
+    team: Any, cohorts: dict[str, CohortVersion], given: dict[str, str]
+) -> None:
+    protocol = write_protocol(
+        actor=team.owner, team=team, name="P", body={"checks": ["leakage"], "limits": []}
+    )
+    lock_protocol(actor=team.owner, protocol=protocol)
+    client, url = page(team)
+    chosen = given | {"protocol": str(protocol.pk), "subject": "readers"}
+    without = {one.title: one.reason for one in client.get(url, chosen).context["preview"].lines}
+    assert "No reference cohort is chosen" in without["Leakage"]
+
+    chosen |= used(cohorts, dev="reference")
+    shown = client.get(url, chosen).context["preview"]
+    assert (shown.blocked, {one.title: one.state for one in shown.lines}["Leakage"]) == ("", "pass")
+    assert client.post(url, chosen).status_code == 302
+    rows = Audit.objects.get().passes.order_by("position")
+    assert [(row.name, row.n_cases) for row in rows] == [(DESCRIBE, 6), (DESCRIBE, 5)]
+
+    foreign = client.post(url, chosen | used(cohorts, ct="near"))
+    assert "run through the model" in text(foreign)

@@ -13,8 +13,8 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom import filereader
 from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset, read_partial
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
@@ -110,6 +110,16 @@ def read_header(data: bytes) -> Dataset:
     """
     dataset = read_dicom(data)
     check_kind(dataset)
+    check_present(dataset)
+    return dataset
+
+
+def check_present(dataset: Dataset) -> None:
+    """See that what makes an image is there, and that identifiers are some.
+
+    Raises:
+        ImageError: unsupported_sop, missing_attribute, bad_uid.
+    """
     missing = [name for name in _NEEDED if dataset.get(name) in (None, "", b"")]
     if "PixelData" in missing and "Rows" in missing:
         raise ImageError("unsupported_sop", "The file holds no image.")
@@ -121,25 +131,27 @@ def read_header(data: bytes) -> Dataset:
                 "bad_uid",
                 f"{name} is no identifier of digits and dots with at most 64 characters.",
             )
-    return dataset
 
 
 def read_dicom(data: bytes) -> Dataset:
-    """The data set, image or not, after its encoding was found harmless.
+    """The data set of any kind of DICOM file, walked to its end before.
 
     Raises:
-        ImageError: no_dataset, unsupported_syntax, or a code of the way it is encoded.
+        ImageError: no_dataset, unsupported_syntax, unsupported_sop (video), decompression_limit,
+            element_limit, nesting_limit, truncated.
     """
     try:
         file = io.BytesIO(data)
         file.seek(_META)
-        meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
+        meta = filereader.read_dataset(
+            file, False, True, stop_when=lambda tag, vr, length: tag.group != 2
+        )
         start, syntax = file.tell(), UID(str(meta.get("TransferSyntaxUID", "")))
         check_syntax(syntax)
         if syntax == DeflatedExplicitVRLittleEndian:
             data, syntax = inflated(data, start), ExplicitVRLittleEndian
         check_encoding(data, start, syntax)
-        dataset = read_partial(io.BytesIO(data))
+        dataset = filereader.read_partial(io.BytesIO(data))
     except (ImageError, RecursionError, MemoryError):
         raise
     except Exception as error:  # pydicom raises whatever its readers stumble on

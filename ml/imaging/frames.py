@@ -5,7 +5,7 @@ from pydicom.dataset import Dataset
 _GROUPS = (
     ("PlanePositionSequence", ("ImagePositionPatient",)),
     ("PlaneOrientationSequence", ("ImageOrientationPatient",)),
-    ("PixelMeasuresSequence", ("PixelSpacing",)),
+    ("PixelMeasuresSequence", ("PixelSpacing", "SpacingBetweenSlices", "SliceThickness")),
     ("PixelValueTransformationSequence", ("RescaleSlope", "RescaleIntercept")),
     ("FrameVOILUTSequence", ("WindowCenter", "WindowWidth", "VOILUTFunction")),
     ("SegmentIdentificationSequence", ("ReferencedSegmentNumber",)),

@@ -7,6 +7,7 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,10 @@ from PIL import Image, ImageFile
 from ml.imaging.decode import media_type
 from ml.imaging.nifti import is_nifti, read_nifti
 from ml.imaging.picture import MOST_PIXELS, ImageError
+from ml.imaging.volume import lengths_of
+
+if TYPE_CHECKING:
+    from ml.imaging.segments import Grid
 
 LabelArray = NDArray[np.uint8]
 
@@ -57,8 +62,10 @@ class Mask:
         return bool(np.allclose(self.spacing_mm, other.spacing_mm, rtol=1e-3, atol=0))
 
 
-def decode_mask(data: bytes, structures: int) -> Mask:
-    """Decode a PNG or NIfTI file of labels completely.
+def decode_mask(
+    data: bytes, structures: int, grid: "Grid | None" = None, *, flat: bool = False
+) -> Mask:
+    """Decode a PNG, NIfTI or DICOM SEG file of labels completely.
 
     With one structure a file may mark it by any one value (1, 255, ...); with several, label i
     stands for the i-th structure of the manifest.
@@ -66,9 +73,12 @@ def decode_mask(data: bytes, structures: int) -> Mask:
     Args:
         data: the file.
         structures: how many the manifest names, 1 or more.
+        grid: of the image, which a segmentation is put on; others bring all their voxels.
+        flat: the image is one picture.
 
     Raises:
-        ImageError: empty_file, mask_unsupported, mask_unreadable, mask_values, pixel_limit.
+        ImageError: empty_file, mask_unsupported, mask_unreadable, mask_values, pixel_limit; of a
+            segmentation mask_grid and the codes of DICOM.
     """
     if not data:
         raise ImageError("empty_file", "The mask file is empty.")
@@ -77,9 +87,11 @@ def decode_mask(data: bytes, structures: int) -> Mask:
         return Mask(_labels(_png(data), structures), None)
     if is_nifti(data):
         return _nifti(data, structures)
+    if kind == "application/dicom":
+        return _segments(data, structures, grid, flat)
     raise ImageError(
         "mask_unsupported",
-        "Masks are read as PNG or single-file NIfTI (.nii, .nii.gz) in this version: save it so.",
+        "Masks are read as PNG, single-file NIfTI (.nii, .nii.gz) or DICOM SEG: save it so.",
     )
 
 
@@ -106,6 +118,15 @@ def _nifti(data: bytes, structures: int) -> Mask:
     found = read_nifti(data, what="mask", unreadable="mask_unreadable", axes="mask_values")
     grid = tuple(found.affine.ravel().tolist())
     return Mask(_labels(found.values, structures), found.spacing_mm, grid)
+
+
+def _segments(data: bytes, structures: int, grid: "Grid | None", flat: bool) -> Mask:
+    from ml.imaging.segments import read_segments  # the readers of DICOM, where there is some
+
+    labels, affine = read_segments(data, structures, grid, flat=flat)
+    if affine is None:
+        return Mask(labels, None)
+    return Mask(labels, lengths_of(affine), tuple(affine.ravel().tolist()))
 
 
 def _labels(values: NDArray[np.generic], structures: int) -> LabelArray:

@@ -14,6 +14,10 @@ from ml.imaging.steps import Tell, nobody, of_cut, of_layout, of_numbers, of_res
 from ml.imaging.volume import Volume
 
 SAME_MM = 1e-3  # voxels that differ by less are as long as asked for, and stay as they are
+_SAID = {
+    "gantry_tilt": "slices shifted against each other (a tilted gantry), not straightened",
+    "not_transverse": "not acquired in transverse slices",
+}
 IntArray = NDArray[np.int64]
 LabelArray = NDArray[np.uint8]
 
@@ -102,7 +106,8 @@ def prepare_volume(
         (1, a, b, c) float32, and where its voxels lie.
     """
     order, flips = turn_of(declared.axes)
-    tell("decode", "the file's own values, axes to right, front and top (RAS)", volume.values)
+    odd = "".join(f"; {_SAID[note]}" for note in volume.notes if note in _SAID)
+    tell("decode", f"the file's own values, axes to right, front and top (RAS){odd}", volume.values)
     values = _flipped(volume.values.transpose(order), flips)
     if declared.orientation is not None:
         tell("orientation", f"axes to {declared.axes}", values)

@@ -1,35 +1,74 @@
 """The slices of a DICOM series, sorted by where they lie, as one volume."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydicom.dataset import Dataset
 
 from ml.imaging.decode import media_type
-from ml.imaging.dicom import decode_with_header
+from ml.imaging.dicom import modality_values, read_header, reading
+from ml.imaging.dicom_pixels import decoded
+from ml.imaging.frames import has_groups, of_frame
 from ml.imaging.picture import FloatArray, ImageError
-from ml.imaging.volume import NIFTI, Volume, turned, volume_of_nifti
+from ml.imaging.volume import NIFTI, Float32Array, Volume, turned, volume_of_nifti
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 _MM = 0.01  # positions, directions and sizes of pixels that differ by less are the same
 _GAP = 0.02  # share of the distance of slices by which one may differ from the others
 _MOST_VOXELS = 2**28  # 1 GiB of float32
+_MOST_TILT = 45.0  # degrees; gantries tilt by 30
+_ALIKE_UP = 0.9  # cosine to the long axis of the body from which slices are transverse
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Where the pixels of a slice or frame lie, LPS in mm."""
+
+    position: FloatArray  # (3,) of the first pixel
+    across: FloatArray  # (3,) direction along a row
+    down: FloatArray  # (3,) along a column
+    size_mm: tuple[float, float]  # between rows, between columns
+
+    @property
+    def normal(self) -> FloatArray:
+        return np.cross(self.across, self.down)
+
+    def parallel(self, other: "Plane") -> bool:
+        """Whether pixels have the same size and directions."""
+        return all(
+            np.allclose(one, two, atol=_MM, rtol=0)
+            for one, two in (
+                (self.size_mm, other.size_mm),
+                (self.across, other.across),
+                (self.down, other.down),
+            )
+        )
+
+    def affine(self, step: FloatArray) -> FloatArray:
+        """(4, 4) from (column, row, slice) to mm in RAS+, slices ``step`` apart."""
+        affine = np.eye(4)
+        affine[:3, 0] = LPS_TO_RAS @ self.across * self.size_mm[1]
+        affine[:3, 1] = LPS_TO_RAS @ self.down * self.size_mm[0]
+        affine[:3, 2] = LPS_TO_RAS @ step
+        affine[:3, 3] = LPS_TO_RAS @ self.position
+        return affine
 
 
 @dataclass(frozen=True)
 class _Slice:
-    values: FloatArray  # (rows, columns)
-    position: FloatArray  # (3,) mm, of the first pixel, LPS
-    across: FloatArray  # (3,) direction along a row
-    down: FloatArray  # (3,) along a column
-    size_mm: tuple[float, float]  # between rows, between columns
+    values: Float32Array  # (rows, columns)
+    plane: Plane
     identity: tuple[str, str]  # patient, series
 
 
 def volume_of(files: Sequence[bytes]) -> Volume:
-    """The volume of a case: one NIfTI file, or the slices of one DICOM series in any order.
+    """The volume of a case: one NIfTI file, or one DICOM series.
+
+    A series is slices in any order, one file each, or the frames of enhanced files. Values are in
+    the unit of each slice's own rescaling. Its notes: ``gantry_tilt`` where slices are shifted
+    against each other (the affine is sheared, no value is moved), ``not_transverse``.
 
     Raises:
         ImageError: no_image, image_unsupported, series_geometry, series_identity, or a code of
@@ -44,13 +83,32 @@ def volume_of(files: Sequence[bytes]) -> Volume:
         raise ImageError(
             "image_unsupported", "A volume is one NIfTI file, or the slices of a DICOM series."
         )
-    return _stacked([_read(data) for data in files])
+    with reading():
+        slices = [one for data in files for one in _slices(data)]
+    return _stacked(slices)
 
 
-def _read(data: bytes) -> _Slice:
-    picture, dataset = decode_with_header(data)
-    if picture.frames > 1 or picture.values is None:
-        raise ImageError("series_geometry", "The slices of a volume are gray, with one frame each.")
+def _slices(data: bytes) -> Iterator[_Slice]:
+    """The one slice of a classic file, the frames of an enhanced one."""
+    dataset = read_header(data)
+    pixels = decoded(dataset)
+    if pixels.ndim != 3 or dataset.PhotometricInterpretation == "PALETTE COLOR":
+        raise ImageError("series_geometry", "The slices of a volume are gray.")
+    if len(pixels) > 1 and not has_groups(dataset):
+        raise ImageError("series_geometry", "The file does not say where each of its frames lies.")
+    identity = (str(dataset.get("PatientID", "")), str(dataset.get("SeriesInstanceUID", "")))
+    for index, frame in enumerate(pixels):
+        own = of_frame(dataset, index)
+        values = modality_values(own, frame).astype(np.float32)
+        yield _Slice(values, plane_of(own), identity)
+
+
+def plane_of(dataset: Dataset) -> Plane:
+    """Where a slice, or a frame as :func:`ml.imaging.frames.of_frame` gives it, lies.
+
+    Raises:
+        ImageError: series_geometry.
+    """
     lies = _numbers(dataset, "ImageOrientationPatient", 6)
     rows_mm, columns_mm = _numbers(dataset, "PixelSpacing", 2)
     across, down = lies[:3], lies[3:]
@@ -61,14 +119,8 @@ def _read(data: bytes) -> _Slice:
         )
     if min(rows_mm, columns_mm) <= 0:
         raise ImageError("series_geometry", "The pixels have no size.")
-    return _Slice(
-        picture.values,
-        _numbers(dataset, "ImagePositionPatient", 3),
-        across,
-        down,
-        (float(rows_mm), float(columns_mm)),
-        (str(dataset.get("PatientID", "")), str(dataset.get("SeriesInstanceUID", ""))),
-    )
+    position = _numbers(dataset, "ImagePositionPatient", 3)
+    return Plane(position, across, down, (float(rows_mm), float(columns_mm)))
 
 
 def _numbers(dataset: Dataset, name: str, count: int) -> FloatArray:
@@ -87,33 +139,23 @@ def _stacked(slices: list[_Slice]) -> Volume:
     if len({one.identity for one in slices}) > 1:
         raise ImageError("series_identity", "The files are of several series or patients.")
     for one in slices:
-        alike = (
-            one.values.shape == first.values.shape
-            and np.allclose(one.size_mm, first.size_mm, atol=_MM, rtol=0)
-            and np.allclose(one.across, first.across, atol=_MM, rtol=0)
-            and np.allclose(one.down, first.down, atol=_MM, rtol=0)
-        )
-        if not alike:
+        if one.values.shape != first.values.shape or not one.plane.parallel(first.plane):
             raise ImageError("series_geometry", "The slices differ in size, pixels or direction.")
     if len(slices) < 2:
         raise ImageError("series_geometry", "One slice is no volume.")
     if math.prod(first.values.shape) * len(slices) > _MOST_VOXELS:
         raise ImageError("pixel_limit", f"The series has more than {_MOST_VOXELS:,} voxels.")
-    normal = np.cross(first.across, first.down)
-    ordered = sorted(slices, key=lambda one: float(one.position @ normal))
-    step = _step(np.array([one.position for one in ordered]), normal)
-    affine = np.eye(4)
-    affine[:3, 0] = _LPS_TO_RAS @ first.across * first.size_mm[1]
-    affine[:3, 1] = _LPS_TO_RAS @ first.down * first.size_mm[0]
-    affine[:3, 2] = _LPS_TO_RAS @ step
-    affine[:3, 3] = _LPS_TO_RAS @ ordered[0].position
+    normal = first.plane.normal
+    ordered = sorted(slices, key=lambda one: float(one.plane.position @ normal))
+    step = _step(np.array([one.plane.position for one in ordered]), normal)
+    affine = ordered[0].plane.affine(step)
     # Columns of a slice are the first axis, rows the second.
-    values = np.stack([one.values.T.astype(np.float32) for one in ordered], axis=2)
-    return turned(values, affine, stacked=2)
+    values = np.stack([one.values.T for one in ordered], axis=2)
+    return replace(turned(values, affine, stacked=2), notes=_notes(step, normal))
 
 
 def _step(positions: FloatArray, normal: FloatArray) -> FloatArray:
-    """From one slice to the next, in mm; the same between all of them, and along the normal."""
+    """From one slice to the next, in mm; the same between all of them, and near the normal."""
     steps = np.diff(positions, axis=0)
     along = steps @ normal
     middle = float(np.median(along))
@@ -123,8 +165,24 @@ def _step(positions: FloatArray, normal: FloatArray) -> FloatArray:
             "The slices are not evenly apart: one is missing, there twice, or of another stack.",
         )
     mean: FloatArray = steps.mean(axis=0)
-    if np.abs(mean - normal * (mean @ normal)).max() > max(_MM, _GAP * middle):
+    if np.abs(steps - mean).max() > max(_MM, _GAP * middle):
+        raise ImageError("series_geometry", "The slices are not shifted evenly: resample before.")
+    if _tilt(mean, normal) > _MOST_TILT:
         raise ImageError(
-            "series_geometry", "The stack is sheared (a tilted gantry): resample it before."
+            "series_geometry", f"The stack is sheared by more than {_MOST_TILT:g} degrees."
         )
     return mean
+
+
+def _tilt(step: FloatArray, normal: FloatArray) -> float:
+    """Degrees between the way from slice to slice and what is upright on a slice."""
+    return math.degrees(math.acos(min(1.0, float(step @ normal) / float(np.linalg.norm(step)))))
+
+
+def _notes(step: FloatArray, normal: FloatArray) -> tuple[str, ...]:
+    aside = np.abs(step - normal * (step @ normal)).max()
+    said = {
+        "gantry_tilt": aside > max(_MM, _GAP * float(step @ normal)),
+        "not_transverse": abs(normal[2]) < _ALIKE_UP,
+    }
+    return tuple(code for code, so in said.items() if so)

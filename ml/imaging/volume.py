@@ -1,6 +1,7 @@
 """A volume, whatever files it came in, with its axes running to right, front and up (RAS+)."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from ml.imaging.picture import FloatArray, ImageError, Picture
 
 NIFTI = "application/nifti"
 Float32Array = NDArray[np.float32]
+Values = TypeVar("Values", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Volume:
     spacing_mm: tuple[float, float, float]  # of each axis
     affine: FloatArray  # (4, 4) from voxels to mm
     stacked: int | None = None  # the axis that the slices of a series follow each other on
+    notes: tuple[str, ...] = ()  # codes of what is odd and no obstacle
 
 
 def volume_of_nifti(data: bytes) -> Volume:
@@ -45,19 +48,35 @@ def turned(values: NDArray[np.generic], affine: FloatArray, stacked: int | None 
     Raises:
         ImageError: image_unreadable where the values are no plain numbers.
     """
-    from nibabel import orientations  # here, because who has pictures alone need not wait for it
-
     if values.dtype.kind not in "biuf":
         raise ImageError("image_unreadable", f"An image holds numbers, not {values.dtype}.")
-    turn = orientations.io_orientation(affine)  # type: ignore[no-untyped-call]
-    straight = orientations.apply_orientation(values, turn)  # type: ignore[no-untyped-call]
-    back = orientations.inv_ornt_aff(turn, values.shape)  # type: ignore[no-untyped-call]
-    placed = affine @ back
+    straight, placed, axes = straightened(values, affine)
     floats = np.ascontiguousarray(straight, dtype=np.float32)
     if not np.isfinite(floats).all():
         raise ImageError("image_unreadable", "The image holds NaN or infinity.")
-    x, y, z = (float(length) for length in np.linalg.norm(placed[:3, :3], axis=0))
-    return Volume(floats, (x, y, z), placed, None if stacked is None else int(turn[stacked, 0]))
+    return Volume(floats, lengths_of(placed), placed, None if stacked is None else axes[stacked])
+
+
+def straightened(
+    values: NDArray[Values], affine: FloatArray
+) -> tuple[NDArray[Values], FloatArray, tuple[int, ...]]:
+    """An array whose axes are brought nearest to right, front and up, without resampling.
+
+    Returns:
+        the array (a view), its affine, and which of its axes each axis has become.
+    """
+    from nibabel import orientations  # here, because who has pictures alone need not wait for it
+
+    turn = orientations.io_orientation(affine)  # type: ignore[no-untyped-call]
+    straight = orientations.apply_orientation(values, turn)  # type: ignore[no-untyped-call]
+    back = orientations.inv_ornt_aff(turn, values.shape)  # type: ignore[no-untyped-call]
+    return straight, affine @ back, tuple(int(axis) for axis in turn[:, 0])
+
+
+def lengths_of(affine: FloatArray) -> tuple[float, float, float]:
+    """Of a voxel along each axis, in mm."""
+    x, y, z = (float(length) for length in np.linalg.norm(affine[:3, :3], axis=0))
+    return x, y, z
 
 
 def middle_slice(volume: Volume) -> Picture:

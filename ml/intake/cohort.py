@@ -54,7 +54,7 @@ def read_cohort(path: Path, out_dir: Path, reporter: Reporter) -> JsonObject:
         store = ImageStore(folder, files)
         try:
             images = _images(rows, store, problems, reporter)
-            masks = _masks(rows, manifest, folder, files, problems, reporter)
+            masks = _masks(rows, manifest, folder, files, images, problems, reporter)
             if manifest.task == "classification":
                 check_on_pictures(masks, images, {one: row.number for one, row in rows.items()},
                                   problems)  # fmt: skip
@@ -195,6 +195,7 @@ def _masks(
     manifest: CohortManifest,
     folder: Folder,
     files: Path,
+    images: dict[str, list[JsonValue]],
     problems: Problems,
     reporter: Reporter,
 ) -> dict[str, JsonObject]:
@@ -204,7 +205,8 @@ def _masks(
     structure, and cohorts without them keep their catalogue to the last byte.
     """
     of_finding = manifest.task == "classification"
-    store = MaskStore(folder, files, 1 if of_finding else len(manifest.classes))
+    store = MaskStore(folder, files, 1 if of_finding else len(manifest.classes), images)
+    before = len(problems.refusals)
     of_readers = reader_masks(store, rows, problems)
     if of_finding and not of_readers and not any(row.get("mask") for row in rows.values()):
         return {}
@@ -219,7 +221,7 @@ def _masks(
             )
         elif name is not None and not problems.full:
             try:
-                reference = store.add(name)
+                reference = store.add(name, case_id)
             except ImageError as error:
                 problems.add(
                     error.code, f"{error.message} ({name[:200]})", file=CASES, row=row.number
@@ -230,7 +232,8 @@ def _masks(
         }
         if done % _REPORT_EVERY == 0 or done == len(rows):
             reporter.progress(done, len(rows))
-    if not any(found["mask"] or found["reader_masks"] for found in masks.values()):
+    none = not any(found["mask"] or found["reader_masks"] for found in masks.values())
+    if none and len(problems.refusals) == before:  # else there are some, each with its problem
         problems.add(
             "mask_missing",
             "There is no mask: name reference masks in the column 'mask' of cases.csv, or put "

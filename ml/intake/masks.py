@@ -4,19 +4,23 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from ml.estimate import JsonObject, JsonValue
-from ml.imaging.mask import decode_mask, pack
+from ml.imaging.decode import media_type
+from ml.imaging.mask import Mask, decode_mask, pack
 from ml.imaging.picture import ImageError
 from ml.imaging.volume import NIFTI
 from ml.intake.folder import Folder
 from ml.intake.refusal import Problems, Refused
 from ml.intake.tables import bad_id
 
+if TYPE_CHECKING:
+    from ml.imaging.segments import Grid
+
 FOLDER = "masks"
 MOST_BYTES = 1024**3  # of one file
-_ENDINGS = (".nii.gz", ".nii", ".png")
+_ENDINGS = (".nii.gz", ".nii", ".png", ".dcm")
 
 
 @dataclass
@@ -26,24 +30,27 @@ class MaskStore:
     folder: Folder
     files: Path  # where accepted masks go
     structures: int
-    known: dict[str, JsonObject] = field(default_factory=dict)  # path -> catalogue entry
+    # Case id -> catalogue entries of its images, which lie in ``files``; {}: they are not here.
+    images: Mapping[str, Sequence[JsonValue]] = field(default_factory=dict)
+    known: dict[tuple[str, str], JsonObject] = field(default_factory=dict)  # path, case -> entry
+    grids: "dict[str, Grid]" = field(default_factory=dict)  # of cases with segmentations
 
-    def add(self, name: str) -> JsonObject:
-        """The catalogue entry of one mask file.
+    def add(self, name: str, case_id: str) -> JsonObject:
+        """The catalogue entry of one mask file of a case.
 
         Raises:
             ImageError: with a stable code.
         """
-        if name not in self.known:
-            self.known[name] = self._add(name)
-        return self.known[name]
+        if (name, case_id) not in self.known:
+            self.known[name, case_id] = self._add(name, case_id)
+        return self.known[name, case_id]
 
-    def _add(self, name: str) -> JsonObject:
+    def _add(self, name: str, case_id: str) -> JsonObject:
         try:
             data = self.folder.read(name, most=MOST_BYTES)
         except (Refused, OSError) as error:
             raise ImageError("mask_unreadable", f"The file cannot be read: {error}.") from None
-        mask = decode_mask(data, self.structures)
+        mask = self._decoded(data, case_id)
         kept = pack(mask)
         sha256 = hashlib.sha256(kept).hexdigest()
         path = self.files / sha256
@@ -57,6 +64,21 @@ class MaskStore:
             "spacing_mm": None if mask.spacing_mm is None else list(mask.spacing_mm),
             "voxels": voxels,
         }
+
+    def _decoded(self, data: bytes, case_id: str) -> Mask:
+        """A segmentation leaves out the slices that it marks nothing in: it needs the image."""
+        images = [cast(JsonObject, one) for one in self.images.get(case_id, ())]
+        if not images or media_type(data) != "application/dicom":
+            return decode_mask(data, self.structures)
+        if len(images) == 1 and images[0]["frames"] == 1 and images[0]["media_type"] != NIFTI:
+            return decode_mask(data, self.structures, flat=True)
+        if case_id not in self.grids:
+            from ml.imaging.segments import grid_of  # the readers of DICOM, where there is some
+
+            self.grids[case_id] = grid_of(
+                [(self.files / str(one["sha256"])).read_bytes() for one in images]
+            )
+        return decode_mask(data, self.structures, self.grids[case_id])
 
 
 def case_of(name: str) -> str | None:
@@ -164,7 +186,7 @@ def _of_case(
     if case_id is None:
         problems.add(
             "mask_unsupported",
-            "A mask is a .png, .nii or .nii.gz file named by its case.",
+            "A mask is a .png, .nii, .nii.gz or .dcm file named by its case.",
             file=name,
         )
         return None
@@ -178,7 +200,7 @@ def _of_case(
     if problems.full:
         return None
     try:
-        return case_id, store.add(name)
+        return case_id, store.add(name, case_id)
     except ImageError as error:
         problems.add(error.code, error.message, file=name)
         return None

@@ -34,12 +34,12 @@ PARTS: Mapping[UploadKind, tuple[Part, ...]] = {
         Part("cohort.yaml", "title, classes, what counts as the finding", "cohort.yaml"),
         Part("cases.csv", "one row a case; further columns are covariates", "cases.csv"),
         Part("readings.csv", "optional: what every reader said of each case", "readings.csv"),
-        Part("images/", "PNG, JPEG, DICOM or NIfTI, named in cases.csv"),
+        Part("images/", "PNG, JPEG, TIFF, DICOM or NIfTI, named in cases.csv"),
         Part(
             "cohort.yaml, of masks", "task: segmentation, and the structures", "cohort-masks.yaml"
         ),
         Part("cases.csv, of masks", "a column mask names the reference", "cases-masks.csv"),
-        Part("masks/<reader>/<case>.nii.gz", "or .png: what each reader outlined"),
+        Part("masks/<reader>/<case>.nii.gz", "or .png, or .dcm (SEG): what each reader outlined"),
     ),
     UploadKind.PREDICTIONS: (
         Part("predictions.yaml", "whose numbers they are said to be", "predictions.yaml"),
@@ -49,7 +49,7 @@ PARTS: Mapping[UploadKind, tuple[Part, ...]] = {
             "predictions.csv",
         ),
         Part("predictions.yaml, of masks", "kind: masks, no table", "predictions-masks.yaml"),
-        Part("masks/<case>.nii.gz", "or .png: what the model marks in each case"),
+        Part("masks/<case>.nii.gz", "or .png, or .dcm (SEG): what the model marks in each case"),
     ),
 }
 

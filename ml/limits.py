@@ -188,6 +188,11 @@ DEFAULT_LIMITS = (
         "adds nothing; the platform asks for no more than that where nobody declared a limit.",
     ),
     _platform(
+        "cohort-fitness", "auroc:files", 0.70, "max",
+        "The platform takes a cohort as confounded whose files, whatever they show, tell cases "
+        "with the finding from others with an AUROC above 0.70; no clinical claim is behind it.",
+    ),
+    _platform(
         "handcrafted-baseline", "auroc:files", 0.70, "max",
         "The platform takes a cohort as confounded whose files, whatever they show, tell cases "
         "with the finding from others with an AUROC above 0.70; no clinical claim is behind it.",

@@ -1,6 +1,7 @@
 """The built-in checks. Importing a module registers its check; this list is the report's order."""
 
 # isort: off
+from ml.checks import cohort_fitness as cohort_fitness
 from ml.checks import duplicates as duplicates
 from ml.checks import leakage as leakage
 from ml.checks import discrimination as discrimination

@@ -8,6 +8,7 @@ from ml.checks.duplicates_series import cases_series, similarity_series
 from ml.checks.judge import Wording, findings_of, result_of
 from ml.checks.registry import CheckResult, Finding, State, audit_check
 from ml.checks.scored import clusters_at, in_clusters, settings_of
+from ml.checks.unread import unread_finding
 from ml.estimate import Estimate
 from ml.evidence.tables import Evidence
 from ml.protocol import Protocol
@@ -194,27 +195,3 @@ def _range(values: list[float]) -> str:
 
 def _groups(n: int) -> str:
     return f"{words.count(n)} group{'' if n == 1 else 's'}"
-
-
-def unread_finding(check: str, evidence: Evidence, become: str) -> list[Finding]:
-    """Cases whose images could not be measured; [] where there are none.
-
-    Args:
-        become: what a check does with them, "are left out".
-    """
-    described = evidence.described
-    assert described is not None
-    lost = tuple(evidence.case_ids[row] for row in np.flatnonzero(~described.known))
-    if not lost:
-        return []
-    codes = sorted({described.failures.get(one, "unknown") for one in lost})
-    return [
-        Finding(
-            f"{check}.unread-images",
-            State.CAUTION,
-            f"The images of {words.cases(len(lost))} could not be measured.",
-            why=f"They {become}. Error codes: {', '.join(codes)}.",
-            cases=lost,
-            action="Open these cases and see what is wrong with their files.",
-        )
-    ]

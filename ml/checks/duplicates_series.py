@@ -55,7 +55,7 @@ def cases_series(check: str, found: Duplicates) -> JsonObject:
         for at, case_id in enumerate(evidence.case_ids)
     ]
     return {
-        "kind": "points",
+        "kind": "table",
         "check": check,
         "title": "Every case with its group and the case that is most alike",
         "subtitle": "A group is what counts as one image",

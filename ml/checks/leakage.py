@@ -3,12 +3,12 @@
 import numpy as np
 
 from ml.checks import words
-from ml.checks.duplicates import unread_finding
 from ml.checks.judge import Wording, findings_of, result_of
 from ml.checks.leaked import Leaked, leaked_of
 from ml.checks.memorised_sides import NEAR
 from ml.checks.registry import CheckResult, Finding, State, audit_check
 from ml.checks.scored import clusters_at, scored_cases, settings_of
+from ml.checks.unread import unread_finding
 from ml.estimate import Estimate, JsonObject, JsonValue
 from ml.evidence.tables import Evidence
 from ml.protocol import Protocol
@@ -198,7 +198,7 @@ def _cases_series(found: Leaked) -> JsonObject:
         for at, case_id in enumerate(found.evidence.case_ids)
     ]
     return {
-        "kind": "points",
+        "kind": "table",
         "check": ID,
         "title": "Every case with the case of the reference that is most alike",
         "subtitle": "The surest sign that it is there too, and the case it was found by",

@@ -26,6 +26,7 @@ from portal.ui.measures import measure
 
 # check -> the measures a limit can be set on, as audit.json names them
 MEASURES = {
+    "cohort-fitness": ("auroc:files", "auroc:files of other dimensions", "labelled", "prevalence"),
     "duplicates": ("duplicates", "duplicates:across units", "label_conflicts"),
     "leakage": ("leaked", "leaked:bytes", "leaked:pixels", "leaked:near", "leaked:patient"),
     "discrimination": ("auroc",),

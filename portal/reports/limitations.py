@@ -28,6 +28,10 @@ QUESTIONS = {
         "the reader study",
         "Do readers find more with help, and would other readers do the same?",
     ),
+    "cohort-fitness": (
+        "the cohort",
+        "Is the cohort fit to be judged by, and what do its files give away?",
+    ),
     "duplicates": (
         "duplicates",
         "Which images are there more than once, and do their labels agree?",

@@ -12,6 +12,7 @@ from portal.reports import (
     glossary,
     ledger,
     limitations,
+    same_images,
     shortcut,
     stress,
     tables,
@@ -28,7 +29,7 @@ from portal.reports.endpoints import (
 )
 from portal.reports.frozen import Frozen, Json, open_report
 from portal.reports.models import Report
-from portal.ui.charts import is_drawn
+from portal.ui.charts import Table, is_drawn, table
 
 _WORST_FIRST = ("fail", "caution")
 _TOP = 3
@@ -40,6 +41,7 @@ _WIDE = frozenset(
 )  # drawn over the whole width of a page
 _MANY_MEASURES = 6
 _TOO_MANY_MEASURES = 60
+_MOST_ROWS = 120  # of a table that a section shows
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,15 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class PlainTable:
+    """A series that is a table by what it is; a long one is left to its file."""
+
+    series: Json
+    table: Table | None
+    csv_url: str
+
+
+@dataclass(frozen=True)
 class CheckSection:
     number: int
     check: Json
@@ -84,7 +95,8 @@ class CheckSection:
     shown: list[MeasureRow]  # on paper, of a very long table, those that findings name
     measures_csv: str
     confusion: Json | None
-    pictures: list[gallery.GalleryRow]  # of cases that are not audited ones
+    pictures: list[gallery.GalleryRow]  # of cases that the check chose
+    tables: list[PlainTable] = field(default_factory=list)
 
     @property
     def anchor(self) -> str:
@@ -308,6 +320,16 @@ def _section(
             *foreign.gallery(frozen, door, check),
             *shortcut.gallery(frozen, door, check),
             *explained_gallery.rows(frozen, door, check),
+            *same_images.gallery(frozen, door, check),
+        ],
+        tables=[
+            PlainTable(
+                series,
+                table(series) if len(series["rows"]) <= _MOST_ROWS else None,
+                door.csv(f"{check['id']}.series-{k}"),
+            )
+            for k, series in enumerate(check.get("series") or [], 1)
+            if series["kind"] == "table"
         ],
     )
 

@@ -264,9 +264,9 @@ def test_whole_run_from_evidence_to_document(rng):
     assert states["agreement"] == "not assessed"
     assert states["discrimination"] == "fail"
     assert [part["id"] for part in headline(document)["not_assessed"]] == [
-        "duplicates", "leakage", "subgroups", "worst-slice", "uncertainty", "ood-detection",
-        "stress", "shift-consistency", "adversarial-lite", "normalisation", "gradient-flow",
-        "explanation-faithfulness",
+        "cohort-fitness.auroc:files", "cohort-fitness.covariates", "duplicates", "leakage",
+        "subgroups", "worst-slice", "uncertainty", "ood-detection", "stress", "shift-consistency",
+        "adversarial-lite", "normalisation", "gradient-flow", "explanation-faithfulness",
         "explanation-sanity", "explanation-plausibility", "shortcut", "handcrafted-baseline",
         "memorisation", "agreement",
         "ai-vs-readers", "mrmc", "intake", "determinism",

@@ -127,6 +127,27 @@ def cross_fitted_logistic(
         Stone (1974), Journal of the Royal Statistical Society B 36:111-147.
     """
     columns, outcomes = _checked(columns, present)
+    fold = dealt_folds(outcomes, clusters, folds=folds, seed=seed)
+    found = np.empty(outcomes.size)
+    for one in range(folds):
+        held = fold == one
+        fit = ridge_logistic(columns[~held], outcomes[~held], penalty=penalty)
+        found[held] = fit.log_odds(columns[held])
+    return CrossFittedLogistic(found, fold)
+
+
+def dealt_folds(
+    outcomes: BoolArray, clusters: Clusters | None, *, folds: int = FOLDS, seed: int
+) -> IntArray:
+    """(n,) the fold of each case, 0..folds-1; see :func:`cross_fitted_logistic`.
+
+    Raises:
+        ValueError: for too few units with, or without, the finding.
+
+    Example:
+        >>> dealt_folds(np.arange(4) % 2 == 0, None, folds=2, seed=1).tolist()
+        [0, 1, 1, 0]
+    """
     clusters = checked_clusters(clusters, outcomes.size)
     folds, seed = checked_count("folds", folds, 2), checked_count("seed", seed, 0)
     holds = np.bincount(clusters.codes, outcomes, clusters.count) > 0
@@ -139,13 +160,7 @@ def cross_fitted_logistic(
     order = order[np.argsort(~holds[order], kind="stable")]
     dealt = np.empty(clusters.count, dtype=np.int64)
     dealt[order] = np.arange(clusters.count) % folds
-    fold = dealt[clusters.codes]
-    found = np.empty(outcomes.size)
-    for one in range(folds):
-        held = fold == one
-        fit = ridge_logistic(columns[~held], outcomes[~held], penalty=penalty)
-        found[held] = fit.log_odds(columns[held])
-    return CrossFittedLogistic(found, fold)
+    return dealt[clusters.codes]
 
 
 def _checked(

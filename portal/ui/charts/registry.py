@@ -64,6 +64,10 @@ KINDS: dict[str, Kind] = {
 }
 
 
+# Series that are tables by what they are: one row for each case, or rows of words.
+PLAIN = ("points", "table")
+
+
 def is_drawn(series: Series) -> bool:
     """Whether there is a picture of it; per-case points have only their table."""
     return series.get("kind") in KINDS
@@ -82,7 +86,7 @@ def render_narrow(series: Series, palette: str = "page") -> SafeString:
 
 def table(series: Series) -> Table:
     """The same numbers as rows."""
-    if series.get("kind") == "points":
+    if series.get("kind") in PLAIN:
         return build(series["fields"], series["rows"])
     return _kind(series).table(series)
 

@@ -309,6 +309,8 @@ NUMBERS = {
 NOT_MEASURES = {
     "ridge_logistic": "weights; their AUROC is what is measured",
     "cross_fitted_logistic": "log odds of each case, whose AUROC is what is measured",
+    "cross_fitted_neighbours": "shares of neighbours, likewise",
+    "dealt_folds": "folds for both",
     "auroc_interval": "auroc's part that makes the interval",
     "auroc_variance": "auroc's part that makes the variance",
     "bootstrap_auroc": "replicates for the measures that are called here",

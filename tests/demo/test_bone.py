@@ -4,34 +4,44 @@ import numpy as np
 import pytest
 import yaml
 
-from demo.sources import scan_of
+from demo.bone import scan_of
 from ml.engine.explain_form import kept_params
-from ml.zoo import sources
+from ml.zoo import bone
 from tests.demo.test_foreign import nrrd
 from tests.ml.engine.test_kept_maps import job_of
 from tests.ml.intake.build import QUIET
 
 
-def made_up(shade, seed):
-    """Noise about a shade; no scan of anybody."""
+def made_up(seed):
+    """Noise, and plates of bone through a part of it; no scan of anybody."""
     rng = np.random.default_rng(seed)
-    return sources.Scan(rng.normal(shade, 60, (48, 40, 34)).astype(np.int16), (0.6, 0.6, 5.0))
+    voxels = rng.normal(0, 60, (96, 64, 34)).astype(np.int16)
+    voxels[8:40, 8:56:12] += 600
+    return bone.Scan(voxels, (0.6, 0.6, 5.0))
 
 
 @pytest.fixture(scope="module")
 def scans():
-    return {"dark": made_up(-700, 1), "bright": made_up(-300, 2)}
+    return [made_up(1), made_up(2)]
 
 
-def test_the_halves_share_no_voxel(scans):
-    voxels = np.zeros((32, 32, 34), np.int16)
-    voxels[:, :, 17:] = 1
-    scan = sources.Scan(voxels, (1.0, 1.0, 1.0))
+def test_a_piece_is_labelled_by_its_dense_voxels_and_those_between_are_left_out(scans):
+    voxels, known = bone.pieces(scans[0], 6, 1)
+    shares = (voxels > 300).mean((1, 2, 3))
 
-    assert sources.pieces(scan, 5, 1, sources.FIRST).max() == 0
-    assert sources.pieces(scan, 5, 1, sources.SECOND).min() == 1
+    assert known.tolist() == [0] * 6 + [1] * 6
+    assert shares[:6].max() <= 0.0005
+    assert shares[6:].min() >= 0.03
+    assert np.array_equal(bone.dense(voxels), voxels > 300)
+    again, _ = bone.pieces(scans[0], 6, 1)
+    assert np.array_equal(voxels, again)
     with pytest.raises(ValueError, match="at least"):
-        sources.pieces(sources.Scan(voxels[:20], (1.0, 1.0, 1.0)), 1, 1, sources.FIRST)
+        bone.pieces(bone.Scan(scans[0].voxels[:20], (1.0, 1.0, 1.0)), 1, 1)
+    with pytest.raises(ValueError, match="the scan gave"):
+        bone.pieces(bone.Scan(np.zeros((40, 40, 20), np.int16), (1.0, 1.0, 1.0)), 1, 1)
+    air = np.full((40, 40, 20), -1000, np.int16)
+    with pytest.raises(ValueError, match="the scan gave"):
+        bone.pieces(bone.Scan(air, (1.0, 1.0, 1.0)), 1, 1)
 
 
 @pytest.mark.parametrize("onnx", [False, True])
@@ -40,16 +50,14 @@ def test_what_was_learned_is_handed_in_and_has_maps(onnx, scans, tmp_path):
     from ml.evidence.passes import maps_of
     from ml.evidence.store import table
 
-    network = sources.trained(scans, 3, n=16, steps=40, batch=8)
-    right = [
-        (sources.logits_of(network, sources.pieces(scan, 8, 9, sources.SECOND)).argmax(1) == at)
-        for at, scan in enumerate(scans.values())
-    ]
-    assert np.mean(right) == 1.0
-    folder = sources.model_folder(tmp_path / "m", network, ("dark", "bright"), onnx=onnx)
-    cohort = sources.cohort_folder(tmp_path / "c", scans, 9, n=2, notes="Made up.", simulated=True)
+    network = bone.trained(scans[0], 3, n=24, steps=60, batch=8)
+    voxels, known = bone.pieces(scans[1], 8, 9)
+    assert np.mean(bone.logits_of(network, voxels).argmax(1) == known) == 1.0
+    folder = bone.model_folder(tmp_path / "m", network, onnx=onnx)
+    how = {"patient": "p", "notes": "Made up.", "simulated": True}
+    cohort = bone.cohort_folder(tmp_path / "c", scans[1], 9, n=2, **how)
     manifest = yaml.safe_load((folder / "model.yaml").read_text())
-    ids = ["dark-000", "dark-001", "bright-000", "bright-001"]
+    ids = [f"piece-{at:03d}" for at in range(4)]
     cases = [{"case_id": one, "images": [str(cohort / "images" / f"{one}.nii.gz")]} for one in ids]
     result = attribute_job(
         job_of(folder, manifest, cases, **kept_params(pictures=False)), tmp_path, QUIET
@@ -57,9 +65,8 @@ def test_what_was_learned_is_handed_in_and_has_maps(onnx, scans, tmp_path):
     found = maps_of(table((tmp_path / result["table"]).read_bytes()), ids)
 
     assert found.maps.shape == (4, 1, 16, 16, 8)
-    volumes = np.concatenate([sources.pieces(s, 2, 9 + at, sources.SECOND)
-                              for at, s in enumerate(scans.values())])  # fmt: skip
-    logits = sources.logits_of(network, volumes)
+    volumes, _ = bone.pieces(scans[1], 2, 9)
+    logits = bone.logits_of(network, volumes)
     wanted = logits[:, 1] - logits[:, 0]
     assert found.score[:, 0] == pytest.approx(wanted, abs=1e-3)
     # The head reads means, so a Grad-CAM adds up to the log-odds without its bias.

@@ -16,6 +16,7 @@ from ml.sandbox.parent import run
 from ml.sandbox.results import ResultError
 from portal.blobs import store
 from portal.intake import actions
+from portal.intake.keys import key_of
 from portal.intake.models import Upload, UploadKind
 from portal.jobs import Job as Name
 from portal.jobs import app
@@ -56,7 +57,10 @@ def _read(upload: Upload, fence: int, folder: Path) -> Outcome:
     suffix = "".join(Path(upload.file_name).suffixes[-1:]).lower()
     path = store.local_path(upload.blob, folder, suffix or ".zip")
     allow = list[JsonValue](allowed_formats(upload.team))
-    job = Job(f"intake-{upload.kind}", {"path": str(path), "allow": allow}, out)
+    inputs: JsonObject = {"path": str(path), "allow": allow}
+    if upload.kind == UploadKind.COHORT:
+        inputs["key"] = key_of(upload.team).hex()
+    job = Job(f"intake-{upload.kind}", inputs, out)
     watcher = Watcher(lambda changes: renew(Upload, upload.pk, fence, **changes))
     with link_of_intake(policy_of(upload.team)) as link:
         return run(

@@ -6,6 +6,7 @@ from ml.estimate import JsonObject, JsonValue
 from ml.evidence.store import canonical, sha256_of
 from ml.imaging.picture import ImageError
 from ml.intake.cohort_manifest import CohortManifest, QuestionSpec
+from ml.intake.deidentified import AT_HOME, Kept
 from ml.intake.folder import Folder, open_folder
 from ml.intake.images import MOST_PER_CASE, ImageStore, find_images
 from ml.intake.manifest import read_yaml, validated
@@ -25,14 +26,21 @@ _KNOWN = ("case_id", "patient_id", "group", "image", "label", "mask")
 _REPORT_EVERY = 100  # cases
 
 
-def read_cohort(path: Path, out_dir: Path, reporter: Reporter) -> JsonObject:
+def read_cohort(path: Path, out_dir: Path, reporter: Reporter, key: bytes = AT_HOME) -> JsonObject:
     """Read and check a cohort folder or a zip of it.
 
-    Images go to ``out_dir/files/<sha256>``, the catalogue to ``out_dir/catalogue.json``.
+    Images go to ``out_dir/files/<sha256>``, DICOM without what says whose it is, the catalogue to
+    ``out_dir/catalogue.json``.
+
+    Args:
+        path: of the folder or zip.
+        out_dir: where everything goes.
+        reporter: told how far it is.
+        key: under which DICOM files are de-identified.
 
     Returns:
         catalogue (file name), sha256, n_cases, n_patients, n_clusters, n_images, n_readings,
-        n_labelled.
+        n_labelled; deidentified (file name) and deidentified_sha256 where images are DICOM.
 
     Raises:
         Refused: see docs/intake-codes.md; every bad row is named, and no file is kept.
@@ -51,7 +59,7 @@ def read_cohort(path: Path, out_dir: Path, reporter: Reporter) -> JsonObject:
         if READINGS in folder:
             readings, questions = read_readings(folder, manifest, set(rows), problems)
         files.mkdir(exist_ok=True)
-        store = ImageStore(folder, files)
+        store = ImageStore(folder, files, Kept(key))
         try:
             images = _images(rows, store, problems, reporter)
             masks = _masks(rows, manifest, folder, files, images, problems, reporter)
@@ -63,17 +71,19 @@ def read_cohort(path: Path, out_dir: Path, reporter: Reporter) -> JsonObject:
             store.discard()
             raise
     kind = _cluster_kind(table)
-    cases: list[JsonValue] = [
+    cases: list[JsonObject] = [
         {**_case(case_id, row, images[case_id], covariates, kind), **masks.get(case_id, {})}
         for case_id, row in rows.items()
     ]
+    covariates += store.deidentified.covariates(cases, covariates)
     catalogue = _catalogue(manifest, questions, cases, readings, covariates, kind)
     (out_dir / CATALOGUE).write_bytes(canonical(catalogue))
     reporter.log(f"{len(cases)} cases, {len(readings)} readings")
     if store.noted:
         counted = ", ".join(f"{code} {n}" for code, n in sorted(store.noted.items()))
         reporter.log(f"images taken with a note: {counted}")
-    return {"catalogue": CATALOGUE, "sha256": catalogue["sha256"], **counts(catalogue)}
+    cleaned = store.deidentified.write(out_dir)
+    return {"catalogue": CATALOGUE, "sha256": catalogue["sha256"], **counts(catalogue), **cleaned}
 
 
 def counts(catalogue: JsonObject) -> JsonObject:
@@ -273,7 +283,7 @@ def _case(
 def _catalogue(
     manifest: CohortManifest,
     questions: dict[str, QuestionSpec],
-    cases: list[JsonValue],
+    cases: list[JsonObject],
     readings: list[JsonObject],
     covariates: list[str],
     kind: str,
@@ -294,7 +304,7 @@ def _catalogue(
         "simulated": manifest.simulated,
         "cluster_kind": kind,
         "covariates": list(covariates),
-        "cases": cases,
+        "cases": list[JsonValue](cases),
         "readings": list(readings),
     }
     # Title and notes may be reworded without the cohort becoming another one.

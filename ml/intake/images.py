@@ -15,6 +15,7 @@ from ml.estimate import JsonObject
 from ml.imaging.decode import TIFF, decode
 from ml.imaging.picture import ImageError, Picture
 from ml.imaging.volume import NIFTI
+from ml.intake.deidentified import Kept
 from ml.intake.folder import Folder
 from ml.intake.refusal import Refused
 
@@ -55,6 +56,7 @@ class ImageStore:
 
     folder: Folder
     files: Path  # where accepted bytes go
+    deidentified: Kept = field(default_factory=Kept)
     known: dict[str, JsonObject] = field(default_factory=dict)  # path -> catalogue entry
     # Of DICOM files: identifier -> hash of its pixels, and back.
     instances: dict[str, str] = field(default_factory=dict)
@@ -80,9 +82,11 @@ class ImageStore:
         notes = [*picture.notes, *self._beside(picture)]
         self.noted.update(notes)
         display = None
+        # Left out where there is none: catalogues of other files keep their hash.
+        said: JsonObject = {"header": dict(picture.header)} if picture.header else {}
+        said |= {"notes": list(notes)} if notes else {}
         if picture.media_type == "application/dicom":
-            # The preamble is free text for other programs: what hides there is not kept.
-            data = bytes(128) + data[128:]
+            data = self.deidentified.take(data, said)
         if picture.media_type in NOT_FOR_BROWSERS:
             display = self._keep(_png(picture))
         sha256 = self._keep(data)
@@ -98,9 +102,7 @@ class ImageStore:
             "mode": picture.mode,
             "display_sha256": display or sha256,
         }
-        # Left out where there is none: catalogues of other files keep their hash.
-        said: JsonObject = {"header": dict(picture.header)} if picture.header else {}
-        return entry | said | ({"notes": list(notes)} if notes else {})
+        return entry | said
 
     def _beside(self, picture: Picture) -> list[str]:
         """What is odd about a DICOM file beside those before it.

@@ -25,8 +25,10 @@ def intake_model(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonO
 
 
 def intake_cohort(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:
-    """inputs: path."""
-    return cohort.read_cohort(_path(inputs), out_dir, reporter)
+    """inputs: path; key (hex), under which DICOM files are de-identified to be kept."""
+    key = inputs.get("key")
+    more = {"key": bytes.fromhex(str(key))} if key else {}
+    return cohort.read_cohort(_path(inputs), out_dir, reporter, **more)
 
 
 def intake_predictions(inputs: JsonObject, out_dir: Path, reporter: Reporter) -> JsonObject:

@@ -36,7 +36,10 @@ def put_path(path: Path, media_type: str = "application/octet-stream") -> Blob:
 
 
 def put(file: IO[bytes], media_type: str = "application/octet-stream") -> Blob:
-    """Hash, then write what is not there yet. The row comes last, so it never lacks its bytes."""
+    """Hash, then write what is not there yet.
+
+    The row comes last, so it never lacks its bytes, but where they were forgotten.
+    """
     digest, size = hashlib.sha256(), 0
     while chunk := file.read(CHUNK):
         digest.update(chunk)
@@ -45,6 +48,8 @@ def put(file: IO[bytes], media_type: str = "application/octet-stream") -> Blob:
     blob = Blob(sha256=digest.hexdigest(), size_bytes=size, media_type=media_type)
     known = Blob.objects.filter(pk=blob.pk).first()
     if known is not None:
+        if not default_storage.exists(blob.storage_name):  # put away before, and forgotten since
+            _write(blob, file)
         return known
     _write(blob, file)
     return Blob.objects.get_or_create(
@@ -64,6 +69,11 @@ def _write(blob: Blob, file: IO[bytes]) -> None:
         shutil.copyfileobj(file, out, CHUNK)
     Path(partial).chmod(0o440)
     Path(partial).replace(target)  # appears whole or not at all
+
+
+def forget(blob: Blob) -> None:
+    """Delete the bytes. The row stays: what once was here has a hash and a size."""
+    default_storage.delete(blob.storage_name)
 
 
 def open_blob(blob: Blob) -> IO[bytes]:

@@ -11,7 +11,7 @@ from portal.accounts.access import check_may
 from portal.accounts.models import Team, User
 from portal.accounts.roles import Act
 from portal.blobs.models import Blob
-from portal.cohorts.models import Case, Cohort, CohortVersion, Image
+from portal.cohorts.models import Case, Cohort, CohortVersion, Deidentification, Image
 from portal.cohorts.states import COHORT, CohortState
 from portal.reading.models import Reading
 from portal.trail.actions import record
@@ -111,6 +111,23 @@ def _readings(cases: Mapping[str, Case], catalogue: Mapping[str, Any]) -> Iterab
             label=reading.get("label") or "",
             arm=reading.get("arm") or "",
             seconds=reading.get("seconds"),
+        )
+
+
+@transaction.atomic
+def keep_deidentification(*, version: CohortVersion, report: Mapping[str, Any]) -> None:
+    """Keep beside a version what was done to its files; once, however often they are handed in."""
+    _, made = Deidentification.objects.get_or_create(
+        version=version, defaults={"report": dict(report)}
+    )
+    if made:
+        record(
+            team=version.cohort.team,
+            actor=None,
+            action="cohort de-identified",
+            obj=version,
+            procedure=report["procedure"]["version"],
+            needs_review=report["burned_in"]["needs_review"],
         )
 
 

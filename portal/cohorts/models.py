@@ -74,6 +74,19 @@ class CohortVersion(models.Model):
         return reverse("cohorts:version", args=[self.cohort.team.slug, self.pk])
 
 
+class Deidentification(models.Model):
+    """What was done to the DICOM files of a version before they were kept; counts, no values."""
+
+    version = models.OneToOneField(
+        CohortVersion, on_delete=models.CASCADE, related_name="deidentification"
+    )
+    report = models.JSONField()  # as ml.imaging.deid.report writes it
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"De-identification of {self.version}"
+
+
 class Case(models.Model):
     """One unit to be judged: usually one examination."""
 

@@ -15,6 +15,7 @@ from portal.accounts.access import check_may, get_team_or_404, signed_in
 from portal.accounts.roles import Act
 from portal.audits.access import audits_beside, audits_of
 from portal.cohorts import access, actions, catalogue
+from portal.cohorts.deidentified import removed_from
 from portal.cohorts.description import describe, facts
 from portal.cohorts.filters import CaseFilter
 from portal.cohorts.masks import SEGMENTATION, masks_by_case
@@ -69,6 +70,7 @@ def version(request: HttpRequest, team: str, version_id: UUID) -> HttpResponse:
         "version": shown,
         "described": described,
         "facts": facts(shown, described),
+        "removed": removed_from(shown),
         "tiles": _with_first_image(shown)[:TILES] if shown.n_images else [],
         "audits": audits_of(found).filter(cohort_version=shown)[:PER_PAGE],
         "beside": audits_beside(found, shown)[:PER_PAGE],

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from ml.assemble import masks_of_table
 from ml.evidence import store as tables
 from ml.evidence.store import canonical
+from ml.intake.deidentified import deidentified_left
 from ml.intake.ensemble import members_in
 from ml.intake.left import catalogue_left, files_of, model_left, predictions_left, scan_left
 from ml.intake.model_manifest import ENSEMBLE
@@ -21,6 +22,7 @@ from portal.accounts.roles import Act
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts import actions as cohorts
+from portal.intake import originals
 from portal.intake.models import Upload, UploadKind
 from portal.jobs import Job, enqueue
 from portal.leases import LeaseLost, WorkState, give_up_or_wait, release
@@ -82,6 +84,7 @@ def accept(
             sha256: _stored(folder, sha256, media_type)
             for sha256, media_type in sorted(files_of(catalogue).items())
         }
+        cleaned = deidentified_left(folder, result)
         catalogue_blob = store.put_bytes(canonical(catalogue), "application/json")
         with transaction.atomic():
             version = cohorts.add_version(
@@ -91,7 +94,9 @@ def accept(
                 blob=catalogue_blob,
                 files=files,
             )
-            if upload.seal and version.state != "sealed":
+            if cleaned is not None:
+                cohorts.keep_deidentification(version=version, report=cleaned)
+            if _may_be_sealed(upload, cleaned) and version.state != "sealed":
                 cohorts.seal_version(actor=upload.created_by, version=version)
             _done(upload, fence, log, cohort_version=version)
         return
@@ -115,6 +120,11 @@ def accept(
             n_cases=result["n"],
         )
         _done(upload, fence, log, predictions=predictions)
+
+
+def _may_be_sealed(upload: Upload, cleaned: Mapping[str, Any] | None) -> bool:
+    """Where names may stand in the pixels a person looks first, and seals by hand."""
+    return upload.seal and (cleaned is None or cleaned["burned_in"]["needs_review"] == 0)
 
 
 def accept_model(
@@ -227,6 +237,7 @@ def _by_given_name(upload: Upload, refusal: Mapping[str, Any]) -> dict[str, Any]
 def _done(upload: Upload, fence: int, log: Sequence[str], **changes: Any) -> None:
     if not release(Upload, upload.pk, fence, WorkState.DONE, log=list(log)[-100:], **changes):
         raise LeaseLost(str(upload))
+    originals.forget(upload)
 
 
 def fail(upload: Upload, fence: int, sentence: str, log: Sequence[str]) -> None:

@@ -46,3 +46,18 @@ class Upload(Watched):
     @property
     def accepted(self) -> bool:
         return self.state == "done" and not self.refusals
+
+
+class PatientKey(models.Model):
+    """Under which a team's DICOM files are de-identified. No page and no answer shows it.
+
+    Whoever has it can tell which pseudonym a known patient has; without it nothing that comes later
+    fits what is there.
+    """
+
+    team = models.OneToOneField(Team, on_delete=models.CASCADE, related_name="+")
+    secret = models.BinaryField(max_length=32)
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"key of {self.team}"

@@ -30,6 +30,7 @@ GUARDS = (
     ),
     Guard("registry_predictions", _ALWAYS, "predictions never change"),
     Guard("cohorts_cohortversion", "{row}.state = 'sealed'", _COHORT),
+    Guard("cohorts_deidentification", _OF_COHORT, _COHORT, closed=True),
     Guard("cohorts_case", _OF_COHORT, _COHORT, closed=True),
     Guard("cohorts_image", _OF_CASE, _COHORT, closed=True),
     Guard("reading_reading", _OF_CASE, _COHORT, closed=True),

@@ -14,6 +14,7 @@ from portal.audits.models import Audit, CaseResult, CheckRun, FurtherCohort, Sha
 from portal.audits.planning import lock_protocol, start_audit, write_protocol
 from portal.blobs import store
 from portal.blobs.models import Blob
+from portal.cohorts import actions as cohorts
 from portal.cohorts.actions import discard_draft
 from portal.cohorts.models import Case
 from portal.leases import claim
@@ -69,9 +70,13 @@ def audit(team, make_cohort_version, make_model_version):
 
 
 @pytest.fixture
-def sealed(team, audit, make_predictions):
+def sealed(team, audit, make_predictions, make_cohort_version):
     """At least one sealed row in every guarded table."""
     make_predictions(team)
+    of_dicom = make_cohort_version(team, n=3, sealed=False)
+    report = {"procedure": {"version": "1"}, "burned_in": {"needs_review": 0}}
+    cohorts.keep_deidentification(version=of_dicom, report=report)
+    cohorts.seal_version(actor=team.owner, version=of_dicom)
     reports.seal(audit, {"verdict": "pass"}, {"headline": {"verdict_sentence": "It holds."}})
     return audit
 

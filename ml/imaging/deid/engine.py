@@ -23,19 +23,11 @@ from ml.imaging.deid.burned_in import BurnedIn, burned_in
 from ml.imaging.deid.covariates import covariates
 from ml.imaging.deid.keyed import Identity
 from ml.imaging.deid.pixels import cleaned_pixels
-from ml.imaging.deid.procedure import ObjectClass, Procedure, procedure
+from ml.imaging.deid.procedure import MEANINGS, ObjectClass, Procedure, Row, procedure
 from ml.imaging.deid.values import Values, words_of
-from ml.imaging.deid.walk import Row, Walk, names_in
+from ml.imaging.deid.walk import Walk, names_in
 from ml.imaging.dicom import read_dicom
 from ml.imaging.picture import ImageError
-
-MEANINGS = {
-    "113100": "Basic Application Confidentiality Profile",
-    "113104": "Clean Structured Content Option",
-    "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
-    "113108": "Retain Patient Characteristics Option",
-    "113111": "Retain Safe Private Option",
-}
 
 
 @dataclass(frozen=True)

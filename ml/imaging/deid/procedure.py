@@ -9,6 +9,15 @@ from typing import Any, Literal
 
 FILE = Path(__file__).with_name("procedure.json")
 BurnedIn = Literal["none", "low", "unknown", "high"]
+Row = tuple[str, str, str]  # tag, keyword, action: of which a report counts
+# Options of the standard that can be true here (DICOM PS3.16, CID 7050).
+MEANINGS = {
+    "113100": "Basic Application Confidentiality Profile",
+    "113104": "Clean Structured Content Option",
+    "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
+    "113108": "Retain Patient Characteristics Option",
+    "113111": "Retain Safe Private Option",
+}
 
 
 @dataclass(frozen=True)

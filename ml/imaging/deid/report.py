@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from ml.estimate import JsonObject, JsonValue
-from ml.imaging.deid.engine import MEANINGS, Deidentified
 from ml.imaging.deid.keyed import Identity
-from ml.imaging.deid.procedure import procedure
-from ml.imaging.deid.walk import Row
+from ml.imaging.deid.procedure import MEANINGS, Row, procedure
+
+if TYPE_CHECKING:  # who reads a report opens no DICOM
+    from ml.imaging.deid.engine import Deidentified
 
 SCHEMA = 1
 MOST_TAGS = 2000  # a file may hold as many unknown ones as it likes; the rest is counted
@@ -30,7 +32,7 @@ class Report:
         self.refused: list[JsonObject] = []
         self.n_written = self.n_refused = self.n_skipped = 0
 
-    def add(self, done: Deidentified, name: str, sha256: str) -> None:
+    def add(self, done: "Deidentified", name: str, sha256: str) -> None:
         """Count a file that was written as ``name``."""
         self.n_written += 1
         self.rows += done.rows

@@ -12,14 +12,12 @@ from pydicom.tag import BaseTag
 
 from ml.imaging.deid.codes import coded, is_code
 from ml.imaging.deid.keyed import Identity
-from ml.imaging.deid.procedure import Procedure
+from ml.imaging.deid.procedure import Procedure, Row
 from ml.imaging.deid.values import Values, age, listed, shifted
 
 _CODE = {"CodeValue", "CodingSchemeDesignator", "CodeMeaning", "LongCodeValue", "URNCodeValue"}
 _PATIENT = {"PatientSex", "PatientSize", "PatientWeight", "PatientAge"}
 _WELL_KNOWN = "1.2.840.10008."
-
-Row = tuple[str, str, str]  # tag, keyword, action
 
 
 def readable(dataset: Dataset) -> Iterator[tuple[BaseTag, DataElement | None]]:

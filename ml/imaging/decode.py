@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from ml.imaging.nifti import is_nifti
-from ml.imaging.picture import MOST_PIXELS, ImageError, Picture
+from ml.imaging.picture import MOST_PIXELS, ImageError, Picture, short
 from ml.imaging.volume import NIFTI, grey, middle_slice, volume_of_nifti
 
 TIFF = "image/tiff"
@@ -60,8 +60,12 @@ def decode(data: bytes) -> Picture:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd palettes and tags are no obstacle
             return _decode_picture(data)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ImageError("image_unreadable", f"The image cannot be decoded: {error}.") from None
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # the readers of formats raise whatever they stumble on
+        raise ImageError(
+            "image_unreadable", f"The image cannot be decoded: {short(error)}. Save it anew."
+        ) from None
 
 
 def _decode_picture(data: bytes) -> Picture:

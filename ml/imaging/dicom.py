@@ -24,6 +24,7 @@ from ml.imaging.dicom_notes import notes_of
 from ml.imaging.dicom_pixels import decoded
 from ml.imaging.frames import of_frame
 from ml.imaging.picture import FloatArray, ImageError, Picture, short
+from ml.imaging.planes import Place, places_of
 
 _NEEDED = (
     "Rows",
@@ -74,9 +75,18 @@ def decode_with_header(data: bytes) -> tuple[Picture, Dataset]:
                 picture,
                 notes=notes_of(data, dataset),
                 instance=(str(dataset.get("SOPInstanceUID", "")), said),
+                places=_places(dataset, len(pixels)),
             ),
             dataset,
         )
+
+
+def _places(dataset: Dataset, frames: int) -> tuple[Place, ...]:
+    """Where frames lie; of a picture that says nothing of it that is no fault."""
+    try:
+        return places_of(dataset, frames)
+    except ImageError:
+        return ()
 
 
 @contextmanager

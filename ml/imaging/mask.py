@@ -15,7 +15,7 @@ from PIL import Image, ImageFile
 
 from ml.imaging.decode import media_type
 from ml.imaging.nifti import is_nifti, read_nifti
-from ml.imaging.picture import MOST_PIXELS, ImageError
+from ml.imaging.picture import MOST_PIXELS, ImageError, short
 from ml.imaging.volume import lengths_of
 
 if TYPE_CHECKING:
@@ -104,8 +104,12 @@ def _png(data: bytes) -> NDArray[np.generic]:
                 raise ImageError("pixel_limit", f"At most {MOST_PIXELS:,} pixels are decoded.")
             ImageFile.LOAD_TRUNCATED_IMAGES = False
             image.load()
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ImageError("mask_unreadable", f"The mask cannot be decoded: {error}.") from None
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # the reader raises whatever it stumbles on
+        raise ImageError(
+            "mask_unreadable", f"The mask cannot be decoded: {short(error)}."
+        ) from None
     # Of a palette the indices are the labels; what colours they are shown in does not matter.
     if image.mode not in ("1", "L", "P", "I;16", "I"):
         raise ImageError(

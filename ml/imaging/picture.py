@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+if TYPE_CHECKING:
+    from ml.imaging.planes import Place
 
 FloatArray = NDArray[np.float64]
 
@@ -38,6 +42,7 @@ class Picture:
     header: Mapping[str, str] = field(default_factory=dict)  # DICOM: what it says of its kind
     notes: tuple[str, ...] = ()  # codes of what is odd and no obstacle
     instance: tuple[str, str] | None = None  # DICOM: its identifier, SHA-256 of all its pixels
+    places: "tuple[Place, ...]" = ()  # DICOM: where its frames lie; () where it does not say
 
 
 def short(error: Exception) -> str:

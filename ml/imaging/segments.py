@@ -12,7 +12,8 @@ from ml.imaging.dicom_kinds import SEGMENTATIONS
 from ml.imaging.dicom_pixels import decoded
 from ml.imaging.frames import has_groups, of_frame
 from ml.imaging.picture import FloatArray, ImageError
-from ml.imaging.series import Plane, plane_of, volume_of
+from ml.imaging.planes import Plane, plane_of
+from ml.imaging.series import volume_of
 from ml.imaging.volume import straightened
 
 Labels = NDArray[np.uint8]

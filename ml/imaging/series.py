@@ -2,65 +2,19 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from pydicom.dataset import Dataset
 
 from ml.imaging.decode import media_type
 from ml.imaging.dicom import modality_values, read_header, reading
 from ml.imaging.dicom_pixels import decoded
-from ml.imaging.frames import has_groups, of_frame
-from ml.imaging.picture import FloatArray, ImageError
+from ml.imaging.frames import of_frame
+from ml.imaging.picture import ImageError
+from ml.imaging.planes import Place, places_of, stacked
 from ml.imaging.volume import NIFTI, Float32Array, Volume, turned, volume_of_nifti
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
-_MM = 0.01  # positions, directions and sizes of pixels that differ by less are the same
-_GAP = 0.02  # share of the distance of slices by which one may differ from the others
 _MOST_VOXELS = 2**28  # 1 GiB of float32
-_MOST_TILT = 45.0  # degrees; gantries tilt by 30
-_ALIKE_UP = 0.9  # cosine to the long axis of the body from which slices are transverse
-
-
-@dataclass(frozen=True)
-class Plane:
-    """Where the pixels of a slice or frame lie, LPS in mm."""
-
-    position: FloatArray  # (3,) of the first pixel
-    across: FloatArray  # (3,) direction along a row
-    down: FloatArray  # (3,) along a column
-    size_mm: tuple[float, float]  # between rows, between columns
-
-    @property
-    def normal(self) -> FloatArray:
-        return np.cross(self.across, self.down)
-
-    def parallel(self, other: "Plane") -> bool:
-        """Whether pixels have the same size and directions."""
-        return all(
-            np.allclose(one, two, atol=_MM, rtol=0)
-            for one, two in (
-                (self.size_mm, other.size_mm),
-                (self.across, other.across),
-                (self.down, other.down),
-            )
-        )
-
-    def affine(self, step: FloatArray) -> FloatArray:
-        """(4, 4) from (column, row, slice) to mm in RAS+, slices ``step`` apart."""
-        affine = np.eye(4)
-        affine[:3, 0] = LPS_TO_RAS @ self.across * self.size_mm[1]
-        affine[:3, 1] = LPS_TO_RAS @ self.down * self.size_mm[0]
-        affine[:3, 2] = LPS_TO_RAS @ step
-        affine[:3, 3] = LPS_TO_RAS @ self.position
-        return affine
-
-
-@dataclass(frozen=True)
-class _Slice:
-    values: Float32Array  # (rows, columns)
-    plane: Plane
-    identity: tuple[str, str]  # patient, series
 
 
 def volume_of(files: Sequence[bytes]) -> Volume:
@@ -85,104 +39,25 @@ def volume_of(files: Sequence[bytes]) -> Volume:
         )
     with reading():
         slices = [one for data in files for one in _slices(data)]
-    return _stacked(slices)
+    return _volume([place for place, _ in slices], [values for _, values in slices])
 
 
-def _slices(data: bytes) -> Iterator[_Slice]:
-    """The one slice of a classic file, the frames of an enhanced one."""
+def _slices(data: bytes) -> Iterator[tuple[Place, Float32Array]]:
+    """The one slice of a classic file, the frames of an enhanced one; (rows, columns) each."""
     dataset = read_header(data)
     pixels = decoded(dataset)
     if pixels.ndim != 3 or dataset.PhotometricInterpretation == "PALETTE COLOR":
         raise ImageError("series_geometry", "The slices of a volume are gray.")
-    if len(pixels) > 1 and not has_groups(dataset):
-        raise ImageError("series_geometry", "The file does not say where each of its frames lies.")
-    identity = (str(dataset.get("PatientID", "")), str(dataset.get("SeriesInstanceUID", "")))
-    for index, frame in enumerate(pixels):
-        own = of_frame(dataset, index)
-        values = modality_values(own, frame).astype(np.float32)
-        yield _Slice(values, plane_of(own), identity)
+    for index, place in enumerate(places_of(dataset, len(pixels))):
+        values = modality_values(of_frame(dataset, index), pixels[index])
+        yield place, values.astype(np.float32)
 
 
-def plane_of(dataset: Dataset) -> Plane:
-    """Where a slice, or a frame as :func:`ml.imaging.frames.of_frame` gives it, lies.
-
-    Raises:
-        ImageError: series_geometry.
-    """
-    lies = _numbers(dataset, "ImageOrientationPatient", 6)
-    rows_mm, columns_mm = _numbers(dataset, "PixelSpacing", 2)
-    across, down = lies[:3], lies[3:]
-    straight = abs(float(across @ down)) < _MM
-    if not straight or not np.allclose(np.linalg.norm([across, down], axis=1), 1, atol=_MM):
-        raise ImageError(
-            "series_geometry", "The directions of rows and columns are no right angle."
-        )
-    if min(rows_mm, columns_mm) <= 0:
-        raise ImageError("series_geometry", "The pixels have no size.")
-    position = _numbers(dataset, "ImagePositionPatient", 3)
-    return Plane(position, across, down, (float(rows_mm), float(columns_mm)))
-
-
-def _numbers(dataset: Dataset, name: str, count: int) -> FloatArray:
-    value = dataset.get(name)
-    try:
-        found = np.array([float(one) for one in value or ()], dtype=np.float64)
-    except (TypeError, ValueError):
-        found = np.empty(0)
-    if found.size != count or not np.isfinite(found).all():
-        raise ImageError("series_geometry", f"A slice does not say where it lies: {name}.")
-    return found
-
-
-def _stacked(slices: list[_Slice]) -> Volume:
-    first = slices[0]
-    if len({one.identity for one in slices}) > 1:
-        raise ImageError("series_identity", "The files are of several series or patients.")
-    for one in slices:
-        if one.values.shape != first.values.shape or not one.plane.parallel(first.plane):
-            raise ImageError("series_geometry", "The slices differ in size, pixels or direction.")
-    if len(slices) < 2:
-        raise ImageError("series_geometry", "One slice is no volume.")
-    if math.prod(first.values.shape) * len(slices) > _MOST_VOXELS:
+def _volume(places: list[Place], slices: list[Float32Array]) -> Volume:
+    stack = stacked(places)
+    if math.prod(slices[0].shape) * len(slices) > _MOST_VOXELS:
         raise ImageError("pixel_limit", f"The series has more than {_MOST_VOXELS:,} voxels.")
-    normal = first.plane.normal
-    ordered = sorted(slices, key=lambda one: float(one.plane.position @ normal))
-    step = _step(np.array([one.plane.position for one in ordered]), normal)
-    affine = ordered[0].plane.affine(step)
+    affine = places[stack.order[0]].plane.affine(stack.step)
     # Columns of a slice are the first axis, rows the second.
-    values = np.stack([one.values.T for one in ordered], axis=2)
-    return replace(turned(values, affine, stacked=2), notes=_notes(step, normal))
-
-
-def _step(positions: FloatArray, normal: FloatArray) -> FloatArray:
-    """From one slice to the next, in mm; the same between all of them, and near the normal."""
-    steps = np.diff(positions, axis=0)
-    along = steps @ normal
-    middle = float(np.median(along))
-    if middle < _MM or np.abs(along - middle).max() > max(_MM, _GAP * middle):
-        raise ImageError(
-            "series_geometry",
-            "The slices are not evenly apart: one is missing, there twice, or of another stack.",
-        )
-    mean: FloatArray = steps.mean(axis=0)
-    if np.abs(steps - mean).max() > max(_MM, _GAP * middle):
-        raise ImageError("series_geometry", "The slices are not shifted evenly: resample before.")
-    if _tilt(mean, normal) > _MOST_TILT:
-        raise ImageError(
-            "series_geometry", f"The stack is sheared by more than {_MOST_TILT:g} degrees."
-        )
-    return mean
-
-
-def _tilt(step: FloatArray, normal: FloatArray) -> float:
-    """Degrees between the way from slice to slice and what is upright on a slice."""
-    return math.degrees(math.acos(min(1.0, float(step @ normal) / float(np.linalg.norm(step)))))
-
-
-def _notes(step: FloatArray, normal: FloatArray) -> tuple[str, ...]:
-    aside = np.abs(step - normal * (step @ normal)).max()
-    said = {
-        "gantry_tilt": aside > max(_MM, _GAP * float(step @ normal)),
-        "not_transverse": abs(normal[2]) < _ALIKE_UP,
-    }
-    return tuple(code for code, so in said.items() if so)
+    values = np.stack([slices[at].T for at in stack.order], axis=2)
+    return replace(turned(values, affine, stacked=2), notes=stack.notes)

@@ -191,13 +191,14 @@ def _images_of_case(text: str, row: int, store: ImageStore, problems: Problems) 
             row=row,
         )
         return []
-    entries: list[JsonValue] = []
+    added = []
     for name in names:
         try:
-            entries.append(store.add(name))
+            store.add(name)
+            added.append(name)
         except ImageError as error:
             problems.add(error.code, f"{error.message} ({name[:200]})", file=CASES, row=row)
-    return entries
+    return list(store.add_case(added))
 
 
 def _masks(

@@ -5,13 +5,15 @@ import io
 import re
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, cast
 
 from PIL import Image
 
-from ml.estimate import JsonObject
+from ml.estimate import JsonObject, JsonValue
 from ml.imaging.decode import TIFF, decode
 from ml.imaging.picture import ImageError, Picture
 from ml.imaging.volume import NIFTI
@@ -19,8 +21,12 @@ from ml.intake.deidentified import Kept
 from ml.intake.folder import Folder
 from ml.intake.refusal import Refused
 
+if TYPE_CHECKING:
+    from ml.imaging.planes import Place
+
 MOST_BYTES = 1024**3  # of one file
 MOST_PER_CASE = 5000
+FEWEST_SLICES = 3
 _WILD = re.compile(r"[*?\[]")
 NOT_FOR_BROWSERS = ("application/dicom", NIFTI, TIFF)  # shown as a PNG made of them
 
@@ -61,6 +67,7 @@ class ImageStore:
     # Of DICOM files: identifier -> hash of its pixels, and back.
     instances: dict[str, str] = field(default_factory=dict)
     pixels: dict[str, str] = field(default_factory=dict)
+    places: "dict[str, tuple[Place, ...]]" = field(default_factory=dict)  # path -> its frames
     noted: Counter[str] = field(default_factory=Counter)  # code of a note -> files
 
     def add(self, name: str) -> JsonObject:
@@ -81,6 +88,7 @@ class ImageStore:
         picture = decode(data)
         notes = [*picture.notes, *self._beside(picture)]
         self.noted.update(notes)
+        self.places[name] = picture.places
         display = None
         # Left out where there is none: catalogues of other files keep their hash.
         said: JsonObject = {"header": dict(picture.header)} if picture.header else {}
@@ -121,6 +129,22 @@ class ImageStore:
             )
         return ["duplicate_pixels"] if self.pixels.setdefault(pixels, uid) != uid else []
 
+    def add_case(self, names: Sequence[str]) -> list[JsonObject]:
+        """The entries of the images of one case; what its slices are as a series is noted first.
+
+        Args:
+            names: of files that were added before.
+        """
+        entries = [self.known[name] for name in names]
+        each = [self.places.get(name, ()) for name in names]
+        notes = _of_series([place for places in each for place in places]) if all(each) else []
+        if not notes:
+            return entries
+        self.noted.update(notes)
+        first = entries[0]
+        known = cast(list[JsonValue], first.get("notes", []))
+        return [{**first, "notes": [*known, *notes]}, *entries[1:]]
+
     def _keep(self, data: bytes) -> str:
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.files / sha256
@@ -131,6 +155,18 @@ class ImageStore:
     def discard(self) -> None:
         """Take back everything stored: a refused cohort leaves nothing."""
         shutil.rmtree(self.files, ignore_errors=True)
+
+
+def _of_series(places: "Sequence[Place]") -> list[str]:
+    """What is odd about slices as one volume; of fewer than three nobody meant one."""
+    if len(places) < FEWEST_SLICES:
+        return []
+    from ml.imaging.planes import stacked  # the readers of DICOM, where there is some
+
+    try:
+        return list(stacked(places).notes)
+    except ImageError as error:
+        return [error.code]
 
 
 def _png(picture: Picture) -> bytes:

@@ -20,6 +20,7 @@ from portal.cohorts.description import describe, facts
 from portal.cohorts.filters import CaseFilter
 from portal.cohorts.masks import SEGMENTATION, masks_by_case
 from portal.cohorts.models import Case, CohortVersion, Image
+from portal.cohorts.oddities import oddities_of
 from portal.cohorts.questions import answer_text
 from portal.cohorts.states import CohortState
 from portal.intake.access import uploads_of
@@ -109,8 +110,10 @@ def case(request: HttpRequest, team: str, case_id: UUID) -> HttpResponse:
     images = shown.images.select_related("blob", "display").order_by("position")
     page = Paginator(images, IMAGES_PER_PAGE).get_page(request.GET.get("page"))
     readings = list(shown.readings.order_by("question", "reader_id"))
-    masks = masks_by_case(catalogue.load(shown.version)).get(shown.case_id)
+    listed = catalogue.load(shown.version)
+    masks = masks_by_case(listed).get(shown.case_id)
     of_masks = _of_masks(shown.version)
+    image = _chosen_image(page.object_list, request.GET.get("image", ""))
     context = {
         "section": "cohorts",
         "case": shown,
@@ -118,7 +121,8 @@ def case(request: HttpRequest, team: str, case_id: UUID) -> HttpResponse:
         "finding_masks": None if of_masks else masks,
         "version": shown.version,
         "page": page,
-        "image": _chosen_image(page.object_list, request.GET.get("image", "")),
+        "image": image,
+        "odd": oddities_of(listed, shown.case_id, image.position) if image else [],
         "readings": [
             (reading, answer_text({"score": reading.score, "label": reading.label}))
             for reading in readings

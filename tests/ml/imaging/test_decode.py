@@ -322,12 +322,30 @@ def test_an_rle_bomb():
     assert code_of(file.getvalue()) == "pixel_limit"
 
 
-def test_random_bytes_never_do_worse_than_a_refusal():
+def tiff():
+    file = io.BytesIO()
+    Image.fromarray(np.arange(24, dtype=np.uint8).reshape(4, 6)).save(
+        file, "TIFF", compression="tiff_lzw"
+    )
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("whole", "start"),
+    [
+        (Path(get_testdata_file("MR_small_RLE.dcm")).read_bytes(), 132),
+        (Path(get_testdata_file("MR_small_jp2klossless.dcm")).read_bytes(), 132),
+        (Path(get_testdata_file("image_dfl.dcm")).read_bytes(), 132),
+        (tiff(), 8),
+        (encoded(np.arange(99, dtype=np.uint8).reshape(9, 11)), 8),
+    ],
+    ids=["rle", "jpeg2000", "deflated", "tiff", "png"],
+)
+def test_random_bytes_never_do_worse_than_a_refusal(whole, start):
     generator = np.random.default_rng(1)
-    whole = Path(get_testdata_file("MR_small_RLE.dcm")).read_bytes()
-    for _ in range(150):
+    for _ in range(100):
         data = bytearray(whole)
-        for at in generator.integers(132, len(data), size=8):
+        for at in generator.integers(start, len(data), size=8):
             data[at] = generator.integers(0, 256)
         with contextlib.suppress(ImageError):
             assert decode(bytes(data)).width > 0

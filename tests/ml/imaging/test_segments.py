@@ -1,5 +1,7 @@
 """DICOM segmentations as masks, on the grid of their image or their own."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from ml.imaging.mask import decode_mask
 from ml.imaging.picture import ImageError
 from ml.imaging.segments import grid_of
 from ml.imaging.series import volume_of
-from tests.ml.imaging.enhanced import saved, segmentation, series
+from tests.ml.imaging.enhanced import enhanced, saved, segmentation, series
 
 IMAGE = np.zeros((5, 6, 4), np.int16)
 DRAWN = np.random.default_rng(3).random((2, 6, 4)) > 0.5
@@ -155,6 +157,22 @@ def test_frames_that_are_not_evenly_apart(files):
     place = dataset.PerFrameFunctionalGroupsSequence[2].PlanePositionSequence[0]
     place.ImagePositionPatient = [10, 20, 34]
     assert code_of(dataset) == "mask_grid"
+
+
+def test_random_bytes_in_segmentations_and_frames_never_do_worse_than_a_refusal(files, grid):
+    generator = np.random.default_rng(2)
+    masked = saved(segmentation(files, [(4, 1, DRAWN[0]), (1, 1, DRAWN[1])]))
+    for whole, read in (
+        (masked, lambda data: decode_mask(data, 1, grid)),
+        (masked, lambda data: decode_mask(data, 1)),
+        (saved(enhanced(files)), lambda data: volume_of([data])),
+    ):
+        for _ in range(100):
+            data = bytearray(whole)
+            for at in generator.integers(132, len(data), size=4):
+                data[at] = generator.integers(0, 256)
+            with contextlib.suppress(ImageError):
+                assert read(bytes(data)) is not None
 
 
 def test_an_empty_segmentation_is_an_empty_mask(files, grid):

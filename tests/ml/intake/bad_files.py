@@ -144,6 +144,7 @@ REFUSED: list[tuple[str, str, Made]] = [
     ("B13-seven", "bad_pixel_module", changed(BitsAllocated=7)),
     ("B13-sixty-four", "bad_pixel_module", changed(BitsAllocated=64)),
     ("B13-stored", "bad_pixel_module", changed(BitsStored=17)),
+    ("B14-100", "nesting_limit", bomb("nest_100.dcm")),
     ("B14-300", "nesting_limit", bomb("nest_300.dcm")),
     ("B14-20000", "nesting_limit", bomb("nest_20000.dcm")),
     ("B15", "element_limit", bomb("1M_elements.dcm")),

@@ -13,6 +13,7 @@ from tests.ml.imaging.enhanced import saved, segmentation, series
 from tests.ml.intake.build import QUIET, codes
 
 IMAGE = np.zeros((5, 6, 4), np.int16)
+SLICES = np.arange(5)[:, None, None] * np.ones((5, 6, 4))  # each another picture
 DRAWN = np.zeros((6, 4))
 DRAWN[1:4, 1:3] = 1
 
@@ -92,3 +93,41 @@ def test_the_finding_of_one_picture(folder, tmp_path):
 
     kept = unpack((out / "files" / case["mask"]["sha256"]).read_bytes())
     np.testing.assert_array_equal(kept.labels, DRAWN)
+
+
+@pytest.mark.parametrize(
+    ("row", "files", "notes"),
+    [
+        ("plain", lambda: series(SLICES), []),
+        ("B26-missing", lambda: series(SLICES)[:2] + series(SLICES)[3:], ["series_geometry"]),
+        ("B26-twice", lambda: [*series(SLICES), series(SLICES + 9, SOPInstanceUID="1.9")[2]],
+         ["series_geometry"]),
+        ("B26-spacing", lambda: [*series(SLICES)[:4], series(SLICES, PixelSpacing=[0.5, 0.8])[4]],
+         ["series_geometry"]),
+        ("B27", lambda: [*series(SLICES)[:4], series(SLICES, PatientID="q")[4]],
+         ["series_identity"]),
+        ("B28-tilt", lambda: series(SLICES, step=(0, 0.7, 2.5)), ["gantry_tilt"]),
+        ("B28-coronal", lambda: series(SLICES, tilted=90, step=(0, 2.5, 0)), ["not_transverse"]),
+        ("two views", lambda: series(SLICES)[:2], []),
+        ("no place", lambda: series(SLICES, ImagePositionPatient=None), []),
+    ],
+)  # fmt: skip
+def test_what_the_slices_of_a_case_are_is_noted_at_its_first(row, files, notes, folder, tmp_path):
+    """Rows 26 to 28 of the matrix: several pictures are no fault of a cohort, and no volume."""
+    for old in (folder / "images" / "a").iterdir():
+        old.unlink()
+    distinct = files()
+    for number, data in enumerate(distinct):
+        (folder / "images" / "a" / f"{number}.dcm").write_bytes(data)
+    (folder / "cohort.yaml").write_text(
+        "title: T\ntask: classification\nclasses: ['no', 'yes']\npositive: ['yes']\n"
+    )
+    (folder / "cases.csv").write_text("case_id,image,label\na,images/a/*.dcm,yes\n")
+    for path in (folder / "masks").rglob("*.dcm"):
+        path.unlink()
+
+    case, _ = read(folder, tmp_path)
+
+    assert [image.get("notes", []) for image in case["images"]] == [
+        notes, *[[]] * (len(distinct) - 1)
+    ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Which cases of a cohort are one image, by bytes, by pixels and nearly, and their groups."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from ml.stats.arrays import BoolArray
 from ml.stats.ood.near_duplicates import (
     Alike,
     Fingerprints,
+    codes_of,
     joined_groups,
     near_duplicates,
 )
@@ -129,17 +130,6 @@ def duplicates_of(evidence: Evidence) -> Duplicates:
         alike,
         described.known,
     )
-
-
-def codes_of(names: Sequence[str]) -> IntArray:
-    """(n,) a code for each different name; -1 for "".
-
-    >>> codes_of(["b", "", "a", "b"]).tolist()
-    [0, -1, 1, 0]
-    """
-    numbers: dict[str, int] = {}
-    found = [numbers.setdefault(one, len(numbers)) if one else -1 for one in names]
-    return np.array(found, dtype=np.int64)
 
 
 def _shared(codes: IntArray) -> BoolArray:

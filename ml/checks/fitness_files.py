@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.checks import words
-from ml.checks.duplicate_groups import codes_of
 from ml.checks.handcrafted_columns import Column, facts_columns
 from ml.checks.scored import clusters_at
 from ml.estimate import Estimate, undefined
@@ -17,7 +16,7 @@ from ml.stats.clusters import MIN_CLUSTERS, Clusters
 from ml.stats.discrimination.auroc import auroc
 from ml.stats.discrimination.neighbours import NEIGHBOURS, cross_fitted_neighbours
 from ml.stats.discrimination.ridge_logistic import FOLDS, PENALTY, cross_fitted_logistic
-from ml.stats.ood.near_duplicates import joined_groups
+from ml.stats.ood.near_duplicates import codes_of, joined_groups
 
 FILES, APART, LINE = "auroc:files", "auroc:files of other dimensions", "auroc:files by a regression"
 _SIZE, _PER_PIXEL = "file size", "bytes per pixel"

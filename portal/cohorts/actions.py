@@ -7,10 +7,14 @@ from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Now
 
+from ml.evidence.store import canonical
+from ml.intake.regroup import regrouped
 from portal.accounts.access import check_may
 from portal.accounts.models import Team, User
 from portal.accounts.roles import Act
+from portal.blobs import store
 from portal.blobs.models import Blob
+from portal.cohorts import catalogue
 from portal.cohorts.models import Case, Cohort, CohortVersion, Deidentification, Image
 from portal.cohorts.states import COHORT, CohortState
 from portal.reading.models import Reading
@@ -42,6 +46,40 @@ def add_version(
     Reading.objects.bulk_create(_readings(cases, catalogue), batch_size=BATCH)
     record(team=team, actor=actor, action="cohort read", obj=version, sha256=version.sha256)
     return version
+
+
+@transaction.atomic
+def group_version(
+    *, actor: User, version: CohortVersion, groups: Mapping[str, str], note: str
+) -> CohortVersion | None:
+    """A draft with the same cases, whose clusters hold whole groups; None if they do already.
+
+    Args:
+        groups: case id -> name of its group.
+        note: where they come from, a sentence for the notes of the draft.
+    """
+    check_may(actor, version.cohort.team, Act.HAND_IN_COHORT)
+    listed = regrouped(catalogue.load(version), groups, note)
+    if listed is None:
+        return None
+    images = Image.objects.filter(case__version=version).select_related("blob", "display")
+    files = {blob.sha256: blob for image in images for blob in (image.blob, image.display)}
+    blob = store.put_bytes(canonical(listed), "application/json")
+    made = add_version(
+        team=version.cohort.team, actor=actor, catalogue=listed, blob=blob, files=files
+    )
+    kept = Deidentification.objects.filter(version=version).first()
+    if kept is not None:  # of the same files
+        keep_deidentification(version=made, report=kept.report)
+    record(
+        team=version.cohort.team,
+        actor=actor,
+        action="cohort grouped",
+        obj=made,
+        sha256=made.sha256,
+        of=version.sha256,
+    )
+    return made
 
 
 def _facts(catalogue: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,22 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Joined:
+    """How many cases each table has something to say of."""
+
+    n: int
+    labels: int
+    images: int
+    readings: int
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Of what there is at all."""
+        found = {"a label": self.labels, "an image": self.images, "a reading": self.readings}
+        return {name: n for name, n in found.items() if n}
+
+
+@dataclass(frozen=True)
 class Description:
     labels: tuple[Label, ...]
     n_unlabelled: int
@@ -42,6 +58,7 @@ class Description:
     table: TableOne
     questions: tuple[Question, ...]
     masks: Masks | None  # of a segmentation cohort only
+    joined: Joined
     finding_masks: Masks | None = None  # of a cohort of labels, where it has some
 
     @property
@@ -72,6 +89,12 @@ def _read(listed: Mapping[str, Any]) -> Description:
         table=table_one(listed),
         questions=tuple(questions(listed)),
         masks=masks_of(listed),
+        joined=Joined(
+            len(cases),
+            sum(case["label"] is not None for case in cases),
+            sum(bool(case["images"]) for case in cases),
+            len({reading["case_id"] for reading in listed["readings"]}),
+        ),
         finding_masks=finding_masks_of(listed),
     )
 
@@ -88,7 +111,21 @@ def facts(version: CohortVersion, described: Description) -> list[Fact]:
         _clusters(version, described),
         _readings(version, described),
         _covariates(described),
+        *_joined(described.joined),
     ]
+
+
+def _joined(joined: Joined) -> list[Fact]:
+    """What did not join: rows of no case are refused at intake, so only cases can be left over."""
+    if not joined.n or len(joined.parts) < 2:
+        return []
+    left = {name: joined.n - n for name, n in joined.parts.items() if n < joined.n}
+    if not left:
+        names = " and ".join(joined.parts)
+        return [Fact("info", "Joined by case", f"every case has {names}; no row was left over")]
+    lacking = "; ".join(f"{_have(n)} not {name}" for name, n in left.items())
+    said = f"{lacking}. Rows that name no case are refused at intake, so none was left over"
+    return [Fact("caution", "Joined by case", said)]
 
 
 def _of_masks(version: CohortVersion, described: Description, masks: Masks) -> list[Fact]:

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from portal.accounts.access import check_may, get_team_or_404, signed_in
 from portal.accounts.roles import Act
 from portal.audits.access import audits_beside, audits_of
+from portal.audits.fitness import fitness_of
 from portal.cohorts import access, actions, catalogue
 from portal.cohorts.deidentified import removed_from
 from portal.cohorts.description import describe, facts
@@ -75,6 +76,7 @@ def version(request: HttpRequest, team: str, version_id: UUID) -> HttpResponse:
         "tiles": _with_first_image(shown)[:TILES] if shown.n_images else [],
         "audits": audits_of(found).filter(cohort_version=shown)[:PER_PAGE],
         "beside": audits_beside(found, shown)[:PER_PAGE],
+        "fitness": fitness_of(found, shown),
         "siblings": access.versions_of(found).filter(cohort=shown.cohort),
     }
     return render(request, "cohorts/version.html", context)

@@ -23,7 +23,8 @@ INK_AT_MOST, PAPER_AT_LEAST = 60, 200  # of 255: what counts as a dark or a ligh
 FORMS = {
     "accounts:sign-out", "accounts:password", "accounts:token-new", "accounts:token-end",
     "accounts:person-add", "accounts:person-role", "accounts:person-remove", "accounts:team-allow",
-    "registry:withdraw", "intake:retry", "cohorts:seal", "cohorts:discard", "audits:stop",
+    "registry:withdraw", "intake:retry", "cohorts:seal", "cohorts:discard",
+    "cohorts:measure", "cohorts:group", "audits:stop",
     "audits:resume", "audits:protocol-lock", "reports:end-link", "seen:make",
     "reports:worsened-make",
 }  # fmt: skip

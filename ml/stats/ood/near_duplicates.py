@@ -1,5 +1,6 @@
 """Which images of one collection are alike, and the groups that they form."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,6 +127,18 @@ def joined_groups(*groupings: IntArray) -> IntArray:
         _, first, inverse = np.unique(codes[rows], return_index=True, return_inverse=True)
         group = merged(group, rows, rows[first[inverse]])
     return by_appearance(group)
+
+
+def codes_of(names: Sequence[str]) -> IntArray:
+    """(n,) a code for each different name, by first appearance; -1 for "".
+
+    Example:
+        >>> codes_of(["b", "", "a", "b"]).tolist()
+        [0, -1, 1, 0]
+    """
+    numbers: dict[str, int] = {}
+    found = [numbers.setdefault(one, len(numbers)) if one else -1 for one in names]
+    return np.array(found, dtype=np.int64)
 
 
 def by_appearance(codes: IntArray) -> IntArray:

@@ -180,6 +180,7 @@ NOT_MEASURES = {
     "patterns": "rows less their means, for both",
     "joined_groups": "arrays: groups of groups",
     "by_appearance": "numbers groups",
+    "codes_of": "numbers names",
     "merged": "for joined_groups",
     "checked_rows": "a check of shapes",
     "largest_of": "for that check",

@@ -66,6 +66,7 @@ INSTALLED_APPS = [
     "portal.audits",
     "portal.reports",
     "portal.seen",
+    "portal.dicomweb",
     "portal.api",
     "portal.ui",
     "portal.operations",
@@ -153,6 +154,7 @@ STORAGES: dict[str, Any] = {
     },
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+ACCEL_PREFIX = env.text("ACCEL_PREFIX")  # an internal location of nginx over the files' folder
 SCRATCH_DIR = HOME / "scratch"  # children of the workers write here and nowhere else
 UPLOAD_MAX_BYTES = env.whole("UPLOAD_MAX_BYTES", 4 * 1024**3)
 DATA_UPLOAD_MAX_NUMBER_FILES = 20_000

@@ -22,6 +22,7 @@ urlpatterns = [
     path("t/<slug:team>/trail/", include("portal.trail.urls")),
     path("r/<str:token>/", include((shared.urlpatterns, "shared"))),
     path("api/v1/", include("portal.api.urls")),
+    path("dicomweb/", include("portal.dicomweb.urls")),
     path("healthz", operations.healthz, name="healthz"),
     path("readyz", operations.readyz, name="readyz"),
 ]

@@ -7,6 +7,7 @@ from ml.evidence.store import canonical, sha256_of
 from ml.imaging.picture import ImageError
 from ml.intake.cohort_manifest import CohortManifest, QuestionSpec
 from ml.intake.deidentified import AT_HOME, Kept
+from ml.intake.dicom_rows import DicomRows
 from ml.intake.folder import Folder, open_folder
 from ml.intake.images import MOST_PER_CASE, ImageStore, find_images
 from ml.intake.manifest import read_yaml, validated
@@ -40,7 +41,8 @@ def read_cohort(path: Path, out_dir: Path, reporter: Reporter, key: bytes = AT_H
 
     Returns:
         catalogue (file name), sha256, n_cases, n_patients, n_clusters, n_images, n_readings,
-        n_labelled; deidentified (file name) and deidentified_sha256 where images are DICOM.
+        n_labelled; deidentified (file name) and deidentified_sha256 where images are DICOM, and
+        dicom (file name), see ``ml.intake.dicom_rows``.
 
     Raises:
         Refused: see docs/intake-codes.md; every bad row is named, and no file is kept.
@@ -82,8 +84,16 @@ def read_cohort(path: Path, out_dir: Path, reporter: Reporter, key: bytes = AT_H
     if store.noted:
         counted = ", ".join(f"{code} {n}" for code, n in sorted(store.noted.items()))
         reporter.log(f"images taken with a note: {counted}")
-    cleaned = store.deidentified.write(out_dir)
-    return {"catalogue": CATALOGUE, "sha256": catalogue["sha256"], **counts(catalogue), **cleaned}
+    beside = store.deidentified.write(out_dir) | _offered(store.dicom, out_dir, reporter)
+    return {"catalogue": CATALOGUE, "sha256": catalogue["sha256"], **counts(catalogue), **beside}
+
+
+def _offered(dicom: DicomRows, out_dir: Path, reporter: Reporter) -> JsonObject:
+    """Leave the index of DICOM files, and say how many cannot be in it."""
+    if dicom.left_out:
+        why = next(iter(dicom.left_out.values()))
+        reporter.log(f"{len(dicom.left_out)} DICOM files are not offered by DICOMweb: {why}")
+    return dicom.write(out_dir)
 
 
 def counts(catalogue: JsonObject) -> JsonObject:

@@ -18,6 +18,7 @@ from ml.imaging.decode import TIFF, decode
 from ml.imaging.picture import ImageError, Picture
 from ml.imaging.volume import NIFTI
 from ml.intake.deidentified import Kept
+from ml.intake.dicom_rows import DicomRows
 from ml.intake.folder import Folder
 from ml.intake.refusal import Refused
 
@@ -69,6 +70,10 @@ class ImageStore:
     pixels: dict[str, str] = field(default_factory=dict)
     places: "dict[str, tuple[Place, ...]]" = field(default_factory=dict)  # path -> its frames
     noted: Counter[str] = field(default_factory=Counter)  # code of a note -> files
+    dicom: DicomRows = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dicom = DicomRows(self.files)
 
     def add(self, name: str) -> JsonObject:
         """The catalogue entry of one image file, decoded completely to be sure of it.
@@ -98,6 +103,8 @@ class ImageStore:
         if picture.media_type in NOT_FOR_BROWSERS:
             display = self._keep(_png(picture))
         sha256 = self._keep(data)
+        if picture.media_type == "application/dicom":
+            self.dicom.add(data, sha256)
         entry: JsonObject = {
             "sha256": sha256,
             "path": name,

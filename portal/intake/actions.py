@@ -11,6 +11,7 @@ from ml.assemble import masks_of_table
 from ml.evidence import store as tables
 from ml.evidence.store import canonical
 from ml.intake.deidentified import deidentified_left
+from ml.intake.dicom_rows import rows_left
 from ml.intake.ensemble import members_in
 from ml.intake.left import catalogue_left, files_of, model_left, predictions_left, scan_left
 from ml.intake.model_manifest import ENSEMBLE
@@ -22,6 +23,7 @@ from portal.accounts.roles import Act
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts import actions as cohorts
+from portal.dicomweb import actions as dicomweb
 from portal.intake import originals
 from portal.intake.models import Upload, UploadKind
 from portal.jobs import Job, enqueue
@@ -85,6 +87,11 @@ def accept(
             for sha256, media_type in sorted(files_of(catalogue).items())
         }
         cleaned = deidentified_left(folder, result)
+        rows = rows_left(folder, result)
+        offered = {
+            sha256: files.get(sha256) or _stored(folder, sha256, "application/dicom")
+            for sha256 in sorted({str(row["served"]) for row in rows})
+        }
         catalogue_blob = store.put_bytes(canonical(catalogue), "application/json")
         with transaction.atomic():
             version = cohorts.add_version(
@@ -94,6 +101,7 @@ def accept(
                 blob=catalogue_blob,
                 files=files,
             )
+            dicomweb.add_instances(version=version, rows=rows, files=offered)
             if cleaned is not None:
                 cohorts.keep_deidentification(version=version, report=cleaned)
             if _may_be_sealed(upload, cleaned) and version.state != "sealed":

@@ -44,7 +44,8 @@ class Described:
 def described(files: Sequence[bytes]) -> Described:
     """The case that some files are.
 
-    One NIfTI file or the slices of one DICOM series are a volume, in the file's own values. Every
+    One NIfTI file, the slices of one DICOM series, and the frames of an enhanced DICOM file that
+    make a stack are a volume, in the file's own values. Every
     other file is a picture as it is shown, grey from 0 to 1; of several the numbers are averaged.
 
     Raises:
@@ -62,7 +63,14 @@ def described(files: Sequence[bytes]) -> Described:
         except ImageError as error:
             if not error.code.startswith("series_"):  # else several pictures of one examination
                 raise
-    each = [of_picture(decode(data), len(data)) for data in files]
+    pictures = [decode(data) for data in files]
+    if len(pictures) == 1 and len(pictures[0].places) > 1:  # frames that say where they lie
+        try:
+            return of_volume(volume_of(files), len(files[0]))
+        except ImageError as error:
+            if not error.code.startswith("series_"):
+                raise
+    each = [of_picture(picture, len(data)) for picture, data in zip(pictures, files, strict=True)]
     if len(each) == 1:
         return each[0]
     return Described(

@@ -21,8 +21,9 @@ def volume_of(files: Sequence[bytes]) -> Volume:
     """The volume of a case: one NIfTI file, or one DICOM series.
 
     A series is slices in any order, one file each, or the frames of enhanced files. Values are in
-    the unit of each slice's own rescaling. Its notes: ``gantry_tilt`` where slices are shifted
-    against each other (the affine is sheared, no value is moved), ``not_transverse``.
+    the unit of each slice's own rescaling; MONOCHROME1 says how they are shown and turns none. Its
+    notes: ``gantry_tilt`` where slices are shifted against each other (the affine is sheared, no
+    value is moved), ``not_transverse``.
 
     Raises:
         ImageError: no_image, image_unsupported, series_geometry, series_identity, or a code of

@@ -14,6 +14,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
 from ml.imaging import decode as decoding
+from ml.imaging import dicom_pixels
 from ml.imaging.decode import decode, media_type
 from ml.imaging.dicom import OF_THE_KIND, read_header, reading
 from ml.imaging.dicom_pixels import decoded
@@ -290,6 +291,20 @@ def test_a_deflate_bomb_is_never_inflated():
     bomb = squeeze.compress(element) + squeeze.compress(bytes(1 << 28)) + squeeze.flush()
 
     assert code_of(honest[:end_of_meta] + bomb) == "decompression_limit"
+
+
+def test_a_decoder_is_not_asked_for_what_the_stream_alone_declares(monkeypatch):
+    """64 x 64 pixels in the header, 60,000 x 60,000 in a JPEG 2000 stream: 7 GB in a decoder."""
+    whole = Path(get_testdata_file("MR_small_jp2klossless.dcm")).read_bytes()
+    at = whole.index(b"\xff\x4f\xff\x51") + 8
+    forged = whole[:at] + struct.pack(">2I", 60_000, 60_000) + whole[at + 8 :]
+    asked = []
+    monkeypatch.setattr(dicom_pixels, "pixel_array", lambda dataset: asked.append(1))
+
+    with pytest.raises(ImageError, match="60000 x 60000") as error:
+        decode(forged)
+
+    assert (error.value.code, asked) == ("decode_failed", [])
 
 
 def test_sequences_nested_without_end():

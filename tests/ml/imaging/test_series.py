@@ -7,6 +7,7 @@ import pytest
 
 from ml.imaging.declared import Input
 from ml.imaging.decode import decode
+from ml.imaging.handcrafted import described
 from ml.imaging.picture import ImageError
 from ml.imaging.prepare import prepare_volume
 from ml.imaging.series import volume_of
@@ -52,6 +53,25 @@ def test_several_enhanced_files_make_one_volume():
     found = volume_of([saved(enhanced(files[3:])), saved(enhanced(files[:3]))])
 
     np.testing.assert_array_equal(found.values, volume_of(files).values)
+
+
+def test_how_values_are_shown_turns_none_of_a_volume():
+    shown = series(VALUES, PhotometricInterpretation="MONOCHROME1")
+
+    np.testing.assert_array_equal(volume_of(shown).values, volume_of(series(VALUES)).values)
+
+
+def test_an_enhanced_file_has_the_plain_numbers_of_its_series():
+    files = series(VALUES)
+    whole, dataset = described(files), enhanced(files)
+
+    found = described([saved(dataset)])
+
+    assert found.pixels == whole.pixels
+    dataset.PerFrameFunctionalGroupsSequence[
+        1
+    ].PlanePositionSequence = dataset.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence
+    assert described([saved(dataset)]).pixels != whole.pixels  # its middle frame, as a picture
 
 
 @pytest.mark.parametrize("change", ["twice", "gap", "turned", "nowhere", "few"])

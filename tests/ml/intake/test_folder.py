@@ -108,6 +108,20 @@ def test_a_bomb_by_count(tmp_path, monkeypatch):
     assert refused_codes(path, tmp_path) == ["archive_limit"]
 
 
+def test_a_list_without_end_is_counted_before_a_library_keeps_it(tmp_path, monkeypatch):
+    path = make_zip(tmp_path / "a.zip", [(str(n), b"x") for n in range(5)])
+    monkeypatch.setattr(folders, "MOST_FILES", 3)
+    monkeypatch.setattr(folders, "MOST_FOLDERS", 1)
+    opened = []
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *given: opened.append(given))
+
+    assert refused_codes(path, tmp_path) == ["archive_limit"]
+    monkeypatch.setattr(folders, "MOST_FOLDERS", 9)
+    monkeypatch.setattr(folders, "MOST_LIST_BYTES", 100)
+    assert refused_codes(path, tmp_path) == ["archive_limit"]
+    assert opened == []
+
+
 def test_an_archive_in_the_archive(tmp_path):
     path = make_zip(tmp_path / "a.zip", [("inner.zip", b"PK")])
 

@@ -2,7 +2,7 @@
 
 Two scans of one patient each, fetched at run time with their SHA-256 checked and never kept in this
 repository. The network learns from pieces of one which hold bone, and the cohort is of the other.
-Labels and masks are a rule, voxels above 300 HU; nobody read them.
+Labels are a rule, voxels above 300 HU; nobody read them.
 """
 
 import argparse
@@ -22,9 +22,8 @@ SEED = 20261128
 _MEMBER = "pyradiomics-3.0.1/data/{}_image.nrrd"
 _NOTES = (
     "For demonstration: pieces of a real chest CT of one patient. A label says whether 3 % of a "
-    "piece are denser than 300 HU, a mask which voxels are: a rule, read by nobody. Pieces "
-    "overlap; count the patient.\nSource: pyradiomics 3.0.1, source archive; licence of the "
-    "package: BSD-3-Clause."
+    "piece are denser than 300 HU: a rule, read by nobody. Pieces overlap; count the patient.\n"
+    "Source: pyradiomics 3.0.1, source archive; licence of the package: BSD-3-Clause."
 )
 
 

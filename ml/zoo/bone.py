@@ -1,7 +1,7 @@
 """Bone: volumes cut out of a CT scan, and a network that learned to tell which of them hold bone.
 
 The voxels are real; the labels are a rule, read by nobody: a share of voxels is denser than 300 HU.
-So it is known what a map should point at, and `dense` marks it. The network learns from one patient
+So it is known what a map should point at. The network learns from one patient
 and is tried on another. It is no model of a disease and not meant for a patient.
 """
 
@@ -172,7 +172,7 @@ def model_folder(folder: Path, network: Network, *, onnx: bool = False) -> Path:
 def cohort_folder(
     folder: Path, scan: Scan, seed: int, *, n: int, patient: str, notes: str, simulated: bool
 ) -> Path:
-    """Write a cohort folder of ``n`` pieces of each kind of a scan, with the mask of its bone.
+    """Write a cohort folder of ``n`` pieces of each kind of a scan.
 
     Args:
         folder: made here; must not exist.
@@ -180,20 +180,15 @@ def cohort_folder(
         notes: where the scan is from.
         simulated: it is made up.
     """
-    for part in ("images", "masks"):
-        (folder / part).mkdir(parents=True)
-    rows = ["case_id,patient_id,image,label,mask"]
+    (folder / "images").mkdir(parents=True)
+    rows = ["case_id,patient_id,image,label"]
     lies = np.diag([*scan.spacing_mm, 1.0])
     voxels, known = pieces(scan, n, seed)
     for number, (one, label) in enumerate(zip(voxels, known.tolist(), strict=True)):
-        case_id = f"piece-{number:03d}"
-        _write(folder / f"images/{case_id}.nii.gz", one, lies)
-        mask = ""
-        if label:
-            mask = f"masks/{case_id}.nii.gz"
-            _write(folder / mask, dense(one).astype(np.int16), lies)
-        row = (case_id, patient, f"images/{case_id}.nii.gz", NAMES[label], mask)
-        rows.append(",".join(row))
+        image = cast(Any, nibabel).nifti1.Nifti1Image(one, lies)
+        file = f"images/piece-{number:03d}.nii.gz"
+        (folder / file).write_bytes(gzip.compress(image.to_bytes(), 1, mtime=0))
+        rows.append(f"piece-{number:03d},{patient},{file},{NAMES[label]}")
     (folder / "cases.csv").write_text("\n".join(rows) + "\n")
     description = {
         "title": "Pieces of a CT scan",
@@ -205,8 +200,3 @@ def cohort_folder(
     } | ({"simulated": True} if simulated else {})
     (folder / "cohort.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
     return folder
-
-
-def _write(path: Path, voxels: Int16Array, lies: NDArray[np.float64]) -> None:
-    image = cast(Any, nibabel).nifti1.Nifti1Image(voxels, lies)
-    path.write_bytes(gzip.compress(image.to_bytes(), 1, mtime=0))

@@ -6,6 +6,7 @@ import yaml
 
 from demo.bone import scan_of
 from ml.engine.explain_form import kept_params
+from ml.intake.cohort import read_cohort
 from ml.zoo import bone
 from tests.demo.test_foreign import nrrd
 from tests.ml.engine.test_kept_maps import job_of
@@ -56,6 +57,8 @@ def test_what_was_learned_is_handed_in_and_has_maps(onnx, scans, tmp_path):
     folder = bone.model_folder(tmp_path / "m", network, onnx=onnx)
     how = {"patient": "p", "notes": "Made up.", "simulated": True}
     cohort = bone.cohort_folder(tmp_path / "c", scans[1], 9, n=2, **how)
+    (tmp_path / "left" / "files").mkdir(parents=True)
+    read_cohort(cohort, tmp_path / "left", QUIET)  # or it raises what is wrong
     manifest = yaml.safe_load((folder / "model.yaml").read_text())
     ids = [f"piece-{at:03d}" for at in range(4)]
     cases = [{"case_id": one, "images": [str(cohort / "images" / f"{one}.nii.gz")]} for one in ids]

@@ -19,7 +19,7 @@ QUESTION = "Which images are there more than once, and do their labels agree?"
 REPEATED, ACROSS, EXACT = "duplicates", "duplicates:across units", "duplicates:exact"
 MIXED = "label_conflicts"
 GROUPS, LARGEST = "image_groups", "largest_group"
-RULE = f"same bytes, same pixels, or thumbnails of 32 x 32 that correlate above {NEAR:g}"
+RULE = f"the same bytes, the same pixels, or thumbnails of 32 x 32 that correlate above {NEAR:g}"
 _COUNTED = "It is a count of this cohort, so it has no interval."
 _PAIRS = 5  # on either side of the limit, to be looked at
 
@@ -100,7 +100,7 @@ def _of_all(found: Duplicates) -> Wording:
 
 
 def _rule() -> str:
-    return f"Two cases are alike by the {RULE}; groups may be alike only through a third."
+    return f"Two cases are one image by {RULE}; members of a group may be so through a third."
 
 
 def _of_labels(found: Duplicates) -> list[Finding]:

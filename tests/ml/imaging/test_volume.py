@@ -75,6 +75,7 @@ def slices(count=4, **changes):
         files = []
         for number in range(count):
             dataset = dcmread(get_testdata_file("CT_small.dcm"))
+            dataset.SOPInstanceUID = f"{dataset.SeriesInstanceUID}.{number}"
             dataset.ImagePositionPatient = [10, 20, 30 + 2.5 * number]
             dataset.PixelData = np.full((128, 128), 100 + number, np.int16).tobytes()
             for name, value in changes.items() if number == count - 1 else ():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
+from PIL import Image
 from pydantic import Field, TypeAdapter, ValidationError
 
 from ml.estimate import JsonObject, JsonValue
@@ -33,20 +34,24 @@ class Kept:
         self.report = Report(self.identity)
         self.told: dict[str, Mapping[str, str]] = {}  # path in the catalogue -> covariates
 
-    def take(self, data: bytes, entry: JsonObject) -> bytes:
+    def take(self, data: bytes, picture: Image.Image, entry: JsonObject) -> bytes:
         """The bytes to keep of a DICOM file.
 
         Args:
             data: the file as it was handed in.
+            picture: of it, as it is shown, in which text is looked for.
             entry: of the catalogue; gets a new path and keeps of its header what may stay, since
                 names of files name people too.
 
         Raises:
             ImageError: a code of :func:`ml.imaging.deid.engine.deidentify`.
         """
-        from ml.imaging.deid.engine import deidentify  # it takes longer to load than a picture
+        from ml.imaging.deid.engine import (  # it takes longer to load than a picture
+            deidentify,
+            seen,
+        )
 
-        done = deidentify(data, self.identity)
+        done = seen(deidentify(data, self.identity), picture)
         path = f"{done.sop_instance_uid}.dcm"
         entry["path"] = path
         header = entry.get("header")

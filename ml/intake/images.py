@@ -99,7 +99,7 @@ class ImageStore:
         said: JsonObject = {"header": dict(picture.header)} if picture.header else {}
         said |= {"notes": list(notes)} if notes else {}
         if picture.media_type == "application/dicom":
-            data = self.deidentified.take(data, said)
+            data = self.deidentified.take(data, picture.eight_bits, said)
         if picture.media_type in NOT_FOR_BROWSERS:
             display = self._keep(_png(picture))
         sha256 = self._keep(data)

@@ -14,7 +14,7 @@ from portal.intake import originals
 from portal.intake.keys import key_of
 from portal.intake.models import PatientKey, Upload, UploadKind
 from portal.leases import WorkState
-from tests.ml.imaging.deid_files import read, small, written
+from tests.ml.imaging.deid_files import planted, read, small, written
 from tests.portal.people import signed_in, text
 from tests.workers.test_run import read_in, team  # noqa: F401
 
@@ -60,6 +60,22 @@ def test_nothing_that_is_kept_names_a_patient(team, read_in, tmp_path):  # noqa:
     assert not any(word.decode() in str(Deidentification.objects.get().report) for word in NAMED)
     case = version.cases.get(case_id="c0")
     assert (case.covariates["sex"], case.covariates["manufacturer"]) == ("F", "GE")
+
+
+def test_no_planted_identifier_is_kept(
+    team, read_in, tmp_path, repo_root, monkeypatch  # noqa: F811
+):  # fmt: skip
+    folder = dicom_cohort(tmp_path / "c")
+    (folder / "DOE_JANE_0.dcm").write_bytes(planted(repo_root, tmp_path, monkeypatch))
+
+    upload = read_in(UploadKind.COHORT, folder)
+
+    assert upload.accepted, upload.refusals
+    version = upload.cohort_version
+    page = text(signed_in(team.owner).get(version.get_absolute_url()))
+    kept = kept_bytes(upload) + page.encode() + str(Deidentification.objects.get().report).encode()
+    kept += " ".join(upload.log).encode()
+    assert not any(word in kept for word in (b"CNRY", b"Smith", b"19500102", b"20200304"))
 
 
 def test_the_page_says_what_was_removed_and_not_the_key(team, read_in, tmp_path):  # noqa: F811

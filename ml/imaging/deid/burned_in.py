@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from PIL import Image
 from pydicom.dataset import Dataset
 
 from ml.estimate import JsonObject, JsonValue
 from ml.imaging.deid.procedure import ObjectClass, Procedure
+from ml.imaging.deid.text_marks import text_marks
 from ml.imaging.deid.values import listed
 
 State = Literal["clear", "declared", "needs_review"]
@@ -46,6 +48,26 @@ def burned_in(dataset: Dataset, kind: ObjectClass, procedure: Procedure) -> Burn
     return BurnedIn(
         "needs_review", (f"{kind.name} {likely}, and the file does not say that it has none.",)
     )
+
+
+def looked_at(found: BurnedIn, picture: Image.Image | None, kind: ObjectClass) -> BurnedIn:
+    """The same, after a look at the picture itself.
+
+    Args:
+        found: by the header.
+        picture: as it is shown, of several frames the middle one; None where it cannot be decoded.
+        kind: of the object; of one that has no picture nothing is asked.
+    """
+    if kind.burned_in == "none":
+        return found
+    if picture is None:
+        return BurnedIn("needs_review", (*found.reasons, "Its pixels cannot be decoded here."))
+    lines = len(text_marks(picture))
+    if not lines:
+        return found
+    places = "1 place" if lines == 1 else f"{lines} places"
+    reason = f"Marks that look like a line of text, at {places} of the picture."
+    return BurnedIn("needs_review", (*found.reasons, reason))
 
 
 def _of_a_screen(dataset: Dataset, kind: ObjectClass, procedure: Procedure) -> list[str]:

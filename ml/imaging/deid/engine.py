@@ -6,8 +6,9 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from PIL import Image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence
@@ -19,7 +20,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from ml.imaging.deid.burned_in import BurnedIn, burned_in
+from ml.imaging.deid.burned_in import BurnedIn, burned_in, looked_at
 from ml.imaging.deid.covariates import covariates
 from ml.imaging.deid.keyed import Identity
 from ml.imaging.deid.pixels import cleaned_pixels
@@ -46,7 +47,7 @@ class Deidentified:
 
 
 def deidentify(data: bytes, identity: Identity) -> Deidentified:
-    """De-identify one DICOM file.
+    """De-identify one DICOM file. Its pixels are not looked at: see :func:`seen`.
 
     Source: DICOM PS3.15 Annex E, as `procedure.json` states it; docs/de-identification.md.
 
@@ -177,6 +178,11 @@ def _written(made: Dataset) -> bytes:
     file = io.BytesIO()
     dcmwrite(file, made, enforce_file_format=True)
     return file.getvalue()
+
+
+def seen(done: Deidentified, picture: Image.Image | None) -> Deidentified:
+    """The same, after a look for text in the picture; see `ml.imaging.deid.text_marks`."""
+    return replace(done, burned_in=looked_at(done.burned_in, picture, done.kind))
 
 
 @contextmanager

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import cast
 
+from PIL import Image
+
 from ml.estimate import JsonObject, JsonValue
 from ml.imaging.deid.covariates import COLUMNS
-from ml.imaging.deid.engine import deidentify
+from ml.imaging.deid.engine import deidentify, seen
 from ml.imaging.deid.keyed import Identity
 from ml.imaging.deid.report import Report
+from ml.imaging.dicom import decode_dicom
 from ml.imaging.picture import ImageError
 from ml.intake.folder import Folder, open_folder
 from ml.intake.refusal import Refused
@@ -73,6 +76,8 @@ class _Work:
             self.report.n_skipped += 1
             return
         done = deidentify(data, self.identity)
+        if done.burned_in.state != "needs_review":
+            done = seen(done, _picture(data))
         sha256 = hashlib.sha256(done.data).hexdigest()
         before = self.written.get(done.sop_instance_uid)
         if before == sha256:
@@ -100,6 +105,14 @@ class _Work:
         for key in ("n_files", "n_written", "n_refused", "n_skipped", "n_patients", "burned_in"):
             said[key] = report[key]
         return said
+
+
+def _picture(data: bytes) -> Image.Image | None:
+    """As it is shown; None of a file without pixels that can be decoded."""
+    try:
+        return decode_dicom(data).eight_bits
+    except ImageError:
+        return None
 
 
 def _in_order(folder: Folder) -> Iterator[str]:

@@ -4,8 +4,11 @@ import csv
 import json
 import zipfile
 
+import numpy as np
+from PIL import Image, ImageDraw
+
 from ml.cli.main import main
-from tests.ml.imaging.deid_files import fixture, read, small, written
+from tests.ml.imaging.deid_files import fixture, planted, read, small, written
 
 
 def run(capsys, *words):
@@ -96,3 +99,28 @@ def test_options_that_cannot_be_used_are_refused(tmp_path, capsys):
     ):
         ended, said = run(capsys, *words)
         assert (ended, json.loads(said.out)["refused"][0]["code"]) == (2, code)
+
+
+def test_no_planted_identifier_is_written_or_told(repo_root, tmp_path, capsys, monkeypatch):
+    planted(repo_root, tmp_path, monkeypatch)
+
+    code, said = run(capsys, tmp_path / "phi.dcm", "--out", tmp_path / "out")
+
+    assert code == 0
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert len(files) == 3
+    told = b"".join(path.read_bytes() for path in files) + (said.out + said.err).encode()
+    assert not any(word in told for word in (b"CNRY", b"Smith", b"19500102", b"20200304", b"095Y"))
+
+
+def test_a_scan_with_text_drawn_on_it_is_put_apart(tmp_path, capsys):
+    dataset = read(fixture("CT_small.dcm"))
+    picture = Image.new("L", (128, 128))
+    ImageDraw.Draw(picture).text((4, 40), "DOE^JANE 1950", fill=255)
+    drawn = np.asarray(picture, np.int16) * 8
+    dataset.PixelData = np.maximum(dataset.pixel_array, drawn).astype("<i2").tobytes()
+    (tmp_path / "a.dcm").write_bytes(written(dataset))
+
+    assert run(capsys, tmp_path / "a.dcm", "--out", tmp_path / "out")[0] == 0
+
+    assert len(list((tmp_path / "out" / "needs_review").iterdir())) == 1

@@ -1,8 +1,11 @@
 """DICOM files for the tests of de-identification; most are the small ones that pydicom brings."""
 
 import io
+import re
+import runpy
 from pathlib import Path
 
+import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -75,3 +78,16 @@ def small(sop_class="1.2.840.10008.5.1.4.1.1.2", **values):
 def cleaned(dataset, identity=KEY):
     """De-identified, and read again."""
     return read(deidentify(written(dataset), identity).data)
+
+
+def planted(repo_root, folder, monkeypatch):
+    """The file of 46 planted identifiers that lies beside the project, as folder/phi.dcm."""
+    script = repo_root.parent / "shared" / "attack" / "make_phi_canary.py"
+    if not script.exists():
+        pytest.skip("the file of planted identifiers is not beside the project")
+    monkeypatch.chdir(folder)
+    runpy.run_path(str(script))
+    data = (folder / "phi.dcm").read_bytes()
+    words = set(re.findall(rb"CNRY[_^][A-Z0-9_^]+", data))
+    assert len(words) == 46
+    return data

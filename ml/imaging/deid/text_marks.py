@@ -37,7 +37,29 @@ def text_marks(picture: Image.Image) -> list[Box]:
         above = levels - ndimage.grey_opening(levels, size=(_THICKEST, _THICKEST))
         for contrast in _CONTRASTS:  # what touches a character at one may not at the next
             found.update(_lines(_characters(levels, above >= contrast)))
-    return sorted(tuple(side * factor for side in box) for box in found)  # type: ignore[misc]
+    return [_scaled(box, factor) for box in _apart(found)]
+
+
+def _scaled(box: Box, factor: int) -> Box:
+    top, left, bottom, right = box
+    return top * factor, left * factor, bottom * factor, right * factor
+
+
+def _apart(boxes: set[Box]) -> list[Box]:
+    """Those that overlap made one: a line is found at several contrasts, and in parts."""
+    made: list[Box] = []
+    for box in sorted(boxes):
+        current = box
+        for other in [one for one in made if _overlap(one, box)]:
+            made.remove(other)
+            current = _around([current, other])
+        made.append(current)
+    return sorted(made)
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    across = one[1] < other[3] and other[1] < one[3]
+    return across and one[0] < other[2] and other[0] < one[2]
 
 
 def _characters(gray: NDArray[np.int16], strokes: NDArray[np.bool_]) -> list[Box]:

@@ -34,7 +34,9 @@ def opened(data):
     return dcmread(io.BytesIO(data))
 
 
-def series(values, *, step=(0, 0, 2.5), start=(10, 20, 30), tilted=None, slopes=None, **more):
+def series(
+    values, *, step=(0, 0, 2.5), start=(10, 20, 30), tilted=None, slopes=None, uid="1.2.9", **more
+):
     """(slices, rows, columns) of int16 as one CT file a slice.
 
     ``tilted``: degrees that the rows are turned about the patient's x, as an oblique scan.
@@ -44,7 +46,7 @@ def series(values, *, step=(0, 0, 2.5), start=(10, 20, 30), tilted=None, slopes=
     for number, plane in enumerate(np.asarray(values, dtype=np.int16)):
         dataset = dcmread(str(get_testdata_file("CT_small.dcm")))
         dataset.preamble = bytes(128)
-        dataset.SOPInstanceUID = f"1.2.9.{number + 1}"
+        dataset.SOPInstanceUID = f"{uid}.{number + 1}"
         dataset.Rows, dataset.Columns = plane.shape
         dataset.PixelSpacing = [0.5, 0.75]
         dataset.ImageOrientationPatient = [1, 0, 0, 0, np.cos(angle), np.sin(angle)]

@@ -121,9 +121,11 @@ def test_a_segmentation_of_another_grid(grid, other):
     assert code_of(segmentation(series(IMAGE, **other), [(0, 1, marked)]), grid=grid) == "mask_grid"
 
 
-def test_pixels_of_another_size(grid):
-    files = series(IMAGE, PixelSpacing=[0.5, 0.5])
-    assert code_of(segmentation(files, [(0, 1, DRAWN[0])]), grid=grid) == "mask_grid"
+@pytest.mark.parametrize("spacing", [[0.5, 0.5], [1.0, 1.5], [0.25, 0.375]])
+def test_pixels_of_another_size(grid, spacing):
+    """Of twice the size, each lies on a voxel and stands for four."""
+    files = series(IMAGE, PixelSpacing=spacing)
+    assert code_of(segmentation(files, [(0, 1, DRAWN[0][:3, :2])]), grid=grid) == "mask_grid"
 
 
 @pytest.mark.parametrize(

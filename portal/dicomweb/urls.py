@@ -2,7 +2,8 @@
 
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
-from portal.dicomweb import qido, wado
+from portal.dicomweb import qido, rendering, stow, wado
+from portal.dicomweb.door import by_method
 from portal.dicomweb.nowhere import nothing_here
 
 
@@ -25,7 +26,8 @@ _SERIES = f"{_STUDY}/series/<dicom_uid:series>"
 _INSTANCE = f"{_SERIES}/instances/<dicom_uid:instance>"
 
 services: list[URLPattern | URLResolver] = [
-    path("studies", qido.studies, name="studies"),
+    path("studies", by_method(GET=qido.studies, POST=stow.store_instances), name="studies"),
+    path("wado", rendering.by_uri, name="wado-uri"),
     path("series", qido.series, name="all-series"),
     path("instances", qido.instances, name="all-instances"),
     path(f"{_STUDY}/series", qido.series, name="series-of-study"),
@@ -37,6 +39,8 @@ services: list[URLPattern | URLResolver] = [
     path(f"{_STUDY}/metadata", wado.study_metadata, name="study-metadata"),
     path(f"{_SERIES}/metadata", wado.series_metadata, name="series-metadata"),
     path(f"{_INSTANCE}/metadata", wado.instance_metadata, name="instance-metadata"),
+    path(f"{_INSTANCE}/rendered", rendering.frame, name="rendered"),
+    path(f"{_INSTANCE}/frames/<str:frames>/rendered", rendering.frame, name="frame-rendered"),
     path(f"{_INSTANCE}/frames/<str:frames>", wado.frames, name="frames"),
     path(f"{_INSTANCE}/bulkdata/<str:place>", wado.bulk, name="bulk"),
 ]

@@ -87,10 +87,10 @@ def frames(
     shown = f"{chosen.media_type}; transfer-syntax={row.syntax}"
     tag = f"{row.blob_id}-{frames}"
     if not chosen.multipart:
-        pieces = _pieces(row, numbers[0])
+        pieces = pieces_of(row, numbers[0])
         return answered(request, pieces, shown, tag, fixed=scope.is_fixed)
     at = f"{scope.root}/studies/{study}/series/{series}/instances/{instance}/frames"
-    parts = [Part(shown, _pieces(row, number), f"{at}/{number}") for number in numbers]
+    parts = [Part(shown, pieces_of(row, number), f"{at}/{number}") for number in numbers]
     body, content_type = multipart(parts, chosen.media_type)
     return answered(request, body, content_type, f"{tag}-m", fixed=scope.is_fixed)
 
@@ -116,7 +116,7 @@ def _all_frames(request: HttpRequest, scope: Scope, row: Instance) -> HttpRespon
     """Compressed pixels have a part to every frame: PS3.18 8.7.3.3."""
     chosen = choose(request, [one for one in _frame_offers(row, single=False) if one.multipart])
     shown = f"{chosen.media_type}; transfer-syntax={row.syntax}"
-    parts = [Part(shown, _pieces(row, number)) for number in range(1, row.frames + 1)]
+    parts = [Part(shown, pieces_of(row, number)) for number in range(1, row.frames + 1)]
     body, content_type = multipart(parts, chosen.media_type)
     return answered(request, body, content_type, f"{row.blob_id}-pixels-m", fixed=scope.is_fixed)
 
@@ -210,7 +210,7 @@ def frame_numbers(text: str, row: Instance) -> list[int]:
     return numbers
 
 
-def _pieces(row: Instance, number: int) -> tuple[Piece, ...]:
+def pieces_of(row: Instance, number: int) -> tuple[Piece, ...]:
     return tuple(piece_of(row.blob, at, size) for at, size in row.places(number))
 
 

@@ -14,13 +14,17 @@ BELOW = [
     "/studies/{study}", "/studies/{study}/series/{series}/instances",
     "/studies/{study}/series/{series}", "/studies/{study}/series/{series}/metadata",
     "{instance}", "{instance}/metadata", "{instance}/frames/1", "{instance}/bulkdata/pixels",
+    "{instance}/rendered",
+    "{instance}/frames/1/rendered",
+    "/wado?requestType=WADO&studyUID={study}&seriesUID={series}&objectUID={sop}",
 ]  # fmt: skip
 
 
 def addresses(root: str) -> list[str]:
     instance = address("CT_small.dcm", "")
-    _, _, study, _, series, _, _ = instance.split("/")
-    return [root + one.format(study=study, series=series, instance=instance) for one in BELOW]
+    _, _, study, _, series, _, sop = instance.split("/")
+    named = {"study": study, "series": series, "instance": instance, "sop": sop}
+    return [root + one.format(**named) for one in BELOW]
 
 
 @pytest.fixture

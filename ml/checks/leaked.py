@@ -71,7 +71,7 @@ def leaked_of(evidence: Evidence, reference: Evidence) -> Leaked:
         reference,
         bytes=files,
         pixels=np.asarray(pixels & ~files),
-        near=np.asarray(copies.near & ~files & ~pixels),
+        near=copies.near,  # of what is no exact copy
         patient=np.array([bool(one) for one in twins], dtype=np.bool_) if comparable else None,
         copies=copies,
         twin_of_patient=twins,

@@ -77,9 +77,19 @@ def test_the_page_says_what_was_found(
     version = make_cohort_version(team)
     as_owner.post(act("measure", version))
     run = answered(version, {}, claim="Three images are there twice.")
+    described: CheckRun = run.audit.check_runs.get(check_id="cohort-fitness")
+    table = {"kind": "table", "title": "How the images were made and stored", "subtitle": "Counts",
+             "fields": ["Characteristic", "Value", "all"],
+             "rows": [["colour mode", "<b>RGBA</b>", "4 (0.1 %)"]]}  # fmt: skip
+    described.result = {"series": [table, table | {"title": "Table 1: who is in the cohort"}]}
+    described.save()
     shown = text(as_viewer.get(version.get_absolute_url()))
     assert "Three images are there twice." in shown
     assert run.audit.reference in shown
+    assert "How the images were made and stored" in shown
+    assert "Table 1: who is in the cohort" not in shown, "the page has one of its own"
+    page = as_viewer.get(version.get_absolute_url()).content.decode()
+    assert "&lt;b&gt;RGBA&lt;/b&gt;" in page, "what files say is text and no markup"
     assert "Make groups" not in shown, "a viewer changes nothing"
     assert "Make groups of its duplicates" in text(as_owner.get(version.get_absolute_url()))
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, transaction
 
-from portal.accounts.actions import create_team
+from portal.accounts.actions import create_team, create_token
 from portal.blobs import store
 from portal.blobs.models import Blob
 from portal.cohorts.models import Deidentification, Image
@@ -88,6 +88,21 @@ def test_the_page_says_what_was_removed_and_not_the_key(team, read_in, tmp_path)
     assert "StudyDescription" in page
     assert key_of(team).hex() not in page
     assert not any(word.decode() in page for word in NAMED)
+
+
+def test_the_api_gives_the_report_to_the_team_alone(
+    team, make_team, read_in, tmp_path, client  # noqa: F811
+):  # fmt: skip
+    version = read_in(UploadKind.COHORT, dicom_cohort(tmp_path / "c")).cohort_version
+    address = f"/api/v1/cohorts/{version.pk}/deidentification"
+
+    def asked(whose):
+        secret = create_token(actor=whose.owner, team=whose, name="test")[1]
+        return client.get(address, headers={"Authorization": f"Bearer {secret}"})
+
+    told = asked(team).json()
+    assert (told["n_written"], told["burned_in"]["clear"]) == (4, 4)
+    assert asked(make_team("Others")).status_code == 404
 
 
 def test_what_may_have_text_in_its_pixels_stays_a_draft(team, read_in, tmp_path):  # noqa: F811

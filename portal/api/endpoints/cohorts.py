@@ -1,6 +1,7 @@
 """Cohort versions."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -12,8 +13,9 @@ from portal.api.auth import bearer
 from portal.api.common import find, page_url
 from portal.api.endpoints.uploads import UploadOut, take
 from portal.api.paging import Page, Window, page_of
+from portal.api.problems import Problem
 from portal.cohorts.access import versions_of
-from portal.cohorts.models import CohortVersion
+from portal.cohorts.models import CohortVersion, Deidentification
 from portal.cohorts.states import CohortState
 from portal.intake.models import UploadKind
 
@@ -97,3 +99,19 @@ def push_cohort(
 def get_cohort(request: HttpRequest, version_id: UUID) -> CohortOut:
     found = find(versions_of(bearer(request).team), version_id, "cohort version")
     return _cohort_out(request, found)
+
+
+@router.get(
+    "/cohorts/{uuid:version_id}/deidentification",
+    response=dict[str, Any],
+    operation_id="get_deidentification",
+    summary="What was removed from DICOM files",
+)
+def get_deidentification(request: HttpRequest, version_id: UUID) -> dict[str, Any]:
+    """Counts for each attribute and action, never a value; 404 where no file is DICOM."""
+    found = find(versions_of(bearer(request).team), version_id, "cohort version")
+    kept = Deidentification.objects.filter(version=found).first()
+    if kept is None:
+        raise Problem("not_found", "This cohort version has no de-identified DICOM files.")
+    report: dict[str, Any] = kept.report
+    return report

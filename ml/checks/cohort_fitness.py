@@ -204,7 +204,12 @@ def _of_missing(evidence: Evidence, shown: Sequence[Characteristic]) -> list[Fin
     lacking = sorted((one for one in own if one.missing.any()), key=lambda one: -one.missing.sum())
     if not lacking:
         return [
-            Finding(f"{ID}.covariates", State.PASS, f"No covariate of {len(own)} has a gap.")
+            Finding(
+                f"{ID}.covariates",
+                State.PASS,
+                "No covariate has a gap.",
+                why=f"Looked at: {', '.join(one.name for one in own)}.",
+            )
         ]  # fmt: skip
     gaps = np.any([one.missing for one in lacking], axis=0)
     listed = ", ".join(f"{one.name} in {words.count(int(one.missing.sum()))}" for one in lacking)

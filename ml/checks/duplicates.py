@@ -113,7 +113,7 @@ def _of_labels(found: Duplicates) -> list[Finding]:
                 f"{ID}.labels",
                 State.PASS,
                 "No two images of a group carry different labels.",
-                why=f"{words.count(len(found.members(found.repeated)))} groups were looked at.",
+                why=f"Looked at: {_groups(len(found.members(found.repeated)))}.",
             )
         ]
     exact = int(found.mixed_exactly.sum())

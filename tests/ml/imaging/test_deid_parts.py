@@ -15,6 +15,7 @@ from ml.imaging.deid.keyed import Identity
 from ml.imaging.deid.procedure import procedure
 from ml.imaging.deid.report import Report
 from ml.imaging.deid.streams import blanked
+from ml.imaging.picture import ImageError
 from tests.ml.imaging.deid_files import KEY, cleaned, fixture, item, read, small, written
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -70,6 +71,19 @@ def test_a_compressed_file_is_cleaned_frame_by_frame():
     assert b"Smith" not in done.data
     assert done.pixels_changed == ("comments in the compressed picture",)
     assert np.array_equal(read(done.data).pixel_array, read(data).pixel_array)
+
+
+def test_what_cannot_be_taken_apart_is_refused_without_its_words():
+    dataset = small(CLASS + "7.2", Rows=64, Columns=64, NumberOfFrames=3,
+                    PixelData=encapsulate([jpeg(), jpeg()], has_bot=False))  # fmt: skip
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset["PixelData"].is_undefined_length = True
+
+    with pytest.raises(ImageError) as error:
+        deidentify(written(dataset), KEY)
+
+    assert error.value.code == "deid_unreadable"
+    assert error.value.__suppress_context__
 
 
 @pytest.mark.parametrize("signed", [0, 1])

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable
 
-from benchmarks import audit, engine, explain, ood, statistics
+from benchmarks import audit, engine, explain, ood, statistics, wado
 from benchmarks.measuring import Result, Skipped
 
 GROUPS: dict[str, Callable[[], Iterable[Result | Skipped]]] = {
@@ -13,6 +13,7 @@ GROUPS: dict[str, Callable[[], Iterable[Result | Skipped]]] = {
     "explain": explain.run,
     "ood": ood.run,
     "statistics": statistics.run,
+    "wado": wado.run,
 }
 BY_NETWORK: dict[str, Callable[[str], Iterable[Result | Skipped]]] = {
     "engine": engine.run,

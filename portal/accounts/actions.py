@@ -15,6 +15,7 @@ from portal.accounts.roles import Act, Role
 from portal.trail.actions import record
 
 TOKEN_PREFIX = "plb_"  # noqa: S105 - how a token begins, not a secret
+USE_SHOWN_WITHIN = timedelta(minutes=1)  # a viewer asks hundreds of times; one write tells as much
 
 
 @transaction.atomic
@@ -147,6 +148,7 @@ def find_token(secret: str) -> ApiToken | None:
         .first()
     )
     if token and Membership.objects.filter(team=token.team, user=token.user).exists():
-        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+        if token.last_used_at is None or now - token.last_used_at > USE_SHOWN_WITHIN:
+            ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
         return token
     return None

@@ -1,5 +1,6 @@
 """Nobody outside the team learns that anything is there, by token or by session."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -80,3 +81,24 @@ def test_every_address_serves_the_team(scans: Any, team: Any, program: Client) -
 
 def test_a_session_alone_names_no_team(scans: Any, team: Any) -> None:
     assert signed_in(team.owner).get("/dicomweb/studies").status_code == 401
+
+
+def test_a_viewer_that_asks_often_costs_one_write_of_when_a_token_was_used(
+    scans: Any, team: Any
+) -> None:
+    token, secret = create_token(actor=team.owner, team=team, name="t")
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+
+    client.get("/dicomweb/studies")
+    token.refresh_from_db()
+    first = token.last_used_at
+    client.get("/dicomweb/studies")
+    token.refresh_from_db()
+    again = token.last_used_at
+    type(token).objects.filter(pk=token.pk).update(last_used_at=first - timedelta(minutes=2))
+    client.get("/dicomweb/studies")
+    token.refresh_from_db()
+
+    assert first is not None
+    assert again == first
+    assert token.last_used_at > first

@@ -353,3 +353,8 @@ def test_a_file_without_a_patient_is_known_by_its_study():
 
     assert first.PatientID == second.PatientID != ""
     dcmread(io.BytesIO(written(first)))
+
+
+def test_a_modality_that_nobody_knows_becomes_another_one():
+    assert cleaned(small(Modality="SMITH JOHN")).Modality == "OT"
+    assert cleaned(small(Modality="MR")).Modality == "MR"

@@ -82,7 +82,7 @@ def _overlays(seen: Seen) -> list[dict[str, str]]:
         title = METHODS[str(run.params["method"])].title
         layer = next(
             (
-                str(shard.evidence.runtime.get("map_layer", ""))
+                str((shard.evidence.runtime.get("runtime") or {}).get("map_layer", ""))
                 for shard in run.shards.select_related("evidence")
                 if shard.evidence is not None
             ),

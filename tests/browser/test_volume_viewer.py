@@ -155,6 +155,8 @@ def test_the_map_lies_over_what_it_is_of(viewer, volumes):
     go_to(viewer, voxel="6,12,26", overlay=name, opacity=80)
 
     assert "Explains the score" in viewer.locator('[data-part="map-status"]').inner_text()
+    assert "not named" not in viewer.locator('[data-part="map-status"]').inner_text()
+    assert viewer.locator(".vol-ramp").bounding_box()["width"] > 150
     assert "32 × 32 × 32 places" in viewer.locator('[data-part="map-status"]').inner_text()
     map_of = bright(voxels)
     expected_alpha = expected_map(map_of / map_of.max(), (6, 12, 26)) * 0.8 * 255
@@ -181,6 +183,14 @@ def expected_map(values, voxel):
     return values[::-1, ::-1, voxel[2]].T
 
 
+def frame(page, plane):
+    """Whether a pane is framed, above what is drawn in it."""
+    colour = page.locator(f'[data-pane="{plane}"]').evaluate(
+        "it => getComputedStyle(it, '::after').borderTopColor"
+    )
+    return colour != "rgba(0, 0, 0, 0)"
+
+
 def test_keys_wheel_and_presses_move_through_the_volume(viewer):
     go_to(viewer, voxel="16,16,16")
     region = viewer.locator("[data-viewer]")
@@ -197,6 +207,7 @@ def test_keys_wheel_and_presses_move_through_the_volume(viewer):
     viewer.keyboard.press("3")
     viewer.keyboard.press("ArrowDown")
     sagittal = viewer.locator('[data-pane="sagittal"] [data-part="slice-number"]')
+    assert [frame(viewer, plane) for plane in ("axial", "sagittal")] == [False, True]
     expect(sagittal).to_have_text("16 of 32")
     assert "voxel=15,16,31" in viewer.url
 

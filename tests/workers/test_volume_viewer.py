@@ -78,6 +78,10 @@ def test_the_page_gives_the_viewer_voxels_and_maps_that_are_the_audits(world, ma
     assert (given["modality"], given["axes"], given["shape"]) == ("CT", "RAS", [32, 32, 32])
     assert given["spacing_mm"] == list(nodules.SPACING_MM)
     assert given["overlays"][0]["title"] == f"Grad-CAM of nodule, {audit.reference}"
+    (shard,) = audit.passes.get(name="attribute").shards.all()
+    layer = shard.evidence.runtime["runtime"]["map_layer"]
+    assert layer
+    assert given["overlays"][0]["layer"] == layer
     volume, of_case = addresses(audit, seen)
     assert (given["url"], given["overlays"][0]["url"]) == (volume, of_case)
     answer = client.get(volume)

@@ -19,7 +19,7 @@ from demo.packages import PYRADIOMICS, Say, fetch
 from ml.zoo import bone
 
 SEED = 20261128
-_MEMBER = "pyradiomics-3.0.1/data/{}_image.nrrd"
+MEMBER = "pyradiomics-3.0.1/data/{}_image.nrrd"
 _NOTES = (
     "For demonstration: pieces of a real chest CT of one patient. A label says whether 3 % of a "
     "piece are denser than 300 HU: a rule, read by nobody. Pieces overlap; count the patient.\n"
@@ -49,7 +49,7 @@ def build(cache: Path, out: Path, *, n: int = 40, say: Say = print) -> dict[str,
         How many of the cohort's pieces the network tells right, and n.
     """
     read = reader_of(fetch(PYRADIOMICS, cache, say))
-    learned, other = (scan_of(read(_MEMBER.format(name))) for name in ("lung1", "lung2"))
+    learned, other = (scan_of(read(MEMBER.format(name))) for name in ("lung1", "lung2"))
     began = time.monotonic()
     network = bone.trained(learned, SEED)
     say(f"Trained in {time.monotonic() - began:.0f} s.")

@@ -120,11 +120,17 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
     ),
     "attributions": (
         lambda evidence: _has_maps_to_judge(evidence),  # noqa: PLW0108 - it stands further down
-        "There are no maps. They take images and a model with gradients.",
+        (
+            "There are no maps that can be judged. They take pictures, not volumes, and a model "
+            "with gradients."
+        ),
     ),
     "perturbations": (
         lambda evidence: evidence.perturbations is not None,
-        "No parts of images were taken away. That takes images and a model with gradients.",
+        (
+            "No parts of images were taken away. That takes pictures, not volumes, and a model "
+            "with gradients."
+        ),
     ),
     "corruptions": (
         lambda evidence: evidence.corruptions is not None,
@@ -147,7 +153,7 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
     ),
     "randomisations": (
         lambda evidence: evidence.randomisations is not None,
-        "No weights were randomised. That takes images and a model with gradients.",
+        "No weights were randomised. That takes pictures, not volumes, and a model with gradients.",
     ),
     "normalisations": (
         lambda evidence: evidence.normalisations is not None,
@@ -199,8 +205,9 @@ _NEEDS: dict[str, tuple[Callable[[Evidence], bool], str]] = {
     "localisations": (
         lambda evidence: evidence.localisations is not None,
         (
-            "No map was held against a mask. That takes images, a model with gradients, and masks "
-            "of the finding: a column 'mask' in cases.csv names them, beside the labels."
+            "No map was held against a mask. That takes pictures, not volumes, a model with "
+            "gradients, and masks of the finding: a column 'mask' in cases.csv names them, "
+            "beside the labels."
         ),
     ),
     "finding-masks": (

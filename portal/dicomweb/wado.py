@@ -80,7 +80,9 @@ def frames(
     request: HttpRequest, scope: Scope, study: str, series: str, instance: str, frames: str
 ) -> HttpResponseBase:
     """Frames in the order asked for, from 1, in the syntax that they are stored in."""
-    row = find(scope.instances().select_related("blob"), study, series, instance)
+    row = find(
+        scope.instances().select_related("blob").defer("attributes"), study, series, instance
+    )
     numbers = frame_numbers(frames, row)
     offers = _frame_offers(row, single=len(numbers) == 1)
     chosen = choose(request, offers)

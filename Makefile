@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install dev engine frontend demo run test check fix bench lock docs clean
+.PHONY: help install dev engine frontend demo run test check peers fix bench lock docs clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -40,6 +40,14 @@ check: install dev engine
 
 fix: dev   ## what a machine can fix
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+# A process for each file: some peers are shown a torchvision that is none.
+peers: dev engine $(VENV)/bench.stamp  ## the tests that hold our measures and maps against libraries that nothing else needs
+	@for file in $(PEER_TESTS); do \
+		OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 0 $$file || exit 1; done
+PEER_TESTS := tests/ml/engine/test_map_peers.py tests/ml/engine/test_gradient_scores.py \
+	tests/ml/stats/explanation/test_faithfulness_peers.py tests/ml/stats/ood/test_peers.py \
+	tests/ml/imaging/test_series.py tests/ml/imaging/test_segments.py
 
 bench: install dev $(VENV)/bench.stamp  ## ours against peers; `make bench n=audit` for one group
 	$(BIN)/python -m benchmarks $(n)

@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -48,6 +49,7 @@ def without_torchvision() -> None:
         return
     empty = ModuleType("torchvision")
     empty.__path__ = []
+    empty.__spec__ = ModuleSpec("torchvision", None)  # torch asks find_spec, which wants one
     transforms = ModuleType("torchvision.transforms")
     for name in ("Compose", "Normalize", "ToTensor"):
         setattr(transforms, name, None)

@@ -59,12 +59,26 @@ class Unsoftened(torch.nn.Module):
         return net.head(found.mean((2, 3)))
 
 
+class Against(torch.nn.Module):
+    """Of each class the log-odds against the others, which are what our maps explain."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.act = net, getattr(net, "act", None)
+
+    def forward(self, image):
+        logits = self.net(image)
+        others = ~torch.eye(logits.shape[1], dtype=torch.bool)
+        each = [logits[:, at] - logits[:, rest].logsumexp(1) for at, rest in enumerate(others)]
+        return torch.stack(each, 1)
+
+
 @cache
 def both(name, method, **params):
     net = small(name)
     manifest = manifest_of(name, **MEAN)
     explainer = Explainer(read_pt2(net.path), manifest, method=method, params=params or None)
-    return (Unsoftened if name == "tiny" else Proper)(net.module), explainer
+    return Against((Unsoftened if name == "tiny" else Proper)(net.module)), explainer
 
 
 def layer_of(model, explainer, cases):

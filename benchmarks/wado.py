@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -94,9 +94,11 @@ def _round(server: Server) -> float:
 
 
 def _get(server: Server, address: str, kept: HTTPConnection | None = None) -> bytes:
-    connection = kept or HTTPConnection("127.0.0.1", server.port)
-    connection.request("GET", f"{server.root}/{address}/frames/1", headers=server.headers())
-    response = connection.getresponse()
+    if kept is None:
+        with closing(HTTPConnection("127.0.0.1", server.port)) as own:
+            return _get(server, address, own)
+    kept.request("GET", f"{server.root}/{address}/frames/1", headers=server.headers())
+    response = kept.getresponse()
     body = response.read()
     if response.status != 200:
         raise RuntimeError(f"{response.status}: {body[:200]!r}")
@@ -170,19 +172,19 @@ def _orthanc(folder: Path, ours: Server) -> Iterator[Server]:
 
 
 def _file(server: Server, address: str) -> bytes:
-    connection = HTTPConnection("127.0.0.1", server.port)
-    connection.request("GET", f"{server.root}/{address}",
-                       headers=server.headers() | {"Accept": "application/dicom"})  # fmt: skip
-    data = connection.getresponse().read()
+    said = server.headers() | {"Accept": "application/dicom"}
+    with closing(HTTPConnection("127.0.0.1", server.port)) as connection:
+        connection.request("GET", f"{server.root}/{address}", headers=said)
+        data = connection.getresponse().read()
     pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
     return data
 
 
 def _post(port: int, data: bytes) -> None:
-    connection = HTTPConnection("127.0.0.1", port)
-    connection.request("POST", "/instances", body=data)
-    response = connection.getresponse()
-    response.read()
+    with closing(HTTPConnection("127.0.0.1", port)) as connection:
+        connection.request("POST", "/instances", body=data)
+        response = connection.getresponse()
+        response.read()
     if response.status != 200:
         raise RuntimeError(f"Orthanc answered {response.status}")
 

@@ -172,7 +172,7 @@ def test_the_preview_says_what_masks_allow(
 
     found = preview(masks.cohort, predictions=masks.predictions)
     assert found.blocked == ""
-    assert (found.will_run, found.will_not) == (2, 5)  # five ask for a model
+    assert (found.will_run, found.will_not) == (2, 8)  # five ask for a model, three for labels
     lines = {line.title: line.reason for line in found.lines}
     assert lines["Segmentation"] == "6 reference masks; intervals over 3 patients"
     assert "the model beside them" in lines["Readers’ masks"]

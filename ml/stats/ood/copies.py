@@ -68,6 +68,10 @@ def patterns(rows: FloatArray) -> FloatArray:
 
     Raises:
         ValueError: for numbers that are infinite or above 1e70.
+
+    Example:
+        >>> patterns(np.array([[1.0, 3.0], [2.0, 2.0]])).round(3).tolist()
+        [[-0.707, 0.707], [nan, nan]]
     """
     if (np.abs(rows[~np.isnan(rows)]) > _LARGEST).any():
         raise ValueError(f"numbers above {_LARGEST:g} need another unit")

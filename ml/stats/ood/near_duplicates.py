@@ -155,7 +155,12 @@ def by_appearance(codes: IntArray) -> IntArray:
 
 
 def merged(group: IntArray, first: IntArray, second: IntArray) -> IntArray:
-    """Groups (n,) after those of each pair of rows became one."""
+    """Groups (n,) after those of each pair of rows became one.
+
+    Example:
+        >>> merged(np.arange(4), np.array([0, 1]), np.array([2, 2])).tolist()
+        [0, 0, 0, 1]
+    """
     pairs = np.unique(np.stack([group[first], group[second]], axis=1), axis=0)
     if not pairs.size:
         return group

@@ -5,19 +5,18 @@ So it is known what a map should point at. The network learns from one patient
 and is tried on another. It is no model of a disease and not meant for a patient.
 """
 
-import gzip
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import nibabel
 import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
 from torch import nn
 from torch.nn.functional import cross_entropy
+
+from ml.zoo.volume_folders import write_model, write_volume
 
 Float32Array = NDArray[np.float32]
 Int16Array = NDArray[np.int16]
@@ -136,37 +135,16 @@ def model_folder(folder: Path, network: Network, *, onnx: bool = False) -> Path:
         folder: made here; must not exist.
         onnx: as an ONNX file; else as torch.export writes it (pt2).
     """
-    folder.mkdir(parents=True)
-    example = (torch.zeros(2, 1, *SIDES),)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, of its exporters
-        if onnx:
-            torch.onnx.export(
-                network, example, folder / "model.onnx", dynamo=False, input_names=["volume"],
-                dynamic_axes={"volume": {0: "cases"}},
-            )  # fmt: skip
-        else:
-            free = ({0: torch.export.Dim("batch")},)
-            program: Any = torch.export.export(network, example, dynamic_shapes=free)
-            torch.export.save(program, folder / "model.pt2")
-    manifest = {
-        "name": "Bone in a piece of CT",
-        "version": "1.0",
-        "format": "onnx" if onnx else "pt2",
-        "file": "model.onnx" if onnx else "model.pt2",
-        "task": "classification",
-        "intended_use": "Telling whether a piece of a CT scan holds bone. Not meant for a patient.",
-        "operating_points": [{"name": "default", "threshold": 0.5}],
-        "input": {"dims": 3, "size": list(SIDES), "intensity": {"window": list(WINDOW)}},
-        "output": {
-            "kind": "logits",
-            "classes": list(NAMES),
-            "activation": "softmax",
-            "positive": [NAMES[1]],
-        },
-    }
-    (folder / "model.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False))
-    return folder
+    return write_model(
+        folder,
+        network,
+        name="Bone in a piece of CT",
+        use="Telling whether a piece of a CT scan holds bone. Not meant for a patient.",
+        sides=SIDES,
+        window=WINDOW,
+        classes=NAMES,
+        onnx=onnx,
+    )
 
 
 def cohort_folder(
@@ -182,12 +160,10 @@ def cohort_folder(
     """
     (folder / "images").mkdir(parents=True)
     rows = ["case_id,patient_id,image,label"]
-    lies = np.diag([*scan.spacing_mm, 1.0])
     voxels, known = pieces(scan, n, seed)
     for number, (one, label) in enumerate(zip(voxels, known.tolist(), strict=True)):
-        image = cast(Any, nibabel).nifti1.Nifti1Image(one, lies)
         file = f"images/piece-{number:03d}.nii.gz"
-        (folder / file).write_bytes(gzip.compress(image.to_bytes(), 1, mtime=0))
+        write_volume(folder / file, one, scan.spacing_mm)
         rows.append(f"piece-{number:03d},{patient},{file},{NAMES[label]}")
     (folder / "cases.csv").write_text("\n".join(rows) + "\n")
     description = {

@@ -6,14 +6,11 @@ but the nodule tells the label. It is not meant for a patient, and finding such 
 of finding a patient's nodules.
 """
 
-import gzip
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import nibabel
 import numpy as np
 import torch
 import yaml
@@ -27,6 +24,7 @@ from torch.nn.functional import (
 )
 
 from ml.zoo.bone import Scan
+from ml.zoo.volume_folders import write_model, write_volume
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
@@ -237,37 +235,16 @@ def model_folder(folder: Path, network: Network, *, onnx: bool = False) -> Path:
         folder: made here; must not exist.
         onnx: as an ONNX file; else as torch.export writes it (pt2).
     """
-    folder.mkdir(parents=True)
-    example = (torch.zeros(2, 1, *SIDES),)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, of its exporters
-        if onnx:
-            torch.onnx.export(
-                network, example, folder / "model.onnx", dynamo=False, input_names=["volume"],
-                dynamic_axes={"volume": {0: "cases"}},
-            )  # fmt: skip
-        else:
-            free = ({0: torch.export.Dim("batch")},)
-            program: Any = torch.export.export(network, example, dynamic_shapes=free)
-            torch.export.save(program, folder / "model.pt2")
-    manifest = {
-        "name": "Simulated nodules",
-        "version": "1.0",
-        "format": "onnx" if onnx else "pt2",
-        "file": "model.onnx" if onnx else "model.pt2",
-        "task": "classification",
-        "intended_use": "Finding simulated balls in pieces of chest CT. Not meant for a patient.",
-        "operating_points": [{"name": "default", "threshold": 0.5}],
-        "input": {"dims": 3, "size": list(SIDES), "intensity": {"window": list(WINDOW)}},
-        "output": {
-            "kind": "logits",
-            "classes": list(CLASSES),
-            "activation": "softmax",
-            "positive": [CLASSES[1]],
-        },
-    }
-    (folder / "model.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False))
-    return folder
+    return write_model(
+        folder,
+        network,
+        name="Simulated nodules",
+        use="Finding simulated balls in pieces of chest CT. Not meant for a patient.",
+        sides=SIDES,
+        window=WINDOW,
+        classes=CLASSES,
+        onnx=onnx,
+    )
 
 
 def cohort_folder(folder: Path, scans: Mapping[str, Scan], seed: int, *, n: int, notes: str) -> int:
@@ -290,7 +267,7 @@ def cohort_folder(folder: Path, scans: Mapping[str, Scan], seed: int, *, n: int,
         for number, (voxels, label) in enumerate(zip(cut.voxels, cut.labels, strict=True)):
             case = f"{name}-{number // 2:02d}-{CLASSES[label]}"
             file = f"images/{case}.nii.gz"
-            _write(folder / file, voxels, scan.spacing_mm)
+            write_volume(folder / file, voxels, scan.spacing_mm)
             rows.append(f"{case},{name},{file},{CLASSES[label]}")
     table = "\n".join(["case_id,patient_id,image,label", *rows]) + "\n"
     (folder / "cases.csv").write_text(table)
@@ -305,8 +282,3 @@ def cohort_folder(folder: Path, scans: Mapping[str, Scan], seed: int, *, n: int,
     }
     (folder / "cohort.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
     return len(rows)
-
-
-def _write(file: Path, voxels: Int16Array, spacing_mm: tuple[float, float, float]) -> None:
-    image = cast(Any, nibabel).nifti1.Nifti1Image(voxels, np.diag([*spacing_mm, 1.0]))
-    file.write_bytes(gzip.compress(image.to_bytes(), 1, mtime=0))
